@@ -1,0 +1,9 @@
+"""Review sentiment: from a raw dump of reviews to a judged, explained and exported model.
+
+The modules read in the order of the data: ``config`` → ``store`` → ``ingest`` → ``validation`` →
+``cleaning`` → ``splitting`` → ``vocabulary`` → ``encoding`` → ``training`` → ``evaluation`` →
+``promotion`` → ``reporting`` → ``scoring``; ``workflow`` joins them and ``cli`` stands on top.
+Nothing in here knows of Airflow.
+"""
+
+__version__ = "0.1.0"

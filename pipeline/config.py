@@ -1,0 +1,391 @@
+"""Every knob of the workflow, named once: the trigger form, the command line and the docs come from here.
+
+``RunConfig`` is made of sections, one per group of stages; each field carries its title, its description
+with the unit, its bounds and its default (the profile ``default``). Field names are unique over all
+sections, so that a flat form or a command line can name them without a prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from pipeline.errors import ConfigurationError, shown
+
+ProfileName = Literal["default", "article", "demo"]
+Direction = Literal["uni", "bi"]
+Activation = Literal["tanh", "relu", "sigmoid", "elu", "selu", "gelu"]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+DEMO_DUMP = "demo"
+KAGGLE_DUMP = "kaggle"
+
+
+class Section(BaseModel):
+    """Base of the sections: frozen, strict about unknown names, with defaults that are checked too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DataConfig(Section):
+    """Which reviews, and how to read them."""
+
+    dumps: tuple[str, ...] = Field(
+        (DEMO_DUMP,),
+        title="Dumps",
+        description="Review dumps: files, folders of shards, http(s):// or s3:// URLs, `kaggle` for the public "
+        "data set, or `demo` for a generated one. CSV, JSON lines, Parquet, SNAP text; plain, .gz or .zip.",
+        min_length=1,
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        title="Column mapping",
+        description="Our column → the dump's column, e.g. `text` → `Review`. Empty: the Kaggle and SNAP names.",
+    )
+    delimiter: str | None = Field(
+        None,
+        title="Delimiter",
+        description="Field separator of CSV dumps. Empty: detected.",
+        min_length=1,
+        max_length=1,
+    )
+    encoding: str | None = Field(
+        None, title="Encoding", description="Text encoding of the dump, e.g. `utf-8`, `cp1252`. Empty: detected."
+    )
+
+
+class ValidationConfig(Section):
+    """What a dump must fulfil before anything is trained on it."""
+
+    max_bad_row_share: float = Field(
+        0.01,
+        title="Bad rows allowed",
+        description="Largest share of quarantined rows (0–1) with which the run goes on.",
+        ge=0,
+        le=1,
+    )
+    min_rows: int = Field(
+        200,
+        title="Smallest dump",
+        description="Rows that a dump must have at least after the row rules; below, no score means anything.",
+        ge=1,
+    )
+    min_class_share: float = Field(
+        0.01,
+        title="Smallest class",
+        description="Least share (0–1) of each of the two classes, negative and positive, among the labelled rows.",
+        ge=0,
+        le=0.5,
+    )
+
+
+class TextConfig(Section):
+    """How review text becomes words."""
+
+    normalisation: Literal["default", "article"] = Field(
+        "default",
+        title="Normalisation",
+        description="`article`: the article's steps, token for token. `default`: ours, which keeps negations, "
+        "numbers-with-units apart and words split at tags whole.",
+    )
+    join_summary: bool = Field(
+        True, title="Read the summary too", description="Put the review's Summary before its Text."
+    )
+    deduplicate: bool = Field(
+        True,
+        title="Drop duplicates",
+        description="Set aside repeated reviews: same user, profile name, time and text; the first is kept.",
+    )
+
+
+class SplitConfig(Section):
+    """How rows are dealt to training, validation and test."""
+
+    strategy: Literal["grouped", "temporal", "article"] = Field(
+        "grouped",
+        title="Split",
+        description="`grouped`: whole products, stratified by label. `temporal`: the newest reviews are the test. "
+        "`article`: the tail in ProductId order.",
+    )
+    group_by: Literal["product", "user", "product_and_user", "nothing"] = Field(
+        "product",
+        title="Keep together",
+        description="What may not stand in two parts (`grouped` only); near-copies never do.",
+    )
+    test_share: float = Field(0.1, title="Test share", description="Share of rows (0–1) for the test.", gt=0, lt=1)
+    validation_share: float = Field(
+        0.1,
+        title="Validation share",
+        description="Share (0–1) of the rows that are not test, for early stopping and thresholds.",
+        gt=0,
+        lt=1,
+    )
+    near_copy_similarity: float = Field(
+        0.8,
+        title="Near-copy similarity",
+        description="Jaccard similarity (0–1) of three-word shingles from which two texts count as copies.",
+        gt=0,
+        le=1,
+    )
+    split_seed: int = Field(13, title="Split seed", description="Deals the groups.", ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _something_left_to_train(self) -> Self:
+        if self.test_share + self.validation_share >= 1:
+            raise ValueError(
+                f"Test share ({self.test_share}) + validation share ({self.validation_share}) leave nothing to "
+                "train on; make them add up to less than 1"
+            )
+        return self
+
+
+class VocabularyConfig(Section):
+    """Which words the model may know."""
+
+    fit_on: Literal["train", "all"] = Field(
+        "train",
+        title="Count words in",
+        description="`train`: training rows only. `all`: every row, as the article did, which is a (small) leak.",
+    )
+    max_words: PositiveInt | None = Field(
+        30_000, title="Vocabulary size", description="Most frequent words to keep. Empty: all."
+    )
+    min_count: int = Field(2, title="Least count", description="Occurrences a word needs to be kept.", ge=1)
+
+
+class EncodingConfig(Section):
+    """How words become sequences of word ids."""
+
+    max_length: int = Field(
+        150, title="Longest sequence", description="Words of a review that the model reads.", ge=1, le=10_000
+    )
+    keep: Literal["last", "first"] = Field(
+        "last", title="Keep which words", description="End of a review that survives truncation."
+    )
+
+
+class TrainingConfig(Section):
+    """The models and how they are fitted. Every list is swept: the variants are their product."""
+
+    directions: tuple[Direction, ...] = Field(
+        ("uni", "bi"), title="Directions", description="Uni- and/or bi-directional LSTMs.", min_length=1
+    )
+    seeds: tuple[int, ...] = Field(
+        (1,), title="Seeds", description="One training per seed: the spread between seeds is noise.", min_length=1
+    )
+    units: tuple[PositiveInt, ...] = Field(
+        (128,), title="LSTM units", description="Width of each LSTM layer, per direction.", min_length=1
+    )
+    layers: tuple[PositiveInt, ...] = Field((2,), title="LSTM layers", description="Stacked layers.", min_length=1)
+    embedding_size: tuple[PositiveInt, ...] = Field(
+        (32,), title="Embedding size", description="Dimensions of a word's vector.", min_length=1
+    )
+    activation: tuple[Activation, ...] = Field(
+        ("relu",), title="Activation", description="Of the dense layer under the output.", min_length=1
+    )
+    dense_units: int = Field(32, title="Dense units", description="Width of that dense layer.", ge=1)
+    dropout: tuple[float, ...] = Field(
+        (0.2,), title="Dropout", description="Share (0–1) of activations dropped while training.", min_length=1
+    )
+    batch_size: tuple[PositiveInt, ...] = Field(
+        (128,), title="Batch size", description="Reviews per optimizer step.", min_length=1
+    )
+    learning_rate: float = Field(0.002, title="Learning rate", description="Of Adam.", gt=0, lt=1)
+    epochs: int = Field(8, title="Epochs", description="At most this many passes over the training rows.", ge=1)
+    patience: int = Field(
+        2, title="Patience", description="Epochs without a lower validation loss before training stops.", ge=1
+    )
+    restore_best_weights: bool = Field(
+        True, title="Restore the best epoch", description="End with the weights of the lowest validation loss."
+    )
+    padding: Literal["masked", "unmasked"] = Field(
+        "masked",
+        title="Padding",
+        description="`masked`: the LSTM sees the review only. `unmasked`: every row filled to the longest sequence "
+        "and read to the end, the article's bug.",
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", title="Class weights", description="`balanced`: the rare class weighs as much as the frequent one."
+    )
+    vectors: str | None = Field(
+        None,
+        title="Pre-trained vectors",
+        description="GloVe or word2vec text file that starts the embedding. Empty: learned from nothing.",
+    )
+
+
+class EvaluationConfig(Section):
+    """How a model is judged."""
+
+    threshold: Literal["balanced_accuracy", "half"] = Field(
+        "balanced_accuracy",
+        title="Threshold",
+        description="Probability from which a review counts as positive: chosen on the validation part for the best "
+        "balanced accuracy, or 0.5.",
+    )
+    bootstrap_samples: int = Field(
+        1000, title="Bootstrap samples", description="Resamples behind each interval.", ge=100, le=100_000
+    )
+
+
+class HardwareConfig(Section):
+    """Where training runs. Not part of any artifact's key but the trained models'."""
+
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        "auto", title="Device", description="`gpu` fails where there is none, unless the CPU is allowed."
+    )
+    allow_cpu: bool = Field(
+        False, title="Allow CPU", description="Let a run that asked for a GPU train on the CPU, with a warning."
+    )
+    text_processes: int = Field(
+        0, title="Text processes", description="Processes that clean text. 0: one per core.", ge=0, le=256
+    )
+
+
+class VariantConfig(Section):
+    """One model to train: a single point of the sweep."""
+
+    direction: Direction
+    seed: int
+    units: int
+    layers: int
+    embedding_size: int
+    activation: Activation
+    dense_units: int
+    dropout: float
+    batch_size: int
+    learning_rate: float
+    epochs: int
+    patience: int
+    restore_best_weights: bool
+    padding: Literal["masked", "unmasked"]
+    class_weights: Literal["none", "balanced"]
+    vectors: str | None
+    name: str
+    """Readable and unique in its run: direction, seed, and what the sweep varies (``bi-seed1-units64``)."""
+
+
+class RunConfig(Section):
+    """Everything that a run can be told."""
+
+    profile: ProfileName = Field(
+        "default",
+        title="Profile",
+        description="`default`: what we recommend. `article`: reproduces the article, bugs included. `demo`: small.",
+    )
+    data: DataConfig = DataConfig()
+    validation: ValidationConfig = ValidationConfig()
+    text: TextConfig = TextConfig()
+    split: SplitConfig = SplitConfig()
+    vocabulary: VocabularyConfig = VocabularyConfig()
+    encoding: EncodingConfig = EncodingConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    hardware: HardwareConfig = HardwareConfig()
+
+    @property
+    def variants(self) -> tuple[VariantConfig, ...]:
+        """The models to train, in the order of the fields: the product of every swept list."""
+        swept = {name: getattr(self.training, name) for name in _SWEPT}
+        fixed = {name: getattr(self.training, name) for name in TrainingConfig.model_fields if name not in _SWEPT}
+        variants = []
+        for values in product(*swept.values()):
+            point = dict(zip(swept, values, strict=True))
+            direction, seed = point.pop("directions"), point.pop("seeds")
+            varied = [f"{name}{point[name]}" for name in point if len(swept[name]) > 1]
+            name = "-".join([direction, f"seed{seed}", *varied])
+            variants.append(VariantConfig(direction=direction, seed=seed, name=name, **point, **fixed))
+        return tuple(variants)
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Build a configuration from field names without sections, as forms and command lines give them.
+
+        Args:
+            values: ``profile`` and any fields; ``None`` means "as the profile says".
+
+        Raises:
+            ConfigurationError: A name is unknown or a value does not fit; the message says the field's title,
+                what was given and what is expected.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        profile = given.pop("profile", "default")
+        if profile not in PROFILES:
+            raise ConfigurationError(f"Profile {shown(profile)} does not exist; choose one of {', '.join(PROFILES)}.")
+        homes = {name: section for section, name, _ in cls.fields()}
+        nested: dict[str, dict[str, Any]] = {}
+        for name, value in {**PROFILES[profile], **given}.items():
+            if name not in homes:
+                raise ConfigurationError(f"There is no parameter {shown(name)}. Known are: {', '.join(sorted(homes))}.")
+            nested.setdefault(homes[name], {})[name] = value
+        try:
+            return cls.model_validate({"profile": profile, **nested})
+        except ValidationError as error:
+            raise ConfigurationError(_in_words(error)) from error
+
+    @classmethod
+    def fields(cls) -> Iterator[tuple[str, str, FieldInfo]]:
+        """Yield section name, field name and field of every knob but ``profile``, in reading order."""
+        for section_name, section in cls.model_fields.items():
+            if isinstance(section.annotation, type) and issubclass(section.annotation, Section):
+                for name, field in section.annotation.model_fields.items():
+                    yield section_name, name, field
+
+    def flat(self) -> dict[str, Any]:
+        """Return every knob by its field name, as JSON values; ``from_flat`` takes it back."""
+        values = self.model_dump(mode="json")
+        return {"profile": self.profile} | {name: values[section][name] for section, name, _ in self.fields()}
+
+    def differences(self) -> dict[str, Any]:
+        """Return the knobs that differ from this configuration's own profile."""
+        standard = RunConfig.from_flat({"profile": self.profile}).flat()
+        return {name: value for name, value in self.flat().items() if value != standard[name]}
+
+
+_SWEPT = ("directions", "seeds", "units", "layers", "embedding_size", "activation", "dropout", "batch_size")
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "default": {},
+    # REFERENCE.md's experiment: each value is the article's own, its faults included.
+    "article": {
+        "normalisation": "article",
+        "join_summary": False,
+        "strategy": "article",
+        "group_by": "nothing",
+        "fit_on": "all",
+        "max_words": None,
+        "min_count": 1,
+        "dropout": (0.0,),
+        "batch_size": (1024,),
+        "learning_rate": 0.001,
+        "epochs": 50,
+        "patience": 4,
+        "restore_best_weights": False,
+        "padding": "unmasked",
+        "threshold": "half",
+    },
+    # Everything real, but small enough for a first look on two cores.
+    "demo": {
+        "units": (32,),
+        "layers": (1,),
+        "epochs": 4,
+        "max_words": 5_000,
+        "bootstrap_samples": 200,
+    },
+}
+"""What each profile changes of the defaults, by field name."""
+
+
+def _in_words(error: ValidationError) -> str:
+    titles = {name: field.title or name for _, name, field in RunConfig.fields()}
+    lines = []
+    for item in error.errors():
+        path = [str(part) for part in item["loc"]]
+        name = next((part for part in path if part in titles), None)
+        where = f"{titles[name]} ({name})" if name else " / ".join(path) or "The configuration"
+        lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}; given: {shown(item.get('input'))}.")
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""What landing and ingesting a dump tell of it."""
+
+from __future__ import annotations
+
+from pipeline.store import Record
+
+
+class LandedFile(Record):
+    """One raw file, kept in the artifact as it came."""
+
+    name: str
+    path: str
+    """Where it lies inside the artifact's folder."""
+    origin: str
+    """Where it came from, without credentials or query."""
+    bytes: int
+    sha256: str
+
+
+class LandSummary(Record):
+    """The raw files of a run."""
+
+    files: tuple[LandedFile, ...]
+    demo: bool
+    """Whether this is the generated demo dump, which every page must then say."""
+
+
+class IngestedFile(Record):
+    """How one raw file (or one member of an archive) was read."""
+
+    name: str
+    format: str
+    """``csv``, ``json_lines``, ``parquet`` or ``snap``."""
+    compression: str | None
+    encoding: str | None
+    delimiter: str | None
+    rows: int
+    problem_rows: int
+    column_mapping: dict[str, str]
+    """Our column → the file's column."""
+
+
+class IngestSummary(Record):
+    """The typed dump."""
+
+    files: tuple[IngestedFile, ...]
+    rows: int
+    problem_rows: int
+    missing_columns: tuple[str, ...]
+    """Optional columns that no file had."""
+    notes: tuple[str, ...]
+    """What is degraded by that, in sentences for the report."""
+    demo: bool

@@ -1,0 +1,341 @@
+"""Content-addressed artifacts: written aside, made durable, then shown at once, and never computed twice.
+
+An artifact is a folder ``<store>/artifacts/<stage>/<key>/`` with the stage's files, ``summary.json`` (the
+stage's own figures) and ``manifest.json`` (its provenance). The key is a digest of the stage's name and
+version, of its inputs' keys and of the configuration fields that it read, so the same question finds the
+same answer. A folder store is renamed into place; an object store receives the manifest last, and an
+artifact without a manifest does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from upath import UPath
+
+from pipeline.errors import ArtifactError, shown
+from pipeline.store.manifest import ArtifactReference, FileRecord, Manifest, Record, RowAccount
+
+log = logging.getLogger(__name__)
+
+SummaryType = TypeVar("SummaryType", bound=Record)
+
+MANIFEST = "manifest.json"
+SUMMARY = "summary.json"
+RECORDED_LIBRARIES = (
+    "apache-airflow",
+    "great-expectations",
+    "keras",
+    "nltk",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "selectolax",
+    "tensorflow",
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of the workflow.
+
+    Attributes:
+        name: Lower-case name; also the folder in the store.
+        version: Raised whenever the same inputs would give another result, so that old artifacts rest.
+    """
+
+    name: str
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a stage writes while it works.
+
+    Attributes:
+        folder: Empty local folder; what lies in it at the end becomes the artifact.
+        durable: Local folder that survives a kill and is found again by the next attempt at the same key
+            (checkpoints); removed when the artifact is complete.
+        key: The artifact's key, for stages that name things after it.
+    """
+
+    folder: Path
+    durable: Path
+    key: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage says when it is done.
+
+    Attributes:
+        summary: The stage's own figures, kept as ``summary.json``.
+        rows: Where its rows went, for stages that keep or drop rows.
+    """
+
+    summary: Record
+    rows: RowAccount | None = None
+
+
+@dataclass(frozen=True)
+class ArtifactStore:
+    """A store at a folder or a fsspec URL such as ``s3://bucket/prefix``.
+
+    Attributes:
+        url: The store's root.
+        cache: Local folder for work in progress and for copies of remote artifacts; for a folder store it
+            defaults to a place inside the store, so that a rename stays on one file system.
+    """
+
+    url: str
+    cache: Path | None = None
+    _root: UPath = field(init=False, repr=False, compare=False)
+    _local: Path = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Resolve the root; nothing is written before the first artifact."""
+        root = UPath(self.url)
+        if self.is_folder:
+            root = UPath(Path(self.url.removeprefix("file://")).expanduser().absolute())
+        object.__setattr__(self, "_root", root)
+        local = self.cache
+        if local is None:
+            local = Path(str(root)) if self.is_folder else Path.home() / ".cache" / "review-sentiment"
+        object.__setattr__(self, "_local", local)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the store is a folder of this machine (or of a disk shared by the workers)."""
+        return "://" not in self.url or self.url.startswith("file://")
+
+    @property
+    def root(self) -> UPath:
+        """The store's root."""
+        return self._root
+
+    def produce(
+        self,
+        stage: Stage,
+        *,
+        inputs: Mapping[str, ArtifactReference],
+        params: BaseModel | None,
+        build: Callable[[Workspace], Outcome],
+    ) -> ArtifactReference:
+        """Return the stage's artifact, computing it only if the store does not hold it yet.
+
+        Args:
+            stage: Name and version of the step.
+            inputs: The artifacts that ``build`` reads, by role.
+            params: The configuration fields that ``build`` reads, and no others: they are part of the key.
+            build: Writes the artifact's files into ``Workspace.folder``. If it raises, nothing is kept but
+                ``Workspace.durable``.
+        """
+        params_json = {} if params is None else params.model_dump(mode="json")
+        key = _key(stage, inputs, params_json)
+        reference = ArtifactReference(stage=stage.name, key=key)
+        if self.has(reference):
+            done = self.manifest(reference)
+            log.info("%s: reused, computed %s in %.1f s", reference, f"{done.started_at:%Y-%m-%d %H:%M}", done.seconds)
+            return reference
+
+        started, clock = datetime.now(UTC), time.perf_counter()
+        in_progress = self._local / "in_progress"
+        in_progress.mkdir(parents=True, exist_ok=True)
+        durable = self._local / "resumable" / stage.name / key
+        folder = Path(tempfile.mkdtemp(prefix=f"{stage.name}-{key[:12]}-", dir=in_progress))
+        # mkdtemp gives 0700; a shared store is read by other workers under the user's own umask.
+        folder.chmod(0o777 & ~_umask())
+        try:
+            outcome = build(Workspace(folder=folder, durable=durable, key=key))
+            (folder / SUMMARY).write_text(outcome.summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            manifest = Manifest(
+                stage=stage.name,
+                stage_version=stage.version,
+                key=key,
+                inputs=dict(inputs),
+                params=params_json,
+                rows=outcome.rows,
+                files=_file_records(folder),
+                libraries=_library_versions(),
+                python=platform.python_version(),
+                machine=f"{platform.machine()}, {os.cpu_count()} cores",
+                started_at=started,
+                seconds=round(time.perf_counter() - clock, 3),
+                peak_memory_bytes=_peak_memory_bytes(),
+            )
+            (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            self._show(folder, reference)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(durable, ignore_errors=True)
+        log.info("%s: done in %.1f s", reference, manifest.seconds)
+        return reference
+
+    def has(self, reference: ArtifactReference) -> bool:
+        """Return whether the artifact is there and complete."""
+        return bool((self._home(reference) / MANIFEST).exists())
+
+    def manifest(self, reference: ArtifactReference) -> Manifest:
+        """Return the artifact's provenance.
+
+        Raises:
+            ArtifactError: The artifact is missing or its manifest cannot be read.
+        """
+        return self._read(reference, MANIFEST, Manifest)
+
+    def summary(self, reference: ArtifactReference, kind: type[SummaryType]) -> SummaryType:
+        """Return the stage's own figures.
+
+        Raises:
+            ArtifactError: The artifact is missing or was written in another schema.
+        """
+        return self._read(reference, SUMMARY, kind)
+
+    def folder(self, reference: ArtifactReference) -> Path:
+        """Return a local folder with the artifact's files; a remote artifact is fetched once.
+
+        Raises:
+            ArtifactError: The artifact is missing.
+        """
+        home = self._home(reference)
+        if not self.has(reference):
+            raise ArtifactError(
+                f"The store {shown(self.url)} holds no complete artifact {reference}. "
+                "Run the stage that makes it, or point to the store that does."
+            )
+        if self.is_folder:
+            return Path(str(home))
+        local = self._local / "artifacts" / reference.stage / reference.key
+        if (local / MANIFEST).exists():
+            return local
+        fetched = Path(tempfile.mkdtemp(prefix="fetch-", dir=_made(self._local / "in_progress")))
+        try:
+            for name in self.manifest(reference).files:
+                target = fetched / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with (home / name).open("rb") as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+            (fetched / MANIFEST).write_bytes((home / MANIFEST).read_bytes())
+            _rename_or_yield(fetched, local)
+        finally:
+            shutil.rmtree(fetched, ignore_errors=True)
+        return local
+
+    def _home(self, reference: ArtifactReference) -> UPath:
+        return self._root / "artifacts" / reference.stage / reference.key
+
+    def _read(self, reference: ArtifactReference, name: str, kind: type[SummaryType]) -> SummaryType:
+        try:
+            text = (self._home(reference) / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ArtifactError(
+                f"The store {shown(self.url)} holds no complete artifact {reference} ({name} is missing)."
+            ) from None
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError as error:
+            raise ArtifactError(
+                f"{name} of artifact {reference} is damaged or was written by another version of this project: "
+                f"{error.error_count()} fields do not fit. Remove that artifact's folder and run again."
+            ) from error
+
+    def _show(self, folder: Path, reference: ArtifactReference) -> None:
+        """Make a finished folder visible, whole or not at all."""
+        home = self._home(reference)
+        if self.is_folder:
+            _sync(folder)
+            _rename_or_yield(folder, Path(str(home)))
+            return
+        for file in sorted(folder.rglob("*"), key=lambda path: path.name == MANIFEST):
+            if file.is_file():
+                target = home / file.relative_to(folder).as_posix()
+                with file.open("rb") as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+
+
+def _key(stage: Stage, inputs: Mapping[str, ArtifactReference], params: Mapping[str, object]) -> str:
+    question = {
+        "stage": stage.name,
+        "version": stage.version,
+        "inputs": {role: [reference.stage, reference.key] for role, reference in inputs.items()},
+        "params": params,
+    }
+    canonical = json.dumps(question, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def _file_records(folder: Path) -> dict[str, FileRecord]:
+    records = {}
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        records[file.relative_to(folder).as_posix()] = FileRecord(bytes=file.stat().st_size, sha256=digest)
+    return records
+
+
+def _library_versions() -> dict[str, str]:
+    versions = {}
+    for name in RECORDED_LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) if sys.platform == "darwin" else int(peak) * 1024
+
+
+def _sync(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _rename_or_yield(source: Path, target: Path) -> None:
+    """Rename a folder into place; where another process was first with the same key, theirs stands."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.rename(target)
+    except OSError:
+        if not (target / MANIFEST).exists():
+            raise
+        return
+    handle = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
