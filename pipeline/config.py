@@ -268,6 +268,13 @@ class VariantConfig(Section):
     name: str
     """Readable and unique in its run: direction, seed, and what the sweep varies (``bi-seed1-units64``)."""
 
+    @property
+    def title(self) -> str:
+        """The variant in words, for people."""
+        direction = {"uni": "Unidirectional", "bi": "Bidirectional"}[self.direction]
+        varied = [part for part in self.name.split("-")[2:] if part]
+        return ", ".join([f"{direction} LSTM", f"seed {self.seed}", *varied])
+
 
 class RunConfig(Section):
     """Everything that a run can be told."""
@@ -275,7 +282,8 @@ class RunConfig(Section):
     profile: ProfileName = Field(
         "default",
         title="Profile",
-        description="`default`: what we recommend. `article`: reproduces the article, bugs included. `demo`: small.",
+        description="`default`: what we recommend. `article`: reproduces the article, bugs included. "
+        "`demo`: small models for a first look.",
     )
     data: DataConfig = DataConfig()
     validation: ValidationConfig = ValidationConfig()
@@ -306,14 +314,16 @@ class RunConfig(Section):
         """Build a configuration from field names without sections, as forms and command lines give them.
 
         Args:
-            values: ``profile`` and any fields; ``None`` means "as the profile says".
+            values: ``profile`` and any fields; ``None`` means "as the profile says". Without a profile, the demo
+                dump alone takes ``demo`` and everything else ``default``.
 
         Raises:
             ConfigurationError: A name is unknown or a value does not fit; the message says the field's title,
                 what was given and what is expected.
         """
         given = {name: value for name, value in values.items() if value is not None}
-        profile = given.pop("profile", "default")
+        only_demo = list(given.get("dumps", [DEMO_DUMP])) == [DEMO_DUMP]
+        profile = given.pop("profile", "demo" if only_demo else "default")
         if profile not in PROFILES:
             raise ConfigurationError(f"Profile {shown(profile)} does not exist; choose one of {', '.join(PROFILES)}.")
         homes = {name: section for section, name, _ in cls.fields()}

@@ -42,6 +42,10 @@ class SourceError(PipelineError):
     exit_status = 3
 
 
+class SourceUnavailableError(SourceError):
+    """A dump's server cannot be reached right now; the same request may succeed later, so tasks retry it."""
+
+
 class ContractBrokenError(PipelineError):
     """The data set breaks its contract: training on it would not be honest."""
 

@@ -1,0 +1,73 @@
+# Review sentiment on Apache Airflow. `make help` lists what there is.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DUMP ?=
+PROFILE ?=
+CONF ?= {}
+
+export PYTHONPATH := $(CURDIR)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make run DUMP=Reviews.csv            your reviews: a file, a folder, an http(s):// or s3:// URL; commas between several"
+	@echo "  make run DUMP=kaggle                 Amazon Fine Food Reviews from Kaggle"
+	@echo "  make run PROFILE=article DUMP=…      the article's experiment; CONF='{\"epochs\": 3}' sets any parameter"
+
+.PHONY: run
+run: $(VENV)/.run ## Run the DAG on a generated demo dump (or DUMP=…) and print scores, verdict and report
+	@$(BIN)/python scripts/run_dag.py --dump '$(subst ','\'',$(DUMP))' --profile '$(subst ','\'',$(PROFILE))' --conf '$(subst ','\'',$(CONF))'
+
+.PHONY: test
+test: $(VENV)/.dev ## Run every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff, its format check, mypy --strict on pipeline/, the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure speed and memory against named alternatives (minutes)
+	@for script in bench/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script $(BENCH) || exit 1; done
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Compile requirements*.in to locked, hashed requirements*.txt
+	@for set in "" -dev -gpu; do $(LOCK) requirements$$set.in -o requirements$$set.txt; done
+
+.PHONY: lock-check
+lock-check: $(VENV)/.dev ## Prove that the locks are current
+	@for set in "" -dev -gpu; do \
+	  cp requirements$$set.txt $(VENV)/lock-check.txt; \
+	  $(LOCK) requirements$$set.in -o $(VENV)/lock-check.txt; \
+	  cmp requirements$$set.txt $(VENV)/lock-check.txt \
+	    || { echo "requirements$$set.txt is not what requirements$$set.in compiles to; run 'make lock' and commit it."; exit 1; }; \
+	done; echo "The locks are current."
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+
+.PHONY: clean
+clean: ## Remove the virtual environment, the embedded Airflow and caches; the store (.store) stays
+	rm -rf $(VENV) .airflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# Set-up: a virtual environment of its own; uv installs several times as fast as pip where it can be had.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+
+INSTALL = sh scripts/install.sh $(BIN)/python
+
+$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+	@$(INSTALL) requirements.txt && touch $@
+
+$(VENV)/.dev: requirements-dev.txt | $(VENV)/bin/python
+	@$(INSTALL) requirements-dev.txt && touch $(VENV)/.run $@

@@ -1,0 +1,242 @@
+"""The tasks of the workflow: each hands references to one step of ``pipeline.workflow`` and returns references.
+
+A reference is a few hundred bytes of JSON; data never goes through XCom. Everything heavy is imported by the
+step itself, when the task runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from pipeline.store import ArtifactReference
+from pipeline.workflow import DataReferences, VariantReferences, Workflow, default_store
+from review_sentiment.parameters import config_from
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+GPU_QUEUE = os.environ.get("REVIEW_SENTIMENT_GPU_QUEUE", "default")
+GPU_POOL = os.environ.get("REVIEW_SENTIMENT_GPU_POOL", "default_pool")
+"""Queue and pool of the tasks that want the GPU, one pool slot per GPU; the embedded default has neither."""
+
+DEFAULTS: Json = {
+    "owner": "review-sentiment",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+    "execution_timeout": timedelta(hours=1),
+    # A lost connection may come back; a wrong parameter, a bad file or a broken contract stays what it is.
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(exception="pipeline.errors.SourceUnavailableError", action=RetryAction.RETRY),
+            RetryRule(exception="pipeline.errors.PipelineError", action=RetryAction.FAIL),
+        ]
+    ),
+}
+ON_GPU: Json = {"queue": GPU_QUEUE, "pool": GPU_POOL, "execution_timeout": timedelta(hours=12)}
+
+
+def workflow() -> Workflow:
+    """Return the steps for the running task: its parameters and the deployment's store."""
+    context = get_current_context()
+    return Workflow(config_from(context["params"], context["dag_run"].conf), default_store())
+
+
+def _reference(value: Json) -> ArtifactReference:
+    return ArtifactReference.model_validate(value)
+
+
+def _present(value: Json | None) -> ArtifactReference | None:
+    return None if value is None else _reference(value)
+
+
+@task(execution_timeout=timedelta(hours=3))
+def land() -> Json:
+    """Check the parameters, fetch the raw files and keep them as they came."""
+    return workflow().land().model_dump()
+
+
+@task
+def ingest(landed: Json) -> Json:
+    """Read the raw files into one typed table."""
+    return workflow().ingest(_reference(landed)).model_dump()
+
+
+@task
+def validate_raw(ingested: Json) -> Json:
+    """Quarantine bad rows; hold the rest against the contract of raw reviews."""
+    return workflow().validate_raw(_reference(ingested)).model_dump()
+
+
+@task
+def require_contract(validated: Json) -> None:
+    """Stop the run before training if the contract is broken."""
+    workflow().require_contract(_reference(validated))
+
+
+@task
+def clean(validated: Json) -> Json:
+    """Drop neutral and repeated reviews, label the rest, normalise the text."""
+    return workflow().clean(_reference(validated)).model_dump()
+
+
+@task
+def validate_clean(cleaned: Json) -> Json:
+    """Hold the clean reviews against their contract."""
+    return workflow().validate_clean(_reference(cleaned)).model_dump()
+
+
+@task
+def split(cleaned: Json) -> Json:
+    """Deal the reviews to training, validation and test."""
+    return workflow().split(_reference(cleaned)).model_dump()
+
+
+@task
+def check_leaks(cleaned: Json, parts: Json) -> Json:
+    """Count what the test part shares with the other two."""
+    return workflow().check_leaks(_reference(cleaned), _reference(parts)).model_dump()
+
+
+@task
+def require_no_leak(leaks: Json) -> None:
+    """Stop the run before training if the split breaks its promise."""
+    workflow().require_no_leak(_reference(leaks))
+
+
+@task
+def fit_vocabulary(cleaned: Json, parts: Json) -> Json:
+    """Choose the words that the models may know."""
+    return workflow().fit_vocabulary(_reference(cleaned), _reference(parts)).model_dump()
+
+
+@task
+def encode(cleaned: Json, parts: Json, vocabulary: Json) -> Json:
+    """Turn words into sequences of word ids."""
+    references = (_reference(value) for value in (cleaned, parts, vocabulary))
+    return workflow().encode(*references).model_dump()
+
+
+@task
+def baselines(cleaned: Json, parts: Json) -> Json:
+    """Judge always-majority and TF-IDF with logistic regression on the same rows."""
+    return workflow().baselines(_reference(cleaned), _reference(parts)).model_dump()
+
+
+@task(**ON_GPU)
+def preflight() -> Json:
+    """Name the device and run one LSTM step on it, before hours are spent."""
+    return workflow().preflight().model_dump()
+
+
+@task
+def plan_variants() -> list[str]:
+    """Name the models to train: the product of every swept list."""
+    return [variant.name for variant in workflow().config.variants]
+
+
+@task
+def gather_data(**references: Json) -> Json:
+    """Bind the data's references together, for the tasks of each variant."""
+    return DataReferences.model_validate(references).model_dump()
+
+
+@task(**ON_GPU, map_index_template="{{ variant_title }}")
+def train(variant: str, data: Json) -> Json:
+    """Fit one variant; after a kill, go on at its last epoch."""
+    steps = workflow()
+    _label(steps, variant)
+    return steps.train(DataReferences.model_validate(data), steps.variant(variant)).model_dump()
+
+
+@task(**ON_GPU, map_index_template="{{ variant_title }}")
+def evaluate(variant: Json, data: Json) -> Json:
+    """Judge one trained variant on the test part, once."""
+    return _variant_step("evaluate", variant, data)
+
+
+@task(**ON_GPU, map_index_template="{{ variant_title }}")
+def export(variant: Json, data: Json) -> Json:
+    """Export one judged variant as a model from raw text to probability."""
+    return _variant_step("export", variant, data)
+
+
+@task
+def compare(variants: Iterable[Json], baselines: Json) -> Json:
+    """Compare the variants with each other and with the baselines, row by row."""
+    return workflow().compare(_variants(variants), _reference(baselines)).model_dump()
+
+
+@task
+def decide(data: Json, variants: Iterable[Json], baselines: Json, comparison: Json) -> Json:
+    """Say whether the best variant may be used, and why."""
+    return (
+        workflow()
+        .decide(DataReferences.model_validate(data), _variants(variants), _reference(baselines), _reference(comparison))
+        .model_dump()
+    )
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def publish_report(  # noqa: D417 - the other arguments are the run's references, each under its own name
+    device: Json | None,
+    variants: Iterable[Json],
+    baselines: Json | None,
+    comparison: Json | None,
+    verdict: Json | None,
+    **data: Json | None,
+) -> Json:
+    """Publish the report of the run, also when a step refused or failed: that is when it is needed most.
+
+    Args:
+        data: The references up to the encoded sequences; ``None`` for steps that did not end.
+    """
+    from pipeline.training import DeviceRecord
+
+    if data["ingested"] is None:
+        raise AirflowSkipException(
+            "No dump could be read, so there is nothing to report; see the log of the first red task."
+        )
+    result = workflow().publish_report(
+        run_name=get_current_context()["dag_run"].run_id,
+        data=DataReferences.model_validate(data),
+        device=None if device is None else DeviceRecord.model_validate(device),
+        variants=_variants(variants),
+        baselines=_present(baselines),
+        comparison=_present(comparison),
+        verdict=_present(verdict),
+    )
+    log.info("Report: %s", result.report)
+    return result.model_dump()
+
+
+@task
+def conclude(verdict: Json, published: Json) -> str:
+    """Say the verdict; green only if every step was, for a published report alone does not make a success."""
+    sentence = workflow().verdict(_reference(verdict)).sentence
+    log.info("%s Report: %s", sentence, published["report"])
+    return sentence
+
+
+def _variant_step(name: str, variant: Json, data: Json) -> Json:
+    steps = workflow()
+    references = VariantReferences.model_validate(variant)
+    _label(steps, references.name)
+    done: VariantReferences = getattr(steps, name)(DataReferences.model_validate(data), references)
+    return done.model_dump()
+
+
+def _variants(values: Iterable[Json]) -> list[VariantReferences]:
+    return [VariantReferences.model_validate(value) for value in values if value is not None]
+
+
+def _label(steps: Workflow, name: str) -> None:
+    """Give the mapped task its name in the UI."""
+    get_current_context()["variant_title"] = steps.variant(name).title

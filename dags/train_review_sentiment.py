@@ -1,0 +1,89 @@
+"""### From a dump of reviews to a judged sentiment model.
+
+Lands a dump of reviews, sets bad rows aside, cleans the text, deals reviews to training, validation and test
+without a leak, fits the vocabulary, trains uni- and bi-directional LSTMs, judges them against each other and
+against two cheap baselines, and publishes an evaluation report.
+
+**To run it**: press *Trigger*. The only thing to fill in is *Dumps*: a file, a folder, an `http(s)://` or
+`s3://` address, `kaggle` for Amazon Fine Food Reviews, or `demo` for a generated dump. The profile `article`
+repeats a published experiment, mistakes included; every other field is empty and then as the profile says.
+
+**What comes out**: `reports/<run>/report.html` in the store, the trained models beside it, and a verdict in
+the log of `conclude`. A run that refuses its data still publishes its report, which says why.
+
+**When a task is red**: its log ends with a sentence that says what was found and what to do. A bad file, a wrong
+parameter or a broken contract is not retried; a lost connection is. Clearing a task is safe: finished steps
+are found in the store and cost seconds, an interrupted training goes on at its last epoch.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import dag
+from review_sentiment import tasks
+from review_sentiment.parameters import form
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2025, 1, 1),  # noqa: DTZ001 - Airflow reads it in the deployment's own time zone
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=48),
+    default_args=tasks.DEFAULTS,
+    params=form(),
+    render_template_as_native_obj=False,
+    doc_md=__doc__,
+    tags=["review-sentiment", "training"],
+)
+def train_review_sentiment() -> None:
+    """Wire the steps; each is documented where it is defined."""
+    landed = tasks.land()
+    ingested = tasks.ingest(landed)
+
+    validated_raw = tasks.validate_raw(ingested)
+    raw_contract = tasks.require_contract.override(task_id="require_raw_contract")(validated_raw)
+    cleaned = tasks.clean(validated_raw)
+    raw_contract >> cleaned
+
+    validated_clean = tasks.validate_clean(cleaned)
+    clean_contract = tasks.require_contract.override(task_id="require_clean_contract")(validated_clean)
+    parts = tasks.split(cleaned)
+    clean_contract >> parts
+    leaks = tasks.check_leaks(cleaned, parts)
+    no_leak = tasks.require_no_leak(leaks)
+
+    vocabulary = tasks.fit_vocabulary(cleaned, parts)
+    encoded = tasks.encode(cleaned, parts, vocabulary)
+    references = {
+        "landed": landed,
+        "ingested": ingested,
+        "validated_raw": validated_raw,
+        "cleaned": cleaned,
+        "validated_clean": validated_clean,
+        "parts": parts,
+        "leaks": leaks,
+        "vocabulary": vocabulary,
+        "encoded": encoded,
+    }
+    data = tasks.gather_data(**references)
+    baselines = tasks.baselines(cleaned, parts)
+    no_leak >> [data, baselines]
+
+    device = tasks.preflight()
+    variants = tasks.plan_variants()
+    data >> device >> variants
+    trained = tasks.train.partial(data=data).expand(variant=variants)
+    evaluated = tasks.evaluate.partial(data=data).expand(variant=trained)
+    exported = tasks.export.partial(data=data).expand(variant=evaluated)
+
+    comparison = tasks.compare(exported, baselines)
+    verdict = tasks.decide(data, exported, baselines, comparison)
+    published = tasks.publish_report(
+        device=device, variants=exported, baselines=baselines, comparison=comparison, verdict=verdict, **references
+    )
+    tasks.conclude(verdict, published)
+
+
+train_review_sentiment()

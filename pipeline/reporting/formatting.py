@@ -1,0 +1,133 @@
+"""How figures and outside texts look, everywhere in the report: HTML, Markdown and messages."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from datetime import UTC, datetime
+
+from pipeline.evaluation.records import Interval
+
+NOT_DEFINED = "n/a"
+"""Stands for a figure that does not exist, such as a precision without predictions."""
+
+MINUS = "\N{MINUS SIGN}"
+NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
+
+_KEPT_CONTROLS = "\n\t"
+_JOINERS = "\u200c\u200d"
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]#|~])")
+
+
+def visible(text: str) -> str:
+    """Return a text in which no character acts: controls, bidi overrides and invisible ones are spelled out.
+
+    A terminal escape or a right-to-left override can make a page or a log line say something else than its
+    bytes; here they read ``⟨U+202E⟩``. Line feeds, tabs and the joiners that emoji need stay.
+    """
+    unified = text.replace("\r\n", "\n")
+    if unified.isascii() and unified.isprintable():
+        return unified
+    return "".join(_shown_character(character) for character in unified)
+
+
+def _shown_character(character: str) -> str:
+    if character in _KEPT_CONTROLS or character in _JOINERS:
+        return character
+    if unicodedata.category(character) in _HIDDEN_CATEGORIES:
+        return f"⟨U+{ord(character):04X}⟩"
+    return character
+
+
+def markdown(text: object) -> str:
+    """Return an outside text as one line of Markdown that is read as plain text: no links, tags or mentions."""
+    line = " ".join(visible(str(text)).split())
+    escaped = _MARKDOWN_SPECIAL.sub(r"\\\1", line)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+
+
+def count(value: int | None) -> str:
+    """Return a whole number with thousands set apart: ``568,454``."""
+    return NOT_DEFINED if value is None else f"{value:,}".replace("-", MINUS)
+
+
+def score(value: float | None) -> str:
+    """Return a score between 0 and 1 (or a loss) with three decimals: ``0.874``."""
+    if value is None or not math.isfinite(value):
+        return NOT_DEFINED
+    return f"{value + 0.0:.3f}".replace("-", MINUS)
+
+
+def interval(figure: Interval) -> str:
+    """Return the two ends of a figure's 95 % interval: ``0.861–0.887``."""
+    if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
+        return NOT_DEFINED
+    return f"{score(figure.low)}–{score(figure.high)}"
+
+
+def difference(value: float | None) -> str:
+    """Return a difference of two scores with its sign: ``+0.031``, ``−0.004``."""
+    if value is None or not math.isfinite(value):
+        return NOT_DEFINED
+    return f"{value + 0.0:+.3f}".replace("-", MINUS)
+
+
+def share(value: float | None) -> str:
+    """Return a share between 0 and 1 in per cent: ``83.2 %``; a share that is small but not zero says so."""
+    if value is None or not math.isfinite(value):
+        return NOT_DEFINED
+    if 0 < value < 0.0005:  # noqa: PLR2004 - half of the last decimal shown
+        return f"< 0.1{NARROW_SPACE}%"
+    return f"{100 * value:.1f}{NARROW_SPACE}%".replace("-", MINUS)
+
+
+def probability(value: float) -> str:
+    """Return a probability with three decimals; one that is not quite 0 or 1 does not pretend to be."""
+    if 0 < value < 0.0005:  # noqa: PLR2004
+        return "< 0.001"
+    if 0.9995 <= value < 1:  # noqa: PLR2004
+        return "> 0.999"
+    return score(value)
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration as people say it: ``0.4 s``, ``2 min 14 s``, ``3 h 05 min``."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOT_DEFINED
+    if seconds < 9.95:  # noqa: PLR2004 - rounds to 10 s without a decimal
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def size(amount: int) -> str:
+    """Return bytes in the decimal unit that fits: ``812 kB``, ``1.4 GB``."""
+    value = float(amount)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5 or unit == "GB":  # noqa: PLR2004 - would round to 1000
+            return f"{value:.0f} {unit}" if unit in ("B", "kB") or value >= 100 else f"{value:.1f} {unit}"  # noqa: PLR2004
+        value /= 1000
+    raise AssertionError("unreachable: the last unit takes every size")
+
+
+def moment(value: datetime | None) -> str:
+    """Return a moment in UTC to the minute: ``2026-11-23 05:33 UTC``."""
+    return NOT_DEFINED if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def day(value: datetime | None) -> str:
+    """Return the day of a moment: ``2012-10-26``."""
+    return NOT_DEFINED if value is None else f"{value:%Y-%m-%d}"
+
+
+def plural(number: int, singular: str, many: str | None = None) -> str:
+    """Return a number with its noun: ``1 row``, ``2,014 rows``."""
+    return f"{count(number)} {singular if number == 1 else many or singular + 's'}"

@@ -1,0 +1,287 @@
+"""What the report is made of: one frozen object, from which the page, the JSON and the message all come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.cleaning.records import CleanSummary
+from pipeline.encoding.records import EncodeSummary
+from pipeline.evaluation.comparison import ComparisonSummary
+from pipeline.evaluation.records import BaselinesSummary, EvaluationSummary
+from pipeline.ingest.records import IngestSummary, LandSummary
+from pipeline.promotion.records import Verdict
+from pipeline.reporting.formatting import visible
+from pipeline.splitting.records import LeakSummary, SplitSummary
+from pipeline.store import ArtifactReference, Record, RowAccount
+from pipeline.training.records import DeviceRecord, ExportSummary, TrainSummary
+from pipeline.validation.records import ExpectationResult, ValidationSummary
+from pipeline.vocabulary.records import VocabularySummary
+
+SCHEMA_VERSION = 1
+"""Raised when a field of report.json changes its meaning or goes away."""
+
+Outcome = Literal["accept", "refuse", "cannot_tell", "stopped", "undecided"]
+"""``stopped``: the run ended before its verdict, by a refusal. ``undecided``: it has no verdict yet."""
+
+
+class VariantReferences(Record):
+    """The artifacts of one variant; those that do not exist (yet) are ``None``.
+
+    Any object with these attributes will do where one is expected.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    trained: ArtifactReference | None = None
+    predicted: ArtifactReference | None = None
+    evaluated: ArtifactReference | None = None
+    exported: ArtifactReference | None = None
+
+
+class ReportReferences(Record):
+    """The artifacts of a run, in the order of the stages; a run that was refused has only the first ones."""
+
+    landed: ArtifactReference
+    ingested: ArtifactReference | None = None
+    validated_raw: ArtifactReference | None = None
+    cleaned: ArtifactReference | None = None
+    validated_clean: ArtifactReference | None = None
+    parts: ArtifactReference | None = None
+    leaks: ArtifactReference | None = None
+    vocabulary: ArtifactReference | None = None
+    encoded: ArtifactReference | None = None
+    device: DeviceRecord | None = None
+    baselines: ArtifactReference | None = None
+    variants: tuple[VariantReferences, ...] = ()
+    comparison: ArtifactReference | None = None
+    verdict: ArtifactReference | None = None
+    refusal: str | None = None
+    """The message that stopped the run."""
+
+    def inputs(self) -> dict[str, ArtifactReference]:
+        """Return every artifact by its role, a variant's as ``trained uni-seed1``, in the order of the stages."""
+        single = {name: getattr(self, name) for name in type(self).model_fields}
+        early = {name: value for name, value in single.items() if isinstance(value, ArtifactReference)}
+        late = {name: early.pop(name) for name in ("comparison", "verdict") if name in early}
+        models = {
+            f"{role} {variant.name}": reference
+            for variant in self.variants
+            for role in ("trained", "predicted", "evaluated", "exported")
+            if (reference := getattr(variant, role)) is not None
+        }
+        return early | models | late
+
+
+class Caution(Record):
+    """Something that a reader must know before trusting the figures."""
+
+    kind: Literal[
+        "collapsed_model",
+        "broken_promise",
+        "leak",
+        "vocabulary_leak",
+        "unmasked_padding",
+        "small_test_part",
+        "one_seed",
+        "differing_parts",
+        "quarantine",
+        "device",
+        "export",
+        "note",
+    ]
+    serious: bool
+    """Whether the figures must not be used as they stand."""
+    title: str
+    text: str
+
+
+class FunnelStage(Record):
+    """One step of the way of the rows, from the dump to the three parts."""
+
+    title: str
+    reason: str | None
+    """The named reason for which rows left here; ``None`` where none do."""
+    set_aside: int
+    rows_left: int
+
+
+class QuarantinedRow(Record):
+    """A row that broke a rule, as an example."""
+
+    reason: str
+    file: str
+    line: int
+    detail: str
+    raw: str
+    """The record as found, cut; hostile input."""
+
+
+class VariantReport(Record):
+    """Everything about one trained model."""
+
+    name: str
+    title: str
+    trained: TrainSummary | None
+    evaluated: EvaluationSummary | None
+    exported: ExportSummary | None
+
+
+class ArticleFigures(Record):
+    """What the article reports of one of its models (REFERENCE.md, results)."""
+
+    direction: Literal["uni", "bi"]
+    accuracy: float
+    negative_precision: float
+    negative_recall: float
+    negative_f1: float
+    seconds_per_epoch: float
+
+
+class ArticleComparison(Record):
+    """The article's figures beside ours, for a run of the profile ``article``."""
+
+    test_rows: int
+    """Of the article's test part."""
+    majority_accuracy: float
+    """Share of positive reviews in the article's test part: what "always positive" scores there."""
+    figures: tuple[ArticleFigures, ...]
+    explanation: tuple[str, ...]
+    """What the figures hide, in sentences made from this run's own figures."""
+
+
+class StageAccount(Record):
+    """The provenance of one artifact, from its manifest."""
+
+    role: str
+    stage: str
+    stage_version: int
+    key: str
+    started_at: datetime
+    seconds: float
+    rows: RowAccount | None
+    bytes: int
+    """Of all its files."""
+    peak_memory_bytes: int
+    machine: str
+    python: str
+
+
+class Setting(Record):
+    """One knob of the run."""
+
+    section: str
+    name: str
+    title: str
+    value: str
+    """As JSON."""
+    profile_value: str
+    """What the profile alone would say, as JSON."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the run departs from its profile."""
+        return self.value != self.profile_value
+
+
+class ReportContents(Record):
+    """Everything that the report shows.
+
+    Every text in it, at any depth, is neutralised on construction: control characters and bidi overrides are
+    spelled out (:func:`pipeline.reporting.formatting.visible`), since names, messages and reviews come from outside.
+    """
+
+    schema_version: Literal[1] = 1
+    run_name: str
+    profile: str
+    demo: bool
+    """Whether the reviews are generated ones; no figure then says anything about a real shop."""
+    made_at: datetime
+    """When the newest of the artifacts was started."""
+    outcome: Outcome
+    headline: str
+    """The verdict, or the refusal, in one sentence."""
+    refusal: str | None
+    """The message that stopped the run."""
+    broken_expectations: tuple[ExpectationResult, ...]
+    next_step: str | None
+    """What a person does now, for a run without an accepted model."""
+    cautions: tuple[Caution, ...]
+    best_variant: str | None
+    """Name of the variant with the highest balanced accuracy on the validation part; the test part does not choose."""
+
+    land: LandSummary
+    ingest: IngestSummary | None
+    validation_raw: ValidationSummary | None
+    clean: CleanSummary | None
+    validation_clean: ValidationSummary | None
+    split: SplitSummary | None
+    leaks: LeakSummary | None
+    vocabulary: VocabularySummary | None
+    encoding: EncodeSummary | None
+    device: DeviceRecord | None
+    baselines: BaselinesSummary | None
+    variants: tuple[VariantReport, ...]
+    comparison: ComparisonSummary | None
+    verdict: Verdict | None
+
+    article: ArticleComparison | None
+    funnel: tuple[FunnelStage, ...]
+    quarantined_rows: tuple[QuarantinedRow, ...]
+    """Examples: the first rows of the most frequent reasons."""
+    stages: tuple[StageAccount, ...]
+    libraries: dict[str, str]
+    settings: tuple[Setting, ...]
+    total_seconds: float
+    """Sum of the stages' durations; stages that were reused count with what they once took."""
+    peak_memory_bytes: int
+    reproduce: str
+    """The command that runs the same workflow again."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _neutral(cls, values: object) -> object:
+        return _neutralised(values)
+
+    @property
+    def evaluations(self) -> tuple[EvaluationSummary, ...]:
+        """Every judged model on the same rows: the variants in their order, then the baselines."""
+        variants = tuple(variant.evaluated for variant in self.variants if variant.evaluated is not None)
+        return variants + (self.baselines.evaluations if self.baselines is not None else ())
+
+    @property
+    def best(self) -> VariantReport | None:
+        """The variant named by ``best_variant``."""
+        return next((variant for variant in self.variants if variant.name == self.best_variant), None)
+
+    @property
+    def majority(self) -> EvaluationSummary | None:
+        """The baseline that knows only the share of the labels."""
+        found = self.baselines.evaluations if self.baselines is not None else ()
+        return next((evaluation for evaluation in found if evaluation.model == "majority"), None)
+
+
+class ReportSummary(Record):
+    """What the report's own artifact says of itself."""
+
+    outcome: Outcome
+    headline: str
+    demo: bool
+    warnings: int = Field(ge=0)
+    serious_warnings: int = Field(ge=0)
+
+
+def _neutralised(value: object) -> Any:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, BaseModel):
+        return _neutralised({name: getattr(value, name) for name in type(value).model_fields})
+    if isinstance(value, Mapping):
+        return {_neutralised(name): _neutralised(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return tuple(_neutralised(item) for item in value)
+    return value

@@ -1,0 +1,69 @@
+"""Run the DAG ``train_review_sentiment`` in this process, with no server, and show what came out (``make run``)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+import airflow_environment
+from airflow_environment import CHECKOUT
+
+
+def main() -> int:
+    """Return 0 if the run succeeded, 1 if not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dump", default="", help="a path or URL, `kaggle` or `demo`; several separated by commas")
+    parser.add_argument("--profile", default="", help="default, article or demo")
+    parser.add_argument("--conf", default="{}", help="further parameters as JSON, e.g. '{\"epochs\": 3}'")
+    options = parser.parse_args()
+    try:
+        conf = json.loads(options.conf)
+    except json.JSONDecodeError as error:
+        parser.error(f"--conf is not JSON: {error}")
+    dumps = _dumps(options.dump)
+    conf |= {"dumps": dumps} if dumps else {}
+    conf |= {"profile": options.profile} if options.profile else {}
+
+    airflow_environment.prepare(CHECKOUT / ".airflow")
+    os.environ.setdefault("REVIEW_SENTIMENT_STORE", str(CHECKOUT / ".store"))
+
+    # Airflow and the pipeline read the environment when they are imported.
+    from airflow.dag_processing.dagbag import DagBag
+
+    from pipeline.cli import show_result
+    from pipeline.errors import ArtifactError
+    from pipeline.workflow import RunResult, default_store, latest_report
+
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    bag = DagBag(dag_folder=str(CHECKOUT / "dags"))
+    if bag.import_errors:
+        print(*bag.import_errors.values(), sep="\n", file=sys.stderr)
+        return 1
+    run = bag.dags["train_review_sentiment"].test(run_conf=conf)
+    latest = latest_report(default_store())
+    if latest.get("run_name") == run.run_id:
+        try:
+            show_result(RunResult(run_name=run.run_id, report=latest["report"], refusal=None))
+        except (OSError, ArtifactError) as error:
+            print(f"The report cannot be shown: {error}", file=sys.stderr)
+    failed = [ti for ti in run.get_task_instances() if ti.state == "failed"]
+    if failed:
+        names = ", ".join(sorted({ti.task_id for ti in failed}))
+        print(f"\nThe run failed in: {names}. The message is above, behind the task's name.", file=sys.stderr)
+    return 0 if run.state == "success" else 1
+
+
+def _dumps(text: str) -> list[str]:
+    """Split at commas unless the whole text names something that exists; resolve local paths, for tasks run elsewhere."""
+    if not text:
+        return []
+    names = [text] if Path(text).exists() else [part.strip() for part in text.split(",") if part.strip()]
+    return [str(Path(name).resolve()) if Path(name).exists() else name for name in names]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
