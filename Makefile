@@ -54,6 +54,10 @@ lock-check: $(VENV)/.dev ## Prove that the locks are current
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
+.PHONY: docs
+docs: $(VENV)/.dev ## Regenerate the generated pages of docs/
+	$(BIN)/python scripts/write_parameter_reference.py
+
 .PHONY: clean
 clean: ## Remove the virtual environment, the embedded Airflow and caches; the store (.store) stays
 	rm -rf $(VENV) .airflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

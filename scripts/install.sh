@@ -12,8 +12,8 @@ if [ ! -x "$bin/uv" ]; then
     awk '/^uv==/ {on=1} on && /^[a-z]/ && !/^uv==/ {on=0} on && !/# via/' requirements-dev.txt >"$uv_lock"
     "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$uv_lock" || echo "uv cannot be had; pip goes on alone."
 fi
-if [ -x "$bin/uv" ]; then
-    "$bin/uv" pip install --quiet --python "$python" --require-hashes -r "$requirements"
-else
-    "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$requirements"
+if [ -x "$bin/uv" ] && "$bin/uv" pip install --quiet --python "$python" --require-hashes -r "$requirements"; then
+    exit 0
 fi
+# uv does not read pip's settings (a private index, say), so pip has the last word.
+"$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$requirements"

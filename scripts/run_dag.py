@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _dumps(text: str) -> list[str]:
-    """Split at commas unless the whole text names something that exists; resolve local paths, for tasks run elsewhere."""
+    """Split at commas unless the whole text names something that exists; make local paths absolute."""
     if not text:
         return []
     names = [text] if Path(text).exists() else [part.strip() for part in text.split(",") if part.strip()]

@@ -26,7 +26,7 @@ class ConfusionMatrix(Record):
 
 
 class Interval(Record):
-    """A figure with its 95 % bootstrap interval (percentile method)."""
+    """A figure with its 95 % bootstrap interval (percentile method, rows resampled within each class)."""
 
     value: float
     low: float
@@ -75,11 +75,61 @@ class EvaluationSummary(Record):
     scores: Scores
     validation_balanced_accuracy: float
     no_better_than_majority: bool
+    """By the rule in docs/evaluation.md: the balanced accuracy's interval does not clear 0.51."""
     warnings: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
+    unusable_probabilities: int = 0
+    """Validation and test rows whose probability was no number of 0–1; they are scored as 0.5."""
+
+
+class WordWeight(Record):
+    """A word, or two words in a row, and what it adds to the log-odds of a positive review."""
+
+    term: str
+    weight: float
+    """Coefficient of the logistic regression on the term's TF-IDF value; below zero speaks for negative."""
 
 
 class BaselinesSummary(Record):
     """The two baselines, judged like the models."""
 
     evaluations: tuple[EvaluationSummary, ...]
+    positive_terms: tuple[WordWeight, ...] = ()
+    """The terms that speak most for a positive review, strongest first."""
+    negative_terms: tuple[WordWeight, ...] = ()
+    """The terms that speak most for a negative review, strongest first."""
+    terms: int = 0
+    """Terms that the TF-IDF model knows."""
+    inverse_regularisation: float | None = None
+    """The logistic regression's C, chosen on the validation part."""
+
+
+class Comparison(Record):
+    """Two models on the same test rows, each at its own threshold. Differences are first minus second, in shares."""
+
+    first: str
+    second: str
+    first_title: str
+    second_title: str
+    rows: int
+    both_right: int
+    only_first_right: int
+    only_second_right: int
+    both_wrong: int
+    mcnemar_p_value: float
+    """Exact two-sided McNemar test of equal accuracy."""
+    accuracy_difference: Interval
+    balanced_accuracy_difference: Interval
+    shown: bool
+    """Whether the interval of the balanced accuracy's difference leaves out zero."""
+    sentence: str
+
+
+class ComparisonSummary(Record):
+    """The pairs of models worth comparing."""
+
+    comparisons: tuple[Comparison, ...]
+
+    def between(self, first: str, second: str) -> Comparison | None:
+        """Return the comparison of ``first`` with ``second``, or ``None`` where it was not made."""
+        return next((pair for pair in self.comparisons if (pair.first, pair.second) == (first, second)), None)

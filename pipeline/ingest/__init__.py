@@ -1,1 +1,20 @@
-"""See docs/data.md."""
+"""Landing dumps as they came and reading them into typed rows (docs/bring_your_own_reviews.md).
+
+``land`` keeps the raw bytes of every dump in the store; ``ingest`` reads them, whatever their format, into
+``reviews.parquet``, where a row that cannot be read as a review is kept with the reason.
+"""
+
+from pipeline.ingest.columns import read_column_mapping
+from pipeline.ingest.landing import land
+from pipeline.ingest.reading import ingest
+from pipeline.ingest.records import IngestedFile, IngestSummary, LandedFile, LandSummary
+
+__all__ = [
+    "IngestSummary",
+    "IngestedFile",
+    "LandSummary",
+    "LandedFile",
+    "ingest",
+    "land",
+    "read_column_mapping",
+]

@@ -147,8 +147,12 @@ class WordIds(keras.layers.Layer):
             if self.unknown_id is None:
                 ids = tf.ragged.boolean_mask(ids, tf.not_equal(ids, PADDING_ID))
             ids = ids[:, -self.max_length :] if self.keep == "last" else ids[:, : self.max_length]
-            width = self.max_length if self.pad_to_max_length else tf.maximum(1, tf.cast(ids.bounding_shape(1), tf.int32))
-            dense = ids.to_tensor(default_value=PADDING_ID, shape=[None, self.max_length if self.pad_to_max_length else None])
+            width = (
+                self.max_length if self.pad_to_max_length else tf.maximum(1, tf.cast(ids.bounding_shape(1), tf.int32))
+            )
+            dense = ids.to_tensor(
+                default_value=PADDING_ID, shape=[None, self.max_length if self.pad_to_max_length else None]
+            )
             dense = tf.pad(dense, [[0, 0], [0, width - tf.shape(dense)[1]]])
             if self.empty_id != PADDING_ID:
                 empty = tf.equal(ids.row_lengths(), 0)[:, tf.newaxis] & (tf.range(width) == 0)[tf.newaxis, :]

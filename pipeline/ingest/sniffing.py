@@ -1,0 +1,95 @@
+"""What a file is, told from its first bytes, and the refusal of what cannot be reviews."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.errors import SourceError, shown
+
+HEAD_BYTES = 64 * 1024
+"""How much of a file is looked at to tell what it is."""
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+PARQUET_MAGIC = b"PAR1"
+
+# First bytes of formats that people do hand over by mistake (file(1)'s magic numbers).
+_FOREIGN = (
+    (b"\x7fELF", "a Linux program"),
+    (b"MZ", "a Windows program"),
+    (b"\xcf\xfa\xed\xfe", "a macOS program"),
+    (b"\xca\xfe\xba\xbe", "a Java class or macOS program"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"%PDF", "a PDF document"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\x00", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"SQLite format 3\x00", "a SQLite database"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"ORC", "an ORC file"),
+    (b"Obj\x01", "an Avro file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word file"),
+)
+_TAR_MAGIC_OFFSET = 257
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+_TEXT_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body|!--|\?xml)", re.IGNORECASE)
+_CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1a\x1b")) + b"\x7f"
+_CONTROL_SHARE = 0.02
+"""Share of control bytes from which a file is not text: random bytes hold 11 %, damaged text a few NULs."""
+
+LFS_ADVICE = "Fetch the real file where it was cloned with `git lfs pull`, or download it from its source"
+
+
+def refuse_foreign(head: bytes, name: str, *, encoding_known: bool = False) -> None:
+    """Refuse a file whose first bytes show that it holds no reviews.
+
+    Args:
+        head: The first ``HEAD_BYTES`` of the file, or all of it.
+        name: The file's name, for the message.
+        encoding_known: The user named the text encoding, so that zero bytes may belong to the text.
+
+    Raises:
+        SourceError: The file is empty, a Git-LFS pointer, an HTML page or binary; the message says which.
+    """
+    if not head:
+        raise SourceError(f"{shown(name)} is empty (0 bytes). Check the download, or take the dump from its source again.")
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        size = re.search(rb"^size (\d{1,18})\s*$", head, re.MULTILINE)
+        real = f" for a file of {int(size[1]):,} bytes" if size else ""
+        raise SourceError(f"{shown(name)} is not the dump but a Git-LFS pointer{real} ({len(head)} bytes). {LFS_ADVICE}.")
+    if head.startswith((GZIP_MAGIC, PARQUET_MAGIC, *ZIP_MAGICS)):
+        return
+    foreign = _foreign_kind(head)
+    if foreign is None and not encoding_known and not head.startswith(_TEXT_BOMS):
+        control = len(head) - len(head.translate(None, _CONTROL))
+        if control > _CONTROL_SHARE * len(head):
+            foreign = "a binary file (or UTF-16 text without a byte-order mark: then name its encoding)"
+    if foreign is not None:
+        raise SourceError(
+            f"{shown(name)} is {foreign}, not a dump of reviews. "
+            "Expected CSV, JSON lines, Parquet or SNAP text, plain, .gz or .zip."
+        )
+    if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")):
+        raise SourceError(
+            f"{shown(name)} is an HTML or XML page, not a dump of reviews: often a login or error page that was saved "
+            "under the dump's name. Open the address in a browser, sign in if asked, and download the file itself."
+        )
+
+
+def _foreign_kind(head: bytes) -> str | None:
+    for magic, kind in _FOREIGN:
+        # "MZ" and "ORC" may begin a word of a header line; the formats hold zero bytes, text does not.
+        if head.startswith(magic) and (len(magic) > 3 or b"\x00" in head or not head.isascii()):
+            return kind
+    if head[_TAR_MAGIC_OFFSET : _TAR_MAGIC_OFFSET + 5] == b"ustar":
+        return "a tar archive (unpack it first)"
+    if _PICKLE.match(head):
+        return "a Python pickle, which is never opened because it can run code"
+    return None

@@ -1,0 +1,195 @@
+"""What a reader must be warned of, derived from the figures of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.config import RunConfig
+from pipeline.ingest.records import IngestSummary
+from pipeline.reporting import formatting
+from pipeline.reporting.records import Caution, VariantReport
+from pipeline.cleaning.records import CleanSummary
+from pipeline.splitting.records import LeakFigure, LeakSummary, SplitSummary
+from pipeline.training.records import DeviceRecord
+from pipeline.validation.records import ValidationSummary
+
+SMALL_CLASS_ROWS = 400
+"""Test rows of the rarer class below which its recall has a 95 % interval wider than ±0.05 (at 0.5)."""
+
+DIFFERING_SHARE = 0.03
+"""Difference of the positive share between two parts from which a reader is told."""
+
+LEAK_WORDS = {
+    "identical_text": "the same text as a row of training or validation",
+    "near_copy": "a near-copy in training or validation",
+    "product": "a product that training or validation knows",
+    "user": "a user that training or validation knows",
+}
+
+
+def cautions(
+    config: RunConfig,
+    *,
+    ingest: IngestSummary | None,
+    validation: ValidationSummary | None,
+    clean: CleanSummary | None,
+    split: SplitSummary | None,
+    leaks: LeakSummary | None,
+    device: DeviceRecord | None,
+    variants: tuple[VariantReport, ...],
+) -> tuple[Caution, ...]:
+    """Return every caution, the serious ones first, each group in the order of the stages."""
+    found = [
+        *_of_models(variants),
+        *_of_leaks(leaks),
+        *_of_training(config, variants),
+        *_of_device(device, variants),
+        *_of_parts(split),
+        *_of_quarantine(validation),
+        *_of_notes(ingest, clean, split),
+    ]
+    return tuple(sorted(found, key=lambda caution: not caution.serious))
+
+
+def _of_models(variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
+    for variant in variants:
+        evaluated = variant.evaluated
+        if evaluated is not None and evaluated.no_better_than_majority:
+            scores = evaluated.scores
+            yield Caution(
+                kind="collapsed_model",
+                serious=True,
+                title=f"{variant.title} is no better than the majority",
+                text=f"It calls {formatting.share(scores.predicted_positive_share)} of the test reviews positive; its "
+                f"balanced accuracy is {formatting.score(scores.balanced_accuracy.value)}, and 0.5 is chance. Its "
+                f"accuracy of {formatting.score(scores.accuracy.value)} is the share of the frequent class, not skill.",
+            )
+        exported = variant.exported
+        if exported is not None and exported.identical_ids < exported.checked_rows:
+            yield Caution(
+                kind="export",
+                serious=False,
+                title=f"The exported {variant.title} reads some reviews differently",
+                text=f"{formatting.count(exported.checked_rows - exported.identical_ids)} of "
+                f"{formatting.count(exported.checked_rows)} checked reviews get other word ids from the exported "
+                f"model than from the pipeline; the largest difference of a probability is "
+                f"{formatting.score(exported.largest_difference)}.",
+            )
+    for variant in variants:
+        evaluated = variant.evaluated
+        if evaluated is not None and not evaluated.no_better_than_majority:
+            for warning in evaluated.warnings:
+                yield Caution(kind="note", serious=False, title=variant.title, text=warning)
+
+
+def _of_leaks(leaks: LeakSummary | None) -> Iterator[Caution]:
+    if leaks is None:
+        return
+    for figure in leaks.figures:
+        if figure.rows:
+            yield _leak(figure)
+    if leaks.vocabulary_leak:
+        yield Caution(
+            kind="vocabulary_leak",
+            serious=False,
+            title="The vocabulary counts words of the test reviews",
+            text="Words were counted in every row, so the choice of words knows the test part: a small leak. Count "
+            "words in the training part to be rid of it.",
+        )
+
+
+def _leak(figure: LeakFigure) -> Caution:
+    found = (
+        f"{formatting.plural(figure.rows, 'test row')} ({formatting.share(figure.share)}) "
+        f"{'has' if figure.rows == 1 else 'have'} {LEAK_WORDS[figure.kind]}"
+    )
+    if figure.promised:
+        return Caution(
+            kind="broken_promise",
+            serious=True,
+            title="The split breaks its promise",
+            text=f"{found}, and the strategy promises none. Scores on such rows show memory, not skill.",
+        )
+    return Caution(
+        kind="leak",
+        serious=False,
+        title="Training knows something of the test part",
+        text=f"{found}. This split does not promise otherwise; the scores may be a little too good.",
+    )
+
+
+def _of_training(config: RunConfig, variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
+    if not variants:
+        return
+    if config.training.padding == "unmasked":
+        yield Caution(
+            kind="unmasked_padding",
+            serious=False,
+            title="The padding is not masked",
+            text="The network reads the zeros after each review, as the article's does. Short reviews are forgotten.",
+        )
+    if len(config.training.seeds) == 1:
+        yield Caution(
+            kind="one_seed",
+            serious=False,
+            title="One seed only",
+            text="Each model was trained once. The intervals cover the choice of test reviews, not the luck of a "
+            "training: train with three seeds or more before trusting a small difference.",
+        )
+
+
+def _of_device(device: DeviceRecord | None, variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
+    devices = [device] if device is not None else []
+    devices += [variant.trained.device for variant in variants if variant.trained is not None]
+    for text in dict.fromkeys(found.warning for found in devices if found.warning):
+        yield Caution(kind="device", serious=False, title="Trained on the CPU instead of a GPU", text=text)
+
+
+def _of_parts(split: SplitSummary | None) -> Iterator[Caution]:
+    if split is None or not split.parts:
+        return
+    test = split.part("test")
+    rarer = min(test.positive, test.rows - test.positive)
+    if rarer < SMALL_CLASS_ROWS:
+        name = "positive" if test.positive < test.rows - test.positive else "negative"
+        yield Caution(
+            kind="small_test_part",
+            serious=False,
+            title="The test part is small",
+            text=f"It holds {formatting.plural(test.rows, 'row')}, of which {formatting.count(rarer)} are {name}. "
+            "Intervals are wide: read them before the figures.",
+        )
+    shares = [part.positive_share for part in split.parts if part.rows]
+    if shares and max(shares) - min(shares) > DIFFERING_SHARE:
+        parts = ", ".join(f"{part.name} {formatting.share(part.positive_share)}" for part in split.parts)
+        yield Caution(
+            kind="differing_parts",
+            serious=False,
+            title="The parts differ in their share of positive reviews",
+            text=f"Positive: {parts}. A threshold chosen on validation fits the test part less well.",
+        )
+
+
+def _of_quarantine(validation: ValidationSummary | None) -> Iterator[Caution]:
+    quarantined = sum(validation.quarantined.values()) if validation is not None else 0
+    if validation is not None and quarantined:
+        reasons = ", ".join(f"{reason} {formatting.count(rows)}" for reason, rows in validation.quarantined.items())
+        yield Caution(
+            kind="quarantine",
+            serious=False,
+            title=f"{formatting.plural(quarantined, 'row')} in quarantine",
+            text=f"{formatting.share(quarantined / validation.rows if validation.rows else 0)} of the rows broke a row "
+            f"rule and were set aside: {reasons}.",
+        )
+
+
+def _of_notes(
+    ingest: IngestSummary | None, clean: CleanSummary | None, split: SplitSummary | None
+) -> Iterator[Caution]:
+    for title, notes in (
+        ("While reading", ingest.notes if ingest is not None else ()),
+        ("While cleaning", clean.notes if clean is not None else ()),
+        ("While splitting", split.notes if split is not None else ()),
+    ):
+        for note in notes:
+            yield Caution(kind="note", serious=False, title=title, text=note)

@@ -1,0 +1,235 @@
+"""Gather everything that the report shows from the store: read once, frozen, and the same for every format."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from typing import TypeVar
+
+from pipeline.cleaning.records import CleanSummary
+from pipeline.config import RunConfig
+from pipeline.encoding.records import EncodeSummary
+from pipeline.evaluation.comparison import ComparisonSummary
+from pipeline.evaluation.records import BaselinesSummary, EvaluationSummary
+from pipeline.ingest.records import IngestSummary, LandSummary
+from pipeline.promotion.records import Verdict
+from pipeline.reporting.article import article_comparison
+from pipeline.reporting.cautions import cautions
+from pipeline.reporting.funnel import funnel
+from pipeline.reporting.records import (
+    Outcome,
+    QuarantinedRow,
+    ReportContents,
+    ReportReferences,
+    Setting,
+    StageAccount,
+    VariantReferences,
+    VariantReport,
+)
+from pipeline.splitting.records import LeakSummary, SplitSummary
+from pipeline.store import ArtifactReference, ArtifactStore, Manifest, Record
+from pipeline.training.records import ExportSummary, TrainSummary
+from pipeline.validation.records import ExpectationResult, ValidationSummary
+from pipeline.vocabulary.records import VocabularySummary
+
+QUARANTINE_FILE = "quarantine.parquet"
+MOST_REASONS = 5
+ROWS_PER_REASON = 3
+RAW_LIMIT = 300
+"""Characters of a quarantined record that the report shows."""
+
+COMMAND = ("python", "-m", "pipeline", "run")
+
+SummaryType = TypeVar("SummaryType", bound=Record)
+
+
+def gather(references: ReportReferences, config: RunConfig, store: ArtifactStore, run_name: str = "") -> ReportContents:
+    """Read everything that the report shows of a run.
+
+    Args:
+        references: The artifacts that the run has come to.
+        config: What the run was told.
+        store: Where the artifacts lie.
+        run_name: The run's name; hostile input.
+
+    Raises:
+        ArtifactError: One of the artifacts is missing or was written in another schema.
+    """
+
+    def read(reference: ArtifactReference | None, kind: type[SummaryType]) -> SummaryType | None:
+        return None if reference is None else store.summary(reference, kind)
+
+    land = store.summary(references.landed, LandSummary)
+    ingest = read(references.ingested, IngestSummary)
+    validation_raw = read(references.validated_raw, ValidationSummary)
+    clean = read(references.cleaned, CleanSummary)
+    validation_clean = read(references.validated_clean, ValidationSummary)
+    split = read(references.parts, SplitSummary)
+    leaks = read(references.leaks, LeakSummary)
+    variants = tuple(_variant(variant, config, store) for variant in references.variants)
+    verdict = read(references.verdict, Verdict)
+    manifests = {role: store.manifest(reference) for role, reference in references.inputs().items()}
+    split_rows = manifests["parts"].rows if "parts" in manifests else None
+    broken = tuple(
+        expectation
+        for validation in (validation_raw, validation_clean)
+        if validation is not None
+        for expectation in validation.contract.broken
+    )
+    outcome, headline, next_step = _outcome(references.refusal, broken, verdict)
+    return ReportContents(
+        run_name=run_name,
+        profile=config.profile,
+        demo=land.demo,
+        made_at=max(manifest.started_at for manifest in manifests.values()),
+        outcome=outcome,
+        headline=headline,
+        refusal=references.refusal,
+        broken_expectations=broken,
+        next_step=next_step,
+        cautions=cautions(
+            config,
+            ingest=ingest,
+            validation=validation_raw,
+            clean=clean,
+            split=split,
+            leaks=leaks,
+            device=references.device,
+            variants=variants,
+        ),
+        best_variant=_best(variants),
+        land=land,
+        ingest=ingest,
+        validation_raw=validation_raw,
+        clean=clean,
+        validation_clean=validation_clean,
+        split=split,
+        leaks=leaks,
+        vocabulary=read(references.vocabulary, VocabularySummary),
+        encoding=read(references.encoded, EncodeSummary),
+        device=references.device,
+        baselines=read(references.baselines, BaselinesSummary),
+        variants=variants,
+        comparison=read(references.comparison, ComparisonSummary),
+        verdict=verdict,
+        article=article_comparison(config, variants),
+        funnel=funnel(ingest, validation_raw, clean, split, split_rows.set_aside if split_rows is not None else {}),
+        quarantined_rows=tuple(_quarantined_rows(references.validated_raw, store)),
+        stages=tuple(_account(role, manifest) for role, manifest in manifests.items()),
+        libraries={name: version for manifest in manifests.values() for name, version in manifest.libraries.items()},
+        settings=tuple(_settings(config)),
+        total_seconds=round(sum(manifest.seconds for manifest in manifests.values()), 3),
+        peak_memory_bytes=max(manifest.peak_memory_bytes for manifest in manifests.values()),
+        reproduce=reproduce_command(config),
+    )
+
+
+def reproduce_command(config: RunConfig) -> str:
+    """Return the command line that runs a workflow with this configuration, quoted for a POSIX shell."""
+    words = [*COMMAND, "--profile", config.profile]
+    for name, value in config.differences().items():
+        words += _option(f"--{name.replace('_', '-')}", value)
+    return shlex.join(words)
+
+
+def _option(flag: str, value: object) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [flag if value else flag.replace("--", "--no-", 1)]
+    if isinstance(value, dict):
+        return [flag, *(f"{ours}={theirs}" for ours, theirs in value.items())]
+    if isinstance(value, list):
+        return [flag, *map(str, value)]
+    return [flag, str(value)]
+
+
+def _outcome(
+    refusal: str | None, broken: tuple[ExpectationResult, ...], verdict: Verdict | None
+) -> tuple[Outcome, str, str | None]:
+    if refusal is not None:
+        if broken:
+            clauses = "; ".join(expectation.title for expectation in broken)
+            headline = f"Training was refused: the data breaks its contract ({clauses})."
+        else:
+            headline = "The run stopped before its verdict: " + refusal.strip().partition("\n")[0]
+        advice = " ".join(dict.fromkeys(expectation.advice for expectation in broken if expectation.advice))
+        return "stopped", headline, advice or "Mend what the message names and run again; finished stages are reused."
+    if verdict is None:
+        return "undecided", "This run has no verdict (yet): the figures below are what it has come to.", None
+    return verdict.decision, verdict.sentence, None
+
+
+def _variant(references: VariantReferences, config: RunConfig, store: ArtifactStore) -> VariantReport:
+    trained = None if references.trained is None else store.summary(references.trained, TrainSummary)
+    evaluated = None if references.evaluated is None else store.summary(references.evaluated, EvaluationSummary)
+    exported = None if references.exported is None else store.summary(references.exported, ExportSummary)
+    titles = {variant.name: variant.title for variant in config.variants}
+    title = evaluated.title if evaluated is not None else titles.get(references.name, references.name)
+    return VariantReport(name=references.name, title=title, trained=trained, evaluated=evaluated, exported=exported)
+
+
+def _best(variants: tuple[VariantReport, ...]) -> str | None:
+    judged = [(variant.evaluated.validation_balanced_accuracy, variant.name) for variant in variants if variant.evaluated]
+    # The first of equals: the order of the configuration, not of the names.
+    return max(judged, key=lambda pair: pair[0])[1] if judged else None
+
+
+def _quarantined_rows(reference: ArtifactReference | None, store: ArtifactStore) -> Iterator[QuarantinedRow]:
+    """Yield the first rows of the most frequent reasons."""
+    if reference is None:
+        return
+    path = store.folder(reference) / QUARANTINE_FILE
+    if not path.exists():
+        return
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=["file", "line", "reason", "detail", "raw"])
+    reasons = Counter(table.column("reason").to_pylist())
+    shown: Counter[str] = Counter()
+    chosen = [reason for reason, _ in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_REASONS]]
+    indices: dict[str, list[int]] = {reason: [] for reason in chosen}
+    for index, reason in enumerate(table.column("reason").to_pylist()):
+        if reason in indices and shown[reason] < ROWS_PER_REASON:
+            indices[reason].append(index)
+            shown[reason] += 1
+    for reason, places in indices.items():
+        for row in table.take(places).to_pylist():
+            raw = row["raw"] or ""
+            yield QuarantinedRow(
+                reason=reason,
+                file=row["file"],
+                line=row["line"],
+                detail=row["detail"] or "",
+                raw=raw if len(raw) <= RAW_LIMIT else raw[: RAW_LIMIT - 1] + "…",
+            )
+
+
+def _account(role: str, manifest: Manifest) -> StageAccount:
+    return StageAccount(
+        role=role,
+        stage=manifest.stage,
+        stage_version=manifest.stage_version,
+        key=manifest.key,
+        started_at=manifest.started_at,
+        seconds=manifest.seconds,
+        rows=manifest.rows,
+        bytes=sum(file.bytes for file in manifest.files.values()),
+        peak_memory_bytes=manifest.peak_memory_bytes,
+        machine=manifest.machine,
+        python=manifest.python,
+    )
+
+
+def _settings(config: RunConfig) -> Iterator[Setting]:
+    values, standard = config.flat(), RunConfig.from_flat({"profile": config.profile}).flat()
+    for section, name, field in RunConfig.fields():
+        yield Setting(
+            section=section,
+            name=name,
+            title=field.title or name,
+            value=json.dumps(values[name], ensure_ascii=False),
+            profile_value=json.dumps(standard[name], ensure_ascii=False),
+        )

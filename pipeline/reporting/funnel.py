@@ -1,0 +1,63 @@
+"""The way of the rows, from the dump to the three parts: every one that leaves, leaves for a named reason."""
+
+from __future__ import annotations
+
+from pipeline.cleaning.records import CleanSummary
+from pipeline.ingest.records import IngestSummary
+from pipeline.reporting.records import FunnelStage
+from pipeline.splitting.records import SplitSummary
+from pipeline.validation.records import ValidationSummary
+
+REASON_TITLES = {
+    "unparseable": "Cannot be read as a review",
+    "bad_score": "Score is not 1 to 5",
+    "bad_helpfulness": "Helpfulness is not a pair of counts",
+    "bad_time": "Time is not a moment",
+    "empty_text": "Text is empty",
+    "neutral_score": "Neutral score (3)",
+    "duplicate": "Duplicate of an earlier review",
+    "helpfulness_above_denominator": "More helpful votes than votes",
+    "no_words": "No words left after cleaning",
+    "near_copy_across_parts": "Near-copy of a row in another part",
+}
+"""The reasons of docs/data.md in words; a reason without an entry is shown by its name."""
+
+
+def funnel(
+    ingest: IngestSummary | None,
+    validation: ValidationSummary | None,
+    clean: CleanSummary | None,
+    split: SplitSummary | None,
+    split_set_aside: dict[str, int],
+) -> tuple[FunnelStage, ...]:
+    """Return the steps from the dump to the parts, as far as the run came.
+
+    Args:
+        ingest: Its rows are where the funnel begins; without it there is none.
+        validation: Quarantined rows by reason.
+        clean: The steps of the cleaning; its first step is what came in.
+        split: The parts.
+        split_set_aside: Rows that splitting set aside, by reason.
+    """
+    if ingest is None:
+        return ()
+    left = ingest.rows
+    steps = [FunnelStage(title="Read from the dump", reason=None, set_aside=0, rows_left=left)]
+    gone: list[tuple[str, int]] = []
+    if validation is not None:
+        gone += list(validation.quarantined.items())
+    if clean is not None:
+        rows = [step.rows for step in clean.steps]
+        gone += [
+            (step.reason, before - step.rows)
+            for before, step in zip(rows, clean.steps[1:], strict=False)
+            if step.reason is not None
+        ]
+    if split is not None:
+        gone += list(split_set_aside.items())
+    for reason, rows_gone in gone:
+        left -= rows_gone
+        steps.append(
+            FunnelStage(title=REASON_TITLES.get(reason, reason), reason=reason, set_aside=rows_gone, rows_left=left)
+        )
+    return tuple(steps)

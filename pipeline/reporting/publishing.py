@@ -1,0 +1,133 @@
+"""Put a finished report where people look for it: ``<store>/reports/<safe run name>/`` and ``latest.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from pipeline.reporting.formatting import visible
+from pipeline.store import ArtifactReference, ArtifactStore
+
+log = logging.getLogger(__name__)
+
+REPORTS = "reports"
+LATEST = "latest.json"
+PAGE, DATA, MESSAGE = "report.html", "report.json", "report.md"
+DATA_DOCS = {"validated_raw": "data_docs_raw", "validated_clean": "data_docs_clean"}
+"""Role of a validation → the folder beside the report that holds its Data Docs."""
+
+LONGEST_NAME = 80
+_SAFE = re.compile(r"[A-Za-z0-9_-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def safe_run_name(run_name: str) -> str:
+    """Return the folder name of a run: letters, digits, ``_`` and ``-`` only, and distinct for distinct runs.
+
+    A name that is safe already stays as it is. Any other (Airflow's hold ``:`` and ``+``; a hostile one holds
+    ``../``) has its other characters replaced and a digest of the original put behind.
+    """
+    if _SAFE.fullmatch(run_name) and len(run_name) <= LONGEST_NAME:
+        return run_name
+    readable = _UNSAFE.sub("_", run_name).strip("_")[:LONGEST_NAME] or "run"
+    return f"{readable}-{hashlib.sha256(run_name.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"
+
+
+def publish(reported: ArtifactReference, run_name: str, store: ArtifactStore) -> str:
+    """Publish a report with the Data Docs of its validations, and name it the latest.
+
+    In a folder store the folder is written aside and renamed, so that nobody sees half a report; in an object
+    store the page comes last. Publishing the same run again replaces its report.
+
+    Args:
+        reported: The report's artifact.
+        run_name: The run's name; hostile text is made safe.
+        store: Where the artifacts lie and the report goes.
+
+    Returns:
+        Path or URL of ``report.html``.
+
+    Raises:
+        ArtifactError: The report or one of its validations is missing.
+    """
+    name = safe_run_name(run_name)
+    sources = _sources(reported, store)
+    home = store.root / REPORTS / name
+    if store.is_folder:
+        _publish_folder(sources, Path(str(home)))
+    else:
+        for target in sorted(sources, key=lambda target: target == PAGE):
+            (home / target).write_bytes(sources[target].read_bytes())
+    page = str(home / PAGE)
+    latest = {
+        "run_name": visible(run_name),
+        "folder": f"{REPORTS}/{name}",
+        "report": page,
+        "json": str(home / DATA),
+        "markdown": str(home / MESSAGE),
+        "artifact": f"{reported.stage}/{reported.key}",
+    }
+    _write_latest(store, json.dumps(latest, indent=2, ensure_ascii=True) + "\n")
+    log.info("Report published: %s", page)
+    return page
+
+
+def _sources(reported: ArtifactReference, store: ArtifactStore) -> dict[str, Path]:
+    """Return every file of the published folder by its name there."""
+    folder = store.folder(reported)
+    sources = {name: folder / name for name in (PAGE, DATA, MESSAGE)}
+    inputs = store.manifest(reported).inputs
+    for role, target in DATA_DOCS.items():
+        if role not in inputs:
+            continue
+        docs = store.folder(inputs[role]) / "data_docs"
+        if docs.is_dir():
+            files = sorted(path for path in docs.rglob("*") if path.is_file() and not path.is_symlink())
+            sources |= {f"{target}/{path.relative_to(docs).as_posix()}": path for path in files}
+    return sources
+
+
+def _publish_folder(sources: dict[str, Path], home: Path) -> None:
+    home.parent.mkdir(parents=True, exist_ok=True)
+    # A dot in front: no run's name can hold one, so nothing in progress is ever taken for a report.
+    aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=home.parent))
+    try:
+        written = aside / "new"
+        for name, source in sources.items():
+            target = written / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        if home.exists():
+            home.rename(aside / "old")
+        try:
+            written.rename(home)
+        except OSError:
+            if (aside / "old").exists() and not home.exists():
+                (aside / "old").rename(home)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_latest(store: ArtifactStore, text: str) -> None:
+    target = store.root / REPORTS / LATEST
+    if not store.is_folder:
+        target.write_text(text, encoding="utf-8")
+        return
+    handle, aside = tempfile.mkstemp(prefix=".latest-", dir=str(target.parent))
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as sink:
+            sink.write(text)
+            sink.flush()
+            os.fsync(sink.fileno())
+        Path(aside).chmod(0o644)
+        Path(aside).replace(str(target))
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,80 @@
+"""The stage ``predict``: what a trained model says of the validation and test rows."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import ArtifactError
+from pipeline.scoring.records import PREDICTIONS_FILE, PredictSummary
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
+from pipeline.training.records import TrainSummary
+
+log = logging.getLogger(__name__)
+
+PREDICTED_PARTS = ("validation", "test")
+PREDICT_STAGE = Stage("predict", version=1)
+
+
+def predict(trained: ArtifactReference, encoded: ArtifactReference, store: ArtifactStore) -> ArtifactReference:
+    """Score the validation and test rows with a trained model.
+
+    Args:
+        trained: Artifact of ``train``.
+        encoded: Artifact of ``encode``.
+        store: Where both lie and the result goes.
+
+    Returns:
+        Artifact with ``predictions.parquet``: row int64, part string, label int8, probability float32; validation
+        rows first, each part in the order of ``encode``.
+
+    Raises:
+        ArtifactError: An artifact is missing or the model gives something else than probabilities.
+    """
+
+    def build(work: Workspace) -> Outcome:
+        return _build(work, trained, encoded, store)
+
+    return store.produce(PREDICT_STAGE, inputs={"trained": trained, "encoded": encoded}, params=None, build=build)
+
+
+def _build(work: Workspace, trained: ArtifactReference, encoded: ArtifactReference, store: ArtifactStore) -> Outcome:
+    from pipeline.scoring.model import full_precision
+    from pipeline.training import load_model, predict_probabilities
+
+    started = time.perf_counter()
+    variant = store.summary(trained, TrainSummary).variant
+    model = load_model(store.folder(trained))
+    folder = store.folder(encoded)
+    tables = []
+    for part in PREDICTED_PARTS:
+        rows = pq.read_table(folder / f"{part}.parquet", columns=["row", "label", "ids"])
+        # Two machines must agree on a model's figures; with TF32 they differ in the third decimal.
+        with full_precision():
+            probability = predict_probabilities(model, rows["ids"], variant)
+        probability = np.asarray(probability, dtype=np.float32).reshape(-1)
+        if probability.shape != (rows.num_rows,) or not bool(((probability >= 0) & (probability <= 1)).all()):
+            raise ArtifactError(
+                f"The model of {trained} gave {probability.size} values for the {rows.num_rows} rows of {part}, or "
+                "values that are no probabilities (0 to 1). Its training diverged or its file is damaged; train it "
+                "again, perhaps with a lower learning rate."
+            )
+        tables.append(
+            pa.table(
+                {
+                    "row": rows["row"].cast(pa.int64()),
+                    "part": pa.array([part] * rows.num_rows, pa.string()),
+                    "label": rows["label"].cast(pa.int8()),
+                    "probability": pa.array(probability, pa.float32()),
+                }
+            )
+        )
+    predictions = pa.concat_tables(tables)
+    pq.write_table(predictions, work.folder / PREDICTIONS_FILE, compression="zstd")
+    seconds = time.perf_counter() - started
+    log.info("predict %s: %d rows in %.1f s", variant.name, predictions.num_rows, seconds)
+    return Outcome(PredictSummary(model=variant.name, rows=predictions.num_rows, seconds=round(seconds, 3)))

@@ -1,0 +1,192 @@
+"""An exported model at work: review texts in, probabilities out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from pipeline.errors import ArtifactError, PipelineError, shown
+from pipeline.scoring.records import CARD_FILE, MODEL_FILE, SAVED_MODEL_FOLDER, ModelCard
+from pipeline.store import ArtifactReference, ArtifactStore
+
+log = logging.getLogger(__name__)
+
+LONGEST_TEXT = 100_000
+"""Characters of one review that are read: a model reads its ``max_length`` words, and a text of many megabytes
+would only fill the memory of a whole batch."""
+
+BATCH_ROWS = 1024
+LATEST = "latest"
+SHORTEST_KEY = 6
+SHOWN_EXPORTS = 5
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """An exported model, loaded.
+
+    Attributes:
+        card: What the model is: its variant, threshold, normalisation.
+    """
+
+    card: ModelCard
+    _score: Callable[[list[bytes]], np.ndarray] = field(repr=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> Scorer:
+        """Load an export's ``model.keras``, in Keras's safe mode, and its ``model.json``.
+
+        Raises:
+            ArtifactError: The folder is not an export, or a file of it is damaged.
+        """
+        card = _card(folder)
+        return cls(card=card, _score=_scoring_function(folder / MODEL_FILE))
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which a review counts as positive."""
+        return self.card.threshold
+
+    def probabilities(self, texts: Sequence[str], summaries: Sequence[str] | None = None) -> np.ndarray:
+        """Return the probability that each review is positive, float32 ``[len(texts)]``, in the order given.
+
+        Args:
+            texts: Raw reviews, HTML and all. Of a text over ``LONGEST_TEXT`` characters the end that the model
+                reads is kept, with a warning.
+            summaries: The reviews' summaries, for models trained with them; others leave them unread.
+
+        Raises:
+            PipelineError: ``texts`` is not a list of strings, or the two differ in length.
+        """
+        reviews = [self._bounded(text) for text in self._joined(texts, summaries)]
+        # Rows of like length stand together, so that short reviews are not computed to the length of long ones.
+        order = sorted(range(len(reviews)), key=lambda index: len(reviews[index]))
+        probabilities = np.empty(len(reviews), dtype=np.float32)
+        for start in range(0, len(order), BATCH_ROWS):
+            batch = order[start : start + BATCH_ROWS]
+            # Half a surrogate pair has no UTF-8; it is no letter either, so any other sign may stand for it.
+            encoded = [reviews[index].encode("utf-8", "replace") for index in batch]
+            probabilities[batch] = self._score(encoded)
+        return probabilities
+
+    def _joined(self, texts: Sequence[str], summaries: Sequence[str] | None) -> list[str]:
+        from pipeline.cleaning.rules import joined
+
+        if isinstance(texts, str | bytes) or not all(isinstance(text, str) for text in texts):
+            raise PipelineError(
+                "The reviews to score must be a list of strings; a single review goes in as [review]. "
+                f"Given: {shown(type(texts).__name__)}."
+            )
+        if summaries is None:
+            return list(texts)
+        if isinstance(summaries, str | bytes) or not all(isinstance(summary, str) for summary in summaries):
+            raise PipelineError("The summaries must be a list of strings, one a review (an empty one where none is).")
+        if len(summaries) != len(texts):
+            raise PipelineError(f"There are {len(texts)} reviews but {len(summaries)} summaries; give one each.")
+        if not self.card.join_summary:
+            log.warning("%s was trained without summaries; they are not read.", self.card.variant)
+            return list(texts)
+        return [joined(summary, text) for summary, text in zip(summaries, texts, strict=True)]
+
+    def _bounded(self, text: str) -> str:
+        if len(text) <= LONGEST_TEXT:
+            return text
+        end = self.card.keep
+        log.warning("A review has %d characters; its %s %d are read.", len(text), end, LONGEST_TEXT)
+        return text[-LONGEST_TEXT:] if end == "last" else text[:LONGEST_TEXT]
+
+
+def load_scorer(path: str, store: ArtifactStore | None = None) -> Scorer:
+    """Load an exported model by whatever name it is known.
+
+    Args:
+        path: A folder of an export, or a file or folder in it (``model.keras``, ``saved_model``); or, with a store,
+            ``export/KEY``, the KEY alone (its first six characters suffice) or ``latest``, the newest export.
+        store: Where exports are looked for.
+
+    Raises:
+        ArtifactError: There is no such export; the message names some that there are.
+    """
+    here = Path(path).expanduser()
+    if here.name in {MODEL_FILE, SAVED_MODEL_FOLDER} and here.exists():
+        return Scorer.load(here.parent)
+    if here.is_dir():
+        return Scorer.load(here)
+    if here.is_file():
+        raise ArtifactError(
+            f"{shown(path)} is a file, but no {MODEL_FILE} of an export. A trained model that reads word ids cannot "
+            "score texts; point to an export, which `python -m pipeline export` makes."
+        )
+    if store is None:
+        raise ArtifactError(f"There is no export at {shown(path)}. Give the folder that holds {MODEL_FILE}.")
+    return Scorer.load(store.folder(_find(path, store)))
+
+
+def _find(name: str, store: ArtifactStore) -> ArtifactReference:
+    folder = store.root / "artifacts" / "export"
+    keys = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+    exports = [reference for reference in map(_reference, keys) if reference is not None and store.has(reference)]
+    if not exports:
+        raise ArtifactError(
+            f"{shown(name)} is no folder, and the store {shown(store.url)} holds no exported model. "
+            "Run `python -m pipeline run` first, or name another store with --store."
+        )
+    if name == LATEST:
+        return max(exports, key=lambda reference: (store.manifest(reference).started_at, reference.key))
+    prefix = name.removeprefix("export/")
+    matching = [reference for reference in exports if reference.key.startswith(prefix)]
+    if len(prefix) >= SHORTEST_KEY and len(matching) == 1:
+        return matching[0]
+    known = ", ".join(str(reference) for reference in exports[:SHOWN_EXPORTS])
+    problem = "fits several exports" if len(prefix) >= SHORTEST_KEY and matching else "is no folder and no export's key"
+    raise ArtifactError(
+        f"{shown(name)} {problem}. The store {shown(store.url)} holds {len(exports)}: {known}"
+        f"{', …' if len(exports) > SHOWN_EXPORTS else ''}. Name one of them, or `{LATEST}`."
+    )
+
+
+def _reference(key: str) -> ArtifactReference | None:
+    try:
+        return ArtifactReference(stage="export", key=key)
+    except ValidationError:
+        return None
+
+
+def _card(folder: Path) -> ModelCard:
+    if not folder.is_dir():
+        raise ArtifactError(f"There is no folder {shown(folder)}; an export is a folder with {MODEL_FILE}.")
+    missing = [name for name in (CARD_FILE, MODEL_FILE) if not (folder / name).is_file()]
+    if missing:
+        raise ArtifactError(
+            f"{shown(folder)} is not an exported model: {' and '.join(missing)} missing. Point to the folder of an "
+            "export, e.g. <store>/artifacts/export/<key>."
+        )
+    try:
+        return ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
+    except ValidationError as error:
+        fields = ", ".join(sorted({".".join(map(str, item["loc"])) or "the file" for item in error.errors()})[:5])
+        raise ArtifactError(
+            f"{CARD_FILE} in {shown(folder)} is damaged or of another version of this project ({shown(fields)} does "
+            "not fit). Export the model again."
+        ) from error
+
+
+def _scoring_function(file: Path) -> Callable[[list[bytes]], np.ndarray]:
+    """Load the model and trace it once, for any number of rows: eager recurrent layers take a Python step a word."""
+    import tensorflow as tf
+
+    from pipeline.scoring.model import load_exported
+
+    model = load_exported(file)
+    signature = [tf.TensorSpec([None], tf.string)]
+    traced = tf.function(lambda reviews: model(reviews, training=False), input_signature=signature)
+
+    def score(reviews: list[bytes]) -> np.ndarray:
+        return np.asarray(traced(tf.constant(reviews, tf.string)))
+
+    return score

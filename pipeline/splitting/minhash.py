@@ -1,0 +1,119 @@
+"""Which texts are near-copies of known ones: MinHash signatures in bands, each candidate verified.
+
+Broder (1997); banding as in Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4. The search can miss a
+pair, with a probability of at most ``MISS_PROBABILITY`` at the similarity asked for and less above it, but it never
+invents one.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.splitting.shingles import ShingleSets
+
+log = logging.getLogger(__name__)
+
+BANDS = 32
+MOST_ROWS = 8
+MISS_PROBABILITY = 1e-6
+SEED = 20_110_411
+"""Draws the hash functions; fixed, so that the same reviews always give the same figures."""
+MOST_COMPARISONS = 512
+"""Known texts that one text is compared with in one band: beyond, its words are boilerplate that says nothing."""
+CHUNK_SHINGLES = 1_000_000
+
+
+def rows_per_band(similarity: float) -> int:
+    """Return the most rows per band with which a pair of that similarity is still found almost surely.
+
+    A band of r rows matches with probability sʳ, so that all b bands miss with (1 − sʳ)ᵇ.
+    """
+    rows = MOST_ROWS
+    while rows > 1 and (1 - similarity**rows) ** BANDS > MISS_PROBABILITY:
+        rows -= 1
+    return rows
+
+
+def copies_of_known(
+    sets: ShingleSets, asked: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], similarity: float
+) -> npt.NDArray[np.bool_]:
+    """Return which of the asked texts are near-copies of a known text.
+
+    Args:
+        sets: The shingles of all texts.
+        asked: bool [texts].
+        known: bool [texts].
+        similarity: Jaccard similarity from which two texts are copies.
+
+    Returns:
+        bool [texts], true only where ``asked`` is. A text that is itself known counts as a copy.
+    """
+    found = asked & known
+    long_enough = sets.sizes > 0
+    known_texts = np.flatnonzero(known & long_enough)
+    generator = np.random.default_rng(SEED)
+    for _ in range(BANDS):
+        factors = generator.integers(0, 2**63, size=rows_per_band(similarity), dtype=np.uint64) * np.uint64(2) + 1
+        open_texts = np.flatnonzero(asked & long_enough & ~found)
+        if not len(open_texts) or not len(known_texts):
+            break
+        keys = _band_keys(sets, factors)
+        order = np.argsort(keys[known_texts], kind="stable")
+        candidates, sorted_keys = known_texts[order], keys[known_texts][order]
+        first = np.searchsorted(sorted_keys, keys[open_texts], side="left")
+        count = np.searchsorted(sorted_keys, keys[open_texts], side="right") - first
+        _verify(sets, open_texts, candidates, first, np.minimum(count, MOST_COMPARISONS), similarity, found)
+    return found
+
+
+def _verify(
+    sets: ShingleSets,
+    open_texts: npt.NDArray[np.int64],
+    candidates: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+    count: npt.NDArray[np.int64],
+    similarity: float,
+    found: npt.NDArray[np.bool_],
+) -> None:
+    """Mark in ``found`` the open texts that one of their candidates resembles.
+
+    Goes through the candidates in growing steps, so that a text drops out at its first copy: a family of
+    thousands of copies costs one comparison per member.
+    """
+    begin, step = 0, 1
+    while True:
+        going = (count > begin) & ~found[open_texts]
+        if not going.any():
+            return
+        width = np.minimum(count[going], begin + step) - begin
+        left = np.repeat(open_texts[going], width)
+        inside = np.arange(len(left)) - np.repeat(np.cumsum(width) - width, width)
+        right = candidates[np.repeat(first[going], width) + begin + inside]
+        found[left[sets.similar(left, right, similarity)]] = True
+        begin, step = begin + step, step * 2
+
+
+def _band_keys(sets: ShingleSets, factors: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return one key per text, uint64 [texts]: equal where the smallest hash under each factor is.
+
+    Hashes are multiply-shift (Dietzfelbinger et al. 1997) of shingles that are random 62-bit numbers already.
+    Texts without a shingle get 0.
+    """
+    texts = np.flatnonzero(sets.sizes > 0)
+    keys = np.zeros(len(sets), dtype=np.uint64)
+    starts = sets.offsets[texts]
+    position = 0
+    while position < len(texts):
+        stop = max(position + 1, int(np.searchsorted(starts, starts[position] + CHUNK_SHINGLES)))
+        chunk = texts[position:stop]
+        shingles = sets.shingles[sets.offsets[chunk[0]] : sets.offsets[chunk[-1] + 1]].astype(np.uint64)
+        # Texts without a shingle take no room, so the starts of the others are all that is needed.
+        begins = sets.offsets[chunk] - sets.offsets[chunk[0]]
+        for factor in factors:
+            smallest = np.minimum.reduceat(((shingles * factor) >> np.uint64(32)).astype(np.uint32), begins)
+            keys[chunk] = keys[chunk] * np.uint64(0x9E3779B97F4A7C15) + smallest + np.uint64(1)
+        position = stop
+    return keys

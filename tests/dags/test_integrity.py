@@ -1,0 +1,142 @@
+"""What every DAG of the project must keep to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.config import RunConfig
+from pipeline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DAG_FILES = {"train_review_sentiment.py"}
+"""Every DAG file, so that a new one is not forgotten here."""
+GPU_TASKS = {"preflight", "train", "evaluate", "export"}
+HEAVY = ("tensorflow", "keras", "pandas", "great_expectations", "mlflow", "sklearn", "nltk", "matplotlib", "pyarrow")
+
+
+def test_every_dag_file_is_known_and_imports(dag_bag: DagBag) -> None:
+    assert {path.name for path in (CHECKOUT / "dags").glob("*.py")} == DAG_FILES
+    assert dag_bag.import_errors == {}
+    assert set(dag_bag.dags) == {name.removesuffix(".py") for name in DAG_FILES}
+
+
+def test_parsing_loads_nothing_heavy_and_takes_less_than_a_second(airflow_home: Path) -> None:
+    program = (
+        "import json, sys, time\n"
+        "import airflow.sdk, airflow.dag_processing.dagbag, pydantic\n"
+        "before = set(sys.modules)\n"
+        "start = time.process_time()\n"
+        "import runpy\n"
+        f"runpy.run_path({str(CHECKOUT / 'dags' / 'train_review_sentiment.py')!r})\n"
+        "print(json.dumps([time.process_time() - start, sorted(set(sys.modules) - before)]))\n"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    seconds, loaded = json.loads(out.strip().splitlines()[-1])
+    assert not [name for name in loaded if name.split(".")[0] in HEAVY]
+    # Processor time, not wall time: a busy machine must not fail this.
+    assert seconds < 1
+
+
+def test_policy(dag_bag: DagBag) -> None:
+    for dag in dag_bag.dags.values():
+        assert len(dag.doc_md or "") > 200, f"{dag.dag_id} does not explain itself"
+        assert "review-sentiment" in dag.tags
+        assert dag.max_active_runs == 1
+        assert dag.dagrun_timeout
+        assert not dag.catchup
+        for task in dag.tasks:
+            assert task.owner == "review-sentiment", task.task_id
+            assert task.retries >= 1, task.task_id
+            assert task.retry_policy is not None, task.task_id
+            assert timedelta(0) < task.execution_timeout <= timedelta(hours=12), task.task_id
+            assert task.doc_md or task.python_callable.__doc__, task.task_id
+
+
+def test_gpu_tasks_take_queue_and_pool_from_configuration(airflow_home: Path) -> None:
+    program = (
+        "import json\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        f"bag = DagBag(dag_folder={str(CHECKOUT / 'dags')!r})\n"
+        "print(json.dumps({t.task_id: [t.queue, t.pool] for t in bag.dags['train_review_sentiment'].tasks}))\n"
+    )
+    environment = {**os.environ, "REVIEW_SENTIMENT_GPU_QUEUE": "gpu", "REVIEW_SENTIMENT_GPU_POOL": "gpu_pool"}
+    out = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    places = json.loads(out.stdout.strip().splitlines()[-1])
+    assert {name for name, place in places.items() if place == ["gpu", "gpu_pool"]} == GPU_TASKS
+    assert {tuple(place) for name, place in places.items() if name not in GPU_TASKS} == {("default", "default_pool")}
+
+
+def test_structure(dag_bag: DagBag) -> None:
+    dag = dag_bag.dags["train_review_sentiment"]
+    upstream = {task.task_id: set(task.upstream_task_ids) for task in dag.tasks}
+    assert upstream["land"] == set()
+    # The gates really stand before what they guard.
+    assert "require_raw_contract" in upstream["clean"]
+    assert "require_clean_contract" in upstream["split"]
+    assert "require_no_leak" in upstream["gather_data"]
+    assert upstream["require_no_leak"] == {"check_leaks"}
+    assert {"gather_data", "preflight"} <= _ancestors(upstream, "train")
+    assert "encode" in _ancestors(upstream, "gather_data")
+    assert {"train", "baselines"} <= _ancestors(upstream, "decide")
+    # The report comes whatever happened; the run is green only if every step was.
+    assert dag.get_task("publish_report").trigger_rule == "all_done"
+    assert {task.task_id for task in dag.tasks} - {"conclude"} == _ancestors(upstream, "conclude")
+    assert {name for name in upstream if dag.get_task(name).is_mapped} == {"train", "evaluate", "export"}
+
+
+def test_the_form_offers_every_knob_and_its_values_make_a_configuration(dag_bag: DagBag) -> None:
+    from review_sentiment.parameters import config_from
+
+    params = dag_bag.dags["train_review_sentiment"].params
+    assert set(params) == {"profile", *(name for _, name, _ in RunConfig.fields())}
+    assert all(params.get_param(name).schema.get("title") for name in params)
+    assert config_from(params.dump(), None) == RunConfig.from_flat({})
+    with pytest.raises(ConfigurationError, match="no parameter 'epoch'"):
+        config_from(params.dump(), {"epoch": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "fitting", "wrong"),
+    [
+        ("epochs", 3, 0),
+        ("max_words", None, 0),
+        ("directions", ["bi"], ["up"]),
+        ("seeds", [1, 2], []),
+        ("columns", {"text": "Review"}, ["text"]),
+        ("profile", "article", "best"),
+        ("allow_cpu", True, "perhaps"),
+        ("dropout", [0.5], ["much"]),
+        ("test_share", 0.2, 1.5),
+    ],
+)
+def test_the_form_knows_bounds_and_choices(dag_bag: DagBag, name: str, fitting: object, wrong: object) -> None:
+    from airflow.sdk import Param
+    from airflow.sdk.exceptions import ParamValidationError
+
+    param = Param(None, **dag_bag.dags["train_review_sentiment"].params.get_param(name).schema)
+    assert param.resolve(fitting) == fitting
+    with pytest.raises(ParamValidationError):
+        param.resolve(wrong)
+
+
+def _ancestors(upstream: dict[str, set[str]], name: str) -> set[str]:
+    found: set[str] = set()
+    waiting = set(upstream[name])
+    while waiting:
+        task = waiting.pop()
+        found.add(task)
+        waiting |= upstream[task] - found
+    return found

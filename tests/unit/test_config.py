@@ -1,0 +1,67 @@
+"""RunConfig: one place for every knob, and messages that a person can act on."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.config import PROFILES, RunConfig
+from pipeline.errors import ConfigurationError
+
+
+def test_every_knob_has_a_title_a_description_and_a_name_of_its_own() -> None:
+    fields = list(RunConfig.fields())
+    names = [name for _, name, _ in fields]
+    assert len(names) == len(set(names))
+    assert all(field.title and field.description for _, _, field in fields)
+    assert len({field.title for _, _, field in fields}) == len(fields)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_configuration_survives_the_flat_form(profile: str) -> None:
+    config = RunConfig.from_flat({"profile": profile})
+    assert RunConfig.from_flat(config.flat()) == config
+    assert config.differences() == {}
+
+
+def test_empty_means_as_the_profile_says() -> None:
+    assert RunConfig.from_flat({"profile": "article", "epochs": None}).training.epochs == 50
+    assert RunConfig.from_flat({"profile": "article", "epochs": 3}).differences() == {"epochs": 3}
+
+
+@pytest.mark.parametrize(
+    ("values", "profile"), [({}, "demo"), ({"dumps": ["demo"]}, "demo"), ({"dumps": ["Reviews.csv"]}, "default")]
+)
+def test_without_a_profile_only_the_demo_dump_is_small(values: dict[str, object], profile: str) -> None:
+    assert RunConfig.from_flat(values).profile == profile
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"epochs": 0}, "Epochs (epochs): Input should be greater than or equal to 1; given: '0'"),
+        ({"epochz": 1}, "There is no parameter 'epochz'"),
+        ({"test_share": 0.6, "validation_share": 0.5}, "leave nothing to train on"),
+        ({"directions": ["sideways"]}, "Directions (directions): Input should be 'uni' or 'bi'; given: 'sideways'"),
+        ({"profile": "fast"}, "Profile 'fast' does not exist; choose one of default, article, demo"),
+        ({"dumps": []}, "Dumps (dumps)"),
+    ],
+)
+def test_a_mistake_names_field_value_and_remedy(values: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        RunConfig.from_flat(values)
+    assert words in str(caught.value)
+
+
+def test_a_hostile_value_is_shown_bounded_and_printable() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        RunConfig.from_flat({"epochs": "\x1b[31m" + "9" * 10_000})
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 1_300
+
+
+def test_variants_are_the_product_of_every_swept_list() -> None:
+    config = RunConfig.from_flat({"profile": "default", "seeds": [1, 2], "units": [8, 16]})
+    names = [variant.name for variant in config.variants]
+    assert names[:4] == ["uni-seed1-units8", "uni-seed1-units16", "uni-seed2-units8", "uni-seed2-units16"]
+    assert len(names) == len(set(names)) == 8
+    assert config.variants[-1].title == "Bidirectional LSTM, seed 2, units16"

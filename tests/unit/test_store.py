@@ -1,0 +1,165 @@
+"""The store: same question, same answer; whole or not at all; nothing lost to a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import uuid
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline.errors import ArtifactError
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class Figure(Record):
+    """A stage's figures in these tests."""
+
+    value: int
+
+
+class Question(Record):
+    """What the stage is asked."""
+
+    number: int = 1
+
+
+def produce(
+    store: ArtifactStore, number: int = 1, version: int = 1, built: list[int] | None = None
+) -> ArtifactReference:
+    def build(work: Workspace) -> Outcome:
+        if built is not None:
+            built.append(number)
+        (work.folder / "sub").mkdir()
+        (work.folder / "sub" / "numbers.txt").write_text(str(number))
+        return Outcome(Figure(value=number), RowAccount(rows_in=3, kept=2, set_aside={"odd": 1}))
+
+    return store.produce(Stage("double", version), inputs={}, params=Question(number=number), build=build)
+
+
+@pytest.fixture(params=["folder", "object store"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
+    if request.param == "folder":
+        return ArtifactStore(str(tmp_path / "store"))
+    return ArtifactStore(f"memory://{uuid.uuid4().hex}", cache=tmp_path / "cache")
+
+
+def test_an_artifact_holds_its_files_figures_and_account(any_store: ArtifactStore) -> None:
+    reference = produce(any_store, 7)
+    manifest = any_store.manifest(reference)
+    assert (any_store.folder(reference) / "sub" / "numbers.txt").read_text() == "7"
+    assert any_store.summary(reference, Figure).value == 7
+    assert manifest.params == {"number": 7}
+    assert manifest.rows == RowAccount(rows_in=3, kept=2, set_aside={"odd": 1})
+    assert set(manifest.files) == {"sub/numbers.txt", "summary.json"}
+    assert manifest.reference == reference
+
+
+def test_the_same_question_is_never_computed_twice(any_store: ArtifactStore) -> None:
+    built: list[int] = []
+    first = produce(any_store, built=built)
+    assert produce(any_store, built=built) == first
+    assert built == [1]
+
+
+def test_another_question_or_stage_version_is_another_artifact(any_store: ArtifactStore) -> None:
+    keys = {produce(any_store, 1).key, produce(any_store, 2).key, produce(any_store, 1, version=2).key}
+    assert len(keys) == 3
+
+
+def test_a_failed_stage_leaves_nothing_to_see(store: ArtifactStore) -> None:
+    def build(work: Workspace) -> Outcome:
+        (work.folder / "half").write_text("half")
+        raise RuntimeError("broken off")
+
+    with pytest.raises(RuntimeError):
+        store.produce(Stage("double"), inputs={}, params=Question(), build=build)
+    left = [path for path in Path(store.url).rglob("*") if path.is_file()]
+    assert left == []
+    assert produce(store) is not None
+
+
+def test_a_kill_leaves_nothing_visible_and_durable_work_is_found_again(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        import os, signal, sys
+        from pipeline.store import ArtifactStore, Outcome, Stage
+        from tests.unit.test_store import Figure, Question
+
+        def build(work):
+            work.durable.mkdir(parents=True, exist_ok=True)
+            marker = work.durable / "checkpoint"
+            if not marker.exists():
+                marker.write_text("epoch 3")
+                (work.folder / "half").write_text("half")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return Outcome(Figure(value=len(marker.read_text())))
+
+        store = ArtifactStore(sys.argv[1])
+        print(store.summary(store.produce(Stage("train"), inputs={}, params=Question(), build=build), Figure).value)
+    """)
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    killed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not list(tmp_path.glob("artifacts/*/*"))
+    resumed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert resumed.stdout.strip() == "7"
+    assert not list((tmp_path / "resumable").glob("train/*"))
+
+
+def test_who_comes_second_with_the_same_key_yields(store: ArtifactStore) -> None:
+    def build(work: Workspace) -> Outcome:
+        produce_inner = store.produce(
+            Stage("race"), inputs={}, params=Question(), build=lambda _: Outcome(Figure(value=1))
+        )
+        assert produce_inner.key == work.key
+        return Outcome(Figure(value=2))
+
+    reference = store.produce(Stage("race"), inputs={}, params=Question(), build=build)
+    assert store.summary(reference, Figure).value == 1
+
+
+def test_a_missing_or_foreign_artifact_says_what_to_do(store: ArtifactStore) -> None:
+    nowhere = ArtifactReference(stage="double", key="0" * 32)
+    with pytest.raises(ArtifactError, match="holds no complete artifact double/000000000000"):
+        store.folder(nowhere)
+    reference = produce(store)
+    (store.folder(reference) / "summary.json").write_text('{"worth": 1}')
+    with pytest.raises(ArtifactError, match="written by another version"):
+        store.summary(reference, Figure)
+
+
+@pytest.mark.parametrize("bad", [{"stage": "../x", "key": "0" * 32}, {"stage": "x", "key": "../../etc"}])
+def test_a_reference_cannot_leave_the_store(bad: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        ArtifactReference.model_validate(bad)
+
+
+def test_a_remote_artifact_is_fetched_once(tmp_path: Path) -> None:
+    store = ArtifactStore(f"memory://{uuid.uuid4().hex}", cache=tmp_path / "cache")
+    reference = produce(store)
+    first = store.folder(reference)
+    (first / "mark").write_text("still the same folder")
+    assert (store.folder(reference) / "mark").exists()
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(
+    kept=st.integers(0, 50), gone=st.dictionaries(st.sampled_from("abc"), st.integers(0, 9)), error=st.integers(-3, 3)
+)
+def test_rows_that_vanish_are_refused(kept: int, gone: dict[str, int], error: int) -> None:
+    rows_in = kept + sum(gone.values()) + error
+    if error == 0:
+        assert RowAccount(rows_in=rows_in, kept=kept, set_aside=gone).rows_in == rows_in
+    else:
+        with pytest.raises(ValidationError):
+            RowAccount(rows_in=rows_in, kept=kept, set_aside=gone)
