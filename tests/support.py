@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,3 +50,44 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != "manifest.json"
     }
+
+
+HEADER = (
+    "Id",
+    "ProductId",
+    "UserId",
+    "ProfileName",
+    "HelpfulnessNumerator",
+    "HelpfulnessDenominator",
+    "Score",
+    "Time",
+    "Summary",
+    "Text",
+)
+"""Columns of the Kaggle file."""
+
+GOODS = ("tea", "coffee", "bread", "honey", "soup", "rice", "salt", "jam", "cake", "milk", "corn", "bean")
+PRAISE = ("delicious", "wonderful", "perfect", "excellent", "lovely")
+COMPLAINT = ("stale", "awful", "terrible", "rancid", "disgusting")
+
+
+def reviews(count: int, score: Callable[[int], object] = lambda i: 5 if i % 4 else 1) -> list[list[object]]:
+    """Return ``count`` different reviews of 50 products; the text praises where the score is above 3."""
+    rows: list[list[object]] = []
+    for i in range(count):
+        stars = score(i)
+        words = PRAISE if str(stars) > "3" else COMPLAINT
+        text = (
+            f"The {GOODS[i % 12]} with {GOODS[i // 12 % 12]} and {GOODS[i // 144 % 12]} was {words[i % 5]}, "
+            f"lot {chr(97 + i % 26) * 3}{chr(97 + i // 26 % 26) * 2} tasted {words[i // 5 % 5]}<br />to us all"
+        )
+        time = 1_300_000_000 + 86_400 * (i % 900)
+        rows.append([i + 1, f"B{i % 50:03}", f"U{i}", f"user {i}", 0, 0, stars, time, f"So {words[i // 7 % 5]}", text])
+    return rows
+
+
+def write_csv(path: Path, rows: Sequence[Sequence[object]], header: Sequence[str] = HEADER) -> Path:
+    """Write a dump in the Kaggle schema (or another header) and return its path."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([header, *rows])
+    return path

@@ -1,1 +1,42 @@
-"""See docs/data.md."""
+"""How models are judged: the scores of one, two baselines that cost nothing, and pairs on the same rows.
+
+``docs/evaluation.md`` explains each figure and rule.
+"""
+
+from pipeline.evaluation.baselines import baselines
+from pipeline.evaluation.comparison import compare
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.records import (
+    BaselinesSummary,
+    ClassScores,
+    Comparison,
+    ComparisonSummary,
+    ConfusionMatrix,
+    EvaluationSummary,
+    Interval,
+    Mistake,
+    Scores,
+    WordWeight,
+)
+from pipeline.evaluation.rules import MAJORITY, MAJORITY_BOUND, TFIDF, best_first, clears_majority
+
+__all__ = [
+    "MAJORITY",
+    "MAJORITY_BOUND",
+    "TFIDF",
+    "BaselinesSummary",
+    "ClassScores",
+    "Comparison",
+    "ComparisonSummary",
+    "ConfusionMatrix",
+    "EvaluationSummary",
+    "Interval",
+    "Mistake",
+    "Scores",
+    "WordWeight",
+    "baselines",
+    "best_first",
+    "clears_majority",
+    "compare",
+    "evaluate",
+]

@@ -205,7 +205,7 @@ def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearMode
     import numpy as np
     from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from pipeline.evaluation.metrics import RankedCounts, roc_auc
     from pipeline.evaluation.terms import TermVocabulary
@@ -217,7 +217,8 @@ def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearMode
     if not len(vocabulary.codes):
         raise BaselinesError("No review of the training part holds a word; look at the cleaning stage's figures.")
     weigh = TfidfTransformer(sublinear_tf=True)
-    train = weigh.fit_transform(vocabulary.count(reviews.texts, chosen["train"]), copy=False)
+    counted = vocabulary.count(reviews.texts, chosen["train"])
+    train = weigh.fit(counted).transform(counted, copy=False)
     held_out = {
         name: weigh.transform(vocabulary.count(reviews.texts, chosen[name]), copy=False)
         for name in ("validation", "test")
@@ -233,25 +234,21 @@ def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearMode
             model.fit(train, labels)
             margin = held_out["validation"] @ model.coef_[0] + model.intercept_[0]
             area = roc_auc(RankedCounts.of(validation_labels, margin))
-            log.info(
-                "TF-IDF: C %g, %d iterations, validation ROC-AUC %.4f", inverse, int(model.n_iter_[0]), area
-            )
+            log.info("TF-IDF: C %g, %d iterations, validation ROC-AUC %.4f", inverse, int(model.n_iter_[0]), area)
             if best is None or area > best[0]:
                 best = (area, inverse, model.coef_[0].copy(), float(model.intercept_[0]))
     assert best is not None  # noqa: S101 - the grid is not empty
     _, inverse, weights, intercept = best
     strongest = np.argsort(weights, kind="stable")
 
-    def listed(places: NDArray[np.int64]) -> tuple[WordWeight, ...]:
+    def listed(places: list[np.int64]) -> tuple[WordWeight, ...]:
         return tuple(
             WordWeight(term=vocabulary.term(int(place), reviews.texts.words), weight=float(weights[place]))
             for place in places
         )
 
     return _LinearModel(
-        probabilities={
-            name: 1 / (1 + np.exp(-(matrix @ weights + intercept))) for name, matrix in held_out.items()
-        },
+        probabilities={name: 1 / (1 + np.exp(-(matrix @ weights + intercept))) for name, matrix in held_out.items()},
         positive_terms=listed([place for place in strongest[::-1][:LISTED_TERMS] if weights[place] > 0]),
         negative_terms=listed([place for place in strongest[:LISTED_TERMS] if weights[place] < 0]),
         terms=len(weights),

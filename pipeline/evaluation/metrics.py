@@ -131,7 +131,9 @@ def label_entropy(labels: Labels) -> float:
 
 def balanced_accuracy(matrix: ConfusionMatrix) -> float:
     """Return the mean of the two recalls; a class without rows counts as 0."""
-    return (_recall(matrix.true_positive, matrix.false_negative) + _recall(matrix.true_negative, matrix.false_positive)) / 2
+    return (
+        _recall(matrix.true_positive, matrix.false_negative) + _recall(matrix.true_negative, matrix.false_positive)
+    ) / 2
 
 
 def scores(labels: Labels, probabilities: Probabilities, threshold: float, bootstrap_samples: int) -> Scores:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.ingest.records import IngestSummary
 from pipeline.reporting import formatting
 from pipeline.reporting.records import Caution, VariantReport
-from pipeline.cleaning.records import CleanSummary
 from pipeline.splitting.records import LeakFigure, LeakSummary, SplitSummary
 from pipeline.training.records import DeviceRecord
 from pipeline.validation.records import ValidationSummary
@@ -75,11 +75,22 @@ def _of_models(variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
                 f"model than from the pipeline; the largest difference of a probability is "
                 f"{formatting.score(exported.largest_difference)}.",
             )
+        if evaluated is not None and evaluated.unusable_probabilities:
+            yield Caution(
+                kind="diverged_model",
+                serious=True,
+                title=f"{variant.title} gives no probability for some reviews",
+                text=f"{formatting.plural(evaluated.unusable_probabilities, 'validation or test review')} got something "
+                "that is no number of 0–1 and counts as 0.5: the training diverged or the model is damaged.",
+            )
+    told: dict[str, list[str]] = {}
     for variant in variants:
         evaluated = variant.evaluated
-        if evaluated is not None and not evaluated.no_better_than_majority:
+        if evaluated is not None and not evaluated.no_better_than_majority and not evaluated.unusable_probabilities:
             for warning in evaluated.warnings:
-                yield Caution(kind="note", serious=False, title=variant.title, text=warning)
+                told.setdefault(warning, []).append(variant.title)
+    for warning, titles in told.items():
+        yield Caution(kind="note", serious=False, title="; ".join(titles), text=warning)
 
 
 def _of_leaks(leaks: LeakSummary | None) -> Iterator[Caution]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.evaluation.records import EvaluationSummary, Interval
+from pipeline.evaluation.rules import MAJORITY
 from pipeline.reporting import formatting
 from pipeline.reporting.records import FunnelStage, VariantReport
 
@@ -126,7 +127,8 @@ class CurvePanel:
     curves: tuple[Curve, ...]
     entropy: float
     restored_x: float
-    restored_epoch: int
+    restored_y: float | None
+    """Where the validation loss of the epoch stands whose weights the model ends with, if that epoch is known."""
     dots: bool
 
 
@@ -181,7 +183,7 @@ def _figure(evaluation: EvaluationSummary, metric: str) -> Interval:
 
 def _interval_mark(evaluation: EvaluationSummary, metric: str, axis: Axis) -> IntervalMark:
     figure = _figure(evaluation, metric)
-    kind = "majority" if evaluation.model == "majority" else evaluation.kind
+    kind = "majority" if evaluation.model == MAJORITY else evaluation.kind
     low, high = (end if math.isfinite(end) else figure.value for end in (figure.low, figure.high))
     return IntervalMark(
         title=evaluation.title,
@@ -246,7 +248,10 @@ def curve_panels(variants: Sequence[VariantReport]) -> tuple[CurvePanel, ...]:
                 ),
                 entropy=y_axis.place(summary.label_entropy),
                 restored_x=x_axis.place(summary.restored_epoch),
-                restored_epoch=summary.restored_epoch,
+                restored_y=next(
+                    (y_axis.place(epoch.validation_loss) for epoch in summary.epochs if epoch.epoch == summary.restored_epoch),
+                    None,
+                ),
                 dots=len(summary.epochs) <= MOST_DOTS,
             )
         )

@@ -11,8 +11,8 @@ from typing import TypeVar
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.encoding.records import EncodeSummary
-from pipeline.evaluation.comparison import ComparisonSummary
-from pipeline.evaluation.records import BaselinesSummary, EvaluationSummary
+from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
+from pipeline.evaluation.rules import best_first
 from pipeline.ingest.records import IngestSummary, LandSummary
 from pipeline.promotion.records import Verdict
 from pipeline.reporting.article import article_comparison
@@ -172,9 +172,8 @@ def _variant(references: VariantReferences, config: RunConfig, store: ArtifactSt
 
 
 def _best(variants: tuple[VariantReport, ...]) -> str | None:
-    judged = [(variant.evaluated.validation_balanced_accuracy, variant.name) for variant in variants if variant.evaluated]
-    # The first of equals: the order of the configuration, not of the names.
-    return max(judged, key=lambda pair: pair[0])[1] if judged else None
+    ranked = best_first(variant.evaluated for variant in variants if variant.evaluated is not None)
+    return ranked[0].model if ranked else None
 
 
 def _quarantined_rows(reference: ArtifactReference | None, store: ArtifactStore) -> Iterator[QuarantinedRow]:

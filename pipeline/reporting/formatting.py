@@ -131,3 +131,10 @@ def day(value: datetime | None) -> str:
 def plural(number: int, singular: str, many: str | None = None) -> str:
     """Return a number with its noun: ``1 row``, ``2,014 rows``."""
     return f"{count(number)} {singular if number == 1 else many or singular + 's'}"
+
+
+def bare(value: float | None) -> str:
+    """Return a figure that may be a count or a score: whole numbers without decimals, others like scores."""
+    if value is not None and math.isfinite(value) and value == int(value):
+        return count(int(value))
+    return score(value)

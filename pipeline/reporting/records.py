@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.encoding.records import EncodeSummary
-from pipeline.evaluation.comparison import ComparisonSummary
-from pipeline.evaluation.records import BaselinesSummary, EvaluationSummary
+from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
+from pipeline.evaluation.rules import MAJORITY
 from pipeline.ingest.records import IngestSummary, LandSummary
 from pipeline.promotion.records import Verdict
 from pipeline.reporting.formatting import visible
@@ -82,6 +82,7 @@ class Caution(Record):
 
     kind: Literal[
         "collapsed_model",
+        "diverged_model",
         "broken_promise",
         "leak",
         "vocabulary_leak",
@@ -212,7 +213,7 @@ class ReportContents(Record):
     """What a person does now, for a run without an accepted model."""
     cautions: tuple[Caution, ...]
     best_variant: str | None
-    """Name of the variant with the highest balanced accuracy on the validation part; the test part does not choose."""
+    """Name of the variant that is best on the validation part; the test part does not choose."""
 
     land: LandSummary
     ingest: IngestSummary | None
@@ -262,7 +263,7 @@ class ReportContents(Record):
     def majority(self) -> EvaluationSummary | None:
         """The baseline that knows only the share of the labels."""
         found = self.baselines.evaluations if self.baselines is not None else ()
-        return next((evaluation for evaluation in found if evaluation.model == "majority"), None)
+        return next((evaluation for evaluation in found if evaluation.model == MAJORITY), None)
 
 
 class ReportSummary(Record):

@@ -296,7 +296,7 @@ def _both_files(folder: Path) -> Callable[[list[str]], tuple[np.ndarray, np.ndar
     score, look_up = served.signatures[SCORE_SIGNATURE], served.signatures[IDS_NAME]
 
     def both(reviews: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        texts = tf.constant([review.encode("utf-8", "replace") for review in reviews], tf.string)
+        texts = tf.constant([review.encode("utf-8", "surrogatepass") for review in reviews], tf.string)
         ids, probabilities = (np.asarray(value) for value in traced(texts))
         served_ids = np.asarray(look_up(**{INPUT_NAME: texts})[IDS_NAME])
         served_probabilities = np.asarray(score(**{INPUT_NAME: texts})[OUTPUT_NAME])

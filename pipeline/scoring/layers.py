@@ -24,14 +24,14 @@ ENCODING = "UTF-8"
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ReviewNormaliser(keras.layers.Layer):
-    """Raw review text → its words in lower-case a–z, joined by one space.
+class ReviewNormaliser(keras.layers.Layer):  # type: ignore[misc]
+    r"""Raw review text → its words in lower-case a–z, joined by one space.
 
     Input: string ``[rows]`` or ``[rows, 1]``, UTF-8; bytes that are not UTF-8 count as one unknown character each.
     Output: string ``[rows]``.
 
     Attributes:
-        rules: Pattern and replacement (with ``\\1``) of each rule, in their order.
+        rules: Pattern and replacement (with ``\1``) of each rule, in their order.
         lower_case_before: Number of rules that see the text before it is lower-cased.
         stop_words: Words that are dropped after the rules.
     """
@@ -82,7 +82,7 @@ class ReviewNormaliser(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class WordIds(keras.layers.Layer):
+class WordIds(keras.layers.Layer):  # type: ignore[misc]
     """Words joined by spaces → their ids, cut to the longest sequence and padded at the end.
 
     Input: string ``[rows]``. Output: int32 ``[rows, length]``; ``length`` is the longest row's, at least 1, or
@@ -100,6 +100,7 @@ class WordIds(keras.layers.Layer):
     def __init__(
         self,
         words: str,
+        *,
         unknown_id: int | None,
         max_length: int,
         keep: Literal["last", "first"],

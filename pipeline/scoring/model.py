@@ -58,9 +58,9 @@ def build_model(
     review = keras.Input((), dtype="string", name=INPUT_NAME)
     ids = WordIds(
         " ".join(words),
-        unknown_id,
-        max_length,
-        keep,
+        unknown_id=unknown_id,
+        max_length=max_length,
+        keep=keep,
         pad_to_max_length=padding == "unmasked",
         empty_id=empty_id,
         name=IDS_NAME,

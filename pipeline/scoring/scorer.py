@@ -69,8 +69,8 @@ class Scorer:
         probabilities = np.empty(len(reviews), dtype=np.float32)
         for start in range(0, len(order), BATCH_ROWS):
             batch = order[start : start + BATCH_ROWS]
-            # Half a surrogate pair has no UTF-8; it is no letter either, so any other sign may stand for it.
-            encoded = [reviews[index].encode("utf-8", "replace") for index in batch]
+            # Half a surrogate pair has no UTF-8; the model reads its bytes as unknown signs, which no rule touches.
+            encoded = [reviews[index].encode("utf-8", "surrogatepass") for index in batch]
             probabilities[batch] = self._score(encoded)
         return probabilities
 

@@ -1,20 +1,18 @@
 """Which texts are near-copies of known ones: MinHash signatures in bands, each candidate verified.
 
-Broder (1997); banding as in Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4. The search can miss a
-pair, with a probability of at most ``MISS_PROBABILITY`` at the similarity asked for and less above it, but it never
-invents one.
+Broder (1997); banding as in Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.
+The search can miss a pair, with a probability of at most ``MISS_PROBABILITY`` at the similarity asked for and less
+above it, but it never invents one.
 """
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.splitting.shingles import ShingleSets
-
-log = logging.getLogger(__name__)
 
 BANDS = 32
 MOST_ROWS = 8
@@ -65,34 +63,45 @@ def copies_of_known(
         candidates, sorted_keys = known_texts[order], keys[known_texts][order]
         first = np.searchsorted(sorted_keys, keys[open_texts], side="left")
         count = np.searchsorted(sorted_keys, keys[open_texts], side="right") - first
-        _verify(sets, open_texts, candidates, first, np.minimum(count, MOST_COMPARISONS), similarity, found)
+        found[_copies(sets, _Candidates(open_texts, candidates, first, count), similarity)] = True
     return found
 
 
-def _verify(
-    sets: ShingleSets,
-    open_texts: npt.NDArray[np.int64],
-    candidates: npt.NDArray[np.int64],
-    first: npt.NDArray[np.int64],
-    count: npt.NDArray[np.int64],
-    similarity: float,
-    found: npt.NDArray[np.bool_],
-) -> None:
-    """Mark in ``found`` the open texts that one of their candidates resembles.
+@dataclass(frozen=True)
+class _Candidates:
+    """Which known texts fall into the same bucket of a band as each open text.
+
+    Attributes:
+        open_texts: int64 [open].
+        known_texts: int64 [known], sorted by bucket.
+        first: int64 [open], where the bucket of an open text begins in ``known_texts``.
+        count: int64 [open], known texts in that bucket.
+    """
+
+    open_texts: npt.NDArray[np.int64]
+    known_texts: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    count: npt.NDArray[np.int64]
+
+
+def _copies(sets: ShingleSets, candidates: _Candidates, similarity: float) -> npt.NDArray[np.int64]:
+    """Return the open texts that resemble one of their candidates.
 
     Goes through the candidates in growing steps, so that a text drops out at its first copy: a family of
     thousands of copies costs one comparison per member.
     """
+    found = np.zeros(len(candidates.open_texts), dtype=np.bool_)
+    count = np.minimum(candidates.count, MOST_COMPARISONS)
     begin, step = 0, 1
     while True:
-        going = (count > begin) & ~found[open_texts]
-        if not going.any():
-            return
+        going = np.flatnonzero((count > begin) & ~found)
+        if not len(going):
+            return candidates.open_texts[found]
         width = np.minimum(count[going], begin + step) - begin
-        left = np.repeat(open_texts[going], width)
+        left = np.repeat(going, width)
         inside = np.arange(len(left)) - np.repeat(np.cumsum(width) - width, width)
-        right = candidates[np.repeat(first[going], width) + begin + inside]
-        found[left[sets.similar(left, right, similarity)]] = True
+        right = candidates.known_texts[candidates.first[left] + begin + inside]
+        found[left[sets.similar(candidates.open_texts[left], right, similarity)]] = True
         begin, step = begin + step, step * 2
 
 

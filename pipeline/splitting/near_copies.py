@@ -90,9 +90,7 @@ def text_families(sets: ShingleSets, similarity: float, *, pair_budget: int = PA
     return family, len(np.union1d(crowded_left, crowded_right))
 
 
-def _joined(
-    sets: ShingleSets, family: Integers, left: Integers, right: Integers, similarity: float
-) -> Integers:
+def _joined(sets: ShingleSets, family: Integers, left: Integers, right: Integers, similarity: float) -> Integers:
     """Return the families after comparing the pairs that are not yet in one."""
     apart = family[left] != family[right]
     if not apart.any():
@@ -191,8 +189,8 @@ class _PrefixIndex:
         limit = int(np.searchsorted(pairs_up_to, pair_budget, side="right")) - 1
         crowded = self._only(bucket_sizes > limit)
         log.warning("%d texts share phrases with over %d others: counted as copies", len(crowded.text), limit)
-        first = np.repeat(crowded._starts(), crowded._bucket_lengths())
-        return self._only(bucket_sizes <= limit), crowded.text[first], crowded.text
+        first_text, text = next(crowded.neighbours())
+        return self._only(bucket_sizes <= limit), first_text, text
 
     def _partners(self) -> Integers:
         """Return how many later texts of the same shingle are small enough to be a copy of each entry's text."""
@@ -232,7 +230,8 @@ def _prefixes(
     text = np.repeat(np.arange(first, last), sizes)
     order = np.lexsort((shingle, frequency[shingle % FREQUENCY_BINS], text))
     position = np.arange(len(shingle)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    rare = position < np.repeat(sizes - _ceiling(similarity * sizes) + 1, sizes)
+    prefix: Integers = sizes + 1 - _ceiling(np.multiply(sizes, similarity, dtype=np.float64))
+    rare = position < np.repeat(prefix, sizes)
     return shingle[order][rare], text[rare], position[rare]
 
 

@@ -9,6 +9,7 @@ from pipeline.store import Record
 
 PartName = Literal["train", "validation", "test"]
 PART_NAMES: tuple[PartName, ...] = ("train", "validation", "test")
+LeakKind = Literal["identical_text", "near_copy", "product", "user"]
 
 
 class PartSummary(Record):
@@ -35,6 +36,11 @@ class SplitSummary(Record):
     group_by: str
     parts: tuple[PartSummary, ...]
     notes: tuple[str, ...]
+    """What could not be done as asked, and what a reader of the scores must know, in sentences."""
+    groups: int | None = None
+    """Groups that were kept whole (``grouped`` only)."""
+    largest_group: int | None = None
+    """Rows of the largest of them."""
 
     def part(self, name: PartName) -> PartSummary:
         """Return the part of that name."""
@@ -44,7 +50,7 @@ class SplitSummary(Record):
 class LeakFigure(Record):
     """How much of the test part is known from the other two."""
 
-    kind: Literal["identical_text", "near_copy", "product", "user"]
+    kind: LeakKind
     rows: int
     """Test rows concerned."""
     share: float

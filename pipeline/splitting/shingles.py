@@ -98,9 +98,7 @@ def shingle_sets(texts: pa.LargeStringArray) -> ShingleSets:
     return ShingleSets(offsets=np.cumsum(np.concatenate(sizes)), shingles=np.concatenate(shingles))
 
 
-def _cut(
-    texts: pa.LargeStringArray, known: dict[str, int]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _cut(texts: pa.LargeStringArray, known: dict[str, int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the number of shingles of each text, and all of them; ``known`` remembers the digests of words."""
     split = pc.split_pattern(texts, " ")
     words = split.values.dictionary_encode()

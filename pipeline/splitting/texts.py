@@ -49,6 +49,11 @@ def distinct_texts(words: pa.ChunkedArray | pa.Array) -> DistinctTexts:
     )
 
 
+def empty_as_missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of names with empty strings as nulls: no name is no common name."""
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+
+
 def int_digest(text: str) -> int:
     """Return the first 64 bits of a text's BLAKE2b: the same on every machine, unlike ``hash``."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest(), "little")

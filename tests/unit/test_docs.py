@@ -47,4 +47,4 @@ def test_commands_of_the_pipeline_named_in_the_docs_exist() -> None:
         for command in re.findall(r"python -m pipeline ([a-z][a-z-]*)", page.read_text(encoding="utf-8"))
     }
     assert named
-    assert not [command for command in named if not re.search(rf"^    {command}\b", listing, re.MULTILINE)]
+    assert not [command for command in named if not re.search(rf"^    {command}(\s|$)", listing, re.MULTILINE)]

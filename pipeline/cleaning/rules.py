@@ -1,0 +1,196 @@
+r"""Both normalisations as data: patterns that Python and the exported model's graph read alike.
+
+A rule is one regular expression and its replacement. The patterns keep to what Python's ``re`` (with
+``re.ASCII``) and RE2 [1]_ understand in the same way: explicit classes instead of ``\S``, no look-around, no
+back-reference inside a pattern. So the same data normalises in training (Python) and in an exported model
+(``tf.strings.regex_replace``), and the two cannot drift apart.
+
+``default``: lower-case (ASCII only), ``DEFAULT_RULES``, stop words dropped. What training sees is exactly this.
+``article``: REFERENCE.md's steps with an HTML parser in Python; ``ARTICLE_GRAPH_RULES`` are their closest form
+without a parser, then lower-case, then stop words dropped.
+
+.. [1] https://github.com/google/re2/wiki/Syntax
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Literal, get_args
+
+from pipeline.errors import ConfigurationError, shown
+
+Normalisation = Literal["default", "article"]
+NORMALISATIONS: tuple[str, ...] = get_args(Normalisation)
+
+STOP_WORDS_FILE = "stop_words.txt"
+NEGATIONS = frozenset({"no", "nor", "not"})
+"""What REFERENCE.md takes out of NLTK's list: without them, "not good" reads as "good"."""
+
+TELLING_STOP_WORDS = frozenset(
+    {
+        "against",
+        "but",
+        "down",
+        "few",
+        "more",
+        "most",
+        "off",
+        "only",
+        "out",
+        "over",
+        "same",
+        "too",
+        "under",
+        "up",
+        "very",
+    }
+)
+"""Stop words of NLTK's list that carry an opinion ("too", "only") or turn one ("but"); ``default`` keeps them.
+Measured in docs/decisions/0002-cleaning.md."""
+
+
+@dataclass(frozen=True)
+class TextRule:
+    r"""One step: every match of a pattern is replaced.
+
+    Attributes:
+        name: What the step is for, in words.
+        pattern: Of the same meaning in Python's ``re`` with ``re.ASCII`` and in RE2.
+        replacement: May hold ``\1``; both engines understand it.
+    """
+
+    name: str
+    pattern: str
+    replacement: str
+
+
+_WHITE = r" \t\r\n\f\v"
+
+DEFAULT_RULES: tuple[TextRule, ...] = (
+    # A space, so that the words on both sides of `<br />` stay two. A sign that no tag starts with (`<3`) is text.
+    TextRule("HTML tags", r"<[a-z/!?][^<>]*>", " "),
+    # `(?:amp;)*`: dumps that were escaped twice.
+    TextRule("entities of the apostrophe", r"&(?:amp;)*(?:apos|lsquo|rsquo|#0*39|#x0*27|#8216|#8217|#x201[89]);", "'"),
+    TextRule(
+        "other entities",
+        r"&(?:amp;)*(?:(?:amp|quot|nbsp|lt|gt)\b;?|[a-z][a-z0-9]{1,30};|#[0-9]{1,7};|#x[0-9a-f]{1,6};)",
+        " ",
+    ),
+    # Only printable ASCII belongs to an address, so that no kind of space is eaten.
+    TextRule("web addresses", r"(?:https?://|\bwww\.[a-z0-9])[!-~]*", " "),
+    # The last one is U+2019 in UTF-8 that was read as cp1252, as dumps that were saved twice have it.
+    TextRule("typographic apostrophes", "[‘’ʼ´`]|â€™", "'"),
+    TextRule("won't", r"\bwon'?t\b", "will not"),
+    TextRule("can't", r"\bcan(?:'?t|not)\b", "can not"),
+    TextRule(
+        "not, without its apostrophe", r"\b(are|could|did|does|do|had|has|have|is|should|was|were|would)nt\b", r"\1 not"
+    ),
+    TextRule("n't", r"n't\b", " not"),
+    TextRule("'re", r"'re\b", " are"),
+    TextRule("'s", r"'s\b", " is"),
+    TextRule("'d", r"'d\b", " would"),
+    TextRule("'ll", r"'ll\b", " will"),
+    TextRule("'ve", r"'ve\b", " have"),
+    TextRule("'m", r"'m\b", " am"),
+    TextRule("everything but letters", r"[^a-z]+", " "),
+)
+"""``default``, applied in this order to text in lower-case; what comes out is ``[a-z ]`` only."""
+
+ARTICLE_GRAPH_RULES: tuple[TextRule, ...] = (
+    TextRule("web addresses", rf"http[^{_WHITE}]+", ""),
+    # Dropping an address often cuts a tag open inside its quotes; the parser then reads on to the next quote.
+    TextRule("HTML comments", r"<!--(?:[^-]|-[^-]|--[^>])*-->", ""),
+    TextRule("HTML tags", r"""<[A-Za-z/!?](?:[^>=]|=(?:"[^"]*"|'[^']*'|[^"'>]))*>""", ""),
+    TextRule("tags never closed", r"""<[A-Za-z/!?](?:[^>=]|=(?:"[^"]*"|'[^']*'|[^"'>]))*=?(?:"[^"]*|'[^']*)?$""", ""),
+    TextRule("entities of the apostrophe", r"&(?:apos|#0*39|#[xX]0*27);", "'"),
+    TextRule("entities of spaces", r"&(?:nbsp|#160|#[xX][aA]0);", " "),
+    TextRule("other entities", r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});", "*"),
+    TextRule("won't", r"won't", "will not"),
+    TextRule("can't", r"can't", "can not"),
+    TextRule("n't", r"n't", " not"),
+    TextRule("'re", r"'re", " are"),
+    TextRule("'s", r"'s", " is"),
+    TextRule("'d", r"'d", " would"),
+    TextRule("'ll", r"'ll", " will"),
+    TextRule("'t", r"'t", " not"),
+    TextRule("'ve", r"'ve", " have"),
+    TextRule("'m", r"'m", " am"),
+    TextRule("tokens with a digit", rf"[^{_WHITE}]*[0-9][^{_WHITE}]*", ""),
+    TextRule("everything but letters", r"[^A-Za-z]+", " "),
+)
+"""REFERENCE.md's steps in its order, without a parser; docs/decisions/0002-cleaning.md measures how far they agree."""
+
+
+def graph_rules(normalisation: str) -> tuple[TextRule, ...]:
+    """Return the rules that stand for a normalisation in an exported model."""
+    return DEFAULT_RULES if _known(normalisation) == "default" else ARTICLE_GRAPH_RULES
+
+
+def lower_case_before(normalisation: str) -> int:
+    """Return how many of ``graph_rules`` see the text before it is lower-cased (ASCII letters only).
+
+    ``default``: 0, lower-casing comes first. ``article``: all of them, lower-casing comes last.
+    """
+    return 0 if _known(normalisation) == "default" else len(ARTICLE_GRAPH_RULES)
+
+
+@cache
+def shipped_stop_words() -> tuple[str, ...]:
+    """Return NLTK's English list as shipped with this project (179 words, in NLTK's order).
+
+    Source: Bird, Klein, Loper: Natural Language Toolkit, corpus ``stopwords`` (Porter et al.), file ``english``.
+    """
+    text = resources.files(__package__).joinpath(STOP_WORDS_FILE).read_text(encoding="utf-8")
+    return tuple(text.split())
+
+
+@cache
+def stop_words(normalisation: str) -> tuple[str, ...]:
+    """Return the words dropped after the rules, sorted; only those that can match a token of a–z.
+
+    ``article``: NLTK's list without *no, nor, not*, plus *br*. ``default``: the same list without the words of
+    ``TELLING_STOP_WORDS``, and without *br*, which its rules never leave behind.
+    """
+    listed = {word for word in shipped_stop_words() if re.fullmatch("[a-z]+", word)} - NEGATIONS
+    if _known(normalisation) == "article":
+        return tuple(sorted(listed | {"br"}))
+    return tuple(sorted(listed - TELLING_STOP_WORDS))
+
+
+def joined(summary: str | None, text: str) -> str:
+    """Return what the rules act on where the summary is read too: summary, one space, text."""
+    return f"{summary} {text}" if summary else text
+
+
+def ascii_lower(text: str) -> str:
+    """Lower-case A–Z and nothing else, as the graph does: ``str.lower`` would make letters of other signs (K → k)."""
+    if text.isascii():
+        return text.lower()
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
+
+def apply_rules(text: str, rules: Sequence[TextRule]) -> str:
+    """Apply rules one by one with Python's ``re``: slow and plain, the meaning that faster ways must keep."""
+    for rule in rules:
+        text = re.sub(rule.pattern, rule.replacement, text, flags=re.ASCII)
+    return text
+
+
+def apply_normalisation(text: str, normalisation: str) -> str:
+    """Normalise one text by ``graph_rules`` alone: what an exported model computes, and the meaning of ``default``."""
+    rules, before = graph_rules(normalisation), lower_case_before(normalisation)
+    text = apply_rules(ascii_lower(apply_rules(text, rules[:before])), rules[before:])
+    dropped = set(stop_words(normalisation))
+    return " ".join(word for word in text.split() if word not in dropped)
+
+
+def _known(normalisation: str) -> str:
+    if normalisation not in NORMALISATIONS:
+        raise ConfigurationError(
+            f"Normalisation {shown(normalisation)} does not exist; choose one of {', '.join(NORMALISATIONS)}."
+        )
+    return normalisation

@@ -1,0 +1,78 @@
+"""Dumps on this machine: a file, or a folder of shards."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from pipeline.errors import SourceError, shown
+from pipeline.ingest.containers import looks_like_reviews
+from pipeline.ingest.staging import FoundFile, open_regular
+
+HEAD_BYTES = 64
+
+
+def find_local(given: str) -> list[FoundFile]:
+    """Return the file, or the shards directly in the folder in the order of their names.
+
+    Hidden, temporary and foreign files of a folder are passed over. A link that leads out of the folder is refused:
+    whoever may put files into an inbox should not choose which other files of this machine are read.
+
+    Args:
+        given: A path as the user wrote it, ``~`` allowed.
+
+    Raises:
+        SourceError: Nothing is there, or nothing in the folder is a dump.
+    """
+    try:
+        path = Path(given).expanduser()
+        if path.is_dir():
+            return _shards(path)
+        if path.exists() or path.is_symlink():
+            return [FoundFile(path, path.name, path.name)]
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SourceError(f"The dump {shown(given, 200)} cannot be looked up: {type(error).__name__}.") from None
+    raise SourceError(f"The dump {shown(given, 200)} does not exist.{_similar(path)}")
+
+
+def _shards(folder: Path) -> list[FoundFile]:
+    name = folder.name or folder.resolve().name
+    inside = folder.resolve()
+    shards, passed_over = [], []
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir() or not _is_candidate(entry):
+            passed_over.append(entry.name + ("/" if entry.is_dir() else ""))
+            continue
+        if not entry.resolve().is_relative_to(inside):
+            raise SourceError(
+                f"{shown(entry.name)} in the folder {shown(name)} is a link that leads out of the folder, and is not read. "
+                "Copy the file there, or give its own path as the dump."
+            )
+        shards.append(FoundFile(entry, entry.name, f"{name}/{entry.name}"))
+    if not shards:
+        listed = ", ".join(shown(other, 40) for other in passed_over[:10]) or "nothing"
+        raise SourceError(
+            f"The folder {shown(name)} holds no dump of reviews. Expected .csv, .tsv, .jsonl, .ndjson, .json or .parquet, plain, .gz "
+            f"or .zip; found {listed}. A file with another ending can be given by its own path."
+        )
+    return shards
+
+
+def _is_candidate(entry: Path) -> bool:
+    if looks_like_reviews(entry.name):
+        return True
+    if entry.suffix.lower() == ".txt" and entry.is_file():
+        with open_regular(entry, entry.name) as stream:
+            return looks_like_reviews(entry.name, stream.read(HEAD_BYTES))
+    return False
+
+
+def _similar(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else None
+    except OSError:
+        names = None
+    if names is None:
+        return f" Neither does its folder {shown(path.parent, 120)}. Paths are looked up on the machine that runs the task."
+    close = difflib.get_close_matches(path.name, names, 1, 0.6)
+    return f" Did you mean {shown(close[0])}?" if close else " Paths are looked up on the machine that runs the task."

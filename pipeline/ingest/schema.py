@@ -1,0 +1,40 @@
+"""The columns of ``reviews.parquet`` (docs/data.md) and which of them a dump must or may bring."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+REVIEW_SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("id", pa.int64()),
+        pa.field("product_id", pa.string()),
+        pa.field("user_id", pa.string()),
+        pa.field("profile_name", pa.string()),
+        pa.field("helpfulness_numerator", pa.int32()),
+        pa.field("helpfulness_denominator", pa.int32()),
+        pa.field("score", pa.int8()),
+        pa.field("time", pa.int64()),
+        pa.field("summary", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("problem", pa.string()),
+        pa.field("problem_detail", pa.string()),
+        pa.field("raw", pa.string()),
+    ]
+)
+
+REQUIRED_COLUMNS = ("text", "score")
+OPTIONAL_COLUMNS = (
+    "id",
+    "product_id",
+    "user_id",
+    "profile_name",
+    "helpfulness_numerator",
+    "helpfulness_denominator",
+    "time",
+    "summary",
+)
+RAW_CHARACTERS = 2_000
+"""How much of a record that cannot be read is kept as found."""

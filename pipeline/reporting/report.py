@@ -1,0 +1,75 @@
+"""The stage ``report``: one page, one JSON file and one message, all made of the same frozen contents."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from pipeline.config import RunConfig
+from pipeline.reporting.contents import gather
+from pipeline.reporting.html import render_html
+from pipeline.reporting.message import render_message
+from pipeline.reporting.publishing import DATA, MESSAGE, PAGE
+from pipeline.reporting.records import ReportReferences, ReportSummary
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
+from pipeline.training.records import DeviceRecord
+
+STAGE = Stage("report", version=1)
+
+
+class ReportParams(BaseModel):
+    """What the report depends on besides the artifacts."""
+
+    run_name: str
+    config: RunConfig
+    device: DeviceRecord | None
+    refusal: str | None
+    variants: tuple[str, ...]
+
+
+def report(
+    references: ReportReferences, config: RunConfig, run_name: str, store: ArtifactStore
+) -> ArtifactReference:
+    """Write the report of a run, whether it ended with a verdict, was refused, or is still on its way.
+
+    Args:
+        references: The artifacts that the run has come to.
+        config: What the run was told.
+        run_name: The run's name; hostile text is made safe.
+        store: Where the artifacts lie and the report goes.
+
+    Returns:
+        An artifact with ``report.html``, ``report.json`` and ``report.md``; its summary is a ``ReportSummary``.
+
+    Raises:
+        ArtifactError: One of the artifacts is missing or was written in another schema.
+    """
+    # Lone surrogates reach us in arguments of a shell with a broken locale; they fit into no file.
+    name = run_name.encode("utf-8", "backslashreplace").decode()
+
+    def build(work: Workspace) -> Outcome:
+        contents = gather(references, config, store, name)
+        (work.folder / PAGE).write_text(render_html(contents), encoding="utf-8")
+        (work.folder / DATA).write_text(contents.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (work.folder / MESSAGE).write_text(render_message(contents), encoding="utf-8")
+        return Outcome(
+            ReportSummary(
+                outcome=contents.outcome,
+                headline=contents.headline,
+                demo=contents.demo,
+                warnings=len(contents.cautions),
+                serious_warnings=sum(caution.serious for caution in contents.cautions),
+            )
+        )
+
+    return store.produce(
+        STAGE,
+        inputs=references.inputs(),
+        params=ReportParams(
+            run_name=name,
+            config=config,
+            device=references.device,
+            refusal=references.refusal,
+            variants=tuple(variant.name for variant in references.variants),
+        ),
+        build=build,
+    )

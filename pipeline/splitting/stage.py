@@ -1,0 +1,202 @@
+"""The stage ``split``: parts, what was set aside, and whether the parts can be used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.config import SplitConfig
+from pipeline.splitting.errors import PartUnusableError
+from pipeline.splitting.parts import PARTS_FILE, PARTS_SCHEMA, SET_ASIDE_CODE
+from pipeline.splitting.records import PART_NAMES, PartName, PartSummary, SplitSummary
+from pipeline.splitting.strategies import Dealt, deal_by_group, deal_by_time, deal_in_order, wanted_shares
+from pipeline.splitting.texts import empty_as_missing
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
+
+STAGE = Stage("split", version=1)
+SET_ASIDE_FILE = "set_aside.parquet"
+SET_ASIDE_REASON = "near_copy_across_parts"
+SET_ASIDE_SCHEMA = pa.schema(
+    [pa.field("row", pa.int64(), nullable=False), pa.field("reason", pa.string(), nullable=False)]
+)
+LEAST_ROWS = 10
+"""Rows below which three parts of two classes are not worth the name."""
+NOTED_ROW_SHARE = 0.02
+"""Deviation of a part's share of the rows from the wanted one that is worth a note, 0–1."""
+NOTED_LABEL_SHARE = 0.05
+"""Deviation of a part's positive share from that of all rows that is worth a note, 0–1."""
+
+_COLUMNS = {
+    "article": ("row", "label", "product_id", "user_id", "time"),
+    "grouped": ("row", "label", "product_id", "user_id", "time", "words"),
+    "temporal": ("row", "label", "product_id", "user_id", "time", "words"),
+}
+
+
+class _Params(Record):
+    """The fields that the strategy reads; the others are ``None``, so that they cannot change the key."""
+
+    strategy: str
+    test_share: float
+    validation_share: float
+    group_by: str | None
+    near_copy_similarity: float | None
+    split_seed: int | None
+
+
+def split(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore) -> ArtifactReference:
+    """Deal the cleaned reviews to training, validation and test.
+
+    Args:
+        cleaned: Artifact of ``clean``.
+        config: Strategy and shares.
+        store: Where the artifacts lie.
+
+    Returns:
+        The artifact with ``parts.parquet``, ``set_aside.parquet`` and a ``SplitSummary``.
+
+    Raises:
+        SplitImpossibleError: The strategy needs what the reviews do not have, such as times.
+        PartUnusableError: There are too few reviews, or a part is empty or holds one class only.
+    """
+    grouped, by_content = config.strategy == "grouped", config.strategy != "article"
+    params = _Params(
+        strategy=config.strategy,
+        test_share=config.test_share,
+        validation_share=config.validation_share,
+        group_by=config.group_by if grouped else None,
+        near_copy_similarity=config.near_copy_similarity if by_content else None,
+        split_seed=config.split_seed if grouped else None,
+    )
+    return store.produce(
+        STAGE, inputs={"cleaned": cleaned}, params=params, build=lambda work: _build(cleaned, config, store, work)
+    )
+
+
+def _build(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore, work: Workspace) -> Outcome:
+    columns = list(_COLUMNS[config.strategy])
+    reviews = pq.read_table(store.folder(cleaned) / "reviews.parquet", columns=columns)
+    if reviews.num_rows < LEAST_ROWS:
+        raise PartUnusableError(
+            f"Cleaning left {reviews.num_rows} reviews; a split into training, validation and test needs at least "
+            f"{LEAST_ROWS} (and a useful model thousands). Give a larger dump."
+        )
+    dealt = _deal(reviews, config)
+    part_of_row = dealt.part_of_row
+    parts = tuple(_part_summary(name, reviews.filter(part_of_row == code)) for code, name in enumerate(PART_NAMES))
+    _require_usable(parts, config, dealt)
+
+    kept = part_of_row != SET_ASIDE_CODE
+    names = pa.DictionaryArray.from_arrays(pa.array(part_of_row[kept]), pa.array(PART_NAMES)).cast(pa.string())
+    rows = reviews.column("row").to_numpy()
+    _write(work, PARTS_FILE, PARTS_SCHEMA, [rows[kept], names])
+    gone = len(rows) - int(kept.sum())
+    _write(work, SET_ASIDE_FILE, SET_ASIDE_SCHEMA, [rows[~kept], pa.array([SET_ASIDE_REASON] * gone, pa.string())])
+    summary = SplitSummary(
+        strategy=config.strategy,
+        group_by=config.group_by if config.strategy == "grouped" else "nothing",
+        parts=parts,
+        notes=dealt.notes + _notes(reviews, parts, config, dealt),
+        groups=dealt.groups,
+        largest_group=dealt.largest_group,
+    )
+    set_aside = {SET_ASIDE_REASON: gone} if config.strategy == "temporal" else {}
+    return Outcome(summary, rows=RowAccount(rows_in=len(rows), kept=int(kept.sum()), set_aside=set_aside))
+
+
+def _deal(reviews: pa.Table, config: SplitConfig) -> Dealt:
+    if config.strategy == "article":
+        return deal_in_order(reviews.num_rows, config)
+    if config.strategy == "grouped":
+        return deal_by_group(reviews, config)
+    return deal_by_time(reviews, config)
+
+
+def _part_summary(name: PartName, rows: pa.Table) -> PartSummary:
+    moments = pc.min_max(rows.column("time"))
+    return PartSummary(
+        name=name,
+        rows=rows.num_rows,
+        positive=int(pc.sum(rows.column("label")).as_py() or 0),
+        products=_distinct(rows.column("product_id")),
+        users=_distinct(rows.column("user_id")),
+        first_review=_moment(moments["min"].as_py()),
+        last_review=_moment(moments["max"].as_py()),
+    )
+
+
+def _distinct(column: pa.ChunkedArray) -> int | None:
+    return pc.count_distinct(empty_as_missing(column)).as_py() or None
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    """Return the time in words of the calendar; ``None`` for a number that no calendar holds."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _require_usable(parts: tuple[PartSummary, ...], config: SplitConfig, dealt: Dealt) -> None:
+    unusable = [part for part in parts if not 0 < part.positive < part.rows]
+    if not unusable:
+        return
+    found = "; ".join(
+        f"{part.name} holds {part.positive:,} positive and {part.rows - part.positive:,} negative reviews"
+        for part in parts
+    )
+    raise PartUnusableError(
+        f"Each part needs reviews of both classes, but after the split '{config.strategy}' {found}. "
+        + _advice(config, dealt)
+    )
+
+
+def _advice(config: SplitConfig, dealt: Dealt) -> str:
+    if config.strategy == "grouped" and dealt.groups is not None and dealt.largest_group is not None:
+        return (
+            f"The rows form {dealt.groups:,} groups that may not be divided, the largest of {dealt.largest_group:,} "
+            f"rows. Keep less together (group_by, now '{config.group_by}'), raise near_copy_similarity (now "
+            f"{config.near_copy_similarity:g}), or give a larger dump."
+        )
+    return (
+        f"Raise test_share (now {config.test_share:g}) or validation_share (now {config.validation_share:g}), "
+        "choose the strategy 'grouped', which spreads both classes, or give a larger dump."
+    )
+
+
+def _notes(reviews: pa.Table, parts: tuple[PartSummary, ...], config: SplitConfig, dealt: Dealt) -> tuple[str, ...]:
+    notes = []
+    kept = sum(part.rows for part in parts)
+    gone = reviews.num_rows - kept
+    if gone:
+        notes.append(f"{gone:,} near-copies of reviews in an earlier part were set aside ({SET_ASIDE_REASON}).")
+    if config.strategy == "article" and reviews.column("product_id").null_count == reviews.num_rows:
+        notes.append("No review has a product_id: the order that is cut is that of the dump.")
+    for part, wanted in zip(parts, wanted_shares(config).tolist(), strict=True):
+        if abs(part.rows / kept - wanted) > NOTED_ROW_SHARE:
+            reason = {
+                "grouped": f"; groups may not be divided, and the largest has {dealt.largest_group or 0:,} rows",
+                "temporal": "; reviews of one moment are not cut apart, and near-copies of earlier ones were set aside",
+            }.get(config.strategy, "")
+            notes.append(
+                f"The {part.name} part holds {part.rows / kept:.1%} of the rows instead of {wanted:.1%}{reason}."
+            )
+    overall = sum(part.positive for part in parts) / kept
+    notes.extend(
+        f"The {part.name} part is {part.positive_share:.1%} positive, all rows are {overall:.1%}: scores on it do not "
+        "carry over to the whole."
+        for part in parts
+        if abs(part.positive_share - overall) > NOTED_LABEL_SHARE
+    )
+    return tuple(notes)
+
+
+def _write(work: Workspace, name: str, schema: pa.Schema, columns: list[pa.Array | npt.NDArray[np.int64]]) -> None:
+    pq.write_table(pa.table(columns, schema=schema), work.folder / name, compression="zstd")

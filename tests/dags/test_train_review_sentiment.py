@@ -1,0 +1,92 @@
+"""The whole DAG on tiny dumps, in one process, without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import reviews, write_csv
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.dagrun import DagRun
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+TINY = {
+    "units": [4],
+    "layers": [1],
+    "embedding_size": [8],
+    "epochs": 2,
+    "batch_size": [64],
+    "bootstrap_samples": 100,
+    "text_processes": 1,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def finished(dag_bag: DagBag, tmp_path_factory: pytest.TempPathFactory) -> DagRun:
+    """A run over 600 reviews, both directions."""
+    dump = write_csv(tmp_path_factory.mktemp("dump") / "Reviews.csv", reviews(600))
+    return dag_bag.dags["train_review_sentiment"].test(run_conf={**TINY, "dumps": [str(dump)]})
+
+
+def states(run: DagRun) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for instance in run.get_task_instances():
+        found.setdefault(instance.task_id, set()).add(str(instance.state))
+    return found
+
+
+def test_a_run_over_real_stages_succeeds(finished: DagRun) -> None:
+    assert str(finished.state) == "success"
+    assert set.union(*states(finished).values()) == {"success"}
+    assert sum(instance.task_id == "train" for instance in finished.get_task_instances()) == 2
+
+
+def test_the_report_lies_where_people_look_for_it(finished: DagRun, airflow_home: Path) -> None:
+    latest = json.loads((airflow_home / "store" / "reports" / "latest.json").read_text())
+    assert latest["run_name"] == finished.run_id
+    page = Path(latest["report"]).read_text(encoding="utf-8")
+    assert "Unidirectional LSTM, seed 1" in page
+    assert "Bidirectional LSTM, seed 1" in page
+    assert "demo data" not in page.lower()
+
+
+def test_xcom_holds_references_not_data(finished: DagRun) -> None:
+    for instance in finished.get_task_instances():
+        value = instance.xcom_pull(task_ids=instance.task_id)
+        assert len(json.dumps(value, default=str)) < 4_000, instance.task_id
+
+
+def test_mapped_tasks_bear_the_variants_names(finished: DagRun) -> None:
+    titles = {i.rendered_map_index for i in finished.get_task_instances() if i.task_id == "train"}
+    assert titles == {"Unidirectional LSTM, seed 1", "Bidirectional LSTM, seed 1"}
+
+
+def test_a_broken_contract_stops_before_training_and_still_publishes(
+    dag_bag: DagBag, airflow_home: Path, tmp_path: Path
+) -> None:
+    dump = write_csv(tmp_path / "Reviews.csv", reviews(400, lambda _: 5))
+    run = dag_bag.dags["train_review_sentiment"].test(run_conf={**TINY, "dumps": [str(dump)]})
+    found = states(run)
+    assert str(run.state) == "failed"
+    assert found["require_raw_contract"] == {"failed"}
+    assert found["clean"] == found["train"] == {"upstream_failed"}
+    assert found["publish_report"] == {"success"}
+    assert found["conclude"] == {"upstream_failed"}
+    latest = json.loads((airflow_home / "store" / "reports" / "latest.json").read_text())
+    assert latest["run_name"] == run.run_id
+    assert "negative" in Path(latest["report"]).read_text(encoding="utf-8").lower()
+
+
+def test_an_unknown_parameter_fails_in_the_first_task_without_a_retry(dag_bag: DagBag) -> None:
+    run = dag_bag.dags["train_review_sentiment"].test(run_conf={"epoch": 3})
+    first = next(instance for instance in run.get_task_instances() if instance.task_id == "land")
+    assert str(run.state) == "failed"
+    assert str(first.state) == "failed"
+    assert first.try_number == 1
