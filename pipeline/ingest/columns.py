@@ -57,7 +57,9 @@ def check_mapping(mapping: Mapping[str, str]) -> None:
                 f"Ours are: {', '.join(MAPPABLE_COLUMNS)}."
             )
         if not theirs.strip():
-            raise ConfigurationError(f"Column mapping (columns): {shown(ours)} is mapped to no name; leave the entry out.")
+            raise ConfigurationError(
+                f"Column mapping (columns): {shown(ours)} is mapped to no name; leave the entry out."
+            )
         if theirs in taken:
             raise ConfigurationError(
                 f"Column mapping (columns): the dump's column {shown(theirs)} is given for {shown(taken[theirs])} and for "
@@ -133,7 +135,9 @@ def read_column_mapping(path: str | Path) -> dict[str, str]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{where}{line} is not YAML. Write one line per column, e.g. `text: Review`.") from None
+        raise ConfigurationError(
+            f"{where}{line} is not YAML. Write one line per column, e.g. `text: Review`."
+        ) from None
     if not isinstance(content, dict) or not content:
         raise ConfigurationError(f"{where} holds no mapping. Write one line per column, e.g. `text: Review`.")
     for ours, theirs in content.items():

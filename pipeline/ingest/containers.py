@@ -133,7 +133,9 @@ def _zip_members(path: Path, name: str, *, encoding_known: bool) -> list[Member]
             f"{shown(name)} begins as a zip but cannot be opened ({error}): it is damaged or was cut short. Download it again."
         ) from None
     if len(entries) > MAX_ZIP_ENTRIES:
-        raise SourceError(f"{shown(name)} holds {len(entries):,} files; at most {MAX_ZIP_ENTRIES:,} are read from one zip.")
+        raise SourceError(
+            f"{shown(name)} holds {len(entries):,} files; at most {MAX_ZIP_ENTRIES:,} are read from one zip."
+        )
     for entry in entries:
         _refuse_unsafe(entry, name)
     chosen = sorted((entry for entry in entries if _is_candidate(entry, path)), key=lambda entry: entry.filename)
@@ -168,7 +170,9 @@ def _refuse_unsafe(entry: zipfile.ZipInfo, name: str) -> None:
             "A zip with such names is not read: pack the dump again, or give the CSV itself."
         )
     if entry.flag_bits & 0x1:
-        raise SourceError(f"{shown(name)}: {shown(inside)} is encrypted. Unpack it with its password and give the file itself.")
+        raise SourceError(
+            f"{shown(name)}: {shown(inside)} is encrypted. Unpack it with its password and give the file itself."
+        )
     if entry.file_size > MAX_UNPACKED_BYTES or (
         entry.file_size > FREE_BYTES and entry.file_size > MAX_RATIO * max(entry.compress_size, 1)
     ):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TextIO
+from typing import Any, TextIO
 
 from pipeline.errors import ConfigurationError, SourceError, shown
 from pipeline.ingest.columns import resolve_columns
@@ -18,6 +19,7 @@ CHUNK_ROWS = 8_192
 CHUNK_CHARACTERS = 8 * 1024 * 1024
 SNIFFED_CHARACTERS = 128 * 1024
 SNIFFED_RECORDS = 50
+_FULL, _END = "full", "end"
 RESYNC_TRIES = 1_000
 """At how many lines of a broken record a sound one is looked for."""
 
@@ -65,6 +67,16 @@ def sniff_delimiter(sample: str, mapping: Mapping[str, str]) -> str:
     return max(DELIMITERS, key=fit)
 
 
+@dataclass
+class _Gathered:
+    """Records on their way into a chunk."""
+
+    records: list[list[Any]] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    raws: list[str] = field(default_factory=list)
+    unparseable: dict[int, str] = field(default_factory=dict)
+
+
 class CsvReader:
     """The records of a CSV file, in chunks.
 
@@ -96,7 +108,9 @@ class CsvReader:
                     f"{shown(name)}: the first line, which should name the columns, cannot be read as CSV ({error})."
                 ) from None
         if not header:
-            raise SourceError(f"{shown(name)} holds only empty lines; expected a line with column names and then reviews.")
+            raise SourceError(
+                f"{shown(name)} holds only empty lines; expected a line with column names and then reviews."
+            )
         self._lines.next_record()
         self._width = len(header)
         self._positions = resolve_columns(header, mapping, name)
@@ -104,70 +118,76 @@ class CsvReader:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield every record, sound or not, in the order of the file."""
-        with _field_limit():
-            yield from self._chunks()
-
-    def _chunks(self) -> Iterator[Chunk]:
-        lines, recent, width = self._lines, self._lines.recent, self._width
+        lines = self._lines
         reader = csv.reader(lines, delimiter=self._delimiter)
-        records: list[list[str] | None] = []
-        chunk = Chunk(raws=[])
-        raws: list[str] = []
-        more = True
-        while more:
-            problem = None
-            try:
-                more = False
-                for record in reader:
-                    if len(record) == width and len(recent) == 1 and not lines.overlong and not lines.ended:
-                        records.append(record)
-                        chunk.lines.append(lines.number)
-                        raws.append(recent[0])
-                        recent.clear()
-                    elif record or lines.overlong or lines.ended:
-                        problem = self._problem(record)
-                        if problem is not None:
-                            more = True
-                            break
-                        records.append(record)
-                        chunk.lines.append(lines.first)
-                        raws.append("".join(recent))
-                        lines.next_record()
-                    else:
-                        lines.next_record()
+        gathered = _Gathered()
+        while True:
+            with _field_limit():
+                found = self._gather(reader, gathered)
+                if found not in {_FULL, _END}:
+                    self._set_aside(found, gathered)
+                    if len(gathered.records) < CHUNK_ROWS and lines.characters < CHUNK_CHARACTERS:
                         continue
-                    if len(records) >= CHUNK_ROWS or lines.characters >= CHUNK_CHARACTERS:
-                        yield self._filled(chunk, records, raws)
-                        records, raws, chunk = [], [], Chunk()
-                        lines.characters = 0
-            except csv.Error as error:
-                problem, more = f"Not CSV: {error}", True
-            except RecordTooLongError:
-                problem, more = f"A quote opens and does not close within {RECORD_CHARACTERS:,} characters", True
-            if problem is not None:
-                lines.hand_back(len(recent) - self._sound_from())
-                chunk.unparseable[len(records)] = problem
-                records.append(None)
-                chunk.lines.append(lines.first)
-                raws.append("".join(recent))
-                lines.next_record()
-                if lines.characters >= CHUNK_CHARACTERS:
-                    yield self._filled(chunk, records, raws)
-                    records, raws, chunk = [], [], Chunk()
-                    lines.characters = 0
-        if records:
-            yield self._filled(chunk, records, raws)
+            if gathered.records:
+                yield self._chunk(gathered)
+                gathered = _Gathered()
+                lines.characters = 0
+            if found == _END:
+                return
 
-    def _filled(self, chunk: Chunk, records: list[list[str] | None], raws: list[str]) -> Chunk:
-        rows: list[list[str] | list[None]]
-        if chunk.unparseable:
-            nothing: list[None] = [None] * self._width
-            rows = [nothing if record is None else record for record in records]
-        else:
-            rows = records  # type: ignore[assignment]
-        chunk.values = {ours: list(map(itemgetter(position), rows)) for ours, position in self._positions.items()}
-        chunk.raws = raws
-        return chunk
+    def _gather(self, reader: Iterator[list[str]], into: _Gathered) -> str:
+        """Take sound records until there are enough, one is broken, or the file ends.
+
+        Returns:
+            ``_FULL``, ``_END``, or what is wrong with the record whose lines are now the recent ones.
+        """
+        lines, recent, width = self._lines, self._lines.recent, self._width
+        records, starts, raws = into.records, into.starts, into.raws
+        try:
+            for record in reader:
+                if len(record) == width and len(recent) == 1 and not lines.overlong and not lines.ended:
+                    records.append(record)
+                    starts.append(lines.number)
+                    raws.append(recent[0])
+                    recent.clear()
+                elif not record and not lines.overlong:
+                    lines.next_record()
+                    continue
+                else:
+                    problem = self._problem(record)
+                    if problem is not None:
+                        return problem
+                    records.append(record)
+                    starts.append(lines.first)
+                    raws.append("".join(recent))
+                    lines.next_record()
+                if len(records) >= CHUNK_ROWS or lines.characters >= CHUNK_CHARACTERS:
+                    return _FULL
+        except csv.Error as error:
+            return f"Not CSV: {error}"
+        except RecordTooLongError:
+            return f"A quote opens and does not close within {RECORD_CHARACTERS:,} characters"
+        return _END
+
+    def _set_aside(self, problem: str, into: _Gathered) -> None:
+        """Keep the broken record as found, up to the first of its lines from which a sound one can be read."""
+        lines = self._lines
+        lines.hand_back(len(lines.recent) - self._sound_from())
+        into.unparseable[len(into.records)] = problem
+        into.records.append([None] * self._width)
+        into.starts.append(lines.first)
+        into.raws.append("".join(lines.recent))
+        lines.next_record()
+
+    def _chunk(self, gathered: _Gathered) -> Chunk:
+        return Chunk(
+            lines=gathered.starts,
+            values={
+                ours: list(map(itemgetter(position), gathered.records)) for ours, position in self._positions.items()
+            },
+            raws=gathered.raws,
+            unparseable=gathered.unparseable,
+        )
 
     def _problem(self, record: list[str]) -> str | None:
         """Return what is wrong with a record that is not simply one line of the right width, or ``None``."""

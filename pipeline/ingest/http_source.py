@@ -24,7 +24,14 @@ CONNECT_SECONDS = 15.0
 READ_SECONDS = 60.0
 OK = 200
 RETRIED = frozenset({429, 500, 502, 503, 504})
-_CLIENT_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks")
+_CLIENT_LOGGERS = (
+    "httpx",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+)
 
 
 class _PassingError(Exception):
@@ -83,12 +90,18 @@ def _fetch(url: str, origin: str, target: Path) -> None:
     try:
         with (
             _silent_client(),
-            httpx.Client(follow_redirects=True, max_redirects=MAX_REDIRECTS, timeout=timeout, headers=headers) as client,
+            httpx.Client(
+                follow_redirects=True, max_redirects=MAX_REDIRECTS, timeout=timeout, headers=headers
+            ) as client,
             client.stream("GET", address, auth=login) as response,
         ):
             _check(response.status_code, response.headers.get("content-type", ""), origin)
-            if address.startswith("https:") and any(step.url.scheme != "https" for step in [*response.history, response]):
-                raise SourceError(f"{shown(origin, 200)} redirects from https to plain http, which anyone on the way can alter.")
+            if address.startswith("https:") and any(
+                step.url.scheme != "https" for step in [*response.history, response]
+            ):
+                raise SourceError(
+                    f"{shown(origin, 200)} redirects from https to plain http, which anyone on the way can alter."
+                )
             announced = response.headers.get("content-length", "")
             expected = int(announced) if announced.isascii() and announced.isdigit() else None
             if expected is not None and expected > staging.MAX_DUMP_BYTES:

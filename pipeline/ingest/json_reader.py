@@ -90,7 +90,9 @@ class JsonLinesReader:
                 if value is None or type(value) is str:
                     values.append(value)
                 elif isinstance(value, list | dict) and not (ours == HELPFULNESS and _is_pair(value)):
-                    chunk.unparseable.setdefault(index, f"{ours} is {shown(type(value).__name__)}, expected a plain value")
+                    chunk.unparseable.setdefault(
+                        index, f"{ours} is {shown(type(value).__name__)}, expected a plain value"
+                    )
                     values.append(None)
                 else:
                     values.append(_plain_value(value, ours))
@@ -122,4 +124,8 @@ def _parsed(line: str) -> dict[str, Any] | str:
         return f"Not JSON: {error.msg} at character {error.pos + 1}"
     except (ValueError, RecursionError) as error:
         return f"Not JSON that can be read: {str(error) or type(error).__name__}"
-    return found if isinstance(found, dict) else f"A JSON {type(found).__name__}, expected an object with the review's fields"
+    return (
+        found
+        if isinstance(found, dict)
+        else f"A JSON {type(found).__name__}, expected an object with the review's fields"
+    )

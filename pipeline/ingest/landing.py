@@ -92,7 +92,9 @@ def _build(work: Workspace, found: list[FoundFile], contents: list[_Content]) ->
             with open_regular(file.path, content.name) as source:
                 size, digest = copied(source, target, content.name)
             if digest != content.sha256:
-                raise SourceError(f"{shown(content.name)} changed while it was read. Wait until it is complete and run again.")
+                raise SourceError(
+                    f"{shown(content.name)} changed while it was read. Wait until it is complete and run again."
+                )
         landed.append(LandedFile(name=content.name, path=path, origin=file.origin, bytes=size, sha256=content.sha256))
         log.info("landed %s from %s: %d bytes", shown(content.name), shown(file.origin, 200), size)
     return Outcome(LandSummary(files=tuple(landed), demo=any(file.demo for file in found)))

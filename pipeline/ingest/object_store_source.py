@@ -49,7 +49,9 @@ def fetch_objects(url: str, folder: Path) -> list[FoundFile]:
     except PermissionError:
         raise SourceError(f"{shown(origin, 200)}: access is refused. {_ADVICE}.") from None
     except Exception as error:  # noqa: BLE001 - s3fs passes on botocore's, aiohttp's and its own errors
-        raise SourceError(f"{shown(origin, 200)} cannot be fetched ({type(error).__name__}: {shown(error, 200)}). {_ADVICE}.") from None
+        raise SourceError(
+            f"{shown(origin, 200)} cannot be fetched ({type(error).__name__}: {shown(error, 200)}). {_ADVICE}."
+        ) from None
 
 
 def _fetched(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]:  # noqa: ANN401 - fsspec has no types
@@ -63,7 +65,9 @@ def _fetched(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]
             "Expected .csv, .tsv, .jsonl, .ndjson, .json, .parquet, plain, .gz or .zip."
         )
     if len(shards) > MAX_SHARDS:
-        raise SourceError(f"{shown(origin, 200)}: {len(shards):,} shards; at most {MAX_SHARDS:,} are read. Merge them first.")
+        raise SourceError(
+            f"{shown(origin, 200)}: {len(shards):,} shards; at most {MAX_SHARDS:,} are read. Merge them first."
+        )
     base = origin.rstrip("/")
     return [
         _fetch(files, name, f"{base}/{name.rpartition('/')[2]}", folder / f"object-{number}")
@@ -78,5 +82,7 @@ def _fetch(files: Any, key: str, origin: str, target: Path) -> FoundFile:  # noq
     with files.open(key, "rb") as source:
         got, _ = staging.copied(source, target, origin)
     if isinstance(size, int) and got != size:
-        raise SourceError(f"{shown(origin, 200)}: {got:,} of {size:,} bytes came; the object changed while it was read. Run again.")
+        raise SourceError(
+            f"{shown(origin, 200)}: {got:,} of {size:,} bytes came; the object changed while it was read. Run again."
+        )
     return FoundFile(target, key.rpartition("/")[2], origin, fetched=True)

@@ -38,7 +38,9 @@ class ParquetReader:
             self._file = pq.ParquetFile(path, pre_buffer=False)
             schema = self._file.schema_arrow
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise SourceError(f"{shown(name)} begins as Parquet but cannot be opened ({_reason(error)}): {_LOST}.") from None
+            raise SourceError(
+                f"{shown(name)} begins as Parquet but cannot be opened ({_reason(error)}): {_LOST}."
+            ) from None
         positions = resolve_columns(schema.names, mapping, name)
         self.columns = {ours: schema.names[position] for ours, position in positions.items()}
         for ours, theirs in self.columns.items():

@@ -214,7 +214,9 @@ def _same_bytes(files: tuple[LandedFile, ...]) -> list[str]:
     notes = []
     for file in files:
         if file.sha256 in first:
-            notes.append(f"{file.name} is the same file as {first[file.sha256]}, byte for byte: its reviews come twice.")
+            notes.append(
+                f"{file.name} is the same file as {first[file.sha256]}, byte for byte: its reviews come twice."
+            )
         first.setdefault(file.sha256, file.name)
     return notes
 
@@ -227,7 +229,14 @@ class _Writer:
             path,
             REVIEW_SCHEMA,
             compression="zstd",
-            use_dictionary=["file", "product_id", "helpfulness_numerator", "helpfulness_denominator", "score", "problem"],
+            use_dictionary=[
+                "file",
+                "product_id",
+                "helpfulness_numerator",
+                "helpfulness_denominator",
+                "score",
+                "problem",
+            ],
         )
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = 0

@@ -59,11 +59,15 @@ def refuse_foreign(head: bytes, name: str, *, encoding_known: bool = False) -> N
         SourceError: The file is empty, a Git-LFS pointer, an HTML page or binary; the message says which.
     """
     if not head:
-        raise SourceError(f"{shown(name)} is empty (0 bytes). Check the download, or take the dump from its source again.")
+        raise SourceError(
+            f"{shown(name)} is empty (0 bytes). Check the download, or take the dump from its source again."
+        )
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         size = re.search(rb"^size (\d{1,18})\s*$", head, re.MULTILINE)
         real = f" for a file of {int(size[1]):,} bytes" if size else ""
-        raise SourceError(f"{shown(name)} is not the dump but a Git-LFS pointer{real} ({len(head)} bytes). {LFS_ADVICE}.")
+        raise SourceError(
+            f"{shown(name)} is not the dump but a Git-LFS pointer{real} ({len(head)} bytes). {LFS_ADVICE}."
+        )
     if head.startswith((GZIP_MAGIC, PARQUET_MAGIC, *ZIP_MAGICS)):
         return
     foreign = _foreign_kind(head)

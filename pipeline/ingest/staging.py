@@ -50,7 +50,9 @@ def open_regular(path: Path, name: str) -> BinaryIO:
     stream = os.fdopen(handle, "rb")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         stream.close()
-        raise SourceError(f"{shown(name)} is not a regular file (a pipe, a device or a socket). Give a file or a folder.")
+        raise SourceError(
+            f"{shown(name)} is not a regular file (a pipe, a device or a socket). Give a file or a folder."
+        )
     return stream
 
 

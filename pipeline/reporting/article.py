@@ -50,16 +50,17 @@ def article_comparison(config: RunConfig, variants: Sequence[VariantReport]) -> 
 
 def _explanation(config: RunConfig, variants: Sequence[VariantReport]) -> list[str]:
     positive_share = formatting.share(ARTICLE_TEST_POSITIVE / ARTICLE_TEST_ROWS)
-    sentences = [
-        f"The article's uni-directional model scores 83 %, and {positive_share} of its test reviews are positive. "
+    opening = (
+        f"The article's unidirectional model scores 83 %, and {positive_share} of its test reviews are positive. "
         "That is no weaker model: it is the accuracy of answering “positive” every time, which is why precision, "
         "recall and F1 of the negative class are all zero."
-    ]
+    )
+    sentences = [opening]
     sentences += [sentence for variant in variants if (sentence := _of_variant(variant))]
     if config.training.padding == "unmasked":
         sentences.append(
             "The reason is the padding. Reviews are filled with zeros at the end and the network reads them all, so "
-            "its last state has forgotten the review after a hundred zeros. The bi-directional model survives "
+            "its last state has forgotten the review after a hundred zeros. The bidirectional model survives "
             "because its backward half ends on the first word. With masking, both train: choose "
             "“masked” for Padding."
         )
@@ -85,5 +86,10 @@ def _of_variant(variant: VariantReport) -> str | None:
             + ("still at the entropy of the labels" if stayed else "against an entropy of the labels of")
             + (f" ({formatting.score(entropy)})" if stayed else f" {formatting.score(entropy)}")
         )
-    verdict = "It is constant." if variant.evaluated.no_better_than_majority else "It has learned something."
+    if not variant.evaluated.no_better_than_majority:
+        verdict = "It has learned something."
+    elif scores.predicted_positive_share in (0, 1):
+        verdict = "It gives every review the same answer."
+    else:
+        verdict = "It is no better than giving every review the same answer."
     return f"{sentence}. {verdict}"

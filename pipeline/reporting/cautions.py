@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
@@ -20,11 +20,12 @@ DIFFERING_SHARE = 0.03
 """Difference of the positive share between two parts from which a reader is told."""
 
 LEAK_WORDS = {
-    "identical_text": "the same text as a row of training or validation",
-    "near_copy": "a near-copy in training or validation",
-    "product": "a product that training or validation knows",
-    "user": "a user that training or validation knows",
+    "identical_text": "repeat a text",
+    "near_copy": "nearly repeat a text",
+    "product": "are of a product",
+    "user": "are by a user",
 }
+"""What a test row shares with the other two parts."""
 
 
 def cautions(
@@ -80,8 +81,8 @@ def _of_models(variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
                 kind="diverged_model",
                 serious=True,
                 title=f"{variant.title} gives no probability for some reviews",
-                text=f"{formatting.plural(evaluated.unusable_probabilities, 'validation or test review')} got something "
-                "that is no number of 0–1 and counts as 0.5: the training diverged or the model is damaged.",
+                text=f"{formatting.plural(evaluated.unusable_probabilities, 'validation or test review')} got "
+                "something that is no number of 0–1 and counts as 0.5: the training diverged or the model is damaged.",
             )
     told: dict[str, list[str]] = {}
     for variant in variants:
@@ -96,9 +97,22 @@ def _of_models(variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
 def _of_leaks(leaks: LeakSummary | None) -> Iterator[Caution]:
     if leaks is None:
         return
-    for figure in leaks.figures:
-        if figure.rows:
-            yield _leak(figure)
+    broken = leaks.broken
+    if broken:
+        yield Caution(
+            kind="broken_promise",
+            serious=True,
+            title="The split breaks its promise",
+            text=f"{_shared(broken)}. The strategy promises none; scores on such rows show memory, not skill.",
+        )
+    known = [figure for figure in leaks.figures if figure.rows and not figure.promised]
+    if known:
+        yield Caution(
+            kind="leak",
+            serious=False,
+            title="Training knows something of the test part",
+            text=f"{_shared(known)}. This split does not promise otherwise; the scores may be a little too good.",
+        )
     if leaks.vocabulary_leak:
         yield Caution(
             kind="vocabulary_leak",
@@ -109,24 +123,12 @@ def _of_leaks(leaks: LeakSummary | None) -> Iterator[Caution]:
         )
 
 
-def _leak(figure: LeakFigure) -> Caution:
-    found = (
-        f"{formatting.plural(figure.rows, 'test row')} ({formatting.share(figure.share)}) "
-        f"{'has' if figure.rows == 1 else 'have'} {LEAK_WORDS[figure.kind]}"
-    )
-    if figure.promised:
-        return Caution(
-            kind="broken_promise",
-            serious=True,
-            title="The split breaks its promise",
-            text=f"{found}, and the strategy promises none. Scores on such rows show memory, not skill.",
-        )
-    return Caution(
-        kind="leak",
-        serious=False,
-        title="Training knows something of the test part",
-        text=f"{found}. This split does not promise otherwise; the scores may be a little too good.",
-    )
+def _shared(figures: Sequence[LeakFigure]) -> str:
+    parts = [
+        f"{formatting.count(figure.rows)} ({formatting.share(figure.share)}) {LEAK_WORDS[figure.kind]}"
+        for figure in figures
+    ]
+    return "Of the test rows, " + "; ".join(parts) + " known from training or validation"
 
 
 def _of_training(config: RunConfig, variants: tuple[VariantReport, ...]) -> Iterator[Caution]:

@@ -10,10 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.encoding.records import EncodingSummary, LengthBin
 from pipeline.evaluation.records import EvaluationSummary, Interval
 from pipeline.evaluation.rules import MAJORITY
 from pipeline.reporting import formatting
 from pipeline.reporting.records import FunnelStage, VariantReport
+from pipeline.splitting.records import SplitSummary
 
 FOREST_METRICS = (
     ("accuracy", "Accuracy"),
@@ -24,6 +26,10 @@ CURVE_WIDTH, CURVE_HEIGHT = 360, 216
 CURVE_LEFT, CURVE_RIGHT, CURVE_TOP, CURVE_BOTTOM = 42, 10, 12, 36
 MIDDLE, FINE_FROM = 0.5, 0.4
 """The interval pictures begin at chance or below; their ticks are 0.1 apart unless they begin below 0.4."""
+
+HISTOGRAM_HEIGHT = 150
+"""Pixels of the highest bar's axis."""
+MOST_LENGTH_LABELS = 7
 
 MOST_DOTS = 15
 """Epochs up to which each one gets a dot."""
@@ -137,23 +143,45 @@ class FunnelBar:
     """One step of the funnel: what is left and what went, in per cent of the width."""
 
     title: str
-    count_text: str
-    gone_text: str
+    text: str
     left: float
     gone: float
 
 
 @dataclass(frozen=True)
+class PartBar:
+    """One part of the split as a piece of the funnel's last bar, in per cent of the width."""
+
+    name: str
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
 class HistogramBar:
-    """Reviews whose length falls into ``[start, end)`` words."""
+    """Reviews of one range of lengths: a bar's place and width in per cent, its height in pixels."""
 
     x: float
     width: float
     height: float
     rows: int
-    start: int
-    end: int
-    truncated: bool
+    cut: bool
+    """Whether these reviews are longer than what the model reads."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How long the reviews are, all parts together."""
+
+    bars: tuple[HistogramBar, ...]
+    limit: float
+    """Place of the longest sequence that the model reads, in per cent."""
+    limit_text_at_end: bool
+    """Whether the limit's label goes to its left, for lack of room on the right."""
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    truncated_rows: int
+    rows: int
 
 
 def interval_panels(evaluations: Sequence[EvaluationSummary]) -> tuple[IntervalPanel, ...]:
@@ -223,8 +251,8 @@ def curve_panels(variants: Sequence[VariantReport]) -> tuple[CurvePanel, ...]:
         last = summary.epochs[-1].epoch
         x_step = max(1, math.ceil(nice_step(last, 8)))
         x_axis = Axis(
-            low=0,
-            high=math.ceil(last / x_step) * x_step,
+            low=1 if x_step == 1 and last > 1 else 0,
+            high=math.ceil(last / x_step) * x_step if last > 1 else 2,
             start=CURVE_LEFT,
             end=CURVE_WIDTH - CURVE_RIGHT,
             step=x_step,
@@ -249,7 +277,11 @@ def curve_panels(variants: Sequence[VariantReport]) -> tuple[CurvePanel, ...]:
                 entropy=y_axis.place(summary.label_entropy),
                 restored_x=x_axis.place(summary.restored_epoch),
                 restored_y=next(
-                    (y_axis.place(epoch.validation_loss) for epoch in summary.epochs if epoch.epoch == summary.restored_epoch),
+                    (
+                        y_axis.place(epoch.validation_loss)
+                        for epoch in summary.epochs
+                        if epoch.epoch == summary.restored_epoch
+                    ),
                     None,
                 ),
                 dots=len(summary.epochs) <= MOST_DOTS,
@@ -266,13 +298,77 @@ def funnel_bars(funnel: Sequence[FunnelStage]) -> tuple[FunnelBar, ...]:
     return tuple(
         FunnelBar(
             title=stage.title,
-            count_text=formatting.count(stage.rows_left),
-            gone_text=f"{formatting.MINUS}{formatting.count(stage.set_aside)}" if stage.set_aside else "",
+            text=(f"{formatting.MINUS}{formatting.count(stage.set_aside)} → " if stage.set_aside else "")
+            + formatting.count(stage.rows_left),
             left=round(100 * stage.rows_left / whole, 3),
             gone=round(100 * stage.set_aside / whole, 3),
         )
         for stage in funnel
     )
+
+
+def part_bars(funnel: Sequence[FunnelStage], split: SplitSummary | None) -> tuple[PartBar, ...]:
+    """Return the parts side by side, on the scale of the funnel's bars."""
+    if split is None or not funnel or not funnel[0].rows_left:
+        return ()
+    whole, x, bars = funnel[0].rows_left, 0.0, []
+    for part in split.parts:
+        width = 100 * part.rows / whole
+        bars.append(PartBar(part.name, round(x, 3), round(width, 3)))
+        x += width
+    return tuple(bars)
+
+
+def histogram(encoding: EncodingSummary | None) -> Histogram | None:
+    """Return the lengths of the reviews of all parts; ``None`` where there are none to draw."""
+    if encoding is None or not encoding.parts:
+        return None
+    bins = encoding.parts[0].lengths
+    rows = [sum(part.lengths[number].rows for part in encoding.parts) for number in range(len(bins))]
+    if not sum(rows):
+        return None
+    # Nothing is drawn beyond the last range that holds a review, but always as far as the limit.
+    last = max(number for number, held in enumerate(rows) if held or bins[number].first <= encoding.max_length)
+    width = 100 / (last + 1)
+    step = nice_step(max(rows), 4)
+    axis = Axis(low=0, high=math.ceil(max(rows) / step) * step, start=HISTOGRAM_HEIGHT, end=0, step=step)
+    limit = _limit(bins[: last + 1], encoding.max_length, width)
+    bars = tuple(
+        HistogramBar(
+            x=round(number * width, 3),
+            width=round(width * 0.86, 3),
+            height=round(HISTOGRAM_HEIGHT - axis.place(rows[number]), 2),
+            rows=rows[number],
+            cut=bins[number].first >= encoding.max_length,
+        )
+        for number in range(last + 1)
+    )
+    apart = max(1, math.ceil((last + 1) / MOST_LENGTH_LABELS))
+    apart = next(nice for nice in (1, 2, 5, 10, 20, 50) if nice >= apart)
+    return Histogram(
+        bars=bars,
+        limit=round(min(limit, 100.0), 3),
+        limit_text_at_end=limit > 60,  # noqa: PLR2004 - per cent
+        x_ticks=tuple(
+            Tick(round(number * width, 3), f"{bins[number].first}{'+' if bins[number].last is None else ''}")
+            for number in range(0, last + 1, apart)
+        ),
+        y_ticks=tuple(Tick(axis.place(value), formatting.count(value)) for value in _multiples(step, axis.high)),
+        truncated_rows=sum(part.truncated_rows for part in encoding.parts),
+        rows=sum(part.rows for part in encoding.parts),
+    )
+
+
+def _limit(bins: Sequence[LengthBin], max_length: int, width: float) -> float:
+    """Return the place of a length among bars of equal width; 100 where it lies beyond the last closed range."""
+    for number, bin_ in enumerate(bins):
+        if bin_.last is not None and bin_.first <= max_length <= bin_.last:
+            return width * (number + (max_length - bin_.first) / (1 + bin_.last - bin_.first))
+    return 100.0
+
+
+def _multiples(step: float, most: float) -> tuple[int, ...]:
+    return tuple(round(number * step) for number in range(1, round(most / step) + 1))
 
 
 def nice_step(span: float, most: int) -> float:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
-from pipeline.encoding.records import EncodeSummary
+from pipeline.encoding.records import EncodingSummary
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import best_first
 from pipeline.ingest.records import IngestSummary, LandSummary
@@ -108,7 +108,7 @@ def gather(references: ReportReferences, config: RunConfig, store: ArtifactStore
         split=split,
         leaks=leaks,
         vocabulary=read(references.vocabulary, VocabularySummary),
-        encoding=read(references.encoded, EncodeSummary),
+        encoding=read(references.encoded, EncodingSummary),
         device=references.device,
         baselines=read(references.baselines, BaselinesSummary),
         variants=variants,

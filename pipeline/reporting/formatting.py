@@ -138,3 +138,10 @@ def bare(value: float | None) -> str:
     if value is not None and math.isfinite(value) and value == int(value):
         return count(int(value))
     return score(value)
+
+
+def decimal(value: float | None) -> str:
+    """Return a mean of counts with one decimal: ``38.4``."""
+    if value is None or not math.isfinite(value):
+        return NOT_DEFINED
+    return f"{value + 0.0:,.1f}".replace("-", MINUS)

@@ -19,7 +19,7 @@ VERDICT_WORDS: dict[Outcome, str] = {
     "accept": "Accepted",
     "refuse": "Refused",
     "cannot_tell": "Cannot tell",
-    "stopped": "Stopped before training",
+    "stopped": "Stopped",
     "undecided": "No verdict yet",
 }
 
@@ -31,6 +31,7 @@ LEAK_TITLES = {
 }
 
 MOST_MISTAKES = 8
+MOST_TERMS = 15
 
 
 def render_html(contents: ReportContents) -> str:
@@ -55,9 +56,11 @@ def render_html(contents: ReportContents) -> str:
         interval_panels=charts.interval_panels(contents.evaluations),
         curve_panels=charts.curve_panels(contents.variants),
         funnel_bars=charts.funnel_bars(contents.funnel),
+        part_bars=charts.part_bars(contents.funnel, contents.split),
         histogram=charts.histogram(contents.encoding),
         leak_titles=LEAK_TITLES,
         most_mistakes=MOST_MISTAKES,
+        most_terms=MOST_TERMS,
         # Both come from this package's own file, never from data.
         style=Markup(style),  # noqa: S704
         policy=Markup(policy),  # noqa: S704
@@ -70,11 +73,13 @@ def verdict_word(contents: ReportContents) -> str:
 
 
 def _title(contents: ReportContents) -> str:
+    if contents.demo and contents.outcome in ("accept", "refuse", "cannot_tell"):
+        return f"A demo run: {verdict_word(contents).lower()}"
     return {
         "accept": "This model may be used",
         "refuse": "This model must not be used",
         "cannot_tell": "The figures do not settle it",
-        "stopped": "Nothing was trained to the end",
+        "stopped": "This run stopped before its verdict",
         "undecided": "An unfinished run",
     }[contents.outcome]
 
@@ -112,8 +117,19 @@ def _environment() -> Environment:
     environment.filters |= {
         name: getattr(formatting, name)
         for name in (
-            "bare", "count", "day", "difference", "duration", "interval", "moment", "plural", "probability", "score",
-            "share", "size",
+            "bare",
+            "count",
+            "day",
+            "decimal",
+            "difference",
+            "duration",
+            "interval",
+            "moment",
+            "plural",
+            "probability",
+            "score",
+            "share",
+            "size",
         )
     }
     return environment

@@ -47,12 +47,13 @@ def _figures(contents: ReportContents) -> Iterator[str]:
     best, majority = contents.best, contents.majority
     if best is not None and best.evaluated is not None:
         scores = best.evaluated.scores
-        for title, figure, reference in (
-            ("Balanced accuracy", scores.balanced_accuracy, majority and majority.scores.balanced_accuracy),
-            ("Accuracy", scores.accuracy, majority and majority.scores.accuracy),
-            ("ROC-AUC", scores.roc_auc, majority and majority.scores.roc_auc),
+        reference = None if majority is None else majority.scores
+        for title, figure, always in (
+            ("Balanced accuracy", scores.balanced_accuracy, reference.balanced_accuracy if reference else None),
+            ("Accuracy", scores.accuracy, reference.accuracy if reference else None),
+            ("ROC-AUC", scores.roc_auc, reference.roc_auc if reference else None),
         ):
-            beside = f"; always the majority: {formatting.score(reference.value)}" if reference is not None else ""
+            beside = f"; always the majority: {formatting.score(always.value)}" if always is not None else ""
             yield f"- {title} {formatting.score(figure.value)} ({formatting.interval(figure)}{beside})"
         yield (
             f"- Negative reviews: {formatting.share(scores.negative.recall)} found, "

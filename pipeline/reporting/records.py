@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.encoding.records import EncodeSummary
+from pipeline.encoding.records import EncodingSummary
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import MAJORITY
 from pipeline.ingest.records import IngestSummary, LandSummary
@@ -223,7 +223,7 @@ class ReportContents(Record):
     split: SplitSummary | None
     leaks: LeakSummary | None
     vocabulary: VocabularySummary | None
-    encoding: EncodeSummary | None
+    encoding: EncodingSummary | None
     device: DeviceRecord | None
     baselines: BaselinesSummary | None
     variants: tuple[VariantReport, ...]
@@ -276,7 +276,7 @@ class ReportSummary(Record):
     serious_warnings: int = Field(ge=0)
 
 
-def _neutralised(value: object) -> Any:
+def _neutralised(value: object) -> object:
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, BaseModel):

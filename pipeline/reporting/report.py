@@ -26,9 +26,7 @@ class ReportParams(BaseModel):
     variants: tuple[str, ...]
 
 
-def report(
-    references: ReportReferences, config: RunConfig, run_name: str, store: ArtifactStore
-) -> ArtifactReference:
+def report(references: ReportReferences, config: RunConfig, run_name: str, store: ArtifactStore) -> ArtifactReference:
     """Write the report of a run, whether it ended with a verdict, was refused, or is still on its way.
 
     Args:

@@ -13,7 +13,8 @@ def report_schema() -> dict[str, Any]:
 
     A number that is not finite (the loss of a diverged training) is ``null`` there, since JSON has no word for it.
     """
-    schema: dict[str, Any] = _with_null_numbers(ReportContents.model_json_schema(mode="serialization"))
+    schema = _with_null_numbers(ReportContents.model_json_schema(mode="serialization"))
+    assert isinstance(schema, dict)  # noqa: S101 - a schema of a record is an object, and stays one
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -22,7 +23,7 @@ def report_schema_text() -> str:
     return json.dumps(report_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _with_null_numbers(schema: Any) -> Any:
+def _with_null_numbers(schema: object) -> object:
     if isinstance(schema, list):
         return [_with_null_numbers(item) for item in schema]
     if not isinstance(schema, dict):

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, Field
 
+from pipeline.cleaning.rules import joined
 from pipeline.config import EncodingConfig, TextConfig
+from pipeline.encoding import load_sequences
 from pipeline.errors import ArtifactError, shown
 from pipeline.scoring.errors import ExportMismatchError
+from pipeline.scoring.precision import full_precision
 from pipeline.scoring.records import (
     CARD_FILE,
     MODEL_FILE,
@@ -29,6 +31,7 @@ from pipeline.scoring.records import (
 )
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import TrainSummary
+from pipeline.vocabulary import PADDING_ID, VOCABULARY_FILE, Vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ class _Sample:
 
     rows: list[int]
     reviews: list[str]
-    ids: list[list[int]]
+    ids: list[np.ndarray]
     probabilities: np.ndarray
 
 
@@ -141,22 +144,28 @@ def export(
 def _build(
     folder: Path, inputs: dict[str, ArtifactReference], params: ExportParameters, store: ArtifactStore
 ) -> Outcome:
-    from pipeline.scoring.model import build_model, full_precision, write_saved_model
-    from pipeline.scoring.normalisation import normaliser
-    from pipeline.training import load_model
-    from pipeline.vocabulary import load_vocabulary
+    from pipeline.training.batches import EMPTY_ROW_ID
+    from pipeline.training.prediction import load_model
 
     variant = store.summary(inputs["trained"], TrainSummary).variant
-    words = load_vocabulary(store.folder(inputs["vocabulary"]))
+    words = Vocabulary.load(store.folder(inputs["vocabulary"]) / VOCABULARY_FILE)
+    network = load_model(store.folder(inputs["trained"]))
+    # After load_model, which settles TensorFlow on its device.
+    from pipeline.scoring.model import build_model, write_saved_model
+    from pipeline.scoring.normalisation import normaliser
+
+    # As a row without words was read in training: the unknown word where there is one; else, behind a mask, the
+    # stand-in of the batches; else padding alone.
+    stand_in = EMPTY_ROW_ID if variant.padding == "masked" else PADDING_ID
     model = build_model(
-        load_model(store.folder(inputs["trained"])),
+        network,
         normaliser(params.normalisation),
         words=words.words,
         unknown_id=words.unknown_id,
         max_length=params.max_length,
         keep=params.keep,
         padding=variant.padding,
-        empty_id=words.unknown_id or 0,
+        empty_id=stand_in if words.unknown_id is None else words.unknown_id,
     )
     model.save(folder / MODEL_FILE)
     write_saved_model(model, folder / SAVED_MODEL_FOLDER)
@@ -192,14 +201,11 @@ def _build(
 
 def _sample(inputs: dict[str, ArtifactReference], params: ExportParameters, store: ArtifactStore) -> _Sample:
     """Choose test rows evenly and gather their raw text, word ids and probabilities."""
-    from pipeline.cleaning.rules import joined
-
-    encoded = pq.read_table(store.folder(inputs["encoded"]) / "test.parquet", columns=["row", "ids"])
-    count = min(encoded.num_rows, CHECKED_ROWS)
-    chosen = np.linspace(0, encoded.num_rows - 1, count).round().astype(np.int64) if count else np.empty(0, np.int64)
-    encoded = encoded.take(pa.array(chosen))
-    rows = encoded["row"].combine_chunks()
-    wanted = pc.field("row").isin(rows)
+    sequences = load_sequences(store, inputs["encoded"], "test")
+    count = min(len(sequences), CHECKED_ROWS)
+    chosen = np.linspace(0, max(0, len(sequences) - 1), count).round().astype(np.int64)
+    numbers = sequences.row[chosen].tolist()
+    wanted = pc.field("row").isin(numbers)
     texts = pq.read_table(
         store.folder(inputs["cleaned"]) / "reviews.parquet", columns=["row", "summary", "text"], filters=wanted
     ).to_pylist()
@@ -209,11 +215,10 @@ def _sample(inputs: dict[str, ArtifactReference], params: ExportParameters, stor
         filters=wanted & (pc.field("part") == "test"),
     ).to_pylist()
     reviews = {
-        item["row"]: joined(item["summary"] or "", item["text"] or "") if params.join_summary else item["text"] or ""
+        item["row"]: joined(item["summary"], item["text"] or "") if params.join_summary else item["text"] or ""
         for item in texts
     }
     probabilities = {item["row"]: item["probability"] for item in predictions}
-    numbers = rows.to_pylist()
     for found, role in ((reviews, "cleaned"), (probabilities, "predicted")):
         strays = [row for row in numbers if row not in found]
         if strays:
@@ -224,7 +229,7 @@ def _sample(inputs: dict[str, ArtifactReference], params: ExportParameters, stor
     return _Sample(
         rows=numbers,
         reviews=[reviews[row] for row in numbers],
-        ids=encoded["ids"].to_pylist(),
+        ids=[sequences.ids[sequences.offsets[place] : sequences.offsets[place + 1]] for place in chosen],
         probabilities=np.array([probabilities[row] for row in numbers], np.float32),
     )
 
@@ -241,7 +246,7 @@ def _check(folder: Path, sample: _Sample, normalisation: str) -> _Check:
         ids, scored = both([sample.reviews[index] for index in batch])
         probabilities[batch] = scored
         for index, found in zip(batch, ids, strict=True):
-            expected = np.array(sample.ids[index], np.int32)
+            expected = sample.ids[index]
             # A row without words is not empty: one stand-in keeps it from being wholly masked.
             padding = found[max(1, len(expected)) :]
             identical[index] = np.array_equal(found[: len(expected)], expected) and not padding.any()
@@ -259,8 +264,8 @@ def _check(folder: Path, sample: _Sample, normalisation: str) -> _Check:
             f"The exported model reads {len(identical) - identical.sum()} of {len(identical)} checked test rows "
             f"otherwise than the pipeline ({100 * share:.2f} % alike; at least "
             f"{100 * LEAST_IDENTICAL_SHARE[normalisation]:g} % are needed), so it was not exported. First: row "
-            f"{sample.rows[index]}, word ids {shown(sample.ids[index], 120)}, the model's {shown(found_ids, 120)}, "
-            f"text {shown(sample.reviews[index], 200)}. A text rule reads otherwise in RE2 than in Python; see "
+            f"{sample.rows[index]}, word ids {shown(sample.ids[index].tolist(), 120)}, the model's "
+            f"{shown(found_ids, 120)}, text {shown(sample.reviews[index], 200)}. A text rule reads otherwise in RE2 than in Python; see "
             "pipeline/cleaning/rules.py."
         )
     if not difference <= LARGEST_DIFFERENCE:

@@ -66,7 +66,7 @@ def build_model(
         name=IDS_NAME,
     )(normaliser(review))
     probability = keras.layers.Reshape((), name=OUTPUT_NAME, dtype="float32")(trained(ids))
-    return keras.Model(review, probability, name="review_sentiment")
+    return keras.Model(review, probability, name="review_scorer")
 
 
 def load_exported(file: Path) -> keras.Model:
@@ -107,17 +107,6 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
         )
         archive.add_endpoint(IDS_NAME, lambda review: {IDS_NAME: inside(review)}, input_signature=signature)
         archive.write_out(str(folder), verbose=False)
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Compute in float32 proper: GPUs otherwise round the factors of matrix products to TF32's 10 bits."""
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
-    try:
-        yield
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 @contextmanager

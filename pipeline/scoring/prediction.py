@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import time
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.encoding import load_sequences
 from pipeline.errors import ArtifactError
+from pipeline.scoring.precision import full_precision
 from pipeline.scoring.records import PREDICTIONS_FILE, PredictSummary
+from pipeline.splitting.records import PartName
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import TrainSummary
 
 log = logging.getLogger(__name__)
 
-PREDICTED_PARTS = ("validation", "test")
+PREDICTED_PARTS: tuple[PartName, ...] = ("validation", "test")
 PREDICT_STAGE = Stage("predict", version=1)
 
 
@@ -33,7 +35,7 @@ def predict(trained: ArtifactReference, encoded: ArtifactReference, store: Artif
         rows first, each part in the order of ``encode``.
 
     Raises:
-        ArtifactError: An artifact is missing or the model gives something else than probabilities.
+        ArtifactError: An artifact is missing or what the model gives is no probability.
     """
 
     def build(work: Workspace) -> Outcome:
@@ -43,32 +45,30 @@ def predict(trained: ArtifactReference, encoded: ArtifactReference, store: Artif
 
 
 def _build(work: Workspace, trained: ArtifactReference, encoded: ArtifactReference, store: ArtifactStore) -> Outcome:
-    from pipeline.scoring.model import full_precision
-    from pipeline.training import load_model, predict_probabilities
+    from pipeline.training.prediction import Predictor, load_model
 
     started = time.perf_counter()
     variant = store.summary(trained, TrainSummary).variant
     model = load_model(store.folder(trained))
-    folder = store.folder(encoded)
+    predictor = Predictor(model)
     tables = []
     for part in PREDICTED_PARTS:
-        rows = pq.read_table(folder / f"{part}.parquet", columns=["row", "label", "ids"])
+        sequences = load_sequences(store, encoded, part)
         # Two machines must agree on a model's figures; with TF32 they differ in the third decimal.
         with full_precision():
-            probability = predict_probabilities(model, rows["ids"], variant)
-        probability = np.asarray(probability, dtype=np.float32).reshape(-1)
-        if probability.shape != (rows.num_rows,) or not bool(((probability >= 0) & (probability <= 1)).all()):
+            probability = predictor(sequences)
+        if not bool(((probability >= 0) & (probability <= 1)).all()):
             raise ArtifactError(
-                f"The model of {trained} gave {probability.size} values for the {rows.num_rows} rows of {part}, or "
-                "values that are no probabilities (0 to 1). Its training diverged or its file is damaged; train it "
-                "again, perhaps with a lower learning rate."
+                f"The model of {trained} gives values for rows of {part} that are no probabilities (0 to 1), e.g. "
+                f"{probability[~((probability >= 0) & (probability <= 1))][0]}. Its training diverged or its file is "
+                "damaged; train it again, perhaps with a lower learning rate."
             )
         tables.append(
             pa.table(
                 {
-                    "row": rows["row"].cast(pa.int64()),
-                    "part": pa.array([part] * rows.num_rows, pa.string()),
-                    "label": rows["label"].cast(pa.int8()),
+                    "row": pa.array(sequences.row, pa.int64()),
+                    "part": pa.array([part] * len(sequences), pa.string()),
+                    "label": pa.array(sequences.label, pa.int8()),
                     "probability": pa.array(probability, pa.float32()),
                 }
             )

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from pipeline.cleaning.rules import joined
+from pipeline.config import HardwareConfig
 from pipeline.errors import ArtifactError, PipelineError, shown
 from pipeline.scoring.records import CARD_FILE, MODEL_FILE, SAVED_MODEL_FOLDER, ModelCard
 from pipeline.store import ArtifactReference, ArtifactStore
@@ -75,8 +77,6 @@ class Scorer:
         return probabilities
 
     def _joined(self, texts: Sequence[str], summaries: Sequence[str] | None) -> list[str]:
-        from pipeline.cleaning.rules import joined
-
         if isinstance(texts, str | bytes) or not all(isinstance(text, str) for text in texts):
             raise PipelineError(
                 "The reviews to score must be a list of strings; a single review goes in as [review]. "
@@ -178,6 +178,9 @@ def _card(folder: Path) -> ModelCard:
 
 def _scoring_function(file: Path) -> Callable[[list[bytes]], np.ndarray]:
     """Load the model and trace it once, for any number of rows: eager recurrent layers take a Python step a word."""
+    from pipeline.training.device import device_kind, use_device
+
+    use_device(device_kind(HardwareConfig()))
     import tensorflow as tf
 
     from pipeline.scoring.model import load_exported

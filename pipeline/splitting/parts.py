@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -15,6 +18,44 @@ PARTS_FILE = "parts.parquet"
 PARTS_SCHEMA = pa.schema([pa.field("row", pa.int64(), nullable=False), pa.field("part", pa.string(), nullable=False)])
 TRAIN, VALIDATION, TEST = range(len(PART_NAMES))
 SET_ASIDE_CODE = -1
+BATCH_ROWS = 32_768
+"""Rows that are read at once: bounds the memory, not the result."""
+
+
+@dataclass(frozen=True)
+class DealtReviews:
+    """Some cleaned reviews, in their order, with the part of each.
+
+    Attributes:
+        columns: The columns asked for.
+        part_of_row: int8 [rows], place in ``PART_NAMES``, or ``SET_ASIDE_CODE``.
+    """
+
+    columns: pa.RecordBatch
+    part_of_row: npt.NDArray[np.int8]
+
+
+def read_parts(
+    cleaned: ArtifactReference, parts: ArtifactReference, columns: Sequence[str], store: ArtifactStore
+) -> Iterator[DealtReviews]:
+    """Yield the cleaned reviews in batches, each row with its part.
+
+    Args:
+        cleaned: Artifact of ``clean``.
+        parts: Artifact of ``split``, made from it.
+        columns: Columns of the cleaned reviews to read.
+        store: Where the artifacts lie.
+
+    Raises:
+        ArtifactError: The parts were made from other reviews.
+    """
+    path = store.folder(cleaned) / "reviews.parquet"
+    codes = part_codes(pq.read_table(path, columns=["row"]).column("row").to_numpy(), parts, store)
+    begin = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
+            yield DealtReviews(batch, codes[begin : begin + batch.num_rows])
+            begin += batch.num_rows
 
 
 def part_codes(rows: npt.NDArray[np.int64], parts: ArtifactReference, store: ArtifactStore) -> npt.NDArray[np.int8]:

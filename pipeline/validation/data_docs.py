@@ -36,7 +36,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 """Content security policy of every page: nothing is loaded and nothing runs."""
 
 _DROPPED = (
-    "script, style, link, meta, img, title, footer, nav, button, .cooltip .top, .card.mb-3, "
+    "script, style, link, meta, img, i, title, footer, nav, button, .cooltip .top, .card.mb-3, "
     "#section-1-content-block-3, .sticky"
 )
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -81,12 +81,8 @@ def _contents(html: str) -> str:
     from selectolax.lexbor import LexborHTMLParser
 
     tree = LexborHTMLParser(html)
-    for node in tree.css("i"):
-        classes = node.attributes.get("class") or ""
-        if "fa-check" in classes or "fa-times" in classes:
-            status = "holds" if "fa-check" in classes else "broken"
-            node.insert_before(status)
-            node.decompose()
+    for node in tree.css("td i"):
+        node.insert_before("holds" if "fa-check" in (node.attributes.get("class") or "") else "broken")
     for node in tree.css(_DROPPED):
         node.decompose()
     for node in tree.css("*"):

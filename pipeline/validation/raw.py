@@ -66,7 +66,7 @@ class _Quarantined:
             if reason not in self.first:
                 index = pc.index(judgement.reasons, reason).as_py()
                 row = judgement.quarantined.slice(index, 1).to_pylist()[0]
-                place = f"{shown(row['file'], 60)}:{row['line']}"
+                place = f"{shown(row['file'], 60)[1:-1]}:{row['line']}"
                 self.first[reason] = f"{place} ({shown(judgement.details[index].as_py(), 80)[1:-1]})"
 
     def by_reason(self) -> dict[str, int]:

@@ -85,7 +85,7 @@ def nowhere(folder: Path) -> Path:
     ("make", "status", "words"),
     [
         (empty, 3, ["Reviews.csv", "empty"]),
-        (header_only, 3, ["Reviews.csv", "header", "no"]),
+        (header_only, 3, ["Reviews.csv", "only column names"]),
         (missing_column, 3, ["Reviews.csv", "text", "Opinion", "columns"]),
         (lfs_pointer, 3, ["Reviews.csv", "Git LFS", "git lfs pull"]),
         (truncated_gzip, 3, ["Reviews.csv.gz", "gzip", "line"]),
@@ -151,7 +151,7 @@ def server() -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize(("path", "words"), [("/missing/Reviews.csv", "404"), ("/Reviews.csv", "HTML")])
+@pytest.mark.parametrize(("path", "words"), [("/missing/Reviews.csv", "404"), ("/Reviews.csv", "web page")])
 def test_a_url_that_gives_no_reviews(
     server: str, path: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,15 +15,15 @@ from pipeline.cleaning.rules import NORMALISATIONS, apply_normalisation, stop_wo
 tf = pytest.importorskip("tensorflow")
 
 PIECES = (
-    *("<br />", "<br", "/>", "<", ">", "<3", "<!-- x -->", '<a href="', '">', "</a>", "<p>", "&", ";", "=", "<?", "<A "),
-    *("&amp;", "&amp;quot;", "&#39;", "&#x27;", "&apos;", "&nbsp;", "&lt;", "&gt;", "&eacute;", "&#8217;", "&#0;", "&amp"),
-    *("http://", "https://", "www.", "shop.com/a?b=c", "HTTP://X", "wwww.a"),
-    *("won't", "Won\u2019t", "can't", "cannot", "CANT", "dont", "isn't", "I'm", "you're", "it's", "he'd", "we'll", "I've"),
-    *("doesnt", "wouldnt", "n't", "'t", "'", "\u2018", "\u2019", "`", "\u00b4", "\u00e2\u20ac\u2122", '"', "''"),
-    *("good", "BAD", "not", "the", "i", "very", "t", "s", "br", "amp", "2nd", "100%", "a1b", "-", "--", "_", ".", "!", "~"),
-    *(" ", "  ", "\t", "\n", "\r\n", "\v", "\f", "\x00", "\x1c", "\x85", "\xa0", "\u2028", "\u3000", "\u200b", "\ufeff"),
-    *("K", "\u212a", "\u0130", "\u017f", "\u00df", "é", "e\u0301", "\U0001f600", "Ａ", "ｇｏｏｄ", "\ufffd", "\U0010ffff"),
-)  # fmt: skip
+    *("<br />", "<br", "/>", "<", ">", "<3", "<!-- x -->", '<a href="', '">', "</a>", "<p>", "&", ";", "=", "<?"),
+    *("&amp;", "&amp;quot;", "&#39;", "&#x27;", "&apos;", "&nbsp;", "&lt;", "&gt;", "&eacute;", "&#8217;", "&amp"),
+    *("http://", "https://", "www.", "shop.com/a?b=c", "HTTP://X", "wwww.a", "&#0;", "<A ", "good", "BAD", "not"),
+    *("won't", "Won\u2019t", "can't", "cannot", "CANT", "dont", "isn't", "I'm", "you're", "it's", "he'd", "we'll"),
+    *("doesnt", "wouldnt", "n't", "'t", "'", "\u2018", "\u2019", "`", "\u00b4", "\u00e2\u20ac\u2122", '"', "I've"),
+    *("the", "i", "very", "t", "s", "br", "amp", "2nd", "100%", "a1b", "-", "--", "_", ".", "!", "~", "''", "\x00"),
+    *(" ", "  ", "\t", "\n", "\r\n", "\v", "\f", "\x1c", "\x85", "\xa0", "\u2028", "\u3000", "\u200b", "\ufeff"),
+    *("\u212a", "\u0130", "\u017f", "\u00df", "é", "e\u0301", "\U0001f600", "Ａ", "ｇｏｏｄ", "\ufffd", "\U0010ffff"),
+)
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
     st.lists(st.sampled_from(PIECES), max_size=14).map("".join),
@@ -68,12 +68,12 @@ def test_every_sign_of_unicode_has_the_same_words(in_graph):
 
 def test_what_a_reader_of_reviews_expects(in_graph):
     texts = [
-        "Great coffee!<br /><br />I can&#39;t complain &amp; won\u2019t.",
+        "Great coffee!<br /><br />I couldn&#39;t complain &amp; won\u2019t.",
         "NOT good: http://x.y/z isn't   the best",
         "",
         "<br />",
     ]
-    assert in_graph(texts, "default") == ["great coffee can not complain not", "not good not best", "", ""]
+    assert in_graph(texts, "default") == ["great coffee could not complain not", "not good not best", "", ""]
 
 
 def test_bytes_that_are_no_text_separate_words(in_graph):

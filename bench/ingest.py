@@ -1,0 +1,120 @@
+"""Time and memory of landing and ingesting a large CSV, beside reading it whole with pandas.
+
+Each way runs in its own process, so that its peak of resident memory (getrusage) is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+REAL_REVIEWS = ROOT.parent / "shared" / "data"
+WAYS = {
+    "land": "land: copy the bytes into the store, with digest",
+    "ingest": "ingest: typed rows, line numbers, problems, Parquet",
+    "pandas": "pandas.read_csv, whole file, then to_parquet (zstd)",
+}
+
+
+def main() -> None:
+    """Generate the file, run each way in a child process and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=300, help="size of the CSV (default: 300)")
+    parser.add_argument("--gzip", action="store_true", help="pack it; the size is then that of the unpacked text")
+    parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--dump", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--store", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        print(json.dumps(measured(arguments.child, arguments.dump, arguments.store)))
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-") as folder:
+        dump = Path(folder) / ("Reviews.csv.gz" if arguments.gzip else "Reviews.csv")
+        source, size = write_dump(dump, arguments.megabytes * 1_000_000)
+        print(f"{size / 1e6:.0f} MB of CSV, {source}; each way in its own process\n")
+        results = {way: run_child(way, dump, Path(folder) / "store") for way in WAYS}
+    base = results["pandas"]
+    print(f"{'way':<54}{'s':>7}{'MB/s':>7}{'rows/s':>10}{'peak MB':>9}{'time ×':>8}{'memory ×':>10}")
+    for way, title in WAYS.items():
+        result = results[way]
+        rows = f"{result['rows'] / result['seconds']:,.0f}" if result["rows"] else ""
+        print(
+            f"{title:<54}{result['seconds']:>7.1f}{size / 1e6 / result['seconds']:>7.0f}{rows:>10}"
+            f"{result['peak_bytes'] / 1e6:>9.0f}{result['seconds'] / base['seconds']:>8.2f}"
+            f"{result['peak_bytes'] / base['peak_bytes']:>10.2f}"
+        )
+    print(f"\nrows: {results['ingest']['rows']:,} ingested, of which {results['ingest']['problems']:,} with a problem")
+
+
+def write_dump(path: Path, size: int) -> tuple[str, int]:
+    """Write a CSV of about ``size`` bytes by repeating reviews; return what it holds and its exact size."""
+    from pipeline.ingest.demo import write_demo_dump
+
+    real = sorted(REAL_REVIEWS.glob("fine_foods_?.csv.gz"))
+    if real:
+        texts = [gzip.decompress(file.read_bytes()) for file in real]
+        source = "20,174 real reviews repeated"
+    else:
+        demo = path.with_name("demo.csv")
+        write_demo_dump(demo)
+        texts = [demo.read_bytes()]
+        source = "6,000 generated reviews repeated"
+    header, _, _ = texts[0].partition(b"\n")
+    body = b"".join(text.partition(b"\n")[2] for text in texts)
+    written = len(header) + 1
+    with gzip.open(path, "wb", compresslevel=6) if path.suffix == ".gz" else path.open("wb") as sink:
+        sink.write(header + b"\n")
+        while written < size:
+            sink.write(body)
+            written += len(body)
+    return source, written
+
+
+def run_child(way: str, dump: Path, store: Path) -> dict[str, float]:
+    """Run one way in a new process and return its figures."""
+    command = [sys.executable, __file__, "--child", way, "--dump", str(dump), "--store", str(store)]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, float] = json.loads(finished.stdout.strip().splitlines()[-1])
+    return result
+
+
+def measured(way: str, dump: Path, store_folder: Path) -> dict[str, float]:
+    """Run one way here and return seconds, rows, problem rows and the process's peak memory in bytes."""
+    rows = problems = 0
+    if way == "pandas":
+        import pandas as pd
+
+        clock = time.perf_counter()
+        frame = pd.read_csv(dump, keep_default_na=False, on_bad_lines="skip")
+        frame.to_parquet(store_folder / "pandas.parquet", compression="zstd")
+        rows = len(frame)
+    else:
+        from pipeline.config import DataConfig
+        from pipeline.ingest import IngestSummary, ingest, land
+        from pipeline.store import ArtifactStore
+
+        store, config = ArtifactStore(str(store_folder)), DataConfig(dumps=(str(dump),))
+        clock = time.perf_counter()
+        landed = land(config, store)
+        if way == "ingest":
+            clock = time.perf_counter()
+            ingested = ingest(landed, config, store)
+            summary = store.summary(ingested, IngestSummary)
+            rows, problems = summary.rows, summary.problem_rows
+    seconds = time.perf_counter() - clock
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {"seconds": seconds, "rows": rows, "problems": problems, "peak_bytes": peak}
+
+
+if __name__ == "__main__":
+    main()

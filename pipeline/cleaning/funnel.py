@@ -1,0 +1,152 @@
+"""Which reviews stay, and in which order: the funnel, decided on keys alone before any text is cleaned."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.cleaning.errors import CleaningError
+from pipeline.errors import shown
+
+NEUTRAL_SCORE = 3
+NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS = "neutral_score", "duplicate", "helpfulness_above_denominator", "no_words"
+KEPT = 0
+"""Reason number of rows that stay; the others count from 1 in the order of ``REASONS``."""
+REASONS = (NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS)
+
+KEYS = (
+    "row",
+    "id",
+    "product_id",
+    "user_id",
+    "profile_name",
+    "helpfulness_numerator",
+    "helpfulness_denominator",
+    "score",
+    "time",
+)
+BATCH_ROWS = 16_384
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the funnel decided.
+
+    Attributes:
+        rows: int64 [input rows], the column ``row``.
+        reasons: int8 [input rows], ``KEPT`` or 1 + the place in ``REASONS``.
+        order: int64 [kept rows], input positions in the order of the output: by product, id and row.
+        labels: int8 [input rows], 1 where the score is above neutral, else 0.
+        text_bytes: int64 [input rows], UTF-8 length of summary and text.
+        notes: What could not be done.
+    """
+
+    rows: npt.NDArray[np.int64]
+    reasons: npt.NDArray[np.int8]
+    order: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int8]
+    text_bytes: npt.NDArray[np.int64]
+    notes: tuple[str, ...]
+
+
+def decide(reviews: Path, *, deduplicate: bool) -> Verdict:
+    """Run the funnel over a Parquet file of reviews.
+
+    Neutral scores leave first; the rest is sorted by product (stable by id, then row; missing ones last), of rows
+    equal in user, profile name, time and text the first stays (missing values are equal, as in pandas); then rows
+    with more helpful votes than votes leave. Source: REFERENCE.md, "The cleaning funnel". Texts are read in batches
+    and compared by 128 bits of BLAKE2b, so the memory needed is some hundred bytes a row.
+
+    Args:
+        reviews: ``reviews.parquet`` of ``validate_raw``.
+        deduplicate: Whether duplicates leave.
+
+    Raises:
+        CleaningError: A row has no score.
+    """
+    keys = pq.read_table(reviews, columns=list(KEYS))
+    score = keys["score"]
+    if score.null_count:
+        row = keys.filter(pc.is_null(score))["row"][0].as_py()
+        raise CleaningError(
+            f"{score.null_count} validated reviews have no score, the first is row {row} of {shown(reviews.name)}. "
+            "Validation sets such rows aside; run it again."
+        )
+    reasons = np.zeros(len(keys), dtype=np.int8)
+    reasons[_mask(pc.equal(score, NEUTRAL_SCORE))] = 1 + REASONS.index(NEUTRAL)
+
+    by_product = [(name, "ascending") for name in ("product_id", "id", "row")]
+    order = pc.sort_indices(keys, sort_keys=by_product).to_numpy().astype(np.int64)
+    order = order[reasons[order] == KEPT]
+
+    digests, text_bytes = _texts(reviews)
+    notes = []
+    if deduplicate:
+        same = [digests["first"], digests["second"]]
+        if keys["user_id"].null_count == len(keys):
+            notes.append("The dump names no users: reviews of equal text count as duplicates, whoever wrote them.")
+        else:
+            same += [_codes(keys[name]) for name in ("user_id", "profile_name", "time")]
+        repeated = order[_seen_before([column[order] for column in same])]
+        reasons[repeated] = 1 + REASONS.index(DUPLICATE)
+
+    too_helpful = _mask(pc.greater(keys["helpfulness_numerator"], keys["helpfulness_denominator"]))
+    reasons[too_helpful & (reasons == KEPT)] = 1 + REASONS.index(HELPFULNESS)
+    return Verdict(
+        rows=keys["row"].to_numpy().astype(np.int64),
+        reasons=reasons,
+        order=order[reasons[order] == KEPT],
+        labels=_mask(pc.greater(score, NEUTRAL_SCORE)).astype(np.int8),
+        text_bytes=text_bytes,
+        notes=tuple(notes),
+    )
+
+
+def _texts(reviews: Path) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
+    """Return each text's digest and each row's bytes of text, reading batch by batch."""
+    digests: list[bytes] = []
+    lengths = []
+    with pq.ParquetFile(reviews) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=["summary", "text"], use_threads=False):
+            # A missing text is not an empty one; no text holds this byte alone in UTF-8.
+            digests += [
+                hashlib.blake2b(b"\xff" if text is None else text.encode(), digest_size=16).digest()
+                for text in batch["text"].to_pylist()
+            ]
+            sizes = [pc.fill_null(pc.binary_length(batch[name]), 0) for name in ("summary", "text")]
+            lengths.append(pc.add(*sizes).to_numpy(zero_copy_only=False).astype(np.int64))
+    table = np.frombuffer(b"".join(digests), dtype=np.dtype([("first", "<u8"), ("second", "<u8")]))
+    return table, np.concatenate([np.empty(0, dtype=np.int64), *lengths])
+
+
+def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return a number for each value, equal for equal values; a missing value is one of them."""
+    # One array, so that all values share one dictionary.
+    folded = pa.concat_arrays(column.chunks or [pa.array([], column.type)]).dictionary_encode(null_encoding="encode")
+    codes: npt.NDArray[np.int64] = folded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def _seen_before(columns: list[npt.NDArray[np.generic]]) -> npt.NDArray[np.bool_]:
+    """Return where a row equals an earlier one in every column."""
+    rows = len(columns[0])
+    # Sorting is stable: within equal rows the first one stays first.
+    order = np.lexsort(columns)
+    equal = np.ones(max(rows - 1, 0), dtype=bool)
+    for column in columns:
+        sorted_column = column[order]
+        equal &= sorted_column[1:] == sorted_column[:-1]
+    seen = np.zeros(rows, dtype=bool)
+    seen[order[1:][equal]] = True
+    return seen
+
+
+def _mask(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    return np.asarray(pc.fill_null(column, False).to_numpy(), dtype=bool)

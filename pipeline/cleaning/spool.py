@@ -1,0 +1,87 @@
+"""The reviews that stay, on disk and mapped into memory: any of them can be had in any order, none stays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.cleaning.funnel import BATCH_ROWS
+
+COLUMNS = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("id", pa.int64()),
+        pa.field("product_id", pa.string()),
+        pa.field("user_id", pa.string()),
+        pa.field("time", pa.int64()),
+        pa.field("score", pa.int8(), nullable=False),
+        pa.field("helpfulness_numerator", pa.int32()),
+        pa.field("helpfulness_denominator", pa.int32()),
+        pa.field("summary", pa.string()),
+        pa.field("text", pa.string()),
+    ]
+)
+"""What ``clean`` hands on as it came."""
+
+
+@dataclass(frozen=True)
+class KeptReviews:
+    """Rows by their position in the input.
+
+    Attributes:
+        batches: Views of the file, schema ``COLUMNS``.
+        starts: int64 [batches], place of each batch's first row among the rows that stay.
+        places: int64 [input rows], place of each input row among the rows that stay.
+    """
+
+    batches: tuple[pa.RecordBatch, ...]
+    starts: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+
+    @classmethod
+    def spooled(cls, source: Path, spool: Path, keep: npt.NDArray[np.bool_]) -> KeptReviews:
+        """Copy the rows that stay from Parquet into an Arrow file, batch by batch.
+
+        Args:
+            source: ``reviews.parquet`` of ``validate_raw``.
+            spool: File to write; the caller removes it.
+            keep: bool [input rows], which rows stay.
+        """
+        done = 0
+        with pq.ParquetFile(source) as file, pa.ipc.new_file(str(spool), COLUMNS) as writer:
+            for batch in file.iter_batches(BATCH_ROWS, columns=COLUMNS.names, use_threads=False):
+                part = batch.filter(pa.array(keep[done : done + len(batch)]))
+                done += len(batch)
+                # By name: a reader returns columns in the order of the file.
+                writer.write_batch(pa.record_batch([part[f.name].cast(f.type) for f in COLUMNS], schema=COLUMNS))
+        reader = pa.ipc.open_file(pa.memory_map(str(spool)))
+        batches = tuple(reader.get_batch(number) for number in range(reader.num_record_batches))
+        starts = np.cumsum([0, *(len(batch) for batch in batches)], dtype=np.int64)[:-1]
+        return cls(batches, starts, np.cumsum(keep, dtype=np.int64) - 1)
+
+    def rows(self, positions: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.RecordBatch:
+        """Return rows in the order asked for.
+
+        Args:
+            positions: int64 [rows], at least one, positions in the input.
+            columns: Names of the columns.
+        """
+        places = self.places[positions]
+        ascending = np.argsort(places, kind="stable")
+        places = places[ascending]
+        # Every batch is visited once; where its run of places begins and ends:
+        cuts = np.searchsorted(places, [*self.starts, np.iinfo(np.int64).max])
+        parts = [
+            batch.select(list(columns)).take(pa.array(places[start:stop] - first))
+            for batch, first, start, stop in zip(self.batches, self.starts, cuts[:-1], cuts[1:], strict=True)
+            if start < stop
+        ]
+        gathered = pa.Table.from_batches(parts).combine_chunks()
+        back = np.argsort(ascending, kind="stable")
+        return gathered.take(pa.array(back)).combine_chunks().to_batches()[0]

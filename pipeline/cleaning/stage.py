@@ -1,0 +1,167 @@
+"""The stage ``clean``: validated reviews → labelled reviews with their words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.cleaning.funnel import DUPLICATE, HELPFULNESS, KEPT, NEUTRAL, NO_WORDS, REASONS, Verdict, decide
+from pipeline.cleaning.parallel import processes_for, words_in_order
+from pipeline.cleaning.records import CleanSummary, FunnelStep
+from pipeline.cleaning.spool import COLUMNS, KeptReviews
+from pipeline.cleaning.word_list import stop_words_used
+from pipeline.config import TextConfig
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
+
+log = logging.getLogger(__name__)
+
+REVIEWS = "reviews.parquet"
+SET_ASIDE = "set_aside.parquet"
+SPOOL = "kept.arrow"
+
+SLICE_ROWS = 16_384
+SLICE_BYTES = 32 * 2**20
+"""A slice, which is also a row group of the output, ends at whichever comes first."""
+
+PROGRESS_ROWS = 100_000
+
+STEP_NAMES = {
+    NEUTRAL: "drop neutral scores",
+    DUPLICATE: "drop duplicates",
+    HELPFULNESS: "drop more helpful votes than votes",
+    NO_WORDS: "drop reviews without words",
+}
+"""The steps in words, by the reason of the rows that leave in them."""
+
+_SCHEMA = pa.schema(
+    [
+        *COLUMNS,
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("words", pa.string(), nullable=False),
+    ]
+)
+_SET_ASIDE_SCHEMA = pa.schema(
+    [pa.field("row", pa.int64(), nullable=False), pa.field("reason", pa.string(), nullable=False)]
+)
+
+
+def clean(
+    validated: ArtifactReference, config: TextConfig, store: ArtifactStore, processes: int = 0
+) -> ArtifactReference:
+    """Drop neutral and repeated reviews, label the rest and turn their text into words.
+
+    Output as in docs/data.md, in ProductId order (stable by id, then row). With ``default``, rows without any word
+    leave too; ``article`` keeps them, as REFERENCE.md's counts do.
+
+    Args:
+        validated: Artifact of ``validate_raw``.
+        config: How text becomes words.
+        store: Where artifacts lie.
+        processes: At most this many processes clean text; 0: one per core. The result does not depend on it.
+
+    Raises:
+        CleaningError: The input breaks its contract, or a child process died.
+    """
+    return store.produce(
+        Stage("clean", version=1),
+        inputs={"validated": validated},
+        params=config,
+        build=lambda work: _build(work, store.folder(validated) / REVIEWS, config, processes),
+    )
+
+
+def _build(work: Workspace, source: Path, config: TextConfig, processes: int) -> Outcome:
+    verdict = decide(source, deduplicate=config.deduplicate)
+    spool = work.folder / SPOOL
+    kept = KeptReviews.spooled(source, spool, verdict.reasons == KEPT)
+    wordless = _write_reviews(work.folder / REVIEWS, kept, verdict, config, processes)
+    spool.unlink()
+    reasons = verdict.reasons.copy()
+    reasons[wordless] = 1 + REASONS.index(NO_WORDS)
+    _write_set_aside(work.folder / SET_ASIDE, verdict.rows, reasons)
+    return _outcome(verdict, reasons, config)
+
+
+def _outcome(verdict: Verdict, reasons: npt.NDArray[np.int8], config: TextConfig) -> Outcome:
+    applied = [NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS]
+    if not config.deduplicate:
+        applied.remove(DUPLICATE)
+    if not _needs_words(config):
+        applied.remove(NO_WORDS)
+    gone = {reason: int((reasons == 1 + REASONS.index(reason)).sum()) for reason in applied}
+    left = len(reasons)
+    steps = [FunnelStep(name="read", reason=None, rows=left)]
+    for reason, count in gone.items():
+        left -= count
+        steps.append(FunnelStep(name=STEP_NAMES[reason], reason=reason, rows=left))
+    labels = verdict.labels[reasons == KEPT]
+    summary = CleanSummary(
+        normalisation=config.normalisation,
+        summary_joined=config.join_summary,
+        stop_words=stop_words_used(config.normalisation),
+        steps=tuple(steps),
+        positive=int(labels.sum()),
+        negative=int((1 - labels).sum()),
+        notes=verdict.notes,
+    )
+    set_aside = {reason: count for reason, count in gone.items() if count}
+    log.info("clean: %d of %d reviews kept, set aside: %s", len(labels), len(reasons), set_aside or "none")
+    return Outcome(summary, rows=RowAccount(rows_in=len(reasons), kept=len(labels), set_aside=set_aside))
+
+
+def _needs_words(config: TextConfig) -> bool:
+    """Return whether rows without any word leave: REFERENCE.md's counts hold them, so ``article`` keeps them."""
+    return config.normalisation == "default"
+
+
+def _write_set_aside(target: Path, rows: npt.NDArray[np.int64], reasons: npt.NDArray[np.int8]) -> None:
+    gone = np.flatnonzero(reasons != KEPT)
+    gone = gone[np.argsort(rows[gone], kind="stable")]
+    names = np.array(REASONS, dtype=object)[reasons[gone] - 1]
+    pq.write_table(pa.table({"row": rows[gone], "reason": names}, schema=_SET_ASIDE_SCHEMA), target, compression="zstd")
+
+
+def _write_reviews(
+    target: Path, kept: KeptReviews, verdict: Verdict, config: TextConfig, processes: int
+) -> npt.NDArray[np.int64]:
+    """Clean and write slice by slice; return the input positions of rows left out for want of words."""
+    slices = list(_slices(verdict.order, verdict.text_bytes))
+    processes = min(processes_for(len(verdict.order), processes), max(1, len(slices)))
+    log.info("clean: %d reviews, normalisation %s, %d processes", len(verdict.order), config.normalisation, processes)
+    read = ["summary", "text"] if config.join_summary else ["text"]
+    cleaned = words_in_order((kept.rows(slice_, read) for slice_ in slices), config.normalisation, processes)
+    wordless, done = [], 0
+    with pq.ParquetWriter(target, _SCHEMA, compression="zstd") as writer:
+        for positions, words in zip(slices, cleaned, strict=True):
+            keep = np.ones(len(positions), dtype=bool)
+            if _needs_words(config):
+                keep = np.asarray(pc.not_equal(words, "").to_numpy(zero_copy_only=False), dtype=bool)
+                wordless.append(positions[~keep])
+            if keep.any():
+                batch = kept.rows(positions[keep], COLUMNS.names)
+                labels = pa.array(verdict.labels[positions[keep]])
+                last = words.filter(pa.array(keep)).cast(pa.string())
+                writer.write_batch(pa.record_batch([*batch.columns, labels, last], schema=_SCHEMA))
+            if done // PROGRESS_ROWS != (done + len(positions)) // PROGRESS_ROWS:
+                log.info("clean: %d of %d reviews", done + len(positions), len(verdict.order))
+            done += len(positions)
+    return np.concatenate([np.empty(0, dtype=np.int64), *wordless])
+
+
+def _slices(order: npt.NDArray[np.int64], text_bytes: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Cut the output's rows into runs of at most ``SLICE_ROWS`` rows and about ``SLICE_BYTES`` bytes of text."""
+    ends = np.cumsum(text_bytes[order])
+    start = 0
+    while start < len(order):
+        before = ends[start - 1] if start else 0
+        stop = int(np.searchsorted(ends, before + SLICE_BYTES, side="right"))
+        stop = max(start + 1, min(stop, start + SLICE_ROWS))
+        yield order[start:stop]
+        start = stop

@@ -1,0 +1,82 @@
+"""Encoded reviews in memory: flat arrays, as batches are best cut from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.errors import ArtifactError
+from pipeline.splitting.records import PART_NAMES, PartName
+from pipeline.store import ArtifactReference, ArtifactStore
+
+SEQUENCE_SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("ids", pa.list_(pa.int32()), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The encoded reviews of one part, one after the other, not padded.
+
+    Attributes:
+        row: int64 [rows], the review's number in the dump.
+        label: int8 [rows], 1 positive, 0 negative.
+        offsets: int64 [rows + 1], where each review's ids begin.
+        ids: int32 [tokens].
+    """
+
+    row: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int8]
+    offsets: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Return the number of reviews."""
+        return len(self.row)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Ids per review, int64 [rows]."""
+        return np.diff(self.offsets)
+
+
+def file_of_part(part: PartName) -> str:
+    """Return the name of a part's file."""
+    return f"{part}.parquet"
+
+
+def load_sequences(store: ArtifactStore, encoded: ArtifactReference, part: PartName) -> Sequences:
+    """Read one part of an ``encode`` artifact.
+
+    Raises:
+        ArtifactError: The artifact is missing, or the file has other columns.
+    """
+    if part not in PART_NAMES:
+        raise ArtifactError(f"There is no part '{part}'; choose one of {', '.join(PART_NAMES)}.")
+    path = store.folder(encoded) / file_of_part(part)
+    found = pq.read_schema(path)
+    if not found.equals(SEQUENCE_SCHEMA):
+        raise ArtifactError(
+            f"{path.name} of {encoded} has the columns {', '.join(found.names)} of other types than this "
+            "project writes. Remove that artifact's folder and encode again."
+        )
+    table = pq.read_table(path)
+    lists = table.column("ids")
+    lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)
+    # Each chunk counts its offsets from its own zero; the lengths do not.
+    ids = [chunk.flatten().to_numpy() for chunk in lists.chunks]
+    return Sequences(
+        row=table.column("row").to_numpy(),
+        label=table.column("label").to_numpy(),
+        offsets=np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
+        ids=np.concatenate([np.empty(0, dtype=np.int32), *ids]),
+    )

@@ -1,0 +1,191 @@
+"""The stage ``encode``: words become ids, long reviews lose one end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import EncodingConfig
+from pipeline.encoding.records import EncodedPart, EncodingSummary, LengthBin, LengthPercentile
+from pipeline.encoding.sequences import SEQUENCE_SCHEMA, file_of_part
+from pipeline.splitting.parts import SET_ASIDE_CODE, DealtReviews, read_parts
+from pipeline.splitting.records import PART_NAMES, PartName
+from pipeline.splitting.words import cut_into_words
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
+from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary
+
+STAGE = Stage("encode", version=1)
+PERCENTS = (5, 25, 50, 75, 90, 95, 99, 100)
+BIN_WIDTH = 10
+BINS = 31
+"""Bins of the length histogram: 30 of ten words, and one for everything longer."""
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Some texts as ids.
+
+    Attributes:
+        offsets: int64 [texts + 1], where each text's ids begin.
+        ids: int32 [tokens].
+        lengths: int64 [texts], words of each text that have an id, before truncation.
+        dropped: int64 [texts], words of each text that have no id at all.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int64]
+    dropped: npt.NDArray[np.int64]
+
+
+def encode(
+    cleaned: ArtifactReference,
+    parts: ArtifactReference,
+    vocabulary: ArtifactReference,
+    config: EncodingConfig,
+    store: ArtifactStore,
+) -> ArtifactReference:
+    """Turn the words of each part into sequences of ids.
+
+    Args:
+        cleaned: Artifact of ``clean``.
+        parts: Artifact of ``split``, made from it.
+        vocabulary: Artifact of ``fit_vocabulary``.
+        config: Longest sequence, and which end of a longer one to keep.
+        store: Where the artifacts lie.
+
+    Returns:
+        The artifact with one Parquet file per part, in the order of ``clean``, and an ``EncodingSummary``.
+    """
+
+    def build(work: Workspace) -> Outcome:
+        words = Vocabulary.load(store.folder(vocabulary) / VOCABULARY_FILE)
+        batches = read_parts(cleaned, parts, ("row", "label", "words"), store)
+        return _build(work, batches, words, config)
+
+    inputs = {"cleaned": cleaned, "parts": parts, "vocabulary": vocabulary}
+    return store.produce(STAGE, inputs=inputs, params=config, build=build)
+
+
+def encode_texts(texts: pa.Array, vocabulary: Vocabulary, config: EncodingConfig) -> EncodedTexts:
+    """Encode cleaned texts; the same as ``Vocabulary.ids`` and a slice for each, but vectorised.
+
+    A text without a word becomes one unknown word, so that a recurrent layer has something to read. Where the
+    vocabulary has no unknown word, it becomes an empty sequence; cleaning leaves no such row.
+
+    Args:
+        texts: string [texts], words joined by one space.
+        vocabulary: Gives the ids.
+        config: Longest sequence, and which end of a longer one to keep.
+    """
+    table = cut_into_words(texts)
+    no_id = -1
+    unknown = no_id if vocabulary.unknown_id is None else vocabulary.unknown_id
+    id_of_code = np.array([vocabulary.id_of_word.get(word, unknown) for word in table.distinct], dtype=np.int32)
+    ids = id_of_code[table.codes]
+    text = np.repeat(np.arange(len(texts)), table.lengths)
+    has_id = ids != no_id
+    lengths = np.bincount(text[has_id], minlength=len(texts)).astype(np.int64)
+    dropped = table.lengths - lengths
+    ids = ids[has_id]
+    place = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    if config.keep == "last":
+        place += np.repeat(np.minimum(config.max_length - lengths, 0), lengths)
+        within = place >= 0
+    else:
+        within = place < config.max_length
+    ids = ids[within]
+    kept = np.minimum(lengths, config.max_length)
+    if vocabulary.unknown_id is not None:
+        empty = np.flatnonzero(kept == 0)
+        ids = np.insert(ids, np.cumsum(kept)[empty], vocabulary.unknown_id)
+        kept = np.maximum(kept, 1)
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(kept)])
+    return EncodedTexts(offsets=offsets, ids=ids, lengths=lengths, dropped=dropped)
+
+
+def _build(work: Workspace, batches: Iterable[DealtReviews], vocabulary: Vocabulary, config: EncodingConfig) -> Outcome:
+    tallies = [_PartTally(name) for name in PART_NAMES]
+    rows_in = 0
+    with ExitStack() as open_files:
+        writers = [
+            open_files.enter_context(
+                pq.ParquetWriter(work.folder / file_of_part(name), SEQUENCE_SCHEMA, compression="zstd")
+            )
+            for name in PART_NAMES
+        ]
+        for reviews in batches:
+            rows_in += int((reviews.part_of_row != SET_ASIDE_CODE).sum())
+            for code, (tally, writer) in enumerate(zip(tallies, writers, strict=True)):
+                rows = reviews.columns.filter(pa.array(reviews.part_of_row == code))
+                if rows.num_rows:
+                    encoded = encode_texts(rows.column("words"), vocabulary, config)
+                    tally.add(encoded, rows.column("label"), vocabulary.unknown_id)
+                    ids = pa.ListArray.from_arrays(pa.array(encoded.offsets, pa.int32()), pa.array(encoded.ids))
+                    columns = [rows.column("row"), rows.column("label"), ids]
+                    writer.write_batch(pa.record_batch(columns, schema=SEQUENCE_SCHEMA))
+    summary = EncodingSummary(
+        max_length=config.max_length,
+        keep=config.keep,
+        vocabulary_size=vocabulary.size,
+        unknown_id=vocabulary.unknown_id,
+        parts=tuple(tally.figures(config.max_length) for tally in tallies),
+    )
+    return Outcome(summary, rows=RowAccount(rows_in=rows_in, kept=sum(part.rows for part in summary.parts)))
+
+
+@dataclass
+class _PartTally:
+    """The figures of one part while its batches go by."""
+
+    name: PartName
+    positive: int = 0
+    tokens: int = 0
+    unknown_tokens: int = 0
+    dropped_tokens: int = 0
+    lengths: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    truncated_tokens: int = 0
+
+    def add(self, encoded: EncodedTexts, label: pa.Array, unknown_id: int | None) -> None:
+        self.positive += int(label.to_numpy().sum())
+        self.tokens += len(encoded.ids)
+        self.unknown_tokens += 0 if unknown_id is None else int((encoded.ids == unknown_id).sum())
+        self.dropped_tokens += int(encoded.dropped.sum())
+        self.lengths.append(encoded.lengths)
+
+    def figures(self, max_length: int) -> EncodedPart:
+        lengths = np.sort(np.concatenate([np.empty(0, dtype=np.int64), *self.lengths]))
+        too_long = lengths > max_length
+        bins = np.bincount(np.minimum(lengths // BIN_WIDTH, BINS - 1), minlength=BINS).tolist()
+        return EncodedPart(
+            name=self.name,
+            rows=len(lengths),
+            positive=self.positive,
+            tokens=self.tokens,
+            unknown_tokens=self.unknown_tokens,
+            truncated_rows=int(too_long.sum()),
+            truncated_tokens=int((lengths[too_long] - max_length).sum()),
+            dropped_tokens=self.dropped_tokens,
+            empty_rows=int((lengths == 0).sum()),
+            mean_length=round(float(lengths.mean()), 3) if len(lengths) else 0.0,
+            percentiles=tuple(
+                LengthPercentile(percent=percent, words=int(lengths[math.ceil(len(lengths) * percent / 100) - 1]))
+                for percent in PERCENTS
+                if len(lengths)
+            ),
+            lengths=tuple(
+                LengthBin(
+                    first=number * BIN_WIDTH,
+                    last=None if number == BINS - 1 else (number + 1) * BIN_WIDTH - 1,
+                    rows=rows,
+                )
+                for number, rows in enumerate(bins)
+            ),
+        )

@@ -1,0 +1,86 @@
+"""The network: word ids → probability that the review is positive.
+
+Only stock Keras layers, so that a saved model loads in Keras's safe mode without this project's code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import VariantConfig
+from pipeline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import keras
+
+INPUT_NAME = "ids"
+OUTPUT_NAME = "probability"
+
+
+def build_model(
+    variant: VariantConfig,
+    vocabulary_size: int,
+    vectors: npt.NDArray[np.float32] | None = None,
+    *,
+    max_length: int | None = None,
+) -> keras.Model:
+    """Build the network of one variant: Embedding → LSTM (× layers) → Dense → Dense(1, sigmoid).
+
+    ``bi`` wraps each LSTM in ``Bidirectional``, which doubles what the next layer reads. With the article's sizes
+    the weights number 3,956,001 (uni) and 4,306,209 (bi), as REFERENCE.md reports. Dropout stands between the
+    layers, never inside the recurrence: recurrent dropout would lose the cuDNN kernels on a GPU.
+
+    Args:
+        variant: Sizes, seed and padding.
+        vocabulary_size: Ids that exist, padding (0) and the unknown word included.
+        vectors: float32 ``[vocabulary_size, embedding_size]`` to start the embedding with; ``None``: random.
+        max_length: Words of a sequence; needed for ``unmasked`` padding, whose rows all have this width.
+
+    Returns:
+        int32 ``[rows, length]``, padded with 0 at the end → float32 ``[rows, 1]``. Masked models take any length
+        and need at least one word in each row; unmasked ones take ``max_length`` and read the padding too.
+
+    Raises:
+        ConfigurationError: The vectors do not fit, or an unmasked model was asked for without its length.
+    """
+    import keras
+    from keras import layers
+
+    masked = variant.padding == "masked"
+    if not masked and max_length is None:
+        raise ConfigurationError("A model without masking reads rows of one fixed length; say which (max_length).")
+    shape = (vocabulary_size, variant.embedding_size)
+    if vectors is not None and vectors.shape != shape:
+        raise ConfigurationError(
+            f"Pre-trained vectors of shape {vectors.shape} do not fit an embedding of {shape} (words × dimensions); "
+            f"set the embedding size to {vectors.shape[-1]} or take other vectors."
+        )
+
+    # Initial weights come from Keras's global generator: equal seeds on layers would make both halves of a
+    # bidirectional layer start as twins.
+    keras.utils.set_random_seed(variant.seed)
+    ids = keras.Input((None if masked else max_length,), dtype="int32", name=INPUT_NAME)
+    embedding = layers.Embedding(*shape, mask_zero=masked, name="embedding")
+    signal = embedding(ids)
+    for number in range(1, variant.layers + 1):
+        recurrent = layers.LSTM(variant.units, return_sequences=number < variant.layers, name=f"lstm_{number}")
+        if variant.direction == "bi":
+            recurrent = layers.Bidirectional(recurrent, name=f"bidirectional_{number}")
+        signal = _dropout(variant, number)(recurrent(signal))
+    signal = layers.Dense(variant.dense_units, activation=variant.activation, name="dense")(signal)
+    probability = layers.Dense(1, activation="sigmoid", dtype="float32", name=OUTPUT_NAME)(signal)
+    model = keras.Model(ids, probability, name="review_sentiment")
+    if vectors is not None:
+        embedding.set_weights([vectors])
+    return model
+
+
+def _dropout(variant: VariantConfig, number: int) -> keras.Layer:
+    """Return the dropout behind one recurrent layer; with its own seed, so that two layers drop differently."""
+    from keras import layers
+
+    seed = int(np.random.SeedSequence([variant.seed, number]).generate_state(1)[0] >> 1)
+    return layers.Dropout(variant.dropout, seed=seed, name=f"dropout_{number}")

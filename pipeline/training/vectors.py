@@ -1,0 +1,155 @@
+"""Word vectors trained elsewhere, read from GloVe's or word2vec's text format.
+
+One word a line, then its numbers, all separated by single spaces [1]_; word2vec's text files begin with a line of
+two integers, words and dimensions [2]_. Plain or gzip.
+
+.. [1] https://nlp.stanford.edu/projects/glove/
+.. [2] https://code.google.com/archive/p/word2vec/
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ConfigurationError, shown
+
+log = logging.getLogger(__name__)
+
+LINE_LIMIT = 1 << 20
+"""Longest line in bytes: ten times what a vector of 4,096 dimensions takes."""
+
+MISSING_RANGE = 0.05
+"""Words without a vector start uniform in ±0.05, as keras.layers.Embedding does."""
+
+
+def vectors_digest(path: str) -> str:
+    """Return the file's SHA-256, which names its contents in a trained model's key.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    try:
+        with Path(path).expanduser().open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def load_vectors(
+    path: str, words: Sequence[str], *, first_id: int, embedding_size: int, seed: int
+) -> npt.NDArray[np.float32]:
+    """Read the vectors of the vocabulary's words, in one pass and without keeping the others.
+
+    Args:
+        path: GloVe or word2vec text file, ``.gz`` or plain.
+        words: The vocabulary in the order of its ids.
+        first_id: Id of the first word.
+        embedding_size: Dimensions that the model's embedding has.
+        seed: For the words without a vector.
+
+    Returns:
+        float32 ``[first_id + words, embedding_size]``; padding is zero, the unknown word and words that the file
+        does not have are random. Of a word that stands twice the first vector counts.
+
+    Raises:
+        ConfigurationError: The file cannot be read, has other dimensions, or a line of it is no vector; the
+            message names the line.
+    """
+    ids = {word.encode(): first_id + place for place, word in enumerate(words)}
+    generator = np.random.default_rng([seed, first_id, len(words)])
+    shape = (first_id + len(words), embedding_size)
+    matrix = generator.uniform(-MISSING_RANGE, MISSING_RANGE, shape).astype(np.float32)
+    matrix[0] = 0
+    found = np.zeros(len(matrix), dtype=bool)
+    try:
+        for number, line in enumerate(_lines(path), start=1):
+            fields = line.split(b" ", 2)
+            place = ids.get(fields[0])
+            # The first line always counts: it says which dimensions the file has.
+            if number > 1 and (place is None or found[place]):
+                continue
+            if number == 1 and _is_header(line):
+                _check_dimensions(path, number, int(line.split()[1]), embedding_size)
+                continue
+            values = line.split(b" ")[1:]
+            # Words with spaces in them are not ours; their first part may look like it.
+            if number > 1 and len(values) > embedding_size:
+                continue
+            _check_dimensions(path, number, len(values), embedding_size)
+            if place is not None:
+                matrix[place] = _numbers(path, number, values)
+                found[place] = True
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
+    covered = int(found.sum())
+    log.info(
+        "Pre-trained vectors %s: %d of %d words covered (%.1f %%), the others start at random",
+        shown(Path(path).name),
+        covered,
+        len(words),
+        100 * covered / max(len(words), 1),
+    )
+    if not covered:
+        raise ConfigurationError(
+            f"{shown(path)} has a vector for none of the {len(words)} words of the vocabulary. Expected is a text "
+            "file of lower-case words, each followed by its numbers, separated by single spaces."
+        )
+    return matrix
+
+
+def _lines(path: str) -> Iterator[bytes]:
+    file = Path(path).expanduser()
+    with cast("BinaryIO", gzip.open(file)) if file.suffix == ".gz" else file.open("rb") as stream:
+        number = 0
+        while line := stream.readline(LINE_LIMIT):
+            number += 1
+            if len(line) == LINE_LIMIT or b"\0" in line:
+                raise ConfigurationError(
+                    f"{shown(path)}, line {number}: this is no text file of word vectors (a line of more than "
+                    f"{LINE_LIMIT} bytes, or zero bytes). Unpack .zip archives, and convert word2vec's binary "
+                    "format to its text format."
+                )
+            yield line.rstrip(b" \r\n")
+
+
+def _is_header(line: bytes) -> bool:
+    fields = line.split()
+    return len(fields) == 2 and all(field.isdigit() for field in fields)  # noqa: PLR2004 - words and dimensions.
+
+
+def _check_dimensions(path: str, number: int, found: int, expected: int) -> None:
+    if found != expected:
+        raise ConfigurationError(
+            f"{shown(path)}, line {number}: vectors of {found} dimensions, but the embedding has {expected}. Set the "
+            f"embedding size to {found}, or name a file of {expected} dimensions."
+        )
+
+
+def _numbers(path: str, number: int, values: list[bytes]) -> npt.NDArray[np.float32]:
+    try:
+        vector = np.array([float(value) for value in values], dtype=np.float32)
+    except ValueError:
+        vector = np.array([np.nan], dtype=np.float32)
+    if not np.isfinite(vector).all():
+        raise ConfigurationError(
+            f"{shown(path)}, line {number}: a value is no finite number. Expected is a word, then its numbers, "
+            "separated by single spaces; word2vec's binary format must be converted to text first."
+        )
+    return vector
+
+
+def _unreadable(path: str, error: Exception) -> ConfigurationError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return ConfigurationError(
+        f"Pre-trained vectors {shown(path)} cannot be read: {shown(reason)}. Name a GloVe or word2vec text file, "
+        "plain or .gz, that this machine can open, or leave the field empty."
+    )

@@ -1,0 +1,127 @@
+"""The stage ``fit_vocabulary``: counts words and keeps the frequent ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import VocabularyConfig
+from pipeline.errors import ContractBrokenError
+from pipeline.splitting.parts import TRAIN, read_parts
+from pipeline.splitting.records import PART_NAMES
+from pipeline.splitting.words import cut_into_words
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
+from pipeline.vocabulary.records import PartCoverage, VocabularySummary
+from pipeline.vocabulary.words import UNKNOWN_ID, Vocabulary
+
+STAGE = Stage("fit_vocabulary", version=1)
+VOCABULARY_FILE = "vocabulary.json"
+
+
+def fit_vocabulary(
+    cleaned: ArtifactReference, parts: ArtifactReference, config: VocabularyConfig, store: ArtifactStore
+) -> ArtifactReference:
+    """Choose the words that the models may know.
+
+    Args:
+        cleaned: Artifact of ``clean``.
+        parts: Artifact of ``split``, made from it; rows that it set aside are not counted.
+        config: Which rows to count and which words to keep.
+        store: Where the artifacts lie.
+
+    Returns:
+        The artifact with ``vocabulary.json`` and a ``VocabularySummary``.
+
+    Raises:
+        ContractBrokenError: No word is left.
+    """
+    return store.produce(
+        STAGE,
+        inputs={"cleaned": cleaned, "parts": parts},
+        params=config,
+        build=lambda work: _build(cleaned, parts, config, store, work),
+    )
+
+
+def _build(
+    cleaned: ArtifactReference,
+    parts: ArtifactReference,
+    config: VocabularyConfig,
+    store: ArtifactStore,
+    work: Workspace,
+) -> Outcome:
+    counted_parts = [TRAIN] if config.fit_on == "train" else list(range(len(PART_NAMES)))
+    tally = _tally(cleaned, parts, counted_parts, store)
+    counts, rows = tally.counts, tally.rows
+    counted = counts[counted_parts].sum(axis=0)
+    # Stable: ties stay in the order of their first appearance.
+    by_frequency = tally.appearance[np.argsort(-counted[tally.appearance], kind="stable")]
+    kept = by_frequency[counted[by_frequency] >= config.min_count][: config.max_words]
+    if not len(kept):
+        raise ContractBrokenError(
+            f"No word occurs {config.min_count} times in the {int(rows[counted_parts].sum()):,} rows that are counted "
+            f"(fit_on '{config.fit_on}'). Lower min_count, or give a larger dump."
+        )
+    everything_known = config.fit_on == "all" and config.max_words is None and config.min_count == 1
+    vocabulary = Vocabulary(
+        words=tuple(tally.words[index] for index in kept.tolist()),
+        counts=tuple(counted[kept].tolist()),
+        unknown_id=None if everything_known else UNKNOWN_ID,
+    )
+    vocabulary.save(work.folder / VOCABULARY_FILE)
+    tokens, known = counts.sum(axis=1), counts[:, kept].sum(axis=1)
+    return Outcome(
+        VocabularySummary(
+            words=len(vocabulary.words),
+            size=vocabulary.size,
+            unknown_id=vocabulary.unknown_id,
+            distinct_words=len(tally.appearance),
+            tokens_counted=int(counted.sum()),
+            rows_counted=int(rows[counted_parts].sum()),
+            coverage=tuple(
+                PartCoverage(part=name, tokens=int(tokens[code]), unknown=int(tokens[code] - known[code]))
+                for code, name in enumerate(PART_NAMES)
+            ),
+            leak=config.fit_on == "all",
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """Words and how often they occur.
+
+    Attributes:
+        words: The different words of all parts.
+        counts: int64 [parts, words].
+        rows: int64 [parts].
+        appearance: int64 [counted words], places in ``words`` by first appearance in the counted rows.
+    """
+
+    words: list[str]
+    counts: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    appearance: npt.NDArray[np.int64]
+
+
+def _tally(
+    cleaned: ArtifactReference, parts: ArtifactReference, counted_parts: list[int], store: ArtifactStore
+) -> _Tally:
+    place: dict[str, int] = {}
+    appearance: dict[int, None] = {}
+    counts = np.zeros((len(PART_NAMES), 0), dtype=np.int64)
+    rows = np.zeros(len(PART_NAMES), dtype=np.int64)
+    for reviews in read_parts(cleaned, parts, ("words",), store):
+        table = cut_into_words(reviews.columns.column("words"))
+        part_of_word = np.repeat(reviews.part_of_row, table.lengths)
+        places = np.array([place.setdefault(word, len(place)) for word in table.distinct], dtype=np.int64)
+        counts = np.pad(counts, ((0, 0), (0, len(place) - counts.shape[1])))
+        for code in range(len(PART_NAMES)):
+            counts[code, places] += np.bincount(table.codes[part_of_word == code], minlength=len(places))
+            rows[code] += int((reviews.part_of_row == code).sum())
+        counted_codes = table.codes[np.isin(part_of_word, counted_parts)]
+        codes, first = np.unique(counted_codes, return_index=True)
+        appearance.update(dict.fromkeys(places[codes[np.argsort(first)]].tolist()))
+    return _Tally(list(place), counts, rows, np.array(list(appearance), dtype=np.int64))

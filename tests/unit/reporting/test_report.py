@@ -1,0 +1,177 @@
+"""The three files of the report's artifact: complete, valid, and the same for the same inputs."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pipeline.config import RunConfig
+from pipeline.errors import ArtifactError
+from pipeline.reporting import ReportContents, gather, report, report_schema
+from pipeline.reporting.contents import reproduce_command
+from pipeline.reporting.records import ReportSummary, VariantReferences
+from pipeline.reporting.schema import report_schema_text
+from pipeline.store import ArtifactReference, ArtifactStore
+from tests.support import contents as files_of
+from tests.unit.reporting.example import example_run, refused_run
+
+SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
+
+
+def test_the_artifact_holds_page_data_and_message(store: ArtifactStore) -> None:
+    run = example_run(store, "article")
+    reported = report(run.references, run.config, "a run", store)
+
+    assert sorted(files_of(store.folder(reported))) == ["report.html", "report.json", "report.md", "summary.json"]
+    summary = store.summary(reported, ReportSummary)
+    assert summary.outcome == "refuse"
+    assert summary.serious_warnings == 1
+
+
+def test_the_report_reads_every_artifact_of_the_run(store: ArtifactStore) -> None:
+    run = example_run(store)
+    inputs = store.manifest(report(run.references, run.config, "a run", store)).inputs
+
+    assert list(inputs)[:3] == ["landed", "ingested", "validated_raw"]
+    assert "exported bi-seed1" in inputs
+    assert len(inputs) == 12 + 8
+
+
+def test_the_same_run_gives_the_same_bytes(store: ArtifactStore) -> None:
+    run = example_run(store, "article")
+    first = store.folder(report(run.references, run.config, "a run", store))
+    before = files_of(first)
+    for path in first.iterdir():
+        path.unlink()
+    again = files_of(store.folder(report(run.references, run.config, "a run", store)))
+
+    assert again == before
+
+
+def test_another_refusal_is_another_report(store: ArtifactStore) -> None:
+    run = refused_run(store)
+    first = report(run.references, run.config, "a run", store)
+    second = report(run.references.model_copy(update={"refusal": "Something else."}), run.config, "a run", store)
+
+    assert first.key != second.key
+
+
+@pytest.mark.parametrize("profile", ["default", "article", "demo", "refused"])
+def test_the_json_fits_the_published_schema_and_reads_back(store: ArtifactStore, profile: str) -> None:
+    run = refused_run(store) if profile == "refused" else example_run(store, profile)
+    folder = store.folder(report(run.references, run.config, "a run", store))
+    text = (folder / "report.json").read_text("utf-8")
+
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(json.loads(text))
+    contents = ReportContents.model_validate_json(text)
+    assert contents == gather(run.references, run.config, store, "a run")
+    assert contents.schema_version == 1
+
+
+def test_the_published_schema_is_current() -> None:
+    assert SCHEMA.read_text("utf-8") == report_schema_text(), (
+        "docs/report.schema.json is stale; write report_schema_text() of pipeline.reporting.schema into it"
+    )
+
+
+def test_the_schema_refuses_a_report_without_its_demo_flag(store: ArtifactStore) -> None:
+    run = refused_run(store)
+    data = gather(run.references, run.config, store).model_dump(mode="json")
+    del data["demo"]
+
+    with pytest.raises(jsonschema.ValidationError, match="demo"):
+        jsonschema.validate(data, report_schema())
+
+
+def test_a_diverged_training_still_makes_a_report(store: ArtifactStore) -> None:
+    run = example_run(store)
+    whole = gather(run.references, run.config, store)
+    variant = whole.variants[0]
+    epochs = tuple(epoch.model_copy(update={"loss": math.nan}) for epoch in variant.trained.epochs)
+    broken = variant.model_copy(update={"trained": variant.trained.model_copy(update={"epochs": epochs})})
+    contents = whole.model_copy(update={"variants": (broken, *whole.variants[1:])})
+    from pipeline.reporting.html import render_html
+
+    assert "n/a" in render_html(contents)
+    jsonschema.validate(json.loads(contents.model_dump_json()), report_schema())
+
+
+def test_the_message_is_short_and_says_verdict_figures_warnings_and_command(store: ArtifactStore) -> None:
+    run = example_run(store, "article")
+    folder = store.folder(report(run.references, run.config, "manual__2026-11-23T05:33:00+00:00", store))
+    message = (folder / "report.md").read_text("utf-8")
+
+    assert message.startswith("**Refused**: Bidirectional LSTM, seed 1 must not be used")
+    assert "Balanced accuracy 0.872 (0.846–0.898; always the majority: 0.500)" in message
+    assert "**Serious.** Unidirectional LSTM, seed 1 is no better than the majority" in message
+    assert "`manual__2026-11-23T05:33:00+00:00`" in message
+    assert "python -m pipeline run --profile article" in message
+    assert len(message) < 3_000
+
+
+def test_the_message_of_a_refused_run_says_what_broke(store: ArtifactStore) -> None:
+    run = refused_run(store)
+    message = (store.folder(report(run.references, run.config, "r", store)) / "report.md").read_text("utf-8")
+
+    assert message.startswith("**Stopped**: Training was refused")
+    assert "observed 3.9 % (374 of 9,542), expected at most 1.0 %" in message
+
+
+def test_hostile_text_cannot_act_in_the_message(store: ArtifactStore) -> None:
+    text = "[click](javascript:alert(1)) <img src=x> @everyone `code` ![x](http://y)\n# big"
+    run = refused_run(store, refusal=text)
+    bare = run.references.model_copy(update={"validated_raw": None})
+    message = (store.folder(report(bare, run.config, text, store)) / "report.md").read_text("utf-8")
+
+    outside_code = "".join(message.split("`")[::2]) if message.count("`") == 2 else message
+    assert "](" not in outside_code.replace("\\](", "")
+    assert "<img" not in outside_code
+    assert "@everyone" not in outside_code
+    assert not any(line.startswith("# ") for line in message.splitlines())
+
+
+def test_any_object_with_the_attributes_serves_as_a_variant(store: ArtifactStore) -> None:
+    class Elsewhere:
+        name = "bi-seed1"
+        trained = ArtifactReference(stage="train", key="0" * 32)
+        predicted = evaluated = exported = None
+
+    run = refused_run(store)
+    references = type(run.references)(landed=run.references.landed, variants=(Elsewhere(),))
+
+    assert references.variants[0] == VariantReferences(name="bi-seed1", trained=Elsewhere.trained)
+
+
+def test_a_missing_artifact_is_named(store: ArtifactStore) -> None:
+    run = refused_run(store)
+    lost = run.references.model_copy(update={"cleaned": ArtifactReference(stage="clean", key="1" * 32)})
+
+    with pytest.raises(ArtifactError, match="clean/111111111111"):
+        report(lost, run.config, "r", store)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"profile": "default"},
+        {"profile": "article", "epochs": 3, "directions": ["bi"], "units": [64, 128]},
+        {"profile": "demo", "join_summary": False, "delimiter": ";", "dumps": ["my reviews.csv", "b.csv"]},
+        {"profile": "default", "columns": {"text": "Review", "score": "Star rating"}, "learning_rate": 1e-4},
+    ],
+)
+def test_the_command_to_run_it_again_gives_the_same_configuration(values: dict[str, object]) -> None:
+    cli = pytest.importorskip("pipeline.cli")
+    config = RunConfig.from_flat(values)
+    words = shlex.split(reproduce_command(config))
+
+    assert words[:4] == ["python", "-m", "pipeline", "run"]
+    options = cli.build_parser().parse_args(words[3:])
+    given = {name: getattr(options, name) for _, name, _ in RunConfig.fields() if getattr(options, name) is not None}
+    assert RunConfig.from_flat({"profile": options.profile, **given}) == config

@@ -1,0 +1,187 @@
+"""A tiny trained world: reviews, words, a vocabulary, networks with random weights, and their exports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.cleaning import CleanSummary, normalise
+from pipeline.config import EncodingConfig, RunConfig, TextConfig, VariantConfig
+from pipeline.encoding import EncodingSummary, encode_texts
+from pipeline.encoding.sequences import SEQUENCE_SCHEMA
+from pipeline.scoring import export, predict
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
+from pipeline.training.records import DeviceRecord, TrainSummary
+from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, VocabularySummary
+from tests.support import Given, place
+
+NOUNS = ("coffee", "tea", "dog food", "sauce", "chips &amp; dip", "bread<br />milk", "sugar")
+OPINIONS = ("love", "won't buy", "didn&#39;t like", "NOT good", "great", "awful", "don\u2019t know", "5 stars for")
+ENDINGS = (
+    "!",
+    " <a href='http://x.y'>here</a>.",
+    " at www.shop.com",
+    " it's cheap\x00",
+    "\n\n\u2014 ok \u00e9t\u00e9",
+    "",
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """References to everything that `export` reads, and how it was made."""
+
+    store: ArtifactStore
+    variant: VariantConfig
+    text: TextConfig
+    encoding: EncodingConfig
+    vocabulary: ArtifactReference
+    cleaned: ArtifactReference
+    encoded: ArtifactReference
+    trained: ArtifactReference
+    reviews: list[dict[str, Any]]
+
+    def predict(self) -> ArtifactReference:
+        return predict(self.trained, self.encoded, self.store)
+
+    def export(self, **changes: Any) -> ArtifactReference:
+        arguments = {
+            "trained": self.trained,
+            "vocabulary": self.vocabulary,
+            "cleaned": self.cleaned,
+            "encoded": self.encoded,
+            "predicted": changes.pop("predicted", None) or self.predict(),
+            "text": self.text,
+            "encoding": self.encoding,
+            "threshold": 0.4,
+            "title": "Both ways, seed 1",
+            "store": self.store,
+        }
+        return export(**{**arguments, **changes})
+
+    @property
+    def test_reviews(self) -> list[dict[str, Any]]:
+        return [review for review in self.reviews if review["part"] == "test"]
+
+
+def make_reviews(rows: int = 90) -> list[dict[str, Any]]:
+    """Deterministic reviews of awkward text; the last third is the test."""
+    reviews = []
+    for row in range(rows):
+        noun, opinion, ending = NOUNS[row % 7], OPINIONS[row % 8], ENDINGS[row % 6]
+        text = " ".join([f"I {opinion} this {noun}{ending}"] * (1 + row % 5))
+        part = ("train", "validation", "test")[row * 3 // rows]
+        summary = None if row % 11 == 0 else f"{opinion} it"
+        reviews.append({"row": row * 3, "summary": summary, "text": text, "label": row % 2, "part": part})
+    # One that has no word left: it must still be scored, as the unknown word.
+    reviews[-1] |= {"summary": "The", "text": "<br />"}
+    return reviews
+
+
+def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -> World:
+    """Place every artifact that ``export`` reads; ``known`` says which of the counted words the vocabulary has."""
+    from pipeline.training.model import build_model
+
+    config = RunConfig.from_flat(
+        {"profile": profile, "units": (3,), "embedding_size": (4,), "dense_units": 2, "max_length": 9, **flat}
+    )
+    variant, text, encoding = config.variants[0], config.text, config.encoding
+    label = f"{profile}-{flat}"
+    reviews = make_reviews()
+    for review in reviews:
+        review["words"] = normalise(review["summary"], review["text"], text)
+    words = list(dict.fromkeys(" ".join(review["words"] for review in reviews).split()))
+    unknown_id = None if known == slice(None) else 1
+    frozen = Vocabulary(tuple(words[known]), (1,) * len(words[known]), unknown_id)
+    frozen.save(Path(store.url) / VOCABULARY_FILE)
+    vocabulary = place(
+        store,
+        "fit_vocabulary",
+        VocabularySummary(
+            words=len(frozen.words), size=frozen.size, unknown_id=unknown_id, distinct_words=len(words),
+            tokens_counted=0, rows_counted=0, coverage=(), leak=False,
+        ),
+        texts={VOCABULARY_FILE: (Path(store.url) / VOCABULARY_FILE).read_text()},
+        label=label,
+    )  # fmt: skip
+    columns = {name: [review[name] for review in reviews] for name in ("row", "summary", "text", "label", "words")}
+    cleaned = place(
+        store,
+        "clean",
+        CleanSummary(
+            normalisation=text.normalisation, summary_joined=text.join_summary, stop_words="shipped", steps=(),
+            positive=0, negative=0, notes=(),
+        ),
+        tables={"reviews.parquet": pa.table(columns)},
+        label=label,
+    )  # fmt: skip
+    tables = {}
+    for part in ("train", "validation", "test"):
+        chosen = [review for review in reviews if review["part"] == part]
+        coded = encode_texts(pa.array([review["words"] for review in chosen]), frozen, encoding)
+        ids = pa.ListArray.from_arrays(pa.array(coded.offsets, pa.int32()), pa.array(coded.ids))
+        tables[f"{part}.parquet"] = pa.table(
+            [[review["row"] for review in chosen], [review["label"] for review in chosen], ids],
+            schema=SEQUENCE_SCHEMA,
+        )
+    encoded = place(
+        store,
+        "encode",
+        EncodingSummary(
+            max_length=encoding.max_length, keep=encoding.keep, vocabulary_size=frozen.size, unknown_id=unknown_id,
+            parts=(),
+        ),
+        tables=tables,
+        label=label,
+    )  # fmt: skip
+    trained = place_training(store, variant, build_model(variant, frozen.size, max_length=encoding.max_length), label)
+    return World(store, variant, text, encoding, vocabulary, cleaned, encoded, trained, reviews)
+
+
+def place_training(store: ArtifactStore, variant: VariantConfig, model: Any, label: str) -> ArtifactReference:
+    """Put a network into the store as if it had been trained."""
+    for number, weights in enumerate(model.weights):
+        # Larger than fresh weights, so that probabilities differ from row to row.
+        weights.assign(np.random.default_rng(number).normal(0, 0.7, weights.shape))
+    summary = TrainSummary(
+        variant=variant, weights=model.count_params(), epochs=(), best_epoch=1, restored_epoch=1, stopped_early=False,
+        resumed_from_epoch=None, device=DeviceRecord(kind="cpu", name="test"), seconds=0.0, label_entropy=0.69,
+    )  # fmt: skip
+
+    def build(work: Any) -> Outcome:
+        model.save(work.folder / "model.keras")
+        return Outcome(summary)
+
+    return store.produce(Stage("train"), inputs={}, params=Given(label=label), build=build)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The recommended kind: masked, both directions, an unknown word, summaries read."""
+    store = ArtifactStore(str(tmp_path_factory.mktemp("world")))
+    return build_world(store, "default", slice(0, 12), directions=("bi",), layers=(1,))
+
+
+@pytest.fixture(scope="session")
+def article_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The article's kind: unmasked, one direction, every word known, texts alone."""
+    store = ArtifactStore(str(tmp_path_factory.mktemp("article")))
+    world = build_world(store, "article", slice(None), directions=("uni",), layers=(1,))
+    return replace(world)
+
+
+@pytest.fixture(scope="session")
+def exported(world: World) -> Path:
+    """The folder of the recommended kind's export."""
+    return world.store.folder(world.export())
+
+
+@pytest.fixture(scope="session")
+def article_exported(article_world: World) -> Path:
+    """The folder of the article's export."""
+    return article_world.store.folder(article_world.export())

@@ -1,0 +1,241 @@
+"""The contract's clauses: each is broken once, alone, and says so; Great Expectations is the judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipeline.config import ValidationConfig
+from pipeline.ingest.schema import REVIEW_SCHEMA
+from pipeline.validation.clauses import CLEAN_CLAUSES, RAW_CLAUSES, percentage
+from pipeline.validation.expectations import hold_contract
+from pipeline.validation.measures import CLEAN_COLUMNS, CLEAN_MEASURES, RAW_MEASURES, clean_measures, raw_measures
+from pipeline.validation.records import ContractResult
+from pipeline.validation.tables import CLEANED, columns_frame
+from tests.unit.validation.support import ROWS, Changes, clean_review, clean_table, dump, review
+
+GOOD_FLAGS = pa.table({"quarantined": pa.array([1, *[0] * 199], pa.int8())})
+
+
+def raw_contract(
+    folder: Path,
+    changes: Changes | None = None,
+    *,
+    flags: pa.Table = GOOD_FLAGS,
+    schema: pa.Schema = REVIEW_SCHEMA,
+    config: ValidationConfig | None = None,
+    rows: int = ROWS,
+) -> ContractResult:
+    reviews = pa.Table.from_batches([raw_measures(batch) for batch in dump(rows, changes).to_batches()], RAW_MEASURES)
+    frames = {"columns": columns_frame(schema, REVIEW_SCHEMA), "dump": flags, "reviews": reviews}
+    return hold_contract("raw", RAW_CLAUSES, config or ValidationConfig(), frames, folder / "data_docs")
+
+
+def clean_contract(
+    folder: Path,
+    changes: Changes | None = None,
+    *,
+    schema: pa.Schema = CLEANED,
+    config: ValidationConfig | None = None,
+    rows: int = ROWS,
+) -> ContractResult:
+    table = clean_table(rows, changes).select(CLEAN_COLUMNS)
+    reviews = pa.Table.from_batches([clean_measures(batch) for batch in table.to_batches()], CLEAN_MEASURES)
+    frames = {"columns": columns_frame(schema, CLEANED), "reviews": reviews}
+    return hold_contract("clean", CLEAN_CLAUSES, config or ValidationConfig(), frames, folder / "data_docs")
+
+
+def without(schema: pa.Schema, name: str) -> pa.Schema:
+    return schema.remove(schema.get_field_index(name))
+
+
+def with_type(schema: pa.Schema, name: str, kind: pa.DataType) -> pa.Schema:
+    return schema.set(schema.get_field_index(name), pa.field(name, kind))
+
+
+def found(contract: ContractResult) -> dict[str, str]:
+    """Return what was observed in each broken clause, by title."""
+    return {clause.title: clause.observed for clause in contract.broken}
+
+
+def every(rows: int, **change: Any) -> Changes:
+    return dict.fromkeys(range(rows), change)
+
+
+RAW_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
+    ({}, {}),
+    (
+        {"schema": without(REVIEW_SCHEMA, "raw")},
+        {"Every column is there": "missing: raw", "Every column has its type": "missing: raw: string"},
+    ),
+    ({"schema": with_type(REVIEW_SCHEMA, "score", pa.int64())}, {"Every column has its type": "missing: score: int8"}),
+    (
+        {"flags": pa.table({"quarantined": pa.array([1, 1, 1, *[0] * 197], pa.int8())})},
+        {"Few bad rows": "3 of 200 rows (1.50 %)"},
+    ),
+    ({"rows": 199}, {"Enough reviews": "199 rows"}),
+    (
+        {"changes": {3: {"score": 6}, 4: {"score": None}, 5: {"score": -1}}},
+        {"Every score is 1 to 5": "3 of 240 rows (1.25 %) have another score or none"},
+    ),
+    (
+        {"changes": {3: {"text": None}, 4: {"text": " \t"}}},
+        {"Every review has a text": "2 of 240 rows (0.83 %) have no text"},
+    ),
+    ({"changes": every(ROWS, score=5)}, {"Both classes are there": "negative 0.00 %, positive 100.00 %"}),
+    ({"changes": every(ROWS, score=1)}, {"Both classes are there": "negative 100.00 %, positive 0.00 %"}),
+    ({"changes": every(ROWS, score=3)}, {"Both classes are there": "no review with a score other than 3"}),
+    (
+        {"changes": {3: {"id": 2**60}, 9: {"id": 2**60}, 10: {"id": 2**60 + 1}, 11: {"id": None}, 12: {"id": None}}},
+        {"No id stands twice": "2 of 240 rows (0.83 %) share their id with another"},
+    ),
+    (
+        {"changes": {3: {"time": 0}, 4: {"time": 2**62}, 5: {"time": None}}},
+        {"Every time is plausible": "2 of 240 rows (0.83 %) have an implausible time"},
+    ),
+    (
+        {"changes": {3: {"helpfulness_numerator": -1}}},
+        {"No count of helpful votes is negative": "1 of 240 rows (0.42 %) have a negative count of helpful votes"},
+    ),
+    (
+        {"changes": {3: {"helpfulness_denominator": -1}}},
+        {"No count of votes is negative": "1 of 240 rows (0.42 %) have a negative count of votes"},
+    ),
+]
+
+CLEAN_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
+    ({}, {}),
+    (
+        {"schema": without(CLEANED, "words")},
+        {"Every column is there": "missing: words", "Every column has its type": "missing: words: string"},
+    ),
+    ({"schema": with_type(CLEANED, "label", pa.bool_())}, {"Every column has its type": "missing: label: int8"}),
+    ({"rows": 199}, {"Enough reviews are left": "199 rows"}),
+    ({"changes": {3: {"row": 4}}}, {"No row stands twice": "2 of 240 rows (0.83 %) share their number with another"}),
+    (
+        {"changes": {3: {"score": 3}, 4: {"score": None}}},
+        {"No score is neutral": "2 of 240 rows (0.83 %) have the score 3, another or none"},
+    ),
+    (
+        {"changes": {4: {"label": None}}},
+        {
+            "Every review has a label": "1 of 240 rows (0.42 %) have another label or none",
+            "Labels agree with scores": "1 of 240 rows (0.42 %) have a label that contradicts the score",
+        },
+    ),
+    (
+        {"changes": {3: {"label": 1}}},
+        {"Labels agree with scores": "1 of 240 rows (0.42 %) have a label that contradicts the score"},
+    ),
+    ({"changes": every(ROWS, score=5, label=1)}, {"Both classes are left": "negative 0.00 %, positive 100.00 %"}),
+    (
+        {"changes": {3: {"words": None}}},
+        {"Words are never missing": "1 of 240 rows (0.42 %) have null instead of words"},
+    ),
+    (
+        {"changes": every(4, words="")},
+        {"Nearly every review has words": "4 of 240 rows (1.67 %) have no word left"},
+    ),
+    (
+        {
+            "changes": {
+                0: {"words": "Good food"},
+                1: {"words": "good  food"},
+                2: {"words": " good"},
+                3: {"words": "good "},
+                4: {"words": "gut für"},
+                5: {"words": "good\nfood"},
+                6: {"words": "i"},
+            }
+        },
+        {"Words are a–z with one space between": "6 of 240 rows (2.50 %) hold another character or a space too many"},
+    ),
+    ({"changes": every(ROWS, words="good")}, {"Reviews are of a plausible length": "1 words"}),
+    ({"changes": every(ROWS, words="good " * 1_001 + "end")}, {"Reviews are of a plausible length": "1002 words"}),
+]
+
+
+@pytest.mark.parametrize(("case", "broken"), RAW_CASES)
+def test_raw_clause(case, broken, tmp_path):
+    contract = raw_contract(tmp_path, **case)
+    assert found(contract) == broken
+    assert contract.success is not bool(broken)
+    assert all(clause.advice and clause.expected for clause in contract.broken)
+
+
+@pytest.mark.parametrize(("case", "broken"), CLEAN_CASES)
+def test_clean_clause(case, broken, tmp_path):
+    contract = clean_contract(tmp_path, **case)
+    assert found(contract) == broken
+    assert contract.success is not bool(broken)
+    assert all(clause.advice and clause.expected for clause in contract.broken)
+
+
+def test_the_cases_break_every_clause():
+    for clauses, cases in ((RAW_CLAUSES, RAW_CASES), (CLEAN_CLAUSES, CLEAN_CASES)):
+        assert {clause.title for clause in clauses} == {title for _, broken in cases for title in broken}
+
+
+def test_limits_come_from_the_configuration(tmp_path):
+    config = ValidationConfig(min_rows=10, min_class_share=0.3, max_bad_row_share=0.001)
+    contract = raw_contract(tmp_path, rows=100, config=config)
+    expected = {clause.title: clause.expected for clause in contract.expectations}
+    assert set(found(contract)) == {"Few bad rows", "Both classes are there"}
+    assert expected["Few bad rows"] == "at most 0.10 % of the rows"
+    assert expected["Enough reviews"] == "at least 10 rows"
+    assert expected["Both classes are there"] == "each class at least 30.00 % of the labelled reviews"
+
+
+def test_a_missing_class_breaks_the_contract_however_small_a_share_is_allowed(tmp_path):
+    contract = raw_contract(tmp_path, every(ROWS, score=5), config=ValidationConfig(min_class_share=0))
+    assert set(found(contract)) == {"Both classes are there"}
+
+
+def test_a_missing_optional_column_breaks_nothing(tmp_path):
+    nothing = dict.fromkeys(("id", "time", "helpfulness_numerator", "helpfulness_denominator"))
+    assert raw_contract(tmp_path, every(ROWS, **nothing)).success
+
+
+def test_an_exception_inside_great_expectations_is_a_broken_clause_not_a_traceback(tmp_path):
+    columns = columns_frame(REVIEW_SCHEMA, REVIEW_SCHEMA)
+    reviews = pa.table({"id": pa.array(range(ROWS), pa.int64())})
+    contract = hold_contract(
+        "raw",
+        RAW_CLAUSES,
+        ValidationConfig(),
+        {"columns": columns, "dump": GOOD_FLAGS, "reviews": reviews},
+        tmp_path / "data_docs",
+    )
+    observed = found(contract)["Every time is plausible"]
+    assert observed.startswith("could not be checked: ")
+    assert "time" in observed
+    assert "Traceback" not in observed
+    assert "No id stands twice" not in found(contract)
+    assert "Traceback" not in (tmp_path / "data_docs" / "reviews.html").read_text(encoding="utf-8")
+
+
+def test_measures_hold_no_text():
+    kinds = [*RAW_MEASURES.types, *CLEAN_MEASURES.types]
+    assert all(pa.types.is_integer(kind) for kind in kinds)
+
+
+def test_word_counts():
+    words = ["", "a", "good food", None, "a b c d"]
+    batch = pa.RecordBatch.from_pylist([clean_review(row) | {"words": text} for row, text in enumerate(words)], CLEANED)
+    assert clean_measures(batch).column("word_count").to_pylist() == [0, 1, 2, None, 4]
+
+
+def test_text_is_measured_without_the_blanks_around_it():
+    texts = ["  good\n", "\t", None, "ü"]
+    batch = pa.RecordBatch.from_pylist([review(row) | {"text": text} for row, text in enumerate(texts)], REVIEW_SCHEMA)
+    assert raw_measures(batch).column("text_characters").to_pylist() == [4, None, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0.00 %"), (0.00001, "less than 0.01 %"), (0.0123, "1.23 %"), (1, "100.00 %")]
+)
+def test_percentage(share, text):
+    assert percentage(share) == text

@@ -1,0 +1,157 @@
+"""The row rules: who goes to quarantine, why, and that nobody is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.ingest.schema import REVIEW_SCHEMA
+from pipeline.validation.rules import EARLIEST_TIME, LATEST_TIME, ROW_RULES, judge
+from tests.unit.validation.support import review
+
+REASONS = [rule.reason for rule in ROW_RULES]
+
+
+def judged(*changes: dict[str, Any]) -> list[tuple[int, str, str]]:
+    """Return row, reason and detail of the quarantined rows among changed good ones."""
+    batch = pa.RecordBatch.from_pylist([review(row) | change for row, change in enumerate(changes)], REVIEW_SCHEMA)
+    judgement = judge(batch)
+    rows = judgement.quarantined.column("row").to_pylist()
+    return list(zip(rows, judgement.reasons.to_pylist(), judgement.details.to_pylist(), strict=True))
+
+
+def test_order_of_the_reasons_is_the_documented_one():
+    assert REASONS == ["unparseable", "bad_score", "bad_helpfulness", "bad_time", "empty_text"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "detail"),
+    [
+        (
+            {"problem": "unparseable", "problem_detail": "12 fields instead of 10"},
+            "unparseable",
+            "12 fields instead of 10",
+        ),
+        ({"problem": "unparseable"}, "unparseable", "the record could not be read"),
+        ({"score": None}, "bad_score", "score is missing"),
+        ({"score": 0}, "bad_score", "score is 0"),
+        ({"score": 6}, "bad_score", "score is 6"),
+        ({"score": None, "problem": "bad_score", "problem_detail": "score is 'five'"}, "bad_score", "score is 'five'"),
+        (
+            {"helpfulness_numerator": -1},
+            "bad_helpfulness",
+            "helpfulness_numerator is -1, helpfulness_denominator is 2",
+        ),
+        (
+            {"helpfulness_numerator": None, "helpfulness_denominator": -3},
+            "bad_helpfulness",
+            "helpfulness_numerator is missing, helpfulness_denominator is -3",
+        ),
+        ({"time": EARLIEST_TIME - 1}, "bad_time", f"time is {EARLIEST_TIME - 1}"),
+        ({"time": LATEST_TIME + 1}, "bad_time", f"time is {LATEST_TIME + 1}"),
+        ({"time": 1_300_000_000_000}, "bad_time", "time is 1300000000000"),
+        ({"time": None, "problem": "bad_time", "problem_detail": "time is 'x'"}, "bad_time", "time is 'x'"),
+        ({"text": None}, "empty_text", "text is empty"),
+        ({"text": ""}, "empty_text", "text is empty"),
+        ({"text": " \t\n\u00a0\u3000"}, "empty_text", "text is empty"),
+    ],
+)
+def test_a_bad_row_is_set_aside_with_its_reason_and_what_was_found(change, reason, detail):
+    assert judged({}, change, {}) == [(1, reason, detail)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"score": 1},
+        {"score": 5},
+        {"score": 3},
+        {"time": EARLIEST_TIME},
+        {"time": LATEST_TIME},
+        {"time": None},
+        {"id": None, "product_id": None, "user_id": None, "profile_name": None, "summary": None},
+        {"helpfulness_numerator": None, "helpfulness_denominator": None},
+        {"helpfulness_numerator": 3, "helpfulness_denominator": 2},
+        {"text": "."},
+    ],
+)
+def test_a_good_row_is_kept(change):
+    assert judged(change) == []
+
+
+def test_the_first_broken_rule_wins():
+    everything = {"text": "", "time": -1, "helpfulness_numerator": -1, "score": 9}
+    found = judged(
+        everything,
+        everything | {"score": 5},
+        everything | {"score": 5, "helpfulness_numerator": 1},
+        everything | {"problem": "unparseable", "problem_detail": "why"},
+    )
+    assert [reason for _, reason, _ in found] == ["bad_score", "bad_helpfulness", "bad_time", "unparseable"]
+
+
+def test_a_detail_of_reading_stands_only_beside_its_own_reason():
+    assert judged({"score": 9, "problem": "bad_time", "problem_detail": "time is 'x'", "time": None}) == [
+        (0, "bad_score", "score is 9")
+    ]
+
+
+def test_a_problem_that_no_rule_knows_is_not_lost():
+    assert judged({"problem": "from_the_future", "problem_detail": "odd"}) == [(0, "unparseable", "odd")]
+
+
+def test_a_detail_is_bounded():
+    ((_, _, detail),) = judged({"problem": "unparseable", "problem_detail": "x" * 5_000})
+    assert len(detail) == 300
+
+
+ROW = st.fixed_dictionaries(
+    {
+        "score": st.none() | st.integers(-128, 127),
+        "time": st.none() | st.integers(-(2**62), 2**62) | st.integers(EARLIEST_TIME, LATEST_TIME),
+        "helpfulness_numerator": st.none() | st.integers(-5, 5),
+        "helpfulness_denominator": st.none() | st.integers(-5, 5),
+        "text": st.none() | st.text(max_size=5),
+        "problem": st.none() | st.sampled_from([*REASONS, "other"]),
+        "problem_detail": st.none() | st.text(max_size=5),
+    }
+)
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(st.lists(ROW, max_size=20))
+def test_every_row_ends_in_exactly_one_place(changes):
+    batch = pa.RecordBatch.from_pylist([review(row) | change for row, change in enumerate(changes)], REVIEW_SCHEMA)
+    judgement = judge(batch)
+    kept, quarantined = judgement.kept.column("row").to_pylist(), judgement.quarantined.column("row").to_pylist()
+    assert sorted(kept + quarantined) == list(range(len(changes)))
+    assert kept == sorted(kept)
+    assert quarantined == sorted(quarantined)
+    assert len(judgement.reasons) == len(judgement.details) == len(quarantined)
+    assert judgement.reasons.null_count == judgement.details.null_count == 0
+    for row, reason in zip(quarantined, judgement.reasons.to_pylist(), strict=True):
+        assert reason == expected_reason(changes[row])
+    assert all(expected_reason(changes[row]) is None for row in kept)
+
+
+def expected_reason(row: dict[str, Any]) -> str | None:
+    """Say in plain Python what the masks say in Arrow."""
+    problem = row["problem"]
+    if problem is not None and problem not in REASONS[1:]:
+        return "unparseable"
+    if problem == "bad_score" or row["score"] is None or not 1 <= row["score"] <= 5:
+        return "bad_score"
+    if problem == "bad_helpfulness" or any(
+        row[f"helpfulness_{part}"] is not None and row[f"helpfulness_{part}"] < 0
+        for part in ("numerator", "denominator")
+    ):
+        return "bad_helpfulness"
+    if problem == "bad_time" or (row["time"] is not None and not EARLIEST_TIME <= row["time"] <= LATEST_TIME):
+        return "bad_time"
+    if problem == "empty_text" or row["text"] is None or not row["text"].strip():
+        return "empty_text"
+    return None
