@@ -67,7 +67,7 @@ def train_review_sentiment() -> None:
         "vocabulary": vocabulary,
         "encoded": encoded,
     }
-    data = tasks.gather_data(**references)
+    data = tasks.gather_data(references)
     baselines = tasks.baselines(cleaned, parts)
     no_leak >> [data, baselines]
 
@@ -81,7 +81,7 @@ def train_review_sentiment() -> None:
     comparison = tasks.compare(exported, baselines)
     verdict = tasks.decide(data, exported, baselines, comparison)
     published = tasks.publish_report(
-        device=device, variants=exported, baselines=baselines, comparison=comparison, verdict=verdict, **references
+        device=device, variants=exported, baselines=baselines, comparison=comparison, verdict=verdict, data=references
     )
     tasks.conclude(verdict, published)
 

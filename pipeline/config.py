@@ -384,6 +384,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "layers": (1,),
         "epochs": 4,
         "max_words": 5_000,
+        "test_share": 0.15,
         "bootstrap_samples": 200,
     },
 }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import airflow_environment
@@ -38,7 +38,8 @@ def main() -> int:
     from pipeline.errors import ArtifactError
     from pipeline.workflow import RunResult, default_store, latest_report
 
-    logging.getLogger("pipeline").setLevel(logging.INFO)
+    # Airflow's own deprecations are not the user's business.
+    warnings.simplefilter("ignore")
     bag = DagBag(dag_folder=str(CHECKOUT / "dags"))
     if bag.import_errors:
         print(*bag.import_errors.values(), sep="\n", file=sys.stderr)

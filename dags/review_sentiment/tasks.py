@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -143,7 +143,7 @@ def plan_variants() -> list[str]:
 
 
 @task
-def gather_data(**references: Json) -> Json:
+def gather_data(references: Json) -> Json:
     """Bind the data's references together, for the tasks of each variant."""
     return DataReferences.model_validate(references).model_dump()
 
@@ -169,13 +169,13 @@ def export(variant: Json, data: Json) -> Json:
 
 
 @task
-def compare(variants: Iterable[Json], baselines: Json) -> Json:
+def compare(variants: Sequence[Json], baselines: Json) -> Json:
     """Compare the variants with each other and with the baselines, row by row."""
     return workflow().compare(_variants(variants), _reference(baselines)).model_dump()
 
 
 @task
-def decide(data: Json, variants: Iterable[Json], baselines: Json, comparison: Json) -> Json:
+def decide(data: Json, variants: Sequence[Json], baselines: Json, comparison: Json) -> Json:
     """Say whether the best variant may be used, and why."""
     return (
         workflow()
@@ -185,18 +185,18 @@ def decide(data: Json, variants: Iterable[Json], baselines: Json, comparison: Js
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE)
-def publish_report(  # noqa: D417 - the other arguments are the run's references, each under its own name
+def publish_report(
+    *,
     device: Json | None,
-    variants: Iterable[Json],
+    variants: Sequence[Json],
     baselines: Json | None,
     comparison: Json | None,
     verdict: Json | None,
-    **data: Json | None,
+    data: dict[str, Json | None],
 ) -> Json:
     """Publish the report of the run, also when a step refused or failed: that is when it is needed most.
 
-    Args:
-        data: The references up to the encoded sequences; ``None`` for steps that did not end.
+    References are ``None`` for steps that did not end.
     """
     from pipeline.training import DeviceRecord
 
@@ -233,8 +233,9 @@ def _variant_step(name: str, variant: Json, data: Json) -> Json:
     return done.model_dump()
 
 
-def _variants(values: Iterable[Json]) -> list[VariantReferences]:
-    return [VariantReferences.model_validate(value) for value in values if value is not None]
+def _variants(values: Sequence[Json]) -> list[VariantReferences]:
+    # One request for all: iterating over a mapped task's results asks for one after the other, past the last.
+    return [VariantReferences.model_validate(value) for value in values[:] if value is not None]
 
 
 def _label(steps: Workflow, name: str) -> None:

@@ -90,7 +90,7 @@ def decide(reviews: Path, *, deduplicate: bool) -> Verdict:
     notes = []
     if deduplicate:
         same = [digests["first"], digests["second"]]
-        if keys["user_id"].null_count == len(keys):
+        if len(keys) and keys["user_id"].null_count == len(keys):
             notes.append("The dump names no users: reviews of equal text count as duplicates, whoever wrote them.")
         else:
             same += [_codes(keys[name]) for name in ("user_id", "profile_name", "time")]

@@ -8,7 +8,7 @@ import queue
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,10 +43,11 @@ def processes_for(rows: int, asked: int = 0) -> int:
 
 def words_in_order(
     batches: Iterable[pa.RecordBatch], normalisation: Normalisation, processes: int
-) -> Iterator[pa.Array]:
+) -> Generator[pa.Array, None, None]:
     """Yield the words of each batch (large_string ``[rows]``, no nulls), in the order given.
 
-    Only ``processes + 1`` batches are held at a time.
+    Only ``processes + 1`` batches are held at a time. Close the generator if it is not read to its end: its processes
+    end with it.
 
     Args:
         batches: With the strings ``text`` and, where the summary is read too, ``summary``.

@@ -167,7 +167,7 @@ def joined(summary: str | None, text: str) -> str:
 
 
 def ascii_lower(text: str) -> str:
-    """Lower-case A–Z and nothing else, as the graph does: ``str.lower`` would make letters of other signs (K → k)."""
+    """Lower-case A–Z and nothing else, as the graph does: ``str.lower`` makes a letter k of the Kelvin sign."""
     if text.isascii():
         return text.lower()
     return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")

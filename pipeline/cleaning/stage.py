@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -136,9 +137,12 @@ def _write_reviews(
     processes = min(processes_for(len(verdict.order), processes), max(1, len(slices)))
     log.info("clean: %d reviews, normalisation %s, %d processes", len(verdict.order), config.normalisation, processes)
     read = ["summary", "text"] if config.join_summary else ["text"]
-    cleaned = words_in_order((kept.rows(slice_, read) for slice_ in slices), config.normalisation, processes)
+    texts = (kept.rows(positions, read) for positions in slices)
     wordless, done = [], 0
-    with pq.ParquetWriter(target, _SCHEMA, compression="zstd") as writer:
+    with (
+        closing(words_in_order(texts, config.normalisation, processes)) as cleaned,
+        pq.ParquetWriter(target, _SCHEMA, compression="zstd") as writer,
+    ):
         for positions, words in zip(slices, cleaned, strict=True):
             keep = np.ones(len(positions), dtype=bool)
             if _needs_words(config):

@@ -138,12 +138,20 @@ ARTICLE_CONTRACTIONS = (
 """In this order; source: REFERENCE.md, "The text normalisation", step 3."""
 
 
+PUNCTUATION = '.,!?;:()*-"'
+
+
 def _article_token() -> Callable[[str], str]:
     dropped = frozenset(stop_words("article"))
     digit = re.compile(r"\d")
     no_letters = re.compile("[^A-Za-z]+")
 
     def words_of_token(token: str) -> str:
+        # Most new tokens are a word and a comma or a full stop: neither is a letter, a digit or an apostrophe.
+        word = token.strip(PUNCTUATION)
+        if word.isascii() and word.isalpha():
+            word = word.lower()
+            return "" if word in dropped else word + " "
         if "'" in token:
             for contraction, expanded in ARTICLE_CONTRACTIONS:
                 token = token.replace(contraction, expanded)

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.cleaning.rules import joined
@@ -28,7 +29,15 @@ def words_of_batch(batch: pa.RecordBatch, normalise: Normaliser) -> pa.RecordBat
     texts = [text or "" for text in batch["text"].to_pylist()]
     if "summary" in batch.schema.names:
         texts = [joined(summary, text) for summary, text in zip(batch["summary"].to_pylist(), texts, strict=True)]
-    return pa.record_batch([pa.array(normalise.many(texts), pa.large_string())], schema=WORDS)
+    return pa.record_batch([_string_array(normalise.many(texts))], schema=WORDS)
+
+
+def _string_array(words: list[str]) -> pa.LargeStringArray:
+    """Lay ASCII strings out as Arrow does; ``pa.array`` would import pandas first, a second in each process."""
+    ends = np.cumsum([0, *map(len, words)], dtype=np.int64)
+    return pa.LargeStringArray.from_buffers(
+        len(words), pa.py_buffer(ends), pa.py_buffer("".join(words).encode("ascii"))
+    )
 
 
 def main() -> None:

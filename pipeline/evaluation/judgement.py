@@ -14,15 +14,13 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.metrics import HALF
 from pipeline.evaluation.predictions import PartPredictions, Predictions, check_against_reviews, review_texts
 from pipeline.evaluation.records import EvaluationSummary, Mistake, Scores
-from pipeline.evaluation.rules import MAJORITY_BOUND, clears_majority
+from pipeline.evaluation.rules import FEW_ROWS, MAJORITY_BOUND, clears_majority
 from pipeline.store import ArtifactReference, ArtifactStore
 
 log = logging.getLogger(__name__)
 
 MISTAKES = 20
 MISTAKE_CHARACTERS = 600
-FEW_ROWS = 100
-"""Class rows below which the worst-case 95 % half-width of that class's recall, 0.98/√rows, passes ten points."""
 ONE_ANSWER_SHARE = 0.99
 """Share of rows with the same answer from which a model without skill is said to give one answer."""
 OPTIMISM = 0.03
@@ -76,7 +74,8 @@ def judged(
         f"{scores.rows:,}",
     )
     for warning in warnings:
-        log.warning("%s: %s", model, warning)
+        # That the majority is no better than the majority is no news.
+        log.log(logging.WARNING if kind == "variant" else logging.INFO, "%s: %s", model, warning)
     return summary.model_copy(update={"warnings": warnings})
 
 

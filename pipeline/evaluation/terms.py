@@ -49,10 +49,11 @@ class TokenRows:
         row_of_token = np.repeat(np.arange(len(lengths)), lengths)[filled]
         starts = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(np.bincount(row_of_token, minlength=len(lengths)), out=starts[1:])
-        encoded = pc.dictionary_encode(flat.filter(pa.array(filled)).combine_chunks())
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.combine_chunks()
-        return cls(encoded.indices.to_numpy().astype(np.int32), starts, tuple(encoded.dictionary.to_pylist()))
+        # Chunk by chunk: one array of strings may hold 2 GB at most.
+        encoded = flat.filter(pa.array(filled)).dictionary_encode().unify_dictionaries()
+        tokens = [chunk.indices.to_numpy() for chunk in encoded.chunks]
+        words = encoded.chunk(0).dictionary.to_pylist() if tokens else []
+        return cls(np.concatenate([np.empty(0, dtype=np.int32), *tokens]).astype(np.int32), starts, tuple(words))
 
     @property
     def rows(self) -> int:

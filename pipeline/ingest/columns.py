@@ -62,7 +62,8 @@ def check_mapping(mapping: Mapping[str, str]) -> None:
             )
         if theirs in taken:
             raise ConfigurationError(
-                f"Column mapping (columns): the dump's column {shown(theirs)} is given for {shown(taken[theirs])} and for "
+                f"Column mapping (columns): the dump's column {shown(theirs)} is given for "
+                f"{shown(taken[theirs])} and for "
                 f"{shown(ours)}; it can be only one of them."
             )
         taken[theirs] = ours
@@ -143,7 +144,8 @@ def read_column_mapping(path: str | Path) -> dict[str, str]:
     for ours, theirs in content.items():
         if not isinstance(ours, str) or not isinstance(theirs, str):
             raise ConfigurationError(
-                f"{where}: {shown(ours)}: {shown(theirs)} is not a pair of names. Put names that look like numbers, dates or "
+                f"{where}: {shown(ours)}: {shown(theirs)} is not a pair of names. Put names that look "
+                "like numbers, dates or "
                 "yes/no in quotes."
             )
     try:
@@ -160,8 +162,9 @@ def _plain(column: str) -> str:
 
 def _named(names: Sequence[str], theirs: str, name: str) -> int | None:
     """Return where the column that the user named stands: as written, else without regard to case."""
-    for same in (lambda column: column == theirs, lambda column: column.casefold() == theirs.casefold()):
-        hits = [position for position, column in enumerate(names) if same(column)]
+    exactly = [position for position, column in enumerate(names) if column == theirs]
+    roughly = [position for position, column in enumerate(names) if column.casefold() == theirs.casefold()]
+    for hits in (exactly, roughly):
         if len(hits) > 1:
             raise SourceError(_twice(names, hits, name))
         if hits:

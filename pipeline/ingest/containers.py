@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from pipeline.errors import SourceError, shown
 from pipeline.ingest.naming import safe_name
@@ -130,7 +130,8 @@ def _zip_members(path: Path, name: str, *, encoding_known: bool) -> list[Member]
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError) as error:
         raise SourceError(
-            f"{shown(name)} begins as a zip but cannot be opened ({error}): it is damaged or was cut short. Download it again."
+            f"{shown(name)} begins as a zip but cannot be opened ({error}): it is damaged or was "
+            "cut short. Download it again."
         ) from None
     if len(entries) > MAX_ZIP_ENTRIES:
         raise SourceError(
@@ -207,7 +208,7 @@ def _zip_opener(path: Path, entry: zipfile.ZipInfo, name: str) -> Callable[[], B
 
 
 def _unpacking(
-    packed: io.BufferedIOBase | BinaryIO | zipfile.ZipExtFile | gzip.GzipFile,
+    packed: IO[bytes] | gzip.GzipFile,
     name: str,
     compression: str,
     packed_bytes: int,
@@ -222,7 +223,7 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(
         self,
-        packed: io.BufferedIOBase | BinaryIO | zipfile.ZipExtFile | gzip.GzipFile,
+        packed: IO[bytes] | gzip.GzipFile,
         name: str,
         compression: str,
         packed_bytes: int,
@@ -269,6 +270,8 @@ class _Unpacked(io.RawIOBase):
 
 def _too_large(name: str, unpacked: int, packed: int) -> str:
     return (
-        f"{shown(name)} unpacks to {unpacked:,} bytes or more from {packed:,}; at most {MAX_RATIO} times the packed size and "
-        f"{MAX_UNPACKED_BYTES:,} bytes are read, as a guard against zip bombs. If it is genuine, unpack it and give the file itself."
+        f"{shown(name)} unpacks to {unpacked:,} bytes or more from {packed:,}; at most "
+        f"{MAX_RATIO} times the packed size and "
+        f"{MAX_UNPACKED_BYTES:,} bytes are read, as a guard against zip bombs. If it is "
+        "genuine, unpack it and give the file itself."
     )

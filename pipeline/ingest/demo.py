@@ -21,8 +21,17 @@ Item = TypeVar("Item")
 DEMO_ROWS = 6_000
 DEMO_SEED = 20_121_026
 HEADER = (
-    "Id", "ProductId", "UserId", "ProfileName", "HelpfulnessNumerator", "HelpfulnessDenominator", "Score", "Time", "Summary", "Text",
-)  # fmt: skip
+    "Id",
+    "ProductId",
+    "UserId",
+    "ProfileName",
+    "HelpfulnessNumerator",
+    "HelpfulnessDenominator",
+    "Score",
+    "Time",
+    "Summary",
+    "Text",
+)
 
 # Shares of the scores 1 to 5 among reviews that say something new.
 _SCORE_SHARES = ((5, 0.58), (4, 0.16), (3, 0.08), (2, 0.06), (1, 0.12))
@@ -69,10 +78,8 @@ def write_demo_dump(path: Path, *, rows: int = DEMO_ROWS, seed: int = DEMO_SEED)
     with path.open("w", encoding="utf-8", newline="") as sink:
         sink.write(",".join(HEADER) + "\n")
         for number, review in enumerate(generator.reviews(rows), start=1):
-            fields = [
-                str(number), review.product, review.user, review.profile, review.numerator, review.denominator, review.score,
-                str(review.time), review.summary, review.text,
-            ]  # fmt: skip
+            about = [review.product, review.user, review.profile, review.numerator, review.denominator, review.score]
+            fields = [str(number), *about, str(review.time), review.summary, review.text]
             if review.fields_lost:
                 fields = [*fields, "extra"] if review.fields_lost < 0 else fields[: -review.fields_lost]
             sink.write(",".join(_quoted(value) for value in fields) + "\n")

@@ -281,7 +281,8 @@ SPANS = ("two days", "a week", "one evening", "a month", "three weeks", "an hour
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
 FIRST_NAMES = (
     "Alma", "Boris", "Carla", "Dev", "Elin", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kira", "Liam", "Mona", "Nils",
-    "Olga", "Pavel", "Quinn", "Rosa", "Sven", "Tara", "Uma", "Viktor", "Wanda", "Ximena", "Yusuf", "Zoë", "José", "Amélie",
+    "Olga", "Pavel", "Quinn", "Rosa", "Sven", "Tara",
+    "Uma", "Viktor", "Wanda", "Ximena", "Yusuf", "Zoë", "José", "Amélie",
 )  # fmt: skip
 LAST_NAMES = (
     "Abel", "Brandt", "Castro", "Dorn", "Ekman", "Fuchs", "Garner", "Holt", "Ito", "Jansen", "Keller", "Lopez", "Marsh",

@@ -55,6 +55,12 @@ def download(url: str, folder: Path) -> FoundFile:
     import httpx
 
     origin = without_secrets(url)
+    try:
+        named = bool(urlsplit(url).hostname)
+    except ValueError:
+        named = False
+    if not named:
+        raise SourceError(f"{shown(origin, 200)} names no host that can be understood. Check the address.")
     target = folder / "download"
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -70,7 +76,8 @@ def download(url: str, folder: Path) -> FoundFile:
             time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
         except httpx.TooManyRedirects:
             raise SourceError(
-                f"{shown(origin, 200)} redirects more than {MAX_REDIRECTS} times. Give the address where the file really lies."
+                f"{shown(origin, 200)} redirects more than {MAX_REDIRECTS} times. Give the address "
+                "where the file really lies."
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             # The client's own words may hold the address with its password.
@@ -130,7 +137,8 @@ def _check(status: int, content_type: str, origin: str) -> None:
         raise SourceError(f"{shown(origin, 200)}: the server answered status {status}, expected 200. {advice}")
     if content_type.partition(";")[0].strip().lower() in {"text/html", "application/xhtml+xml"}:
         raise SourceError(
-            f"{shown(origin, 200)}: the answer is a web page (text/html), not a dump of reviews: often a login or a preview. "
+            f"{shown(origin, 200)}: the answer is a web page (text/html), not a dump of reviews: "
+            "often a login or a preview. "
             "Give the address of the file itself (the 'raw' or 'download' link)."
         )
 

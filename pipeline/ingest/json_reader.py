@@ -73,7 +73,8 @@ class JsonLinesReader:
         self._keys.update(dict.fromkeys(found))
         if len(self._keys) > MAX_KEYS:
             raise SourceError(
-                f"{shown(self._name)}, line {self._lines.number:,}: the objects have more than {MAX_KEYS:,} different keys "
+                f"{shown(self._name)}, line {self._lines.number:,}: the objects have more than "
+                f"{MAX_KEYS:,} different keys "
                 "so far, so they are not rows of one table. Expected one review per line with the same keys."
             )
         names = list(self._keys)
@@ -113,7 +114,8 @@ def _plain_value(value: Any, ours: str) -> str | int | float:  # noqa: ANN401 - 
 
 
 def _is_pair(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(type(part) in {int, float, str} for part in value)  # noqa: PLR2004
+    pair = 2
+    return isinstance(value, list) and len(value) == pair and all(type(part) in {int, float, str} for part in value)
 
 
 def _parsed(line: str) -> dict[str, Any] | str:

@@ -30,7 +30,8 @@ def fetch_kaggle() -> FoundFile:
         folder = Path(kagglehub.dataset_download(DATA_SET))
     except Exception as error:  # noqa: BLE001 - its errors share no base but Exception
         raise SourceError(
-            f"The data set {DATA_SET} could not be had from Kaggle ({type(error).__name__}: {shown(error, 160)}). {_BY_HAND}."
+            f"The data set {DATA_SET} could not be had from Kaggle ({type(error).__name__}: "
+            f"{shown(error, 160)}). {_BY_HAND}."
         ) from None
     path = folder / FILE
     if not path.is_file():

@@ -121,7 +121,8 @@ def _find(dumps: tuple[str, ...], staging: Path) -> list[FoundFile]:
             found.extend(fetch_objects(dump, folder))
         else:
             raise SourceError(
-                f"The dump {shown(without_secrets(dump), 200)} begins with {shown(scheme)}://, which cannot be fetched. "
+                f"The dump {shown(without_secrets(dump), 200)} begins with {shown(scheme)}://, which "
+                "cannot be fetched. "
                 "Give a path, http://, https://, s3://, 'kaggle' or 'demo'."
             )
     return found

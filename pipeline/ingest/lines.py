@@ -52,25 +52,21 @@ class Lines(Iterator[str]):
             StopIteration: There is none.
             RecordTooLongError: The record has taken ``RECORD_CHARACTERS`` already.
         """
-        if not self.recent:
-            self._record_characters = 0
-        elif self._record_characters > RECORD_CHARACTERS:
+        recent = self.recent
+        if recent and self._record_characters > RECORD_CHARACTERS:
             raise RecordTooLongError
-        if self._returned:
-            line = self._returned.popleft()
-        else:
-            line = self._read(LINE_CHARACTERS)
-            if not line:
-                self.ended = True
-                raise StopIteration
-            if len(line) == LINE_CHARACTERS:
-                self.overlong = True
-                self._skip_rest()
+        line = self._returned.popleft() if self._returned else self._read(LINE_CHARACTERS)
         size = len(line)
-        self._record_characters += size
+        if not size:
+            self.ended = True
+            raise StopIteration
+        if size == LINE_CHARACTERS:
+            self.overlong = True
+            self._skip_rest()
+        self._record_characters = self._record_characters + size if recent else size
         self.characters += size
         self.number += 1
-        self.recent.append(line)
+        recent.append(line)
         return line
 
     def hand_back(self, count: int) -> None:

@@ -10,6 +10,7 @@ from pipeline.ingest.containers import looks_like_reviews
 from pipeline.ingest.staging import FoundFile, open_regular
 
 HEAD_BYTES = 64
+_WHERE = " Paths are looked up on the machine that runs the task."
 
 
 def find_local(given: str) -> list[FoundFile]:
@@ -45,14 +46,16 @@ def _shards(folder: Path) -> list[FoundFile]:
             continue
         if not entry.resolve().is_relative_to(inside):
             raise SourceError(
-                f"{shown(entry.name)} in the folder {shown(name)} is a link that leads out of the folder, and is not read. "
+                f"{shown(entry.name)} in the folder {shown(name)} is a link that leads out of the "
+                "folder, and is not read. "
                 "Copy the file there, or give its own path as the dump."
             )
         shards.append(FoundFile(entry, entry.name, f"{name}/{entry.name}"))
     if not shards:
         listed = ", ".join(shown(other, 40) for other in passed_over[:10]) or "nothing"
         raise SourceError(
-            f"The folder {shown(name)} holds no dump of reviews. Expected .csv, .tsv, .jsonl, .ndjson, .json or .parquet, plain, .gz "
+            f"The folder {shown(name)} holds no dump of reviews. Expected .csv, .tsv, .jsonl, "
+            ".ndjson, .json or .parquet, plain, .gz "
             f"or .zip; found {listed}. A file with another ending can be given by its own path."
         )
     return shards
@@ -73,6 +76,6 @@ def _similar(path: Path) -> str:
     except OSError:
         names = None
     if names is None:
-        return f" Neither does its folder {shown(path.parent, 120)}. Paths are looked up on the machine that runs the task."
+        return f" Neither does its folder {shown(path.parent, 120)}.{_WHERE}"
     close = difflib.get_close_matches(path.name, names, 1, 0.6)
-    return f" Did you mean {shown(close[0])}?" if close else " Paths are looked up on the machine that runs the task."
+    return f" Did you mean {shown(close[0])}?" if close else _WHERE

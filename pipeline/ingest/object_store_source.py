@@ -33,7 +33,8 @@ def fetch_objects(url: str, folder: Path) -> list[FoundFile]:
     parts = urlsplit(url)
     if "@" in parts.netloc or not parts.netloc:
         raise SourceError(
-            f"{shown(origin, 200)}: an s3 address is s3://bucket/key, without a login: credentials belong in the environment "
+            f"{shown(origin, 200)}: an s3 address is s3://bucket/key, without a login: credentials "
+            "belong in the environment "
             "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or in a profile."
         )
     key = f"{parts.netloc}{parts.path}"
@@ -61,7 +62,8 @@ def _fetched(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]
     shards = [name for name in below if looks_like_reviews(name.rpartition("/")[2])]
     if not shards:
         raise SourceError(
-            f"{shown(origin, 200)}: no dump of reviews lies directly below this prefix ({len(below)} other objects do). "
+            f"{shown(origin, 200)}: no dump of reviews lies directly below this prefix "
+            f"({len(below)} other objects do). "
             "Expected .csv, .tsv, .jsonl, .ndjson, .json, .parquet, plain, .gz or .zip."
         )
     if len(shards) > MAX_SHARDS:

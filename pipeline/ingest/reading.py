@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +33,7 @@ REVIEWS = "reviews.parquet"
 ROW_GROUP_BYTES = 32 * 1024 * 1024
 """Size of the rows in memory at which a row group is written; it bounds the memory of every later reader too."""
 LOGGED_ROWS = 100_000
+LISTED_FILES = 5
 
 _DEGRADED = {
     "id": "No id column: rows are told apart by their place in the dump alone.",
@@ -40,7 +42,8 @@ _DEGRADED = {
     "user_id": "No user_id column: duplicates are recognised by the other columns alone, and the split cannot keep one "
     "user's reviews together.",
     "profile_name": "No profile_name column: it cannot help to tell duplicates from two people's reviews.",
-    "helpfulness_numerator": "No helpfulness columns: nothing can be said by helpfulness, and its plausibility is not checked.",
+    "helpfulness_numerator": "No helpfulness columns: nothing can be said by helpfulness, and its "
+    "plausibility is not checked.",
     "time": "No time column: a split by time is not possible, and nothing can be said by year.",
     "summary": "No summary column: the models read the text alone.",
 }
@@ -90,8 +93,8 @@ def _build(work: Workspace, raw: Path, landed: LandSummary, parameters: _IngestP
     converter = Converter()
     with _Writer(work.folder / REVIEWS) as writer:
         for file in landed.files:
-            for member in members(raw / file.path, file.name, encoding_known=parameters.encoding is not None):
-                files.append(_read(member, parameters, converter, writer, notes))
+            inside = members(raw / file.path, file.name, encoding_known=parameters.encoding is not None)
+            files.extend(_read(member, parameters, converter, writer, notes) for member in inside)
     rows = converter.next_row
     if rows == 0:
         names = ", ".join(shown(file.name) for file in files)
@@ -177,7 +180,8 @@ def _text_format(sample: str, name: str) -> str:
         return "json_lines"
     if start.startswith("[") and start[1:].lstrip().startswith(("{", "]")):
         raise SourceError(
-            f"{shown(name)} is one JSON array; expected JSON lines, one object per line, which can be read piece by piece. "
+            f"{shown(name)} is one JSON array; expected JSON lines, one object per line, which can "
+            "be read piece by piece. "
             "Convert it, e.g. with `jq -c '.[]' reviews.json > reviews.jsonl`."
         )
     return "csv"
@@ -204,7 +208,8 @@ def _missing_notes(missing: tuple[str, ...], files: list[IngestedFile]) -> list[
     for name in OPTIONAL_COLUMNS:
         without = [file.name for file in files if not _has(file, name)]
         if without and name not in missing:
-            listed = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")  # noqa: PLR2004
+            others = len(without) - LISTED_FILES
+            listed = ", ".join(without[:LISTED_FILES]) + (f" and {others} more" if others > 0 else "")
             notes.append(f"{name} is missing in {listed}, though other files have it.")
     return notes
 
@@ -242,7 +247,7 @@ class _Writer:
         self._pending_bytes = 0
         self.problem_rows = 0
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -36,6 +36,7 @@ _FOREIGN = (
     (b"ARROW1", "an Arrow file"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word file"),
 )
+LONGEST_WORD = 3
 _TAR_MAGIC_OFFSET = 257
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _TEXT_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -90,7 +91,7 @@ def refuse_foreign(head: bytes, name: str, *, encoding_known: bool = False) -> N
 def _foreign_kind(head: bytes) -> str | None:
     for magic, kind in _FOREIGN:
         # "MZ" and "ORC" may begin a word of a header line; the formats hold zero bytes, text does not.
-        if head.startswith(magic) and (len(magic) > 3 or b"\x00" in head or not head.isascii()):
+        if head.startswith(magic) and (len(magic) > LONGEST_WORD or b"\x00" in head or not head.isascii()):
             return kind
     if head[_TAR_MAGIC_OFFSET : _TAR_MAGIC_OFFSET + 5] == b"ustar":
         return "a tar archive (unpack it first)"

@@ -19,6 +19,7 @@ from pipeline.evaluation import (
     best_first,
     clears_majority,
 )
+from pipeline.evaluation.rules import FEW_ROWS
 from pipeline.promotion.records import Candidate, Decision, RuleResult, Verdict
 from pipeline.splitting.records import LeakSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
@@ -36,11 +37,10 @@ that the known faults (unmasked padding, a network that never left the majority)
 that is broken, not unlucky.
 """
 
-MIN_RARE_ROWS = 100
+MIN_RARE_ROWS = FEW_ROWS
 """Test rows of the smaller class from which ``MARGIN`` means anything.
 
-The smaller class is half of the balanced accuracy. With n rows its recall's 95 % half-width is at worst 0.98/√n, so
-its part in the balanced accuracy's is 0.49/√n: 0.049 at n = 100, just under the margin.
+The smaller class is half of the balanced accuracy; from ``FEW_ROWS`` on that half is known to less than the margin.
 """
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
@@ -37,6 +37,7 @@ from pipeline.vocabulary.records import VocabularySummary
 QUARANTINE_FILE = "quarantine.parquet"
 MOST_REASONS = 5
 ROWS_PER_REASON = 3
+BATCH_ROWS = 4_096
 RAW_LIMIT = 300
 """Characters of a quarantined record that the report shows."""
 
@@ -185,25 +186,32 @@ def _quarantined_rows(reference: ArtifactReference | None, store: ArtifactStore)
         return
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, columns=["file", "line", "reason", "detail", "raw"])
-    reasons = Counter(table.column("reason").to_pylist())
-    shown: Counter[str] = Counter()
-    chosen = [reason for reason, _ in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_REASONS]]
-    indices: dict[str, list[int]] = {reason: [] for reason in chosen}
-    for index, reason in enumerate(table.column("reason").to_pylist()):
-        if reason in indices and shown[reason] < ROWS_PER_REASON:
-            indices[reason].append(index)
-            shown[reason] += 1
-    for reason, places in indices.items():
-        for row in table.take(places).to_pylist():
-            raw = row["raw"] or ""
-            yield QuarantinedRow(
-                reason=reason,
-                file=row["file"],
-                line=row["line"],
-                detail=row["detail"] or "",
-                raw=raw if len(raw) <= RAW_LIMIT else raw[: RAW_LIMIT - 1] + "…",
-            )
+    file = pq.ParquetFile(path)
+    reasons: Counter[str] = Counter(file.read(columns=["reason"]).column("reason").to_pylist())
+    chosen = sorted(reasons, key=lambda reason: (-reasons[reason], reason))[:MOST_REASONS]
+    found: dict[str, list[QuarantinedRow]] = {reason: [] for reason in chosen}
+    wanted = {reason: min(ROWS_PER_REASON, reasons[reason]) for reason in chosen}
+    # A refused dump may be in quarantine as a whole: read only as far as the examples reach.
+    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=["file", "line", "reason", "detail", "raw"]):
+        for row in batch.to_pylist():
+            examples = found.get(row["reason"])
+            if examples is not None and len(examples) < ROWS_PER_REASON:
+                examples.append(_quarantined_row(row))
+        if all(len(found[reason]) == wanted[reason] for reason in chosen):
+            break
+    for reason in chosen:
+        yield from found[reason]
+
+
+def _quarantined_row(row: Mapping[str, Any]) -> QuarantinedRow:
+    raw = row["raw"] or ""
+    return QuarantinedRow(
+        reason=row["reason"],
+        file=row["file"],
+        line=row["line"],
+        detail=row["detail"] or "",
+        raw=raw if len(raw) <= RAW_LIMIT else raw[: RAW_LIMIT - 1] + "…",
+    )
 
 
 def _account(role: str, manifest: Manifest) -> StageAccount:

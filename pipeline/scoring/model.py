@@ -99,7 +99,8 @@ def write_saved_model(model: keras.Model, folder: Path) -> None:
     """
     inside = keras.Model(model.input, model.get_layer(IDS_NAME).output)
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    # Variables are found in the traced functions; the vocabulary's table is not, and must be named.
+    archive.track(model.get_layer(IDS_NAME))
     signature = [tf.TensorSpec([None], tf.string, name=INPUT_NAME)]
     with _without_cudnn(model):
         archive.add_endpoint(

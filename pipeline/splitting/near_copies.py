@@ -36,7 +36,7 @@ PAIR_BUDGET = 50_000_000
 """Candidate pairs beyond which the most crowded shingles are taken as proof of copying (about a minute of work)."""
 CHUNK_PAIRS = 1_000_000
 CHUNK_SHINGLES = 1_000_000
-FREQUENCY_BINS = 1 << 22
+MOST_FREQUENCY_BINS = 1 << 22
 """Shingles are counted by hash: the order from rare to common needs to be the same for all texts, not exact."""
 
 Integers = npt.NDArray[np.int64]
@@ -129,10 +129,10 @@ class _PrefixIndex:
     @classmethod
     def build(cls, sets: ShingleSets, similarity: float) -> _PrefixIndex:
         """Collect the prefixes in chunks of texts; shingles that only one text has are left out."""
-        frequency = np.zeros(FREQUENCY_BINS, dtype=np.int64)
+        frequency = np.zeros(min(MOST_FREQUENCY_BINS, 1 << len(sets.shingles).bit_length()), dtype=np.int64)
         for start in range(0, len(sets.shingles), CHUNK_SHINGLES):
-            bins = sets.shingles[start : start + CHUNK_SHINGLES] % FREQUENCY_BINS
-            frequency += np.bincount(bins, minlength=FREQUENCY_BINS)
+            bins = sets.shingles[start : start + CHUNK_SHINGLES] % len(frequency)
+            frequency += np.bincount(bins, minlength=len(frequency))
         parts = [_prefixes(sets, first, last, frequency, similarity) for first, last in _chunks(sets.offsets)]
         shingle, text, position = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         size = sets.sizes[text]
@@ -228,7 +228,7 @@ def _prefixes(
     begin, end = sets.offsets[first], sets.offsets[last]
     shingle = sets.shingles[begin:end]
     text = np.repeat(np.arange(first, last), sizes)
-    order = np.lexsort((shingle, frequency[shingle % FREQUENCY_BINS], text))
+    order = np.lexsort((shingle, frequency[shingle % len(frequency)], text))
     position = np.arange(len(shingle)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     prefix: Integers = sizes + 1 - _ceiling(np.multiply(sizes, similarity, dtype=np.float64))
     rare = position < np.repeat(prefix, sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import platform
@@ -107,7 +108,7 @@ def preflight(hardware: HardwareConfig) -> DeviceRecord:
         )
         log.warning("%s", record.warning)
     try:
-        _one_step()
+        _one_step(kind)
     except Exception as error:
         raise DeviceError(
             f"One LSTM step on {record.name} failed: {shown(str(error).strip().split(chr(10))[0], 300)}. "
@@ -199,7 +200,8 @@ def _driver_version() -> str | None:
     return lines[0].strip() or None
 
 
-def _one_step() -> None:
+@functools.cache
+def _one_step(kind: DeviceKind) -> None:  # noqa: ARG001 - once for each kind in a process.
     """Run an LSTM forward and back over two padded, masked rows: on a GPU this takes cuDNN."""
     import keras
     import numpy as np

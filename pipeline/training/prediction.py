@@ -78,25 +78,27 @@ class Predictor:
     """A network compiled for prediction, once for many calls."""
 
     def __init__(self, model: keras.Model, batch_size: int = PREDICTION_BATCH) -> None:
-        """Prepare the graph; nothing is traced before the first call."""
+        """Trace the graph, once for every shape."""
         import tensorflow as tf
 
         self._batch_size = batch_size
         self._width: int | None = model.inputs[0].shape[1]
-        self._compiled = tf.function(
-            lambda ids: model(ids, training=False), input_signature=[tf.TensorSpec((None, self._width), tf.int32)]
-        )
+        signature = [tf.TensorSpec((None, self._width), tf.int32)]
+        traced = tf.function(lambda ids: model(ids, training=False), input_signature=signature)
+        self._compiled = traced.get_concrete_function()
         on_gpu = bool(tf.config.list_logical_devices("GPU"))
         self._threads = 1 if on_gpu else min(TOWERS, available_cores())
 
     def __call__(self, sequences: Sequences) -> npt.NDArray[np.float32]:
         """Return float32 ``[rows]``; see :func:`predict_probabilities`."""
+        import tensorflow as tf
+
         probability = np.empty(len(sequences.label), dtype=np.float32)
         longest = max(1, int(np.diff(sequences.offsets).max(initial=0)))
 
         def fill(rows: npt.NDArray[np.int64]) -> None:
             batch = batch_of(sequences, rows, max_length=self._width or longest, fixed_width=self._width is not None)
-            probability[rows] = self._compiled(batch.ids).numpy()[:, 0]
+            probability[rows] = self._compiled(tf.constant(batch.ids)).numpy()[:, 0]
 
         # TensorFlow lets go of Python's lock while it computes, so two batches run side by side.
         with ThreadPoolExecutor(self._threads) as pool:

@@ -131,7 +131,7 @@ class _Run:
         self._training = training
         self._validation = validation
         self._max_length = max_length
-        self._class_weight = _class_weights(training.label, variant)
+        self._class_weight = class_weights(training.label, variant)
         self._optimizer = keras.optimizers.Adam(variant.learning_rate)
         self._optimizer.build(model.trainable_variables)
         self._batches = batch_count(len(training.label), variant.batch_size)
@@ -262,7 +262,7 @@ def _check_parts(training: Sequences, validation: Sequences) -> None:
             )
 
 
-def _class_weights(label: npt.NDArray[np.int8], variant: VariantConfig) -> npt.NDArray[np.float32]:
+def class_weights(label: npt.NDArray[np.int8], variant: VariantConfig) -> npt.NDArray[np.float32]:
     """Return the weight of a negative and of a positive row, float32 ``[2]``; over all rows they average 1."""
     if variant.class_weights == "none":
         return np.ones(2, dtype=np.float32)

@@ -85,6 +85,10 @@ def _contents(html: str) -> str:
         node.insert_before("holds" if "fa-check" in (node.attributes.get("class") or "") else "broken")
     for node in tree.css(_DROPPED):
         node.decompose()
+    for node in tree.css("code"):
+        # Traces of the library hold paths of this machine; the log has them.
+        if "Traceback" in node.text():
+            node.decompose()
     for node in tree.css("*"):
         for name in list(node.attributes):
             target = node.attributes.get(name) or ""

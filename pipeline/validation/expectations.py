@@ -37,7 +37,7 @@ def hold_contract(
     clauses: tuple[Clause, ...],
     config: ValidationConfig,
     frames: Mapping[FrameName, pa.Table],
-    data_docs: Path,
+    data_docs: Path | None,
     *,
     advice: Mapping[Clause, str] | None = None,
 ) -> ContractResult:
@@ -48,7 +48,7 @@ def hold_contract(
         clauses: The contract.
         config: Its limits.
         frames: What the clauses look at, by name; columns of fixed width.
-        data_docs: Folder to write ``index.html`` and one page per frame into.
+        data_docs: Folder to write ``index.html`` and one page per frame into; ``None`` for no pages.
         advice: What to do about a clause where these data tell more than the clause itself can.
     """
     with _quiet(), tempfile.TemporaryDirectory(prefix="great-expectations-") as scratch:
@@ -62,12 +62,14 @@ def hold_contract(
             for clause in clauses
         )
         contract = ContractResult(success=all(result.success for result in ordered), expectations=ordered)
-        context.build_data_docs(site_names=[SITE])
-        pages = tuple(
-            Page(frame, _only_page(Path(scratch), _suite_name(data_set, frame)))
-            for frame in dict.fromkeys(clause.frame for clause in clauses)
-        )
-        write_data_docs(data_set, contract, tuple(clause.frame for clause in clauses), pages, data_docs)
+        if data_docs is not None:
+            context.build_data_docs(site_names=[SITE])
+            of_clauses = tuple(clause.frame for clause in clauses)
+            pages = tuple(
+                Page(frame, _only_page(Path(scratch), _suite_name(data_set, frame)))
+                for frame in dict.fromkeys(of_clauses)
+            )
+            write_data_docs(data_set, contract, of_clauses, pages, data_docs)
     return contract
 
 

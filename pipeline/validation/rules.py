@@ -16,8 +16,8 @@ LOWEST_SCORE, HIGHEST_SCORE = 1, 5
 """Stars of a review."""
 EARLIEST_TIME = 788_918_400
 """1 January 1995 in Unix seconds: before it there were no shops on the web to review."""
-LATEST_TIME = 4_102_444_800
-"""1 January 2100 in Unix seconds: a fixed bound, since today's clock would give another verdict tomorrow. It
+LATEST_TIME = 4_102_444_799
+"""The last second of 2099 in Unix seconds: a fixed bound, since today's clock would give another verdict tomorrow. It
 catches what is wrong by a unit (milliseconds, microseconds) or by a century."""
 DETAIL_CHARACTERS = 300
 """Longest text in the column ``detail``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def summary(store: ArtifactStore, cleaned: ArtifactReference) -> CleanSummary:
     return store.summary(cleaned, CleanSummary)
 
 
+@cache
 def fine_foods(folder: Path, *names: str) -> pa.Table:
     """Return the real reviews of one or more dumps, as ``validate_raw`` would leave them."""
     rows = []

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.cleaning.records import CleanSummary
+from pipeline.evaluation import MAJORITY_BOUND, ClassScores, ConfusionMatrix, EvaluationSummary, Interval, Scores
 from pipeline.splitting.records import SplitSummary
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.training.records import PredictSummary
@@ -72,3 +73,53 @@ def predictions(
     )
     summary = PredictSummary(model=model, rows=len(labels), seconds=0.0)
     return place(store, "predict", summary, tables={"predictions.parquet": table}, label=model)
+
+
+def evaluation(
+    model: str = "bi-seed1",
+    *,
+    title: str | None = None,
+    threshold: float = 0.5,
+    validation: float = 0.9,
+    low: float = 0.88,
+    value: float | None = None,
+    negative_rows: int = 500,
+    positive_rows: int = 2500,
+    called_positive: int | None = None,
+    unusable: int = 0,
+) -> EvaluationSummary:
+    """Return a judged model; ``low`` and ``value`` are of the test's balanced accuracy."""
+    value = low + 0.01 if value is None else value
+    rows = negative_rows + positive_rows
+    called = positive_rows if called_positive is None else called_positive
+    of_class = ClassScores(precision=value, recall=value, f1=value, rows=negative_rows)
+    figure = Interval(value=value, low=low, high=value + 0.01)
+    return EvaluationSummary(
+        model=model,
+        kind="variant",
+        title=model if title is None else title,
+        threshold=threshold,
+        threshold_source="0.5, as configured",
+        scores=Scores(
+            rows=rows,
+            accuracy=figure,
+            balanced_accuracy=figure,
+            roc_auc=figure,
+            pr_auc=0.97,
+            negative_pr_auc=0.8,
+            matthews=0.7,
+            log_loss=0.3,
+            negative=of_class,
+            positive=of_class.model_copy(update={"rows": positive_rows}),
+            confusion=ConfusionMatrix(
+                true_negative=max(rows - called, 0), false_positive=0, false_negative=0, true_positive=called
+            ),
+            predicted_positive_share=called / rows,
+            probability_spread=0.3,
+        ),
+        validation_balanced_accuracy=validation,
+        no_better_than_majority=not low > MAJORITY_BOUND,
+        warnings=(),
+        mistakes=(),
+        unusable_probabilities=unusable,
+    )

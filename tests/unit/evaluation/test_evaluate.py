@@ -198,13 +198,13 @@ def test_the_same_predictions_give_the_same_bytes(store, tmp_path):
 
 def test_predictions_of_other_reviews_are_refused(store):
     predicted = predictions(store, [0, 1, 0, 1], [0.1, 0.9, 0.1, 0.9], parts(2, 2))
-    with pytest.raises(PredictionsError, match="1 test rows of the predictions are not among.*row 3"):
+    with pytest.raises(PredictionsError, match=r"1 test rows of the predictions are not among.*row 3"):
         evaluate(predicted, reviews(store, [0, 1, 0]), CONFIG, store, model="m", title="M")
 
 
 def test_other_labels_are_refused(store, tmp_path):
     predicted = predictions(store, [0, 1, 0, 1], [0.1, 0.9, 0.1, 0.9], parts(2, 2))
-    with pytest.raises(PredictionsError, match="1 validation rows of the predictions bear another label.*row 1"):
+    with pytest.raises(PredictionsError, match=r"1 validation rows of the predictions bear another label.*row 1"):
         evaluate(predicted, reviews(store, [0, 0, 0, 1]), CONFIG, store, model="m", title="M")
 
 

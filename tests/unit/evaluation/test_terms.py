@@ -35,7 +35,7 @@ def test_counts_are_those_of_scikit_learn(texts, min_rows, training_rows, block)
     finally:
         terms.BLOCK_ROWS = before
     ours = {vocabulary.term(place, tokens.words): counts[:, place] for place in range(len(vocabulary.codes))}
-    reference = CountVectorizer(token_pattern=r"[^ ]+", ngram_range=(1, 2), min_df=1)
+    reference = CountVectorizer(token_pattern=r"[^ ]+", ngram_range=(1, 2), min_df=1)  # noqa: S106
     trained = [texts[row] for row in fitted]
     theirs = {}
     if any(trained):

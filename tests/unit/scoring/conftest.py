@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,15 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
     from pipeline.training.model import build_model
 
     config = RunConfig.from_flat(
-        {"profile": profile, "units": (3,), "embedding_size": (4,), "dense_units": 2, "max_length": 9, **flat}
+        {
+            "profile": profile,
+            "units": (3,),
+            "embedding_size": (4,),
+            "dense_units": 2,
+            "activation": ("tanh",),
+            "max_length": 9,
+            **flat,
+        }
     )
     variant, text, encoding = config.variants[0], config.text, config.encoding
     label = f"{profile}-{flat}"
@@ -145,9 +153,13 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
 
 def place_training(store: ArtifactStore, variant: VariantConfig, model: Any, label: str) -> ArtifactReference:
     """Put a network into the store as if it had been trained."""
-    for number, weights in enumerate(model.weights):
-        # Larger than fresh weights, so that probabilities differ from row to row.
-        weights.assign(np.random.default_rng(number).normal(0, 0.7, weights.shape))
+    for number, layer in enumerate(model.layers):
+        # Far-off words and a steep end, so that probabilities differ from row to row.
+        generator = np.random.default_rng(number)
+        if layer.name == "embedding":
+            layer.set_weights([generator.normal(0, 2, weights.shape) for weights in layer.get_weights()])
+        elif layer.name in {"dense", "probability"}:
+            layer.set_weights([generator.normal(0, 1, weights.shape) for weights in layer.get_weights()])
     summary = TrainSummary(
         variant=variant, weights=model.count_params(), epochs=(), best_epoch=1, restored_epoch=1, stopped_early=False,
         resumed_from_epoch=None, device=DeviceRecord(kind="cpu", name="test"), seconds=0.0, label_entropy=0.69,
@@ -171,8 +183,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def article_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The article's kind: unmasked, one direction, every word known, texts alone."""
     store = ArtifactStore(str(tmp_path_factory.mktemp("article")))
-    world = build_world(store, "article", slice(None), directions=("uni",), layers=(1,))
-    return replace(world)
+    return build_world(store, "article", slice(None), directions=("uni",), layers=(1,))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +20,6 @@ GOOD_FLAGS = pa.table({"quarantined": pa.array([1, *[0] * 199], pa.int8())})
 
 
 def raw_contract(
-    folder: Path,
     changes: Changes | None = None,
     *,
     flags: pa.Table = GOOD_FLAGS,
@@ -31,11 +29,10 @@ def raw_contract(
 ) -> ContractResult:
     reviews = pa.Table.from_batches([raw_measures(batch) for batch in dump(rows, changes).to_batches()], RAW_MEASURES)
     frames = {"columns": columns_frame(schema, REVIEW_SCHEMA), "dump": flags, "reviews": reviews}
-    return hold_contract("raw", RAW_CLAUSES, config or ValidationConfig(), frames, folder / "data_docs")
+    return hold_contract("raw", RAW_CLAUSES, config or ValidationConfig(), frames, data_docs=None)
 
 
 def clean_contract(
-    folder: Path,
     changes: Changes | None = None,
     *,
     schema: pa.Schema = CLEANED,
@@ -45,7 +42,7 @@ def clean_contract(
     table = clean_table(rows, changes).select(CLEAN_COLUMNS)
     reviews = pa.Table.from_batches([clean_measures(batch) for batch in table.to_batches()], CLEAN_MEASURES)
     frames = {"columns": columns_frame(schema, CLEANED), "reviews": reviews}
-    return hold_contract("clean", CLEAN_CLAUSES, config or ValidationConfig(), frames, folder / "data_docs")
+    return hold_contract("clean", CLEAN_CLAUSES, config or ValidationConfig(), frames, data_docs=None)
 
 
 def without(schema: pa.Schema, name: str) -> pa.Schema:
@@ -159,16 +156,16 @@ CLEAN_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("case", "broken"), RAW_CASES)
-def test_raw_clause(case, broken, tmp_path):
-    contract = raw_contract(tmp_path, **case)
+def test_raw_clause(case, broken):
+    contract = raw_contract(**case)
     assert found(contract) == broken
     assert contract.success is not bool(broken)
     assert all(clause.advice and clause.expected for clause in contract.broken)
 
 
 @pytest.mark.parametrize(("case", "broken"), CLEAN_CASES)
-def test_clean_clause(case, broken, tmp_path):
-    contract = clean_contract(tmp_path, **case)
+def test_clean_clause(case, broken):
+    contract = clean_contract(**case)
     assert found(contract) == broken
     assert contract.success is not bool(broken)
     assert all(clause.advice and clause.expected for clause in contract.broken)
@@ -179,9 +176,9 @@ def test_the_cases_break_every_clause():
         assert {clause.title for clause in clauses} == {title for _, broken in cases for title in broken}
 
 
-def test_limits_come_from_the_configuration(tmp_path):
+def test_limits_come_from_the_configuration():
     config = ValidationConfig(min_rows=10, min_class_share=0.3, max_bad_row_share=0.001)
-    contract = raw_contract(tmp_path, rows=100, config=config)
+    contract = raw_contract(rows=100, config=config)
     expected = {clause.title: clause.expected for clause in contract.expectations}
     assert set(found(contract)) == {"Few bad rows", "Both classes are there"}
     assert expected["Few bad rows"] == "at most 0.10 % of the rows"
@@ -189,14 +186,14 @@ def test_limits_come_from_the_configuration(tmp_path):
     assert expected["Both classes are there"] == "each class at least 30.00 % of the labelled reviews"
 
 
-def test_a_missing_class_breaks_the_contract_however_small_a_share_is_allowed(tmp_path):
-    contract = raw_contract(tmp_path, every(ROWS, score=5), config=ValidationConfig(min_class_share=0))
+def test_a_missing_class_breaks_the_contract_however_small_a_share_is_allowed():
+    contract = raw_contract(every(ROWS, score=5), config=ValidationConfig(min_class_share=0))
     assert set(found(contract)) == {"Both classes are there"}
 
 
-def test_a_missing_optional_column_breaks_nothing(tmp_path):
+def test_a_missing_optional_column_breaks_nothing():
     nothing = dict.fromkeys(("id", "time", "helpfulness_numerator", "helpfulness_denominator"))
-    assert raw_contract(tmp_path, every(ROWS, **nothing)).success
+    assert raw_contract(every(ROWS, **nothing)).success
 
 
 def test_an_exception_inside_great_expectations_is_a_broken_clause_not_a_traceback(tmp_path):

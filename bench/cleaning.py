@@ -1,0 +1,180 @@
+"""How fast review text becomes words, against the article's own way, in one run.
+
+Named alternative: ``tests.reference.article_cleaning``: BeautifulSoup over lxml, then one regular expression after
+another, stop words in a set, one loop. The texts are asserted to be identical. Reviews are resampled from the real
+ones, and a share of their words is misspelt at random, so that remembering tokens gets no unfair help.
+
+The reference, one process and all processes take turns over the same parts of the reviews, because the machine may
+be shared. ``CPU`` is processor time of this process: of use where others disturb the wall clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import random
+import string
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pipeline.cleaning.parallel import words_in_order  # noqa: E402 - found through the line above.
+from pipeline.cleaning.rules import NORMALISATIONS, apply_normalisation  # noqa: E402
+from pipeline.cleaning.words import normaliser  # noqa: E402
+from pipeline.store import ArtifactStore  # noqa: E402
+from tests.reference.article_cleaning import article_words_of_all  # noqa: E402
+from tests.unit.cleaning.support import SCHEMA, reviews, validated  # noqa: E402
+
+BATCH_ROWS = 16_384
+REAL = {"fine_foods_a.csv.gz": "Text", "fine_foods_b.csv.gz": "Text"}
+SHORT = {"flipkart_reviews.csv.gz": "Summary"}
+
+
+@dataclass
+class Clock:
+    """Seconds spent in one way of cleaning."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+    outputs: list[str] = field(default_factory=list)
+
+    def run(self, work: Callable[[], list[str]]) -> None:
+        """Time a piece of work and keep what it returns."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        outputs = work()
+        self.wall += time.perf_counter() - wall
+        self.cpu += time.process_time() - cpu
+        self.outputs += outputs
+
+
+def read(folder: Path, columns: dict[str, str]) -> list[str]:
+    """Return the texts of real dumps."""
+    texts = []
+    for name, column in columns.items():
+        with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as file:
+            texts += [row[column] or "" for row in csv.DictReader(file)]
+    return texts
+
+
+def resampled(texts: list[str], rows: int, misspelt: float, seed: int) -> list[str]:
+    """Draw reviews with replacement and change one letter in a share of their words."""
+    dice = random.Random(seed)  # noqa: S311 - no secret.
+
+    def changed(word: str) -> str:
+        if not word.isalpha() or dice.random() >= misspelt:
+            return word
+        place = dice.randrange(len(word))
+        return word[:place] + dice.choice(string.ascii_lowercase) + word[place + 1 :]
+
+    return [" ".join(map(changed, dice.choice(texts).split(" "))) for _ in range(rows)]
+
+
+def measure(name: str, texts: list[str], parts: int, processes: int) -> None:
+    """Print one table of the three ways over the same texts."""
+    reference, single, several = Clock(), Clock(), Clock()
+    normaliser.cache_clear()
+    one = normaliser("article")
+    size = -(-len(texts) // parts)
+    for start in range(0, len(texts), size):
+        part = texts[start : start + size]
+        single.run(lambda part=part: one.many(part))
+        reference.run(lambda part=part: article_words_of_all(part))
+    assert single.outputs == reference.outputs, "the fast way gives other words than the reference"  # noqa: S101
+
+    column = pa.array(texts)
+    batches = [pa.record_batch({"text": column.slice(i, BATCH_ROWS)}) for i in range(0, len(texts), BATCH_ROWS)]
+    several.run(lambda: [words for out in words_in_order(batches, "article", processes) for words in out.to_pylist()])
+    assert several.outputs == reference.outputs, "several processes give other words than the reference"  # noqa: S101
+
+    print(f"\n{name}: {len(texts):,} reviews, {sum(map(len, texts)) / len(texts):.0f} characters on average")
+    print(f"{'way':<34}{'reviews/s':>12}{'ratio, wall':>14}{'ratio, CPU':>14}")
+    for way, clock in (("article's own (1 process)", reference), ("ours, 1 process", single)):
+        print(
+            f"{way:<34}{len(texts) / clock.wall:>12,.0f}{reference.wall / clock.wall:>14.1f}"
+            f"{reference.cpu / clock.cpu:>14.1f}"
+        )
+    way = f"ours, {processes} processes, their start incl."
+    print(f"{way:<34}{len(texts) / several.wall:>12,.0f}{reference.wall / several.wall:>14.1f}{'':>14}")
+
+
+def default_against_rules(texts: list[str]) -> None:
+    """Print what remembering tokens gains for ``default``, whose plain way is its rules one by one."""
+    for normalisation in NORMALISATIONS:
+        plain, fast = Clock(), Clock()
+        normaliser.cache_clear()
+        plain.run(lambda name=normalisation: [apply_normalisation(text, name) for text in texts])
+        fast.run(lambda name=normalisation: normaliser(name).many(texts))
+        same = sum(map(str.__eq__, plain.outputs, fast.outputs))
+        print(
+            f"{normalisation}: rules one by one {len(texts) / plain.cpu:,.0f} reviews/s, ours "
+            f"{len(texts) / fast.cpu:,.0f} ({plain.cpu / fast.cpu:.1f} times); same words in {same:,} of {len(texts):,}"
+        )
+
+
+def whole_stage(texts: list[str], processes: int) -> None:
+    """Print time and peak memory of the stage ``clean`` over a dump of these texts, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = ArtifactStore(folder)
+        dice = random.Random(1)  # noqa: S311 - no secret.
+        rows = [
+            {"product_id": f"B{dice.randrange(len(texts) // 8 + 1):08}", "score": dice.choice((1, 4, 5))} for _ in texts
+        ]
+        table = reviews(rows).set_column(SCHEMA.get_field_index("text"), "text", pa.array(texts))
+        given = validated(store, table)
+        read = (store.folder(given) / "reviews.parquet").stat().st_size
+        for count in (1, processes):
+            code = (
+                "import resource, sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
+                "from pipeline.cleaning import clean; from pipeline.config import TextConfig;"
+                "from pipeline.store import ArtifactReference, ArtifactStore; import pandas, pyarrow.parquet, shutil;"
+                "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; start = time.perf_counter();"
+                "done = clean(ArtifactReference(stage='validate_raw', key=sys.argv[3]), TextConfig(),"
+                " ArtifactStore(sys.argv[2]), int(sys.argv[4])); seconds = time.perf_counter() - start;"
+                "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+                "shutil.rmtree(Path(sys.argv[2], 'artifacts', 'clean'));"
+                "print(seconds, before // 1024, after // 1024)"
+            )
+            arguments = [sys.executable, "-c", code, str(ROOT), folder, given.key, str(count)]
+            answer = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.split()
+            print(
+                f"whole stage, {len(texts):,} reviews ({read / 2**20:.0f} MiB of Parquet, "
+                f"{sum(map(len, texts)) / 2**20:.0f} MiB of text), {count} processes: {float(answer[0]):.1f} s, "
+                f"{answer[2]} MiB resident at most, {answer[1]} of them imports"
+            )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the real dumps")
+    parser.add_argument("--rows", type=int, default=200_000, help="reviews to resample")
+    parser.add_argument("--misspelt", type=float, default=0.02, help="share of words changed at random")
+    parser.add_argument("--parts", type=int, default=8, help="turns that the ways take")
+    parser.add_argument("--processes", type=int, default=2, help="of the third way")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        parser.error(f"no real reviews in {arguments.data}; name their folder with --data")
+
+    real = read(arguments.data, REAL)
+    texts = resampled(real, arguments.rows, arguments.misspelt, arguments.seed)
+    measure(f"fine foods, resampled, {arguments.misspelt:.0%} misspelt", texts, arguments.parts, arguments.processes)
+    measure("flipkart, as it is", read(arguments.data, SHORT), arguments.parts, arguments.processes)
+    print()
+    whole_stage(texts, arguments.processes)
+    print("\nfine foods, as they are:")
+    default_against_rules(real)
+
+
+if __name__ == "__main__":
+    main()

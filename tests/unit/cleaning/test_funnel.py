@@ -1,0 +1,90 @@
+"""The funnel: every row ends in one place, and the figures are those of plain pandas."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.cleaning import CleaningError
+from pipeline.cleaning.funnel import KEPT, REASONS, decide
+from tests.reference.article_cleaning import article_funnel
+from tests.unit.cleaning.support import fine_foods, reviews
+
+some = st.sampled_from
+rows_of_reviews = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": some([None, 1, 2, 3]),
+            "product_id": some([None, "", "B1", "B2", "b1", "é"]),
+            "user_id": some([None, "", "A1", "A2"]),
+            "profile_name": some([None, "", "nan", "x"]),
+            "helpfulness_numerator": some([None, 0, 1, 2]),
+            "helpfulness_denominator": some([None, 0, 1]),
+            "score": some([1, 2, 3, 4, 5]),
+            "time": some([None, 0, 1]),
+            "text": some([None, "", "tea", "tea "]),
+        }
+    ),
+    max_size=12,
+)
+
+
+def decided(table: pa.Table, *, deduplicate: bool) -> tuple[list[int], list[int], dict[int, str], tuple[str, ...]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "reviews.parquet")
+        pq.write_table(table, path, row_group_size=5)
+        verdict = decide(path, deduplicate=deduplicate)
+    gone = {
+        int(row): REASONS[reason - 1]
+        for row, reason in zip(verdict.rows, verdict.reasons, strict=True)
+        if reason != KEPT
+    }
+    return verdict.rows[verdict.order].tolist(), verdict.labels[verdict.order].tolist(), gone, verdict.notes
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(rows=rows_of_reviews, deduplicate=st.booleans(), users=st.booleans())
+def test_every_row_ends_where_plain_pandas_puts_it(rows: list[dict[str, Any]], deduplicate: bool, users: bool) -> None:
+    table = reviews(rows if users else [{**row, "user_id": None} for row in rows])
+    known_users = table["user_id"].null_count < len(table)
+    expected = article_funnel(table.to_pandas(), deduplicate=deduplicate, users=known_users)
+    kept, labels, gone, notes = decided(table, deduplicate=deduplicate)
+    assert kept == list(expected.rows)
+    assert labels == list(expected.labels)
+    assert gone == expected.set_aside
+    assert bool(notes) == (deduplicate and bool(rows) and not known_users)
+
+
+def test_real_dumps_fall_as_in_plain_pandas(shared_data: Path) -> None:
+    table = fine_foods(shared_data, "fine_foods_a", "fine_foods_b")
+    expected = article_funnel(table.to_pandas())
+    kept, labels, gone, _ = decided(table, deduplicate=True)
+    assert (kept, labels, gone) == (list(expected.rows), list(expected.labels), expected.set_aside)
+    assert [rows for _, rows in expected.steps] == [20174, 18700, 18027, 18027]
+    assert sum(labels) == 15351
+
+
+def test_first_of_equal_reviews_stays_by_product_then_id() -> None:
+    same = {"user_id": "A", "text": "stale"}
+    table = reviews([{**same, "product_id": "B2"}, {**same, "product_id": "B1", "id": 9}, {**same, "product_id": "B1"}])
+    kept, _, gone, _ = decided(table, deduplicate=True)
+    assert kept == [2]
+    assert gone == {0: "duplicate", 1: "duplicate"}
+
+
+def test_a_row_leaves_for_the_first_reason_that_fits() -> None:
+    odd = {"helpfulness_numerator": 2, "helpfulness_denominator": 1}
+    _, _, gone, _ = decided(reviews([odd, {**odd, "score": 3}]), deduplicate=True)
+    assert gone == {0: "helpfulness_above_denominator", 1: "neutral_score"}
+
+
+def test_a_missing_score_is_no_label() -> None:
+    with pytest.raises(CleaningError, match="1 validated reviews have no score, the first is row 1"):
+        decided(reviews([{}, {"score": None}]), deduplicate=True)

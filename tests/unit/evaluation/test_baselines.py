@@ -1,0 +1,176 @@
+"""The stage ``baselines``: what it fits, on which rows, and what it says."""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zlib
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import csv
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from pipeline.config import EvaluationConfig
+from pipeline.evaluation import MAJORITY, TFIDF, BaselinesSummary, baselines
+from pipeline.evaluation.baselines import BaselinesError
+from pipeline.store import ArtifactStore
+from tests.support import contents
+from tests.unit.evaluation.given import reviews, split
+
+CONFIG = EvaluationConfig(bootstrap_samples=100)
+FILLER = ["tea", "coffee", "bag", "box", "dog", "cat", "cup", "morning", "order", "came", "with", "from", "my"]
+
+
+def dump(rows: int = 300, seed: int = 3) -> tuple[list[int], list[str], list[str]]:
+    """Labels, words and parts: 'great' and 'not good' speak for the label, most words for nothing."""
+    random = np.random.default_rng(seed)
+    labels = (random.random(rows) < 0.75).astype(int).tolist()
+    words = []
+    for label in labels:
+        drawn = random.choice(FILLER, 6).tolist()
+        sign = ["great", "good"] if label else ["not", "good"]
+        words.append(" ".join(drawn[:3] + (sign if random.random() < 0.9 else []) + drawn[3:]))
+    parts = random.choice(["train", "validation", "test"], rows, p=[0.6, 0.2, 0.2]).tolist()
+    return labels, words, parts
+
+
+def run(store, labels, words, parts, **given):
+    return baselines(reviews(store, labels, words=words, **given), split(store, parts), CONFIG, store)
+
+
+def test_both_baselines_are_judged_and_predict_every_held_out_row(store):
+    labels, words, parts = dump()
+    reference = run(store, labels, words, parts)
+    summary = store.summary(reference, BaselinesSummary)
+    majority, linear = summary.evaluations
+    assert (majority.model, majority.kind, linear.model, linear.kind) == (MAJORITY, "baseline", TFIDF, "baseline")
+    table = pq.read_table(store.folder(reference) / "predictions.parquet")
+    assert table.schema.names == ["row", "part", "label", "probability", "model"]
+    assert [str(kind) for kind in table.schema.types] == ["int64", "string", "int8", "float", "string"]
+    expected = [(row, part, labels[row]) for row, part in enumerate(parts) if part != "train"]
+    for model in (MAJORITY, TFIDF):
+        got = [(r["row"], r["part"], r["label"]) for r in table.to_pylist() if r["model"] == model]
+        assert sorted(got) == expected
+
+
+def test_the_majority_says_the_training_share_of_every_review(store):
+    labels, words, parts = dump()
+    reference = run(store, labels, words, parts)
+    majority = store.summary(reference, BaselinesSummary).evaluations[0]
+    share = np.mean([label for label, part in zip(labels, parts, strict=True) if part == "train"])
+    table = pq.read_table(store.folder(reference) / "predictions.parquet").to_pylist()
+    assert {r["probability"] for r in table if r["model"] == MAJORITY} == {float(np.float32(share))}
+    assert majority.scores.balanced_accuracy.value == 0.5
+    assert majority.scores.predicted_positive_share == 1
+    assert majority.no_better_than_majority
+
+
+def test_the_linear_model_learns_words_and_pairs(store):
+    labels, words, parts = dump()
+    summary = store.summary(run(store, labels, words, parts), BaselinesSummary)
+    linear = summary.evaluations[1]
+    assert linear.scores.balanced_accuracy.value > 0.85
+    assert not linear.no_better_than_majority
+    assert {"great", "great good"} <= {term.term for term in summary.positive_terms}
+    assert {"not", "not good"} <= {term.term for term in summary.negative_terms}
+    weights = [term.weight for term in summary.positive_terms]
+    assert weights == sorted(weights, reverse=True)
+    assert weights[-1] > 0 > summary.negative_terms[0].weight
+    assert summary.inverse_regularisation in (1, 4, 16)
+
+
+def test_the_linear_model_is_scikit_learns_pipeline(store):
+    labels, words, parts = dump()
+    reference = run(store, labels, words, parts)
+    summary = store.summary(reference, BaselinesSummary)
+    of_part = {
+        name: [row for row, part in enumerate(parts) if part == name] for name in ("train", "validation", "test")
+    }
+    vectoriser = TfidfVectorizer(token_pattern=r"[^ ]+", ngram_range=(1, 2), min_df=2, sublinear_tf=True)  # noqa: S106
+    train = vectoriser.fit_transform([words[row] for row in of_part["train"]])
+    model = LogisticRegression(C=summary.inverse_regularisation, tol=1e-8, max_iter=1000)
+    model.fit(train, [labels[row] for row in of_part["train"]])
+    expected = model.predict_proba(vectoriser.transform([words[row] for row in of_part["test"]]))[:, 1]
+    table = pq.read_table(store.folder(reference) / "predictions.parquet").to_pylist()
+    got = {r["row"]: r["probability"] for r in table if r["model"] == TFIDF}
+    assert summary.terms == train.shape[1]
+    assert [got[row] for row in of_part["test"]] == pytest.approx(expected.tolist(), abs=2e-3)
+
+
+def test_only_the_training_part_is_learned_from(store, tmp_path):
+    labels, words, parts = dump()
+    other = [text if part == "train" else "unheard words" for text, part in zip(words, parts, strict=True)]
+    first = store.summary(run(store, labels, words, parts), BaselinesSummary)
+    elsewhere = ArtifactStore(str(tmp_path / "other"))
+    second = elsewhere.summary(run(elsewhere, labels, other, parts), BaselinesSummary)
+    assert first.terms == second.terms
+    assert not any("unheard" in term.term for term in (*second.positive_terms, *second.negative_terms))
+
+
+def test_rows_that_the_split_set_aside_are_left_out(store):
+    labels, words, parts = dump()
+    cleaned = reviews(store, labels, words=words)
+    kept = [row for row in range(len(parts)) if row % 10]
+    given = split(store, [parts[row] for row in kept], rows=kept)
+    reference = baselines(cleaned, given, CONFIG, store)
+    rows = pq.read_table(store.folder(reference) / "predictions.parquet")["row"].to_pylist()
+    assert set(rows) == {row for row in kept if parts[row] != "train"}
+
+
+def test_the_same_reviews_give_the_same_bytes(store, tmp_path):
+    labels, words, parts = dump()
+    elsewhere = ArtifactStore(str(tmp_path / "other"))
+    first, second = (contents(s.folder(run(s, labels, words, parts))) for s in (store, elsewhere))
+    assert first == second
+
+
+def test_a_handful_of_reviews_without_a_common_word_still_has_a_model(store):
+    words = ["lovely", "awful", "fine", "bad", "good", "poor"]
+    parts = ["train", "train", "validation", "validation", "test", "test"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        summary = store.summary(run(store, [1, 0, 1, 0, 1, 0], words, parts), BaselinesSummary)
+    assert summary.terms == 2
+    assert [term.term for term in summary.positive_terms] == ["lovely"]
+
+
+def test_on_real_reviews_the_linear_model_is_a_serious_rival(store, shared_data):
+    table = csv.read_csv(
+        shared_data / "fine_foods_a.csv.gz", parse_options=csv.ParseOptions(newlines_in_values=True)
+    ).slice(0, 6000)
+    rows = [row for row in table.select(["Score", "Text", "ProductId"]).to_pylist() if row["Score"] != 3]
+    labels = [int(row["Score"] > 3) for row in rows]
+    texts = [row["Text"] for row in rows]
+    words = [" ".join(re.findall("[a-z]+", text.lower())) for text in texts]
+    # Reviews of one product stay together, and copies of a text within it.
+    parts = [
+        ["train", "train", "train", "validation", "test"][zlib.crc32(row["ProductId"].encode()) % 5] for row in rows
+    ]
+    summary = store.summary(run(store, labels, words, parts, texts=texts), BaselinesSummary)
+    majority, linear = summary.evaluations
+    assert majority.no_better_than_majority
+    assert not linear.no_better_than_majority
+    assert linear.scores.roc_auc.low > 0.85
+    assert "great" in {term.term for term in summary.positive_terms}
+    assert "not" in {term.term for term in summary.negative_terms}
+    assert len(linear.mistakes) == 20
+    assert all(mistake.text for mistake in linear.mistakes)
+
+
+def test_training_reviews_of_one_class_are_refused(store):
+    with pytest.raises(BaselinesError, match="fewer than two classes"):
+        run(store, [1, 1, 0, 1], ["a", "b", "c", "d"], ["train", "train", "validation", "test"])
+
+
+def test_training_reviews_without_words_are_refused(store):
+    with pytest.raises(BaselinesError, match="No review of the training part holds a word"):
+        run(store, [1, 0, 0, 1], ["", "", "c", "d"], ["train", "train", "validation", "test"])
+
+
+def test_a_split_of_other_reviews_is_refused(store):
+    cleaned = reviews(store, [1, 0], words=["a", "b"])
+    with pytest.raises(BaselinesError, match="not among the reviews"):
+        baselines(cleaned, split(store, ["train", "train", "test"]), CONFIG, store)

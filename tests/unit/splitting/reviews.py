@@ -1,0 +1,79 @@
+"""Cleaned reviews made for the tests of splitting, vocabulary and encoding."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.cleaning.records import CleanSummary
+from pipeline.splitting import SplitSummary
+from pipeline.store import ArtifactReference, ArtifactStore
+from tests.support import place
+
+CLEAN_SUMMARY = CleanSummary(
+    normalisation="default", summary_joined=False, stop_words="none", steps=(), positive=0, negative=0, notes=()
+)
+
+
+def cleaned_table(
+    words: Sequence[str],
+    *,
+    labels: Sequence[int] | None = None,
+    products: Sequence[str | None] | None = None,
+    users: Sequence[str | None] | None = None,
+    times: Sequence[int | None] | None = None,
+    rows: Sequence[int] | None = None,
+) -> pa.Table:
+    """Return the columns of cleaned reviews that these stages read; what is not given is missing or made up."""
+    count = len(words)
+    return pa.table(
+        {
+            "row": pa.array(range(count) if rows is None else rows, pa.int64()),
+            "product_id": pa.array([None] * count if products is None else products, pa.string()),
+            "user_id": pa.array([None] * count if users is None else users, pa.string()),
+            "time": pa.array([None] * count if times is None else times, pa.int64()),
+            "label": pa.array([i % 2 for i in range(count)] if labels is None else labels, pa.int8()),
+            "words": pa.array(words, pa.string()),
+        }
+    )
+
+
+def place_cleaned(store: ArtifactStore, table: pa.Table, label: str = "test") -> ArtifactReference:
+    """Put cleaned reviews into the store."""
+    return place(store, "clean", CLEAN_SUMMARY, tables={"reviews.parquet": table}, label=label)
+
+
+def place_parts(store: ArtifactStore, parts: dict[int, str], label: str = "test") -> ArtifactReference:
+    """Put a split into the store: part by row."""
+    table = pa.table({"row": pa.array(list(parts), pa.int64()), "part": pa.array(list(parts.values()), pa.string())})
+    summary = SplitSummary(strategy="grouped", group_by="product", parts=(), notes=())
+    return place(store, "split", summary, tables={"parts.parquet": table}, label=label)
+
+
+def read_parts_file(store: ArtifactStore, parts: ArtifactReference) -> dict[int, str]:
+    """Return the part of each row."""
+    table = pq.read_table(store.folder(parts) / "parts.parquet")
+    return dict(zip(table.column("row").to_pylist(), table.column("part").to_pylist(), strict=True))
+
+
+def real_reviews(shared_data: Path) -> pa.Table:
+    """Return real reviews, cleaned in a rough way and in ProductId order."""
+    records = []
+    for name in ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz"):
+        with gzip.open(shared_data / name, "rt", encoding="utf-8", newline="") as stream:
+            records += [record for record in csv.DictReader(stream) if record["Score"] != "3"]
+    unique = {(r["UserId"], r["ProfileName"], r["Time"], r["Text"]): r for r in reversed(records)}
+    chosen = sorted(unique.values(), key=lambda record: (record["ProductId"], int(record["Id"])))
+    return cleaned_table(
+        [" ".join(re.findall("[a-z]+", record["Text"].lower())) for record in chosen],
+        labels=[int(int(record["Score"]) > 3) for record in chosen],
+        products=[record["ProductId"] for record in chosen],
+        users=[record["UserId"] for record in chosen],
+        times=[int(record["Time"]) for record in chosen],
+    )

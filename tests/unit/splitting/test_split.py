@@ -1,0 +1,355 @@
+"""The split: every row in one part, groups whole, shares kept, and clear words where that cannot be."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import SplitConfig
+from pipeline.errors import ConfigurationError, ContractBrokenError
+from pipeline.splitting import SplitSummary, check_leaks, require_no_leak, split
+from pipeline.splitting.dealing import deal_groups
+from pipeline.store import ArtifactStore
+from tests.support import contents
+from tests.unit.splitting.reviews import cleaned_table, place_cleaned, read_parts_file, real_reviews
+
+PROPERTY = settings(deadline=None, max_examples=40, derandomize=True)
+SHARES = np.array([0.81, 0.09, 0.1])
+
+
+def run(
+    store: ArtifactStore, table: pa.Table, label: str = "test", **config: object
+) -> tuple[SplitSummary, dict[int, str]]:
+    parts = split(place_cleaned(store, table, label), SplitConfig(**config), store)
+    return store.summary(parts, SplitSummary), read_parts_file(store, parts)
+
+
+def unlike_texts(count: int) -> list[str]:
+    return [f"a{i} b{i} c{i} d{i}" for i in range(count)]
+
+
+def many_reviews(count: int = 600, seed: int = 0) -> pa.Table:
+    """Reviews with products and users of uneven size, and some near-copies over all of them."""
+    generator = np.random.default_rng(seed)
+    texts = unlike_texts(count)
+    for copy in generator.choice(count, count // 10, replace=False):
+        texts[copy] = texts[int(generator.integers(count))] + " " + "too" * int(generator.integers(2))
+    return cleaned_table(
+        [text.strip() for text in texts],
+        labels=(generator.random(count) < 0.8).astype(int).tolist(),
+        products=[f"P{int(p)}" for p in generator.zipf(1.6, count) % 200],
+        users=[f"U{int(u)}" for u in generator.integers(0, 400, count)],
+        times=(1_300_000_000 + 86_400 * generator.integers(0, 300, count)).tolist(),
+    )
+
+
+# --- article -----------------------------------------------------------------------------------------------------
+
+
+def test_the_articles_split_has_its_figures(store: ArtifactStore) -> None:
+    rows = 364_171
+    table = pa.table(
+        {
+            "row": pa.array(np.arange(rows)[::-1].copy()),
+            "label": pa.array((np.arange(rows) % 6 > 0).astype(np.int8)),
+            "product_id": pa.nulls(rows, pa.string()),
+            "user_id": pa.nulls(rows, pa.string()),
+            "time": pa.nulls(rows, pa.int64()),
+        }
+    )
+    parts = split(place_cleaned(store, table), SplitConfig(strategy="article"), store)
+    summary = store.summary(parts, SplitSummary)
+    assert summary.part("train").rows + summary.part("validation").rows == 327_753
+    assert summary.part("validation").rows == 327_753 - int(327_753 * 0.9)
+    assert summary.part("test").rows == 36_418
+    written = pq.read_table(store.folder(parts) / "parts.parquet")
+    assert written.column("row").equals(table.column("row"))
+    # The parts are the head, the middle and the tail.
+    assert [
+        item["values"]
+        for item in written.column("part").combine_chunks().dictionary_encode().dictionary.value_counts().to_pylist()
+    ] == ["train", "validation", "test"]
+    assert pc.all(pc.equal(written.column("part").slice(rows - 36_418), "test")).as_py()
+
+
+def test_the_articles_cut_does_not_lose_a_row_to_floating_point(store: ArtifactStore) -> None:
+    summary, _ = run(
+        store, cleaned_table(unlike_texts(1000)), strategy="article", test_share=0.9, validation_share=0.05
+    )
+    assert summary.part("test").rows == 900  # 1 − 0.9 is a little less than 0.1 in binary
+
+
+def test_a_part_with_another_share_of_positives_is_noted(store: ArtifactStore) -> None:
+    labels = [0, 1] * 90 + [1] * 19 + [0]
+    summary, _ = run(store, cleaned_table(unlike_texts(200), labels=labels), strategy="article")
+    assert any("The test part is 95.0% positive, all rows are 54.5%" in note for note in summary.notes)
+
+
+# --- grouped -----------------------------------------------------------------------------------------------------
+
+
+@PROPERTY
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from(["product", "user", "nothing"]),
+    st.sampled_from([(0.1, 0.1), (0.3, 0.2), (0.5, 0.25)]),
+)
+def test_groups_stay_whole_and_shares_are_met(
+    tmp_path_factory, seed: int, group_by: str, shares: tuple[float, float]
+) -> None:
+    store = ArtifactStore(str(tmp_path_factory.mktemp("store")))
+    table = many_reviews(seed=seed)
+    config = {"group_by": group_by, "test_share": shares[0], "validation_share": shares[1], "split_seed": seed}
+    summary, part_of_row = run(store, table, **config)
+
+    assert set(part_of_row) == set(table.column("row").to_pylist())
+    kept_together = [table.column("words").to_pylist()]
+    if group_by != "nothing":
+        kept_together.append(table.column(f"{group_by}_id").to_pylist())
+    for column in kept_together:
+        parts_of_value = defaultdict(set)
+        for row, value in enumerate(column):
+            parts_of_value[value].add(part_of_row[row])
+        assert all(len(parts) == 1 for parts in parts_of_value.values())
+
+    wanted = {"test": shares[0], "validation": (1 - shares[0]) * shares[1]}
+    overall = sum(table.column("label").to_pylist()) / 600
+    for name, share in wanted.items():
+        part = summary.part(name)
+        # One group may tip the balance; the largest of these tables hold up to a third of the rows.
+        assert abs(part.rows - share * 600) <= 0.02 * 600
+        assert abs(part.positive_share - overall) < 0.08
+
+
+def test_the_split_depends_on_content_and_seed_not_on_the_order_of_rows(store: ArtifactStore) -> None:
+    table = many_reviews()
+    shuffled = table.take(pa.array(np.random.default_rng(4).permutation(table.num_rows)))
+    _, one = run(store, table)
+    _, other = run(store, shuffled, label="shuffled")
+    _, reseeded = run(store, table, split_seed=14)
+    assert one == other
+    assert one != reseeded
+
+
+def test_near_copies_stay_together_over_different_products(store: ArtifactStore) -> None:
+    texts = unlike_texts(400)
+    for number in range(0, 400, 2):
+        texts[number + 1] = texts[number] + " extra"  # 2 of 3 shingles in common
+    table = cleaned_table(texts, labels=[i // 2 % 2 for i in range(400)], products=[f"P{i}" for i in range(400)])
+    _, together = run(store, table, near_copy_similarity=0.6)
+    _, apart = run(store, table, near_copy_similarity=0.7)
+    assert all(together[i] == together[i + 1] for i in range(0, 400, 2))
+    assert any(apart[i] != apart[i + 1] for i in range(0, 400, 2))
+
+
+def test_a_group_larger_than_a_part_trains_and_the_shortfall_is_noted(store: ArtifactStore) -> None:
+    products = ["giant"] * 950 + [f"P{i}" for i in range(50)]
+    summary, part_of_row = run(store, cleaned_table(unlike_texts(1000), products=products))
+    assert {part_of_row[row] for row in range(950)} == {"train"}
+    assert summary.part("test").rows > 20
+    assert summary.largest_group == 950
+    assert summary.groups == 51
+    assert any("The test part holds 2." in note and "950" in note for note in summary.notes)
+
+
+def test_rows_without_a_product_are_their_own_groups(store: ArtifactStore) -> None:
+    products = [None] * 100 + [""] * 100 + [f"P{i // 10}" for i in range(200)]
+    summary, part_of_row = run(store, cleaned_table(unlike_texts(400), products=products))
+    assert summary.groups == 220
+    assert set(Counter(part_of_row[row] for row in range(100))) == {"train", "validation", "test"}
+    assert any("200 reviews without a product_id" in note for note in summary.notes)
+
+
+def test_a_dump_without_products_is_split_by_copies_alone(store: ArtifactStore) -> None:
+    summary, _ = run(store, cleaned_table(unlike_texts(400)), group_by="product_and_user")
+    assert [note[:26] for note in summary.notes] == ["No review has a product_id", "No review has a user_id: n"]
+    assert summary.part("train").products is None
+    assert summary.part("test").rows == 40
+
+
+def test_products_and_users_together_join_what_either_links(store: ArtifactStore) -> None:
+    # Pairs of rows share a user, and the pairs hang together by products in fours.
+    users = [f"U{i // 2}" for i in range(400)]
+    products = [f"P{(i + 1) // 2 if i % 4 in (1, 2) else 1000 + i}" for i in range(400)]
+    summary, part_of_row = run(
+        store,
+        cleaned_table(unlike_texts(400), users=users, products=products, labels=[i // 4 % 2 for i in range(400)]),
+        group_by="product_and_user",
+    )
+    assert summary.groups == 100
+    assert all(len({part_of_row[4 * i + j] for j in range(4)}) == 1 for i in range(100))
+
+
+def test_large_groups_are_spread_over_the_parts() -> None:
+    sizes = [64] * 30 + [1] * 1000
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    label = (np.arange(len(group)) % 2).astype(np.int8)
+    part = deal_groups(group, label, np.arange(len(group)).astype(np.uint64), SHARES, seed=1)
+    first_row = np.cumsum(sizes) - sizes
+    assert Counter(part[first_row[:30]].tolist())[2] == 3
+
+
+def test_a_single_group_cannot_be_split(store: ArtifactStore) -> None:
+    with pytest.raises(ContractBrokenError, match=r"test holds 0 positive.*group_by, now 'product'"):
+        run(store, cleaned_table(unlike_texts(100), products=["P"] * 100))
+
+
+# --- temporal ----------------------------------------------------------------------------------------------------
+
+
+@PROPERTY
+@given(st.integers(0, 10_000), st.sampled_from([0.05, 0.1, 0.3]))
+def test_each_part_is_newer_than_the_one_before_and_no_moment_is_cut(tmp_path_factory, seed: int, share: float) -> None:
+    store = ArtifactStore(str(tmp_path_factory.mktemp("store")))
+    table = many_reviews(seed=seed)
+    parts = split(place_cleaned(store, table), SplitConfig(strategy="temporal", test_share=share), store)
+    part_of_row = read_parts_file(store, parts)
+    time = dict(zip(table.column("row").to_pylist(), table.column("time").to_pylist(), strict=True))
+    moments = defaultdict(list)
+    for row, part in part_of_row.items():
+        moments[part].append(time[row])
+    assert max(moments["train"]) < min(moments["validation"])
+    assert max(moments["validation"]) < min(moments["test"])
+
+    aside = pq.read_table(store.folder(parts) / "set_aside.parquet").to_pylist()
+    assert {record["reason"] for record in aside} <= {"near_copy_across_parts"}
+    assert {record["row"] for record in aside} | set(part_of_row) == set(range(600))
+    account = store.manifest(parts).rows
+    assert account is not None
+    assert (account.kept, account.set_aside) == (len(part_of_row), {"near_copy_across_parts": len(aside)})
+    # What was set aside has its text, or nearly, in an earlier part.
+    words = table.column("words").to_pylist()
+    earliest = {}
+    for row in range(600):
+        key = words[row].removesuffix(" too")
+        earliest[key] = min(earliest.get(key, time[row]), time[row])
+    assert all(earliest[words[record["row"]].removesuffix(" too")] < time[record["row"]] for record in aside)
+    test_rows = sum(1 for moment in time.values() if moment >= min(moments["test"]))
+    assert abs(test_rows - share * 600) <= 6
+
+
+def test_a_copy_in_the_later_part_is_set_aside_not_the_earlier_one(store: ArtifactStore) -> None:
+    texts = unlike_texts(100)
+    texts[99] = texts[0]
+    texts[98] = texts[97]
+    parts = split(
+        place_cleaned(store, cleaned_table(texts, times=list(range(100)))), SplitConfig(strategy="temporal"), store
+    )
+    part_of_row = read_parts_file(store, parts)
+    assert set(range(100)) - set(part_of_row) == {99}
+    assert part_of_row[97] == part_of_row[98] == "test"
+    assert any("1 near-copies" in note for note in store.summary(parts, SplitSummary).notes)
+
+
+def test_reviews_without_a_time_train(store: ArtifactStore) -> None:
+    times = [None] * 5 + list(range(95))
+    summary, part_of_row = run(store, cleaned_table(unlike_texts(100), times=times), strategy="temporal")
+    assert {part_of_row[row] for row in range(5)} == {"train"}
+    assert any(note.startswith("5 reviews without a time") for note in summary.notes)
+
+
+@pytest.mark.parametrize("times", [[None] * 100, [7] * 100, [7, 8] * 50, [None] * 50 + list(range(50))])
+def test_a_split_by_time_without_times_says_what_to_do(store: ArtifactStore, times: list[int | None]) -> None:
+    with pytest.raises(ConfigurationError, match=r"needs a time .* choose the strategy 'grouped'"):
+        run(store, cleaned_table(unlike_texts(100), times=times), strategy="temporal")
+
+
+def test_three_moments_are_enough(store: ArtifactStore) -> None:
+    times = [1, 1, 2, 2, 3, 3] * 10
+    summary, _ = run(store, cleaned_table(unlike_texts(60), labels=[0, 1] * 30, times=times), strategy="temporal")
+    assert [part.rows for part in summary.parts] == [20, 20, 20]
+    assert sum("instead of" in note for note in summary.notes) == 3
+
+
+# --- all ---------------------------------------------------------------------------------------------------------
+
+
+def test_summaries_describe_the_parts(store: ArtifactStore) -> None:
+    day = 86_400
+    table = cleaned_table(
+        unlike_texts(20),
+        products=[f"P{i // 2}" for i in range(20)],
+        users=["U"] * 20,
+        times=[day * i for i in range(20)],
+    )
+    summary, _ = run(store, table, strategy="article", test_share=0.2, validation_share=0.25)
+    test = summary.part("test")
+    assert (test.rows, test.positive, test.products, test.users) == (4, 2, 2, 1)
+    assert (test.first_review, test.last_review) == (
+        datetime(1970, 1, 17, tzinfo=UTC),
+        datetime(1970, 1, 20, tzinfo=UTC),
+    )
+
+
+def test_a_time_beyond_every_calendar_is_no_reason_to_fail(store: ArtifactStore) -> None:
+    times = [10**17 if row == 99 else row for row in range(100)]
+    summary, _ = run(store, cleaned_table(unlike_texts(100), times=times))
+    assert None in [part.last_review for part in summary.parts]
+
+
+def test_too_few_reviews_are_refused(store: ArtifactStore) -> None:
+    with pytest.raises(ContractBrokenError, match="left 9 reviews"):
+        run(store, cleaned_table(unlike_texts(9)))
+
+
+@pytest.mark.parametrize("strategy", ["article", "grouped", "temporal"])
+def test_one_class_is_refused(store: ArtifactStore, strategy: str) -> None:
+    table = cleaned_table(unlike_texts(100), labels=[1] * 100, times=list(range(100)))
+    with pytest.raises(ContractBrokenError, match="10 positive and 0 negative"):
+        run(store, table, strategy=strategy)
+    assert not (Path(str(store.root)) / "artifacts" / "split").exists()
+
+
+@pytest.mark.parametrize("strategy", ["article", "grouped", "temporal"])
+def test_the_same_split_has_the_same_bytes(tmp_path: Path, strategy: str) -> None:
+    written = []
+    for name in ("one", "two"):
+        store = ArtifactStore(str(tmp_path / name))
+        parts = split(place_cleaned(store, many_reviews()), SplitConfig(strategy=strategy), store)
+        written.append(contents(store.folder(parts)))
+    assert written[0] == written[1]
+    assert set(written[0]) == {"parts.parquet", "set_aside.parquet", "summary.json"}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "unread"),
+    [("article", {"split_seed": 99}), ("article", {"group_by": "user"}), ("temporal", {"split_seed": 99})],
+)
+def test_fields_that_a_strategy_does_not_read_do_not_change_the_artifact(
+    store: ArtifactStore, strategy: str, unread: dict[str, object]
+) -> None:
+    cleaned = place_cleaned(store, many_reviews())
+    one = split(cleaned, SplitConfig(strategy=strategy), store)
+    assert split(cleaned, SplitConfig(strategy=strategy, **unread), store) == one
+    assert split(cleaned, SplitConfig(strategy=strategy, test_share=0.2), store) != one
+
+
+# --- real reviews ------------------------------------------------------------------------------------------------
+
+
+def test_real_reviews_split_without_leaks_and_with_even_labels(store: ArtifactStore, shared_data: Path) -> None:
+    cleaned = place_cleaned(store, real_reviews(shared_data))
+    config = SplitConfig()
+    parts = split(cleaned, config, store)
+    summary = store.summary(parts, SplitSummary)
+    rows = sum(part.rows for part in summary.parts)
+    positive = sum(part.positive for part in summary.parts) / rows
+    for part, share in zip(summary.parts, (0.81, 0.09, 0.1), strict=True):
+        assert abs(part.rows / rows - share) < 0.005
+        assert abs(part.positive_share - positive) < 0.01
+    assert not summary.notes
+    require_no_leak(check_leaks(cleaned, parts, False, config, store), store)
+
+
+def test_the_articles_tail_of_real_reviews_is_not_like_the_rest(store: ArtifactStore, shared_data: Path) -> None:
+    summary, _ = run(store, real_reviews(shared_data), strategy="article")
+    assert any(note.startswith("The test part is 9") and "do not carry over" in note for note in summary.notes)

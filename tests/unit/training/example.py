@@ -1,0 +1,85 @@
+"""Tiny reviews whose words tell their label, encoded as the stages before would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.config import RunConfig, VariantConfig
+from pipeline.encoding import EncodingSummary, Sequences
+from pipeline.encoding.sequences import SEQUENCE_SCHEMA
+from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.vocabulary import Vocabulary, VocabularySummary
+from tests.support import place
+
+MAX_LENGTH = 20
+WORDS = tuple(f"word{number}" for number in range(28))
+UNKNOWN_ID = 1
+
+
+def variant(**changes: Any) -> VariantConfig:
+    """A variant small enough to train in a second."""
+    given = {
+        "directions": ("uni",),
+        "units": (4,),
+        "layers": (1,),
+        "embedding_size": (4,),
+        "dense_units": 4,
+        "batch_size": (16,),
+        "epochs": 3,
+        "patience": 3,
+        "learning_rate": 0.02,
+    }
+    return RunConfig.from_flat({"profile": "default", **given, **changes}).variants[0]
+
+
+def reviews(rows: int, seed: int) -> Sequences:
+    """Reviews of 0 to 20 words; a positive one holds even ids only, a negative one odd ones."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(1, MAX_LENGTH + 1, rows)
+    label = (generator.random(rows) < 0.7).astype(np.int8)
+    label[:2] = (0, 1)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    ids = 2 + 2 * generator.integers(0, 14, offsets[-1]) + np.repeat(1 - label, lengths)
+    return Sequences(row=np.arange(rows), label=label, offsets=offsets, ids=ids.astype(np.int32))
+
+
+def table(rows: Sequences) -> pa.Table:
+    """The rows as ``encode`` writes them."""
+    ids = pa.ListArray.from_arrays(pa.array(rows.offsets, pa.int32()), pa.array(rows.ids, pa.int32()))
+    return pa.table([pa.array(rows.row), pa.array(rows.label), ids], schema=SEQUENCE_SCHEMA)
+
+
+def place_inputs(
+    store: ArtifactStore, training: Sequences | None = None, validation: Sequences | None = None, size: int = 30
+) -> tuple[ArtifactReference, ArtifactReference]:
+    """Put an encoded artifact and its vocabulary into the store."""
+    parts = {
+        "train": reviews(60, 1) if training is None else training,
+        "validation": reviews(30, 2) if validation is None else validation,
+        "test": reviews(20, 3),
+    }
+    encoded = place(
+        store,
+        "encode",
+        EncodingSummary(max_length=MAX_LENGTH, keep="last", vocabulary_size=size, unknown_id=UNKNOWN_ID, parts=()),
+        tables={f"{name}.parquet": table(rows) for name, rows in parts.items()},
+    )
+    summary = VocabularySummary(
+        words=len(WORDS),
+        size=2 + len(WORDS),
+        unknown_id=UNKNOWN_ID,
+        distinct_words=len(WORDS),
+        tokens_counted=0,
+        rows_counted=0,
+        coverage=(),
+        leak=False,
+    )
+    file = Path(store.url) / "vocabulary.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Vocabulary(words=WORDS, counts=(1,) * len(WORDS), unknown_id=UNKNOWN_ID).save(file)
+    vocabulary = place(store, "fit_vocabulary", summary, texts={"vocabulary.json": file.read_text(encoding="utf-8")})
+    return encoded, vocabulary

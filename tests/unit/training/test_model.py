@@ -1,0 +1,130 @@
+"""The network: the reference's sizes, masking that hides padding, files that load as stock Keras."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ArtifactError, ConfigurationError
+from pipeline.training import load_model, predict_probabilities
+from pipeline.training.model import build_model
+from tests.unit.training.example import MAX_LENGTH, reviews, variant
+
+ARTICLE_VOCABULARY = 116_775
+PADDED = np.array([[5, 6, 7, 0, 0, 0, 0]], dtype=np.int32)
+ALONE = PADDED[:, :3]
+
+
+@pytest.fixture(scope="module", params=["uni", "bi"])
+def network(request, keras):
+    return build_model(variant(directions=(request.param,)), 30)
+
+
+@pytest.mark.parametrize(("direction", "weights"), [("uni", 3_956_001), ("bi", 4_306_209)])
+def test_the_article_s_models_have_its_weights(keras, direction, weights):
+    """The article's CuDNNLSTM counts a second, redundant bias of 4 × units in each LSTM; keras.layers.LSTM has one."""
+    sizes = {"units": (128,), "embedding_size": (32,), "dense_units": 32}
+    model = build_model(variant(directions=(direction,), **sizes), ARTICLE_VOCABULARY)
+    second_biases = 2 * 4 * 128 * (2 if direction == "bi" else 1)
+    assert model.count_params() + second_biases == weights
+
+
+@pytest.mark.parametrize(("layers", "direction"), [(1, "uni"), (3, "bi")])
+def test_layers_stack_and_directions_wrap(keras, layers, direction):
+    model = build_model(variant(layers=(layers,), directions=(direction,)), 30)
+    kind = keras.layers.LSTM if direction == "uni" else keras.layers.Bidirectional
+    assert sum(isinstance(layer, kind) for layer in model.layers) == layers
+    assert model(ALONE).shape == (1, 1)
+
+
+def test_padding_changes_nothing(network):
+    np.testing.assert_allclose(network(PADDED), network(ALONE), rtol=1e-5)
+
+
+def test_an_unmasked_model_reads_the_padding(keras):
+    model = build_model(variant(padding="unmasked"), 30, max_length=7)
+    assert model.inputs[0].shape == (None, 7)
+    other = np.array([[5, 6, 7, 0, 0, 0, 9]], dtype=np.int32)
+    with pytest.raises(ConfigurationError, match="fixed length"):
+        build_model(variant(padding="unmasked"), 30)
+    assert not any(isinstance(getattr(layer, "mask_zero", None), bool) and layer.mask_zero for layer in model.layers)
+    assert not np.allclose(model(PADDED), model(other))
+
+
+def test_the_seed_alone_decides_the_first_weights(keras):
+    first, same, other = (build_model(variant(seeds=(seed,)), 30).get_weights() for seed in (1, 1, 2))
+    assert all(np.array_equal(one, two) for one, two in zip(first, same, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_both_directions_start_differently(keras):
+    layer = build_model(variant(directions=("bi",)), 30).get_layer("bidirectional_1")
+    forward, backward = layer.forward_layer.get_weights(), layer.backward_layer.get_weights()
+    assert not np.array_equal(forward[0], backward[0])
+
+
+def test_pre_trained_vectors_start_the_embedding(keras):
+    vectors = np.arange(120, dtype=np.float32).reshape(30, 4)
+    model = build_model(variant(), 30, vectors)
+    np.testing.assert_array_equal(model.get_layer("embedding").get_weights()[0], vectors)
+    with pytest.raises(ConfigurationError, match=r"\(30, 3\)"):
+        build_model(variant(), 30, vectors[:, :3])
+
+
+def test_cudnn_stays_possible(network, keras):
+    """Conditions of keras.layers.LSTM for cuDNN: these activations, no recurrent dropout, not unrolled, a bias."""
+    layers = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.LSTM)]
+    assert layers
+    for layer in layers:
+        assert layer.activation is keras.activations.tanh
+        assert layer.recurrent_activation is keras.activations.sigmoid
+        assert layer.use_cudnn == "auto"
+        assert not layer.recurrent_dropout
+        assert not layer.unroll
+        assert layer.use_bias
+
+
+def test_a_saved_model_loads_in_safe_mode_and_says_the_same(network, tmp_path):
+    rows = reviews(40, 4)
+    before = predict_probabilities(network, rows)
+    network.save(tmp_path / "model.keras")
+    for place in (tmp_path, tmp_path / "model.keras"):
+        np.testing.assert_array_equal(predict_probabilities(load_model(place), rows), before)
+
+
+def test_damaged_absent_and_foreign_models_are_refused(keras, tmp_path):
+    with pytest.raises(ArtifactError, match="no model at"):
+        load_model(tmp_path)
+    (tmp_path / "model.keras").write_bytes(b"PK\x03\x04 nothing more")
+    with pytest.raises(ArtifactError, match="cannot be loaded"):
+        load_model(tmp_path)
+    inputs = keras.Input((3,))
+    keras.Model(inputs, keras.layers.Lambda(lambda values: values * 2)(inputs)).save(tmp_path / "code.keras")
+    with pytest.raises(ArtifactError, match="cannot be loaded"):
+        load_model(tmp_path / "code.keras")
+
+
+@pytest.mark.parametrize("padding", ["masked", "unmasked"])
+def test_prediction_answers_in_the_rows_own_order(keras, padding):
+    model = build_model(variant(padding=padding), 30, max_length=MAX_LENGTH)
+    rows = reviews(50, 6)
+    probability = predict_probabilities(model, rows, batch_size=7)
+    assert probability.dtype == np.float32
+    whole = np.zeros((50, MAX_LENGTH), dtype=np.int32)
+    for row in range(50):
+        ids = rows.ids[rows.offsets[row] : rows.offsets[row + 1]]
+        whole[row, : len(ids)] = ids
+    np.testing.assert_allclose(model(whole)[:, 0], probability, rtol=1e-4)
+
+
+def test_a_row_without_words_reads_as_one_unknown_word(network):
+    rows = reviews(2, 1)
+    empty = type(rows)(row=rows.row, label=rows.label, offsets=np.array([0, 0, 1]), ids=np.array([1], dtype=np.int32))
+    probability = predict_probabilities(network, empty)
+    assert probability[0] == probability[1]
+
+
+def test_no_rows_no_answers(network):
+    rows = reviews(2, 1)
+    none = type(rows)(row=rows.row[:0], label=rows.label[:0], offsets=np.zeros(1, np.int64), ids=rows.ids[:0])
+    assert predict_probabilities(network, none).shape == (0,)

@@ -1,0 +1,281 @@
+"""The stage: it learns, stops, repeats itself, and goes on after a kill as if nothing had been."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.config import HardwareConfig
+from pipeline.encoding import Sequences
+from pipeline.errors import ArtifactError, ConfigurationError, TrainingError
+from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.training import EpochRecord, TrainSummary, load_model, predict_probabilities, train
+from pipeline.training.batches import batch_of
+from pipeline.training.checkpoint import CHECKPOINT_FILE, Checkpoint
+from pipeline.training.metrics import label_entropy, log_losses, roc_auc
+from pipeline.training.model import build_model
+from pipeline.training.steps import TrainingStep
+from pipeline.training.trainer import class_weights
+from tests.unit.training.example import place_inputs, reviews, variant
+
+CPU = HardwareConfig(device="cpu")
+KILL_LIMIT_SECONDS = 120
+POLL_SECONDS = 0.05
+
+STEPS_BEFORE_THE_KILL = 6
+"""Of 4 in an epoch: the child stands still in its second epoch, so that it cannot end before it is killed."""
+
+CHILD = """
+import signal, sys
+from pipeline.config import HardwareConfig, VariantConfig
+from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.training import train
+from pipeline.training.steps import TrainingStep
+from pipeline.training.trainer import class_weights
+
+step, taken = TrainingStep.__call__, []
+def slow_step(self, *batch):
+    taken.append(1)
+    return signal.pause() if len(taken) > int(sys.argv[5]) else step(self, *batch)
+TrainingStep.__call__ = slow_step
+
+encoded, vocabulary = (ArtifactReference.model_validate_json(text) for text in sys.argv[2:4])
+variant = VariantConfig.model_validate_json(sys.argv[4])
+train(encoded, vocabulary, variant, HardwareConfig(device="cpu"), ArtifactStore(sys.argv[1]))
+"""
+
+
+class Told(np.ndarray):
+    """What a step returns, as TensorFlow's tensors give it."""
+
+    def numpy(self) -> np.ndarray:
+        return np.asarray(self)
+
+
+def weights(store: ArtifactStore, trained: ArtifactReference) -> list[bytes]:
+    return [value.tobytes() for value in load_model(store.folder(trained)).get_weights()]
+
+
+def keep(rows: Sequences, chosen: np.ndarray) -> Sequences:
+    """Some of the rows."""
+    lengths = np.diff(rows.offsets)
+    offsets = np.concatenate([[0], np.cumsum(lengths[chosen])]).astype(np.int64)
+    ids = rows.ids[np.repeat(chosen, lengths)]
+    return Sequences(row=rows.row[chosen], label=rows.label[chosen], offsets=offsets, ids=ids)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> dict[str, Any]:
+    """One training that several tests look at."""
+    store = ArtifactStore(str(tmp_path_factory.mktemp("trained") / "store"))
+    encoded, vocabulary = place_inputs(store)
+    chosen = variant(directions=("bi",), epochs=4, patience=4)
+    trained = train(encoded, vocabulary, chosen, CPU, store)
+    return {"store": store, "inputs": (encoded, vocabulary), "variant": chosen, "trained": trained}
+
+
+def test_it_learns_and_says_how(shared):
+    store, trained = shared["store"], shared["trained"]
+    summary = store.summary(trained, TrainSummary)
+    assert summary.variant == shared["variant"]
+    assert summary.weights == 449
+    assert [record.epoch for record in summary.epochs] == [1, 2, 3, 4]
+    assert summary.epochs[-1].loss < 0.7 * summary.epochs[0].loss
+    assert summary.epochs[-1].validation_auc > 0.9
+    assert summary.device.kind == "cpu"
+    assert summary.resumed_from_epoch is None
+    assert 0.55 < summary.label_entropy < 0.7
+    rows = reviews(30, 2)
+    probability = predict_probabilities(load_model(store.folder(trained)), rows)
+    told = summary.epochs[summary.restored_epoch - 1]
+    assert log_losses(rows.label, probability).mean() == pytest.approx(told.validation_loss, rel=1e-4)
+    assert roc_auc(rows.label, probability) == pytest.approx(told.validation_auc)
+
+
+def test_the_journal_lies_in_the_artifact(shared):
+    folder = shared["store"].folder(shared["trained"])
+    summary = shared["store"].summary(shared["trained"], TrainSummary)
+    lines = (folder / "epochs.jsonl").read_text(encoding="utf-8").splitlines()
+    assert tuple(EpochRecord.model_validate_json(line) for line in lines) == summary.epochs
+    assert any(file.name.startswith("events.out.tfevents") for file in (folder / "tensorboard").iterdir())
+
+
+def test_the_same_training_is_not_done_twice(shared):
+    again = train(*shared["inputs"], shared["variant"], CPU, shared["store"])
+    assert again == shared["trained"]
+    other = shared["variant"].model_copy(update={"epochs": 1})
+    assert train(*shared["inputs"], other, CPU, shared["store"]) != again
+
+
+def test_the_same_seed_gives_the_same_weights(shared, tmp_path):
+    store = ArtifactStore(str(tmp_path / "store"))
+    again = train(*place_inputs(store), shared["variant"], CPU, store)
+    assert weights(store, again) == weights(shared["store"], shared["trained"])
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(shared, tmp_path, caplog):
+    store = ArtifactStore(str(tmp_path / "store"))
+    encoded, vocabulary = place_inputs(store)
+    child = subprocess.Popen(
+        [
+            *(sys.executable, "-c", CHILD, store.url),
+            *(reference.model_dump_json() for reference in (encoded, vocabulary)),
+            *(shared["variant"].model_dump_json(), str(STEPS_BEFORE_THE_KILL)),
+        ],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])},
+    )
+    resumable = Path(store.url) / "resumable" / "train"
+    try:
+        give_up = time.monotonic() + KILL_LIMIT_SECONDS
+        while not list(resumable.glob(f"*/{CHECKPOINT_FILE}")):
+            assert child.poll() is None, "the training ended before its first checkpoint"
+            assert time.monotonic() < give_up, "no checkpoint in time"
+            time.sleep(POLL_SECONDS)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+    assert not (Path(store.url) / "artifacts" / "train").exists()
+
+    with caplog.at_level(logging.INFO):
+        resumed = train(encoded, vocabulary, shared["variant"], CPU, store)
+    summary = store.summary(resumed, TrainSummary)
+    assert summary.resumed_from_epoch == 1
+    assert "resumed after epoch 1 of 4" in caplog.text
+    assert weights(store, resumed) == weights(shared["store"], shared["trained"])
+    lines = (store.folder(resumed) / "epochs.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
+    assert not list(resumable.iterdir()), "what was kept for a resume must go when the artifact is complete"
+
+
+def test_a_damaged_checkpoint_starts_again_and_says_so(keras, tmp_path, caplog):
+    (tmp_path / CHECKPOINT_FILE).write_bytes(b"PK\x03\x04 not all of it")
+    assert Checkpoint.load(tmp_path) is None
+    assert "starts again" in caplog.text
+
+
+def test_training_stops_early_and_restores_the_best_epoch(store):
+    # Labels that say nothing: what is learned from the training rows makes the validation loss rise.
+    training = replace(reviews(60, 1), label=np.random.default_rng(5).integers(0, 2, 60).astype(np.int8))
+    inputs = place_inputs(store, training=training)
+    options = {"epochs": 20, "patience": 1, "learning_rate": 0.05}
+    ended = {}
+    for restore in (True, False):
+        trained = train(*inputs, variant(restore_best_weights=restore, **options), CPU, store)
+        summary = store.summary(trained, TrainSummary)
+        losses = [record.validation_loss for record in summary.epochs]
+        assert summary.stopped_early
+        assert summary.best_epoch == 1 + int(np.argmin(losses))
+        assert len(losses) == summary.best_epoch + 1
+        rows = reviews(30, 2)
+        probability = predict_probabilities(load_model(store.folder(trained)), rows)
+        ended[restore] = (summary.restored_epoch, log_losses(rows.label, probability).mean(), losses)
+    epoch, loss, losses = ended[True]
+    assert loss == pytest.approx(min(losses), rel=1e-4)
+    assert epoch == 1 + int(np.argmin(losses))
+    epoch, loss, losses = ended[False]
+    assert epoch == len(losses)
+    assert loss == pytest.approx(losses[-1], rel=1e-4)
+
+
+def test_fewer_rows_than_a_batch_train_with_a_warning(inputs, store, caplog):
+    trained = train(*inputs, variant(batch_size=(1024,), epochs=2), CPU, store)
+    assert len(store.summary(trained, TrainSummary).epochs) == 2
+    assert "only 60 training rows, fewer than the batch size 1024" in caplog.text
+
+
+@pytest.mark.parametrize(("part", "label"), [("training", 1), ("validation", 0), ("validation", None)])
+def test_a_part_with_one_class_or_none_is_refused(store, part, label):
+    rows = reviews(40, 1)
+    given = keep(rows, rows.label == label) if label is not None else keep(rows, np.zeros(40, dtype=bool))
+    inputs = place_inputs(store, **{part: given})
+    with pytest.raises(TrainingError, match=f"The {part} part") as caught:
+        train(*inputs, variant(), CPU, store)
+    assert "both classes" in str(caught.value)
+
+
+def test_a_diverging_loss_stops_with_advice(inputs, store, monkeypatch):
+    results = iter([0.5, 0.4, float("nan"), 0.4])
+    monkeypatch.setattr(TrainingStep, "__call__", lambda _self, *_batch: np.float32([next(results), 1]).view(Told))
+    with pytest.raises(TrainingError, match=r"the loss became nan at step 4 of epoch 1") as caught:
+        train(*inputs, variant(), CPU, store)
+    assert "Lower the learning rate (it is 0.02; try a tenth)" in str(caught.value)
+
+
+def test_pre_trained_vectors_are_part_of_the_key_by_their_contents(store, tmp_path):
+    file = tmp_path / "vectors.txt"
+    inputs = place_inputs(store)
+    trained = []
+    for value in ("0.1", "0.2"):
+        file.write_text(f"word1 {value} 0 0 0\n", encoding="utf-8")
+        trained.append(train(*inputs, variant(vectors=str(file), epochs=1), CPU, store))
+    assert trained[0] != trained[1]
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        train(*inputs, variant(vectors=str(tmp_path / "absent")), CPU, store)
+
+
+def test_another_vocabulary_is_refused(store):
+    with pytest.raises(ArtifactError, match="encoded with 31 word ids"):
+        train(*place_inputs(store, size=31), variant(), CPU, store)
+
+
+def test_unmasked_training_reads_rows_of_full_width(inputs, store):
+    trained = train(*inputs, variant(padding="unmasked", epochs=1), CPU, store)
+    assert load_model(store.folder(trained)).inputs[0].shape == (None, 20)
+
+
+def test_balanced_weights_count_both_classes_alike():
+    label = np.array([0] * 10 + [1] * 40, dtype=np.int8)
+    weight = class_weights(label, variant(class_weights="balanced"))[label]
+    assert weight[label == 0].sum() == pytest.approx(weight[label == 1].sum())
+    assert weight.mean() == pytest.approx(1)
+    np.testing.assert_array_equal(class_weights(label, variant()), 1)
+
+
+def test_balanced_weights_reach_the_loss(inputs, store):
+    trained = train(*inputs, variant(class_weights="balanced", epochs=1), CPU, store)
+    told = store.summary(trained, TrainSummary).epochs[0]
+    rows = reviews(30, 2)
+    losses = log_losses(rows.label, predict_probabilities(load_model(store.folder(trained)), rows))
+    weight = class_weights(reviews(60, 1).label, variant(class_weights="balanced"))[rows.label]
+    assert told.validation_loss == pytest.approx((weight * losses).mean(), rel=1e-4)
+    assert told.validation_loss != pytest.approx(losses.mean(), rel=1e-2)
+
+
+@pytest.mark.parametrize("direction", ["uni", "bi"])
+def test_two_towers_take_the_same_step_as_one(keras, direction):
+    rows = reviews(64, 3)
+    batch = batch_of(rows, np.arange(64), max_length=20)
+    after = []
+    for towers in (1, 2):
+        model = build_model(variant(directions=(direction,), dropout=(0.0,)), 30)
+        optimizer = keras.optimizers.SGD(0.5)
+        optimizer.build(model.trainable_variables)
+        step = TrainingStep(model, optimizer, towers)
+        told = step(batch.ids, rows.label.astype(np.float32), np.linspace(0.5, 2, 64, dtype=np.float32)).numpy()
+        after.append((told, model.get_weights()))
+    np.testing.assert_allclose(after[0][0], after[1][0], rtol=1e-5)
+    for one, two in zip(after[0][1], after[1][1], strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_the_followed_figures_are_scikit_learn_s():
+    from sklearn import metrics
+
+    generator = np.random.default_rng(1)
+    label = generator.integers(0, 2, 500).astype(np.int8)
+    probability = np.round(generator.random(500), 2).astype(np.float32)
+    assert roc_auc(label, probability) == pytest.approx(metrics.roc_auc_score(label, probability))
+    clipped = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7)
+    assert log_losses(label, probability).mean() == pytest.approx(metrics.log_loss(label, clipped))
+    assert label_entropy(np.array([0, 1, 1, 1], dtype=np.int8)) == pytest.approx(0.5623, abs=1e-4)
