@@ -21,7 +21,6 @@ def settings(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING"),
-        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "pipeline=INFO review_sentiment=INFO",
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import warnings
@@ -38,8 +39,9 @@ def main() -> int:
     from pipeline.errors import ArtifactError
     from pipeline.workflow import RunResult, default_store, latest_report
 
-    # Airflow's own deprecations are not the user's business.
+    # Airflow's own deprecations are not the user's business; the steps' progress is.
     warnings.simplefilter("ignore")
+    _show_progress()
     bag = DagBag(dag_folder=str(CHECKOUT / "dags"))
     if bag.import_errors:
         print(*bag.import_errors.values(), sep="\n", file=sys.stderr)
@@ -56,6 +58,16 @@ def main() -> int:
         names = ", ".join(sorted({ti.task_id for ti in failed}))
         print(f"\nThe run failed in: {names}. The message is above, behind the task's name.", file=sys.stderr)
     return 0 if run.state == "success" else 1
+
+
+def _show_progress() -> None:
+    """Print what the steps say, a line each, beside Airflow's warnings and errors."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    steps = logging.getLogger("pipeline")
+    steps.setLevel(logging.INFO)
+    steps.addHandler(handler)
+    steps.propagate = False
 
 
 def _dumps(text: str) -> list[str]:

@@ -114,8 +114,8 @@ def choose_sample(
         strays = [row for row in numbers if row not in found]
         if strays:
             raise ArtifactError(
-                f"{len(strays)} of {len(numbers)} checked test rows of {inputs['encoded']} are not in "
-                f"{inputs[role]}, e.g. row {strays[0]}. The artifacts are of different runs; export from one run's."
+                f"{len(strays)} of {len(numbers)} checked test rows of {encoded} are not in {artifact}, e.g. row "
+                f"{strays[0]}. The artifacts are of different runs; export from one run's."
             )
     return Sample(
         rows=numbers,
@@ -181,7 +181,7 @@ def compare(sample: Sample, readings: Readings, normalisation: str) -> Agreement
     largest = float(differences[identical].max(initial=0.0))
     share = float(identical.mean()) if count else 1.0
     log.info(
-        "export: %d of %d checked test rows have the same word ids (%.2f %%); their probabilities differ by %.1e at most",
+        "export: %d of %d checked test rows have the same word ids (%.2f %%); probabilities differ by up to %.1e",
         identical.sum(), count, 100 * share, largest,
     )  # fmt: skip
     if share < LEAST_IDENTICAL_SHARE[normalisation]:

@@ -52,7 +52,8 @@ def export(
 ) -> ArtifactReference:
     """Export a judged variant as one model from raw review text to probability.
 
-    The files are loaded back as a user would load them, and score up to ``checking.CHECKED_ROWS`` test rows from their raw text. A model that reads them otherwise than it was judged is not exported.
+    The files are loaded back as a user would load them, and score up to ``checking.CHECKED_ROWS`` test rows from
+    their raw text. A model that reads them otherwise than it was judged is not exported.
 
     Args:
         trained: Artifact of ``train``.
@@ -67,8 +68,8 @@ def export(
         store: Where all of them lie and the result goes.
 
     Raises:
-        ExportMismatchError: Word ids or probabilities differ by more than ``LEAST_IDENTICAL_SHARE`` and
-            ``LARGEST_DIFFERENCE`` allow.
+        ExportMismatchError: Word ids or probabilities differ by more than ``checking.LEAST_IDENTICAL_SHARE`` and
+            ``checking.LARGEST_DIFFERENCE`` allow.
         ArtifactError: An input is missing or does not belong to the others.
     """
     inputs = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pipeline.config import HardwareConfig
 from pipeline.errors import ArtifactError, PipelineError, shown
 from pipeline.scoring.records import CARD_FILE, MODEL_FILE, SAVED_MODEL_FOLDER, ModelCard
 from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.training.device import TOWERS, available_cores, device_kind, use_device
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +71,17 @@ class Scorer:
         # Rows of like length stand together, so that short reviews are not computed to the length of long ones.
         order = sorted(range(len(reviews)), key=lambda index: len(reviews[index]))
         probabilities = np.empty(len(reviews), dtype=np.float32)
-        for start in range(0, len(order), BATCH_ROWS):
+
+        def fill(start: int) -> None:
             batch = order[start : start + BATCH_ROWS]
             # Half a surrogate pair has no UTF-8; the model reads its bytes as unknown signs, which no rule touches.
             encoded = [reviews[index].encode("utf-8", "surrogatepass") for index in batch]
             probabilities[batch] = self._score(encoded)
+
+        # TensorFlow lets go of Python's lock while it computes; each operation has but one thread on two cores.
+        with ThreadPoolExecutor(min(TOWERS, available_cores())) as pool:
+            for _ in pool.map(fill, range(0, len(order), BATCH_ROWS)):
+                pass
         return probabilities
 
     def _joined(self, texts: Sequence[str], summaries: Sequence[str] | None) -> list[str]:
@@ -178,8 +186,6 @@ def _card(folder: Path) -> ModelCard:
 
 def _scoring_function(file: Path) -> Callable[[list[bytes]], np.ndarray]:
     """Load the model and trace it once, for any number of rows: eager recurrent layers take a Python step a word."""
-    from pipeline.training.device import device_kind, use_device
-
     use_device(device_kind(HardwareConfig()))
     import tensorflow as tf
 

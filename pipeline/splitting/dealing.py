@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.splitting.parts import TRAIN
 from pipeline.splitting.texts import mixed
+
+LARGEST_GROUP = 1.5
+"""Rows of a group, as a multiple of a part's wanted rows, above which only training may take it."""
 
 
 def deal_groups(
@@ -18,15 +22,17 @@ def deal_groups(
     """Return the part of each row, int8 [rows]; rows of one group stay together.
 
     Groups come in order of their size, from large to small and by a seeded digest of their texts among those of
-    about one size (same power of two), and each goes to the part that lacks most of its labels so far. So
-    every part gets its share of large and of small groups, and the single rows at the end even out what the
-    large ones have left uneven. Nothing depends on the order of the rows.
+    about one size (same power of two), and each goes to the part that lacks its labels most, measured by what
+    the part should have of the rows dealt so far. So every part gets its share of large and of small groups,
+    and the single rows at the end even out what the large ones have left uneven. A group that would bring
+    validation or test no closer to its wanted size, or is larger than ``LARGEST_GROUP`` times it, goes to training.
+    Nothing depends on the order of the rows.
 
     Args:
         group_of_row: int64 [rows], numbered from 0 without gaps.
         label: int8 [rows], 0 or 1.
         digest_of_row: uint64 [rows], a digest of each row's content.
-        shares: float64 [parts], wanted share of the rows; where parts lack equally, the first is served.
+        shares: float64 [parts], wanted share of the rows, training first; where parts lack equally, the first is served.
         seed: Changes the order of groups of about one size.
     """
     positive = np.bincount(group_of_row, weights=label).astype(np.int64)
@@ -44,27 +50,34 @@ def deal_groups(
 def _deal(
     negative: npt.NDArray[np.int64], positive: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int8]:
-    """Serve, group by group, the part whose lack of labels, in standard units, the group mends most.
+    """Serve, group by group, the part that keeps all parts closest to their shares.
 
-    The rule is the greedy step on Σ (rows − wanted rows)² / rows of the label, over parts and labels.
+    Closest is the least Σ (rows − wanted rows)² / wanted rows over parts and labels (Pearson's χ²; for equal
+    groups of one label this is the Sainte-Laguë rule that apportions seats to shares of votes).
     """
-    parts = range(len(shares))
     wanted = shares.tolist()
-    # A lack counts in proportion to the label's own frequency, so that the rare class is balanced as well.
-    weight_negative = 1 / max(int(negative.sum()), 1)
-    weight_positive = 1 / max(int(positive.sum()), 1)
-    excess_negative = [0.0] * len(shares)
-    excess_positive = [0.0] * len(shares)
+    # Dividing by the label's frequency balances the rare class as carefully as the frequent one.
+    scale_negative, scale_positive = 1 / max(int(negative.sum()), 1), 1 / max(int(positive.sum()), 1)
+    rows_wanted = (shares * int((negative + positive).sum())).tolist()
+    rows_dealt = [0] * len(wanted)
+    excess_negative, excess_positive = [0.0] * len(wanted), [0.0] * len(wanted)
     result = np.empty(len(negative), dtype=np.int8)
     for index, (group_negative, group_positive) in enumerate(zip(negative.tolist(), positive.tolist(), strict=True)):
-        towards_negative, towards_positive = group_negative * weight_negative, group_positive * weight_positive
-        chosen, lowest = 0, float("inf")
-        for part in parts:
-            excess_negative[part] -= group_negative * wanted[part]
-            excess_positive[part] -= group_positive * wanted[part]
-            cost = towards_negative * excess_negative[part] + towards_positive * excess_positive[part]
-            if cost < lowest:
-                chosen, lowest = part, cost
+        size = group_negative + group_positive
+        chosen, least = TRAIN, float("inf")
+        for part, share in enumerate(wanted):
+            excess_negative[part] -= share * group_negative
+            excess_positive[part] -= share * group_positive
+            lack = rows_wanted[part] - rows_dealt[part]
+            if part != TRAIN and (size > LARGEST_GROUP * rows_wanted[part] or size >= 2 * lack):
+                continue
+            change = (
+                scale_negative * group_negative * (group_negative + 2 * excess_negative[part])
+                + scale_positive * group_positive * (group_positive + 2 * excess_positive[part])
+            ) / share
+            if change < least:
+                chosen, least = part, change
+        rows_dealt[chosen] += size
         excess_negative[chosen] += group_negative
         excess_positive[chosen] += group_positive
         result[index] = chosen

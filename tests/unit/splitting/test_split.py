@@ -18,12 +18,15 @@ from pipeline.config import SplitConfig
 from pipeline.errors import ConfigurationError, ContractBrokenError
 from pipeline.splitting import SplitSummary, check_leaks, require_no_leak, split
 from pipeline.splitting.dealing import deal_groups
+from pipeline.splitting.strategies import deal_by_group, deal_by_time
 from pipeline.store import ArtifactStore
 from tests.support import contents
 from tests.unit.splitting.reviews import cleaned_table, place_cleaned, read_parts_file, real_reviews
 
 PROPERTY = settings(deadline=None, max_examples=40, derandomize=True)
 SHARES = np.array([0.81, 0.09, 0.1])
+LONG_TEXT = 8
+"""Words of a made-up text: one more makes a near-copy at the default similarity."""
 
 
 def run(
@@ -34,19 +37,21 @@ def run(
 
 
 def unlike_texts(count: int) -> list[str]:
-    return [f"a{i} b{i} c{i} d{i}" for i in range(count)]
+    return [" ".join(f"{letter}{i}" for letter in "abcdefgh") for i in range(count)]
 
 
 def many_reviews(count: int = 600, seed: int = 0) -> pa.Table:
     """Reviews with products and users of uneven size, and some near-copies over all of them."""
     generator = np.random.default_rng(seed)
     texts = unlike_texts(count)
-    for copy in generator.choice(count, count // 10, replace=False):
-        texts[copy] = texts[int(generator.integers(count))] + " " + "too" * int(generator.integers(2))
+    for copy in generator.choice(count, count // 30, replace=False):
+        original = int(generator.integers(count))
+        if len(texts[original].split()) == LONG_TEXT:
+            texts[copy] = texts[original] + " too" * int(generator.integers(2))
     return cleaned_table(
-        [text.strip() for text in texts],
+        texts,
         labels=(generator.random(count) < 0.8).astype(int).tolist(),
-        products=[f"P{int(p)}" for p in generator.zipf(1.6, count) % 200],
+        products=[f"P{int(120 * p * p)}" for p in generator.random(count)],
         users=[f"U{int(u)}" for u in generator.integers(0, 400, count)],
         times=(1_300_000_000 + 86_400 * generator.integers(0, 300, count)).tolist(),
     )
@@ -103,31 +108,45 @@ def test_a_part_with_another_share_of_positives_is_noted(store: ArtifactStore) -
     st.sampled_from(["product", "user", "nothing"]),
     st.sampled_from([(0.1, 0.1), (0.3, 0.2), (0.5, 0.25)]),
 )
-def test_groups_stay_whole_and_shares_are_met(
-    tmp_path_factory, seed: int, group_by: str, shares: tuple[float, float]
-) -> None:
-    store = ArtifactStore(str(tmp_path_factory.mktemp("store")))
+def test_groups_stay_whole_and_shares_are_met(seed: int, group_by: str, shares: tuple[float, float]) -> None:
     table = many_reviews(seed=seed)
-    config = {"group_by": group_by, "test_share": shares[0], "validation_share": shares[1], "split_seed": seed}
-    summary, part_of_row = run(store, table, **config)
+    config = SplitConfig(group_by=group_by, test_share=shares[0], validation_share=shares[1], split_seed=seed)
+    part = deal_by_group(table, config).part_of_row
 
-    assert set(part_of_row) == set(table.column("row").to_pylist())
     kept_together = [table.column("words").to_pylist()]
     if group_by != "nothing":
         kept_together.append(table.column(f"{group_by}_id").to_pylist())
     for column in kept_together:
         parts_of_value = defaultdict(set)
         for row, value in enumerate(column):
-            parts_of_value[value].add(part_of_row[row])
+            parts_of_value[value].add(int(part[row]))
         assert all(len(parts) == 1 for parts in parts_of_value.values())
 
-    wanted = {"test": shares[0], "validation": (1 - shares[0]) * shares[1]}
-    overall = sum(table.column("label").to_pylist()) / 600
-    for name, share in wanted.items():
-        part = summary.part(name)
-        # One group may tip the balance; the largest of these tables hold up to a third of the rows.
-        assert abs(part.rows - share * 600) <= 0.02 * 600
-        assert abs(part.positive_share - overall) < 0.08
+    labels = table.column("label").to_numpy()
+    wanted = [(1 - shares[0]) * (1 - shares[1]), (1 - shares[0]) * shares[1], shares[0]]
+    for code, share in enumerate(wanted):
+        assert abs((part == code).mean() - share) < 0.02
+        assert abs(labels[part == code].mean() - labels.mean()) < 0.05
+
+
+@PROPERTY
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).filter(any), min_size=1, max_size=60),
+    st.sampled_from([(0.81, 0.09, 0.1), (0.4, 0.1, 0.5), (0.2, 0.2, 0.6)]),
+)
+def test_no_part_overshoots_by_more_than_half_a_group(
+    groups: list[tuple[int, int]], shares: tuple[float, float, float]
+) -> None:
+    label = np.concatenate([np.repeat(np.array([0, 1], dtype=np.int8), group) for group in groups])
+    group_of_row = np.repeat(np.arange(len(groups)), [sum(group) for group in groups])
+    digest = np.arange(len(label)).astype(np.uint64)
+    part = deal_groups(group_of_row, label, digest, np.array(shares), seed=3)
+    assert all(len(set(part[group_of_row == group].tolist())) == 1 for group in range(len(groups)))
+    largest = max(sum(group) for group in groups)
+    for code in (1, 2):
+        assert (part == code).sum() - shares[code] * len(label) <= largest / 2
+        sizes = [sum(groups[group]) for group in set(group_of_row[part == code].tolist())]
+        assert all(size <= 1.5 * shares[code] * len(label) for size in sizes)
 
 
 def test_the_split_depends_on_content_and_seed_not_on_the_order_of_rows(store: ArtifactStore) -> None:
@@ -143,10 +162,10 @@ def test_the_split_depends_on_content_and_seed_not_on_the_order_of_rows(store: A
 def test_near_copies_stay_together_over_different_products(store: ArtifactStore) -> None:
     texts = unlike_texts(400)
     for number in range(0, 400, 2):
-        texts[number + 1] = texts[number] + " extra"  # 2 of 3 shingles in common
+        texts[number + 1] = texts[number] + " extra"  # 6 of 7 shingles in common
     table = cleaned_table(texts, labels=[i // 2 % 2 for i in range(400)], products=[f"P{i}" for i in range(400)])
-    _, together = run(store, table, near_copy_similarity=0.6)
-    _, apart = run(store, table, near_copy_similarity=0.7)
+    _, together = run(store, table, near_copy_similarity=0.85)
+    _, apart = run(store, table, near_copy_similarity=0.86)
     assert all(together[i] == together[i + 1] for i in range(0, 400, 2))
     assert any(apart[i] != apart[i + 1] for i in range(0, 400, 2))
 
@@ -208,33 +227,21 @@ def test_a_single_group_cannot_be_split(store: ArtifactStore) -> None:
 
 @PROPERTY
 @given(st.integers(0, 10_000), st.sampled_from([0.05, 0.1, 0.3]))
-def test_each_part_is_newer_than_the_one_before_and_no_moment_is_cut(tmp_path_factory, seed: int, share: float) -> None:
-    store = ArtifactStore(str(tmp_path_factory.mktemp("store")))
+def test_each_part_is_newer_than_the_one_before_and_no_moment_is_cut(seed: int, share: float) -> None:
     table = many_reviews(seed=seed)
-    parts = split(place_cleaned(store, table), SplitConfig(strategy="temporal", test_share=share), store)
-    part_of_row = read_parts_file(store, parts)
-    time = dict(zip(table.column("row").to_pylist(), table.column("time").to_pylist(), strict=True))
-    moments = defaultdict(list)
-    for row, part in part_of_row.items():
-        moments[part].append(time[row])
-    assert max(moments["train"]) < min(moments["validation"])
-    assert max(moments["validation"]) < min(moments["test"])
-
-    aside = pq.read_table(store.folder(parts) / "set_aside.parquet").to_pylist()
-    assert {record["reason"] for record in aside} <= {"near_copy_across_parts"}
-    assert {record["row"] for record in aside} | set(part_of_row) == set(range(600))
-    account = store.manifest(parts).rows
-    assert account is not None
-    assert (account.kept, account.set_aside) == (len(part_of_row), {"near_copy_across_parts": len(aside)})
+    part = deal_by_time(table, SplitConfig(strategy="temporal", test_share=share)).part_of_row
+    time = table.column("time").to_numpy()
+    assert time[part == 0].max() < time[part == 1].min()
+    assert time[part == 1].max() < time[part == 2].min()
+    assert abs((time >= time[part == 2].min()).sum() - share * len(time)) <= 6
     # What was set aside has its text, or nearly, in an earlier part.
-    words = table.column("words").to_pylist()
-    earliest = {}
-    for row in range(600):
-        key = words[row].removesuffix(" too")
-        earliest[key] = min(earliest.get(key, time[row]), time[row])
-    assert all(earliest[words[record["row"]].removesuffix(" too")] < time[record["row"]] for record in aside)
-    test_rows = sum(1 for moment in time.values() if moment >= min(moments["test"]))
-    assert abs(test_rows - share * 600) <= 6
+    words = [text.removesuffix(" too") for text in table.column("words").to_pylist()]
+    part_of_time = [2 if moment >= time[part == 2].min() else int(moment >= time[part == 1].min()) for moment in time]
+    earliest: dict[str, int] = {}
+    for row, text in enumerate(words):
+        earliest[text] = min(earliest.get(text, 2), part_of_time[row])
+    for row, text in enumerate(words):
+        assert part[row] == (part_of_time[row] if part_of_time[row] == earliest[text] else -1)
 
 
 def test_a_copy_in_the_later_part_is_set_aside_not_the_earlier_one(store: ArtifactStore) -> None:
@@ -247,6 +254,11 @@ def test_a_copy_in_the_later_part_is_set_aside_not_the_earlier_one(store: Artifa
     part_of_row = read_parts_file(store, parts)
     assert set(range(100)) - set(part_of_row) == {99}
     assert part_of_row[97] == part_of_row[98] == "test"
+    account = store.manifest(parts).rows
+    assert account is not None
+    assert (account.rows_in, account.kept, account.set_aside) == (100, 99, {"near_copy_across_parts": 1})
+    aside = pq.read_table(store.folder(parts) / "set_aside.parquet").to_pylist()
+    assert aside == [{"row": 99, "reason": "near_copy_across_parts"}]
     assert any("1 near-copies" in note for note in store.summary(parts, SplitSummary).notes)
 
 

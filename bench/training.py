@@ -1,0 +1,409 @@
+"""How fast the networks train and predict, against named alternatives, in one run.
+
+Network: the article's (REFERENCE.md): Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1); batches of 1,024.
+Reviews: real ones, cleaned the article's way and resampled, where they lie beside the checkout; else lengths drawn to
+their mean (36.6 words) and median (27), cut at 150.
+
+Ways to train:
+  padded   keras ``Model.fit`` over rows padded to 150, unmasked, TensorFlow's own thread settings: the article's way.
+           ``jit_compile`` is off, which is the faster choice here. The ratios' 1.0.
+  ours     what ``pipeline.training`` does: length windows, masks, two towers, its thread settings.
+  torch    PyTorch's nn.LSTM over packed sequences, with ``--torch-python`` (PyTorch is no dependency of the project).
+Ways to predict: ``Model.predict`` over padded rows, batches of 1,024 (1.0), against ``predict_probabilities``.
+
+Each way has a process of its own, since threads are set once per process; they are warmed up first and then take
+turns, round by round, because the machine may be shared. ``CPU`` is processor time: of use where others disturb the
+clock. Share of peak: the multiplications and additions that the words of the reviews need (padding not counted;
+2 × 4 × units × (inputs + units) per word and LSTM, three times that with the backward pass), against a product of two
+float32 matrices of 2,048 × 2,048 in this same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+MAX_LENGTH = 150
+VOCABULARY = 116_775
+EMBEDDING, DENSE = 32, 32
+REAL_FILES = ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is measured.
+
+    Attributes:
+        units: Of each LSTM.
+        batch: Rows of an optimizer step.
+        rows: Reviews that ours trains on in a round; the padded ways take a quarter.
+        rounds: How often each way has its turn.
+    """
+
+    units: int
+    batch: int
+    rows: int
+    rounds: int
+
+
+@dataclass
+class Turns:
+    """What one way did in its turns."""
+
+    rows_per_second: list[float] = field(default_factory=list)
+    rows_per_cpu_second: list[float] = field(default_factory=list)
+
+    def add(self, answer: dict[str, float]) -> None:
+        """Keep the figures of one turn."""
+        self.rows_per_second.append(answer["rows"] / answer["seconds"])
+        self.rows_per_cpu_second.append(answer["rows"] / answer["cpu_seconds"])
+
+    def shown(self, base: Turns) -> str:
+        """Return rows/s with its ratio to ``base``, by the clock and by processor time; medians over the rounds."""
+        cells = []
+        for name in ("rows_per_second", "rows_per_cpu_second"):
+            mine, theirs = getattr(self, name), getattr(base, name)
+            ratios = [one / two for one, two in zip(mine, theirs, strict=True)]
+            cells.append(f"{statistics.median(mine):>8,.0f} {statistics.median(ratios):>5.2f}")
+        return "   ".join(cells)
+
+
+class Worker:
+    """One way in a process of its own: warmed up once, then asked for turns."""
+
+    def __init__(self, python: str, way: str, direction: str, data: Path, sizes: Sizes) -> None:
+        """Start the process and wait until it is warm."""
+        command = [python, str(Path(__file__)), "--worker", way, "--direction", direction, "--data", str(data)]
+        command += ["--units", str(sizes.units), "--batch", str(sizes.batch), "--rows", str(sizes.rows)]
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self._way = f"{way} {direction}"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen(command, text=True, env=environment, **pipes)
+        self._tasks = cast("IO[str]", self._process.stdin)
+        self._answers = cast("IO[str]", self._process.stdout)
+        self._read()
+
+    def turn(self, task: str) -> dict[str, float]:
+        """Have one turn at ``train``, ``predict`` or ``peak``."""
+        self._tasks.write(task + "\n")
+        self._tasks.flush()
+        return self._read()
+
+    def stop(self) -> None:
+        """End the process."""
+        self._tasks.close()
+        self._process.wait()
+
+    def _read(self) -> dict[str, float]:
+        for line in self._answers:
+            if line.startswith("{"):
+                answer: dict[str, float] = json.loads(line)
+                return answer
+        raise SystemExit(f"The worker {self._way} ended early; run it by hand (--worker) to see why.")
+
+
+# ---- The reviews ----
+
+
+def reviews(folder: Path, rows: int) -> tuple[str, dict[str, np.ndarray]]:
+    """Return where the reviews are from, and their arrays: ``offsets``, ``ids``, ``label``."""
+    generator = np.random.default_rng(1)
+    if all((folder / name).is_file() for name in REAL_FILES):
+        source, texts, label = "real reviews, resampled", *_real(folder)
+        lengths = np.array([len(words) for words in texts])
+        places = generator.integers(0, len(texts), rows)
+        index: dict[str, int] = {}
+        ids_of = [[index.setdefault(word, len(index) + 1) for word in words] for words in texts]
+        ids = np.concatenate([ids_of[place][-MAX_LENGTH:] for place in places])
+        lengths, label = np.minimum(lengths[places], MAX_LENGTH), label[places]
+    else:
+        source = "lengths drawn at random (no real reviews beside the checkout)"
+        lengths = np.clip(np.ceil(generator.lognormal(np.log(27), 0.78, rows)), 1, MAX_LENGTH).astype(np.int64)
+        ids = np.minimum(generator.zipf(1.3, lengths.sum()), VOCABULARY - 1)
+        label = (generator.random(rows) < 0.84).astype(np.int8)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return source, {"offsets": offsets, "ids": ids.astype(np.int32), "label": label}
+
+
+def _real(folder: Path) -> tuple[list[list[str]], np.ndarray]:
+    from pipeline.cleaning import normalise_many
+
+    texts, label = [], []
+    for name in REAL_FILES:
+        with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as stream:
+            for record in csv.DictReader(stream):
+                if record["Score"] != "3":
+                    texts.append(record["Text"])
+                    label.append(int(record["Score"]) > 3)
+    words = [text.split() for text in normalise_many(texts, "article")]
+    kept = [place for place, found in enumerate(words) if found]
+    return [words[place] for place in kept], np.array(label, dtype=np.int8)[kept]
+
+
+def training_flops_per_word(direction: str, units: int) -> int:
+    """Return the multiplications and additions of one word's training step, forward and backward."""
+    both = 2 if direction == "bi" else 1
+    first = both * 2 * 4 * units * (EMBEDDING + units)
+    second = both * 2 * 4 * units * (both * units + units)
+    return 3 * (first + second)
+
+
+# ---- The workers ----
+
+
+def serve(way: str, direction: str, data: Path, sizes: Sizes) -> None:
+    """Answer turns on stdin, one JSON line each."""
+    arrays = dict(np.load(data))
+    tasks = {"padded": _padded, "ours": _ours, "torch": _torch}[way](direction, arrays, sizes)
+    print(json.dumps({"ready": 1}), flush=True)
+    for line in sys.stdin:
+        wall, cpu = time.perf_counter(), time.process_time()
+        rows = tasks[line.strip()]()
+        answer = {"rows": rows, "seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+        print(json.dumps(answer), flush=True)
+
+
+Tasks = dict[str, Callable[[], float]]
+
+
+def _padded(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Tasks:
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    inputs = keras.Input((MAX_LENGTH,), dtype="int32")
+    signal = layers.Embedding(VOCABULARY, EMBEDDING)(inputs)
+    for number in (1, 2):
+        layer = layers.LSTM(sizes.units, return_sequences=number == 1)
+        signal = (layers.Bidirectional(layer) if direction == "bi" else layer)(signal)
+    signal = layers.Dense(DENSE, activation="relu")(signal)
+    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(signal))
+    model.compile(keras.optimizers.Adam(0.001), "binary_crossentropy", jit_compile=False)
+    parts = _random_parts(arrays, max(sizes.batch, sizes.rows // 4))
+    side = 2048 if sizes.units >= 128 else 512
+    matrix = tf.random.normal((side, side))
+
+    def train() -> float:
+        ids, label = next(parts)
+        model.fit(ids, label, batch_size=sizes.batch, verbose=0)
+        return len(label)
+
+    def predict() -> float:
+        ids, _ = next(parts)
+        model.predict(ids, batch_size=sizes.batch, verbose=0)
+        return len(ids)
+
+    def peak() -> float:
+        """Return floating-point operations, not rows."""
+        for _ in range(20):
+            product = tf.matmul(matrix, matrix)
+        product.numpy()
+        return 20.0 * 2 * side**3
+
+    ids, label = next(parts)
+    model.fit(ids[: sizes.batch], label[: sizes.batch], batch_size=sizes.batch, verbose=0)
+    model.predict(ids[: sizes.batch], batch_size=sizes.batch, verbose=0)
+    peak()
+    return {"train": train, "predict": predict, "peak": peak}
+
+
+def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Tasks:
+    from pipeline.config import RunConfig
+    from pipeline.encoding import Sequences
+    from pipeline.training.device import TOWERS, use_device
+
+    use_device("cpu")
+    import keras
+
+    from pipeline.training.batches import epoch_batches
+    from pipeline.training.model import build_model
+    from pipeline.training.prediction import Predictor
+    from pipeline.training.steps import TrainingStep
+
+    options = {"directions": (direction,), "units": (sizes.units,), "batch_size": (sizes.batch,), "padding": "masked"}
+    variant = RunConfig.from_flat({"profile": "article", **options}).variants[0]
+    model = build_model(variant, VOCABULARY)
+    optimizer = keras.optimizers.Adam(variant.learning_rate)
+    optimizer.build(model.trainable_variables)
+    step = TrainingStep(model, optimizer, TOWERS)
+    predictor = Predictor(model, sizes.batch)
+    sequences = Sequences(row=np.arange(len(arrays["label"])), **arrays)
+    epochs = iter(range(1, 1_000_000))
+
+    def batches() -> Iterator[Any]:
+        return epoch_batches(sequences, batch_size=sizes.batch, max_length=MAX_LENGTH, seed=1, epoch=next(epochs))
+
+    def train() -> float:
+        for batch in batches():
+            label = sequences.label[batch.rows].astype(np.float32)
+            step(batch.ids, label, np.ones_like(label)).numpy()
+        return len(sequences)
+
+    def predict() -> float:
+        return len(predictor(sequences))
+
+    batch = next(batches())
+    step(batch.ids, np.zeros(len(batch.rows), np.float32), np.ones(len(batch.rows), np.float32)).numpy()
+    predict()
+    return {"train": train, "predict": predict}
+
+
+def _torch(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Tasks:
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            both = 2 if direction == "bi" else 1
+            self.embedding = torch.nn.Embedding(VOCABULARY, EMBEDDING)
+            self.lstm = torch.nn.LSTM(EMBEDDING, sizes.units, 2, batch_first=True, bidirectional=both == 2)
+            self.dense = torch.nn.Linear(both * sizes.units, DENSE)
+            self.out = torch.nn.Linear(DENSE, 1)
+
+        def forward(self, ids: Any, lengths: Any) -> Any:  # noqa: ANN401 - PyTorch is not installed with the project.
+            packed = pack_padded_sequence(self.embedding(ids), lengths, batch_first=True, enforce_sorted=False)
+            _, (state, _) = self.lstm(packed)
+            last = torch.cat([state[-2], state[-1]], 1) if direction == "bi" else state[-1]
+            return self.out(torch.relu(self.dense(last)))[:, 0]
+
+    network = Network()
+    optimizer = torch.optim.Adam(network.parameters(), 0.001)
+    loss_of = torch.nn.BCEWithLogitsLoss()
+    parts = _random_parts(arrays, max(sizes.batch, sizes.rows // 4))
+
+    def batches() -> Iterator[tuple[Any, Any, Any]]:
+        ids, label = next(parts)
+        for start in range(0, len(ids), sizes.batch):
+            some = ids[start : start + sizes.batch]
+            lengths = np.maximum((some != 0).sum(axis=1), 1)
+            yield (
+                torch.from_numpy(some[:, : lengths.max()].astype(np.int64)),
+                torch.from_numpy(lengths),
+                torch.from_numpy(label[start : start + sizes.batch].astype(np.float32)),
+            )
+
+    def train() -> float:
+        rows = 0
+        network.train()
+        for ids, lengths, label in batches():
+            optimizer.zero_grad()
+            loss_of(network(ids, lengths), label).backward()
+            optimizer.step()
+            rows += len(label)
+        return rows
+
+    def predict() -> float:
+        rows = 0
+        network.eval()
+        with torch.inference_mode():
+            for ids, lengths, _ in batches():
+                rows += len(network(ids, lengths))
+        return rows
+
+    train()
+    predict()
+    return {"train": train, "predict": predict}
+
+
+def _random_parts(arrays: dict[str, np.ndarray], rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield random reviews for ever: int32 ``[rows, 150]`` padded with 0, and their labels."""
+    generator = np.random.default_rng(2)
+    offsets, lengths = arrays["offsets"], np.diff(arrays["offsets"])
+    columns = np.arange(MAX_LENGTH)
+    while True:
+        chosen = generator.choice(len(lengths), min(rows, len(lengths)), replace=False)
+        within = columns < lengths[chosen, None]
+        ids = np.zeros((len(chosen), MAX_LENGTH), dtype=np.int32)
+        ids[within] = arrays["ids"][(offsets[chosen, None] + columns)[within]]
+        yield ids, arrays["label"][chosen]
+
+
+# ---- The comparison ----
+
+
+def compare(direction: str, data: Path, sizes: Sizes, torch_python: str | None, mean_length: float) -> None:
+    """Measure one direction and print its table."""
+    workers = {way: Worker(sys.executable, way, direction, data, sizes) for way in ("padded", "ours")}
+    if torch_python is not None:
+        workers["torch"] = Worker(torch_python, "torch", direction, data, sizes)
+    turns = {(way, task): Turns() for way in workers for task in ("train", "predict")}
+    peaks = []
+    for _ in range(sizes.rounds):
+        for (way, task), done in turns.items():
+            done.add(workers[way].turn(task))
+        answer = workers["padded"].turn("peak")
+        peaks.append(answer["rows"] / answer["seconds"])
+    for worker in workers.values():
+        worker.stop()
+
+    print(f"\n{direction}: {'reviews/s':>26} {'ratio':>5}   {'per CPU s':>8} {'ratio':>5}")
+    names = {
+        ("padded", "train"): "train, fit padded to 150",
+        ("ours", "train"): "train, ours",
+        ("torch", "train"): "train, PyTorch packed",
+        ("padded", "predict"): "predict, padded to 150",
+        ("ours", "predict"): "predict, ours",
+        ("torch", "predict"): "predict, PyTorch packed",
+    }
+    for (way, task), name in names.items():
+        if (way, task) in turns:
+            print(f"  {name:<26}{turns[way, task].shown(turns['padded', task])}")
+    peak = statistics.median(peaks)
+    useful = mean_length * training_flops_per_word(direction, sizes.units)
+    reached = {way: statistics.median(turns[way, "train"].rows_per_second) * useful for way in ("ours", "padded")}
+    print(
+        f"  useful arithmetic: ours {reached['ours'] / 1e9:,.0f} GFLOP/s, {reached['ours'] / peak:.0%} of the "
+        f"{peak / 1e9:,.0f} GFLOP/s that a large matrix product reaches here; padded {reached['padded'] / peak:.0%}"
+    )
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small network and few reviews: shows that it works")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each way")
+    parser.add_argument("--directions", nargs="+", choices=["uni", "bi"], default=["uni", "bi"])
+    parser.add_argument("--torch-python", help="interpreter of an environment with torch and numpy")
+    parser.add_argument("--reviews", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real reviews")
+    for hidden in ("--worker", "--direction", "--data", "--units", "--batch", "--rows"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        sizes = Sizes(units=int(given.units), batch=int(given.batch), rows=int(given.rows), rounds=0)
+        serve(given.worker, given.direction, Path(given.data), sizes)
+        return
+    sizes = Sizes(units=16, batch=256, rows=2_048, rounds=1) if given.quick else Sizes(128, 1024, 16_384, given.rounds)
+    source, arrays = reviews(given.reviews, sizes.rows)
+    lengths = np.diff(arrays["offsets"])
+    print(
+        f"{len(lengths):,} {source}: mean {lengths.mean():.1f} words, median {np.median(lengths):.0f}, longest "
+        f"{lengths.max()}; batch {sizes.batch}, {sizes.units} units; {os.cpu_count()} cores; medians of "
+        f"{sizes.rounds} rounds"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "reviews.npz"
+        np.savez(data, **arrays)
+        for direction in given.directions:
+            compare(direction, data, sizes, given.torch_python, float(lengths.mean()))
+
+
+if __name__ == "__main__":
+    main()
