@@ -71,9 +71,9 @@ def train_review_sentiment() -> None:
     baselines = tasks.baselines(cleaned, parts)
     no_leak >> [data, baselines]
 
-    device = tasks.preflight()
+    device = tasks.preflight(data)
     variants = tasks.plan_variants()
-    data >> device >> variants
+    device >> variants
     trained = tasks.train.partial(data=data).expand(variant=variants)
     evaluated = tasks.evaluate.partial(data=data).expand(variant=trained)
     exported = tasks.export.partial(data=data).expand(variant=evaluated)

@@ -241,7 +241,9 @@ def _data_stage(options: argparse.Namespace, end: str) -> None:
 
 
 def _preflight(options: argparse.Namespace) -> None:
-    print(_workflow(options).preflight().model_dump_json(indent=2))
+    from pipeline.training import preflight
+
+    print(preflight(_configured(options).hardware).model_dump_json(indent=2))
 
 
 def _model_stage(options: argparse.Namespace, name: str) -> None:
@@ -250,7 +252,7 @@ def _model_stage(options: argparse.Namespace, name: str) -> None:
     if name == "baselines":
         _show(steps.store, steps.baselines(_given(data.cleaned), _given(data.parts)))
         return
-    steps.preflight()
+    steps.preflight(data)
     for variant in steps.config.variants:
         references = steps.train(data, variant)
         if name in {"evaluate", "export"}:

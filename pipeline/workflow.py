@@ -167,11 +167,16 @@ class Workflow:
 
         return baselines(cleaned, parts, self.config.evaluation, self.store)
 
-    def preflight(self) -> DeviceRecord:
-        """Name the device that training will use and run one LSTM step on it."""
-        from pipeline.training import preflight
+    def preflight(self, data: DataReferences) -> DeviceRecord:
+        """Name the device that training will use and run one LSTM step on it, unless nothing is left to train."""
+        from pipeline.training import find_trained, preflight
 
-        return preflight(self.config.hardware)
+        hardware, encoded, vocabulary = self.config.hardware, _there(data.encoded), _there(data.vocabulary)
+        trained = [find_trained(encoded, vocabulary, variant, hardware, self.store) for variant in self.config.variants]
+        if all(trained) and trained[0] is not None:
+            log.info("Every variant is trained already; the device is not asked.")
+            return trained[0].device
+        return preflight(hardware)
 
     def train(self, data: DataReferences, variant: VariantConfig) -> VariantReferences:
         """Fit one variant; an interrupted training goes on at its last epoch."""
@@ -370,7 +375,7 @@ class Workflow:
                 log.warning("The report of the refused run: %s", published.report)
             raise error.cause from error
         baselines = self.baselines(_there(data.cleaned), _there(data.parts))
-        device = self.preflight()
+        device = self.preflight(data)
         variants = []
         for variant in self.config.variants:
             references = self.evaluate(data, self.train(data, variant))

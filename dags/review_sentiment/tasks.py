@@ -131,9 +131,9 @@ def baselines(cleaned: Json, parts: Json) -> Json:
 
 
 @task(**ON_GPU)
-def preflight() -> Json:
+def preflight(data: Json) -> Json:
     """Name the device and run one LSTM step on it, before hours are spent."""
-    return workflow().preflight().model_dump()
+    return workflow().preflight(DataReferences.model_validate(data)).model_dump()
 
 
 @task

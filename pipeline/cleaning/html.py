@@ -32,7 +32,8 @@ def _parsed(text: str) -> str:
 
     collector = _TextCollector()
     parser = etree.HTMLParser(target=collector, strip_cdata=False, recover=True)
-    parser.feed(text)
+    # Half a surrogate pair is no character and no letter; lxml would refuse the whole text for it.
+    parser.feed(text.encode("utf-8", "replace").decode("utf-8"))
     parser.close()
     return collector.text()
 

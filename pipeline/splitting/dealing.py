@@ -32,7 +32,7 @@ def deal_groups(
         group_of_row: int64 [rows], numbered from 0 without gaps.
         label: int8 [rows], 0 or 1.
         digest_of_row: uint64 [rows], a digest of each row's content.
-        shares: float64 [parts], wanted share of the rows, training first; where parts lack equally, the first is served.
+        shares: float64 [parts], wanted share of the rows, training first; of equals, the first is served.
         seed: Changes the order of groups of about one size.
     """
     positive = np.bincount(group_of_row, weights=label).astype(np.int64)

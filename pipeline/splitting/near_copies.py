@@ -188,7 +188,8 @@ class _PrefixIndex:
         pairs_up_to = np.cumsum(np.bincount(bucket_sizes, weights=partners))
         limit = int(np.searchsorted(pairs_up_to, pair_budget, side="right")) - 1
         crowded = self._only(bucket_sizes > limit)
-        log.warning("%d texts share phrases with over %d others: counted as copies", len(crowded.text), limit)
+        crowd = len(np.unique(crowded.text))
+        log.warning("%d texts share rare phrases with over %d others: counted as near-copies", crowd, limit)
         first_text, text = next(crowded.neighbours())
         return self._only(bucket_sizes <= limit), first_text, text
 

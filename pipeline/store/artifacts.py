@@ -188,6 +188,14 @@ class ArtifactStore:
         log.info("%s: done in %.1f s", reference, manifest.seconds)
         return reference
 
+    def find(
+        self, stage: Stage, *, inputs: Mapping[str, ArtifactReference], params: BaseModel | None
+    ) -> ArtifactReference | None:
+        """Return the artifact that ``produce`` would reuse, or ``None`` if it would have to compute one."""
+        key = _key(stage, inputs, {} if params is None else params.model_dump(mode="json"))
+        reference = ArtifactReference(stage=stage.name, key=key)
+        return reference if self.has(reference) else None
+
     def has(self, reference: ArtifactReference) -> bool:
         """Return whether the artifact is there and complete."""
         return bool((self._home(reference) / MANIFEST).exists())

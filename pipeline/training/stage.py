@@ -59,16 +59,38 @@ def train(
         TrainingError: The data cannot be trained on, or the loss diverged.
         ConfigurationError: The pre-trained vectors do not fit.
     """
-    parameters = TrainParameters(
-        variant=variant,
-        device=device_kind(hardware),
-        vectors_sha256=None if variant.vectors is None else vectors_digest(variant.vectors),
-    )
+    parameters = _parameters(variant, hardware)
     return store.produce(
         STAGE,
         inputs={"encoded": encoded, "vocabulary": vocabulary},
         params=parameters,
         build=lambda work: _build(work, encoded, vocabulary, parameters, hardware=hardware, store=store),
+    )
+
+
+def find_trained(
+    encoded: ArtifactReference,
+    vocabulary: ArtifactReference,
+    variant: VariantConfig,
+    hardware: HardwareConfig,
+    store: ArtifactStore,
+) -> TrainSummary | None:
+    """Return what is known of a variant that ``train`` would not have to fit again, or ``None``.
+
+    Raises:
+        DeviceError: There is no device as asked for.
+        ConfigurationError: The pre-trained vectors cannot be read.
+    """
+    inputs = {"encoded": encoded, "vocabulary": vocabulary}
+    found = store.find(STAGE, inputs=inputs, params=_parameters(variant, hardware))
+    return None if found is None else store.summary(found, TrainSummary)
+
+
+def _parameters(variant: VariantConfig, hardware: HardwareConfig) -> TrainParameters:
+    return TrainParameters(
+        variant=variant,
+        device=device_kind(hardware),
+        vectors_sha256=None if variant.vectors is None else vectors_digest(variant.vectors),
     )
 
 

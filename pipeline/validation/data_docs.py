@@ -113,7 +113,7 @@ def _index(data_set: str, contract: ContractResult, frames: tuple[str, ...]) -> 
     verdict = (
         f'<p class="holds">All {len(contract.expectations)} clauses hold.</p>'
         if contract.success
-        else f'<p class="broken">{len(contract.broken)} of {len(contract.expectations)} clauses are broken.</p>'
+        else f'<p class="broken">Broken: {len(contract.broken)} of {len(contract.expectations)} clauses.</p>'
     )
     head = "".join(f"<th>{name}</th>" for name in ("", "Clause", "Expected", "Observed", "What to do", "Expectation"))
     links = "".join(

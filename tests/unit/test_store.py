@@ -76,6 +76,12 @@ def test_another_question_or_stage_version_is_another_artifact(any_store: Artifa
     assert len(keys) == 3
 
 
+def test_what_would_be_reused_can_be_asked_for(any_store: ArtifactStore) -> None:
+    assert any_store.find(Stage("double"), inputs={}, params=Question(number=5)) is None
+    reference = produce(any_store, 5)
+    assert any_store.find(Stage("double"), inputs={}, params=Question(number=5)) == reference
+
+
 def test_a_failed_stage_leaves_nothing_to_see(store: ArtifactStore) -> None:
     def build(work: Workspace) -> Outcome:
         (work.folder / "half").write_text("half")

@@ -79,6 +79,14 @@ def test_first_of_equal_reviews_stays_by_product_then_id() -> None:
     assert gone == {0: "duplicate", 1: "duplicate"}
 
 
+def test_missing_values_equal_each_other_and_nothing_else() -> None:
+    same = {"user_id": "A", "profile_name": None, "time": None, "text": "stale"}
+    _, _, gone, _ = decided(reviews([same, same, {**same, "profile_name": ""}, {**same, "time": 0}]), deduplicate=True)
+    assert gone == {1: "duplicate"}
+    _, _, gone, _ = decided(reviews([{**same, "text": None}, {**same, "text": ""}]), deduplicate=True)
+    assert gone == {}
+
+
 def test_a_row_leaves_for_the_first_reason_that_fits() -> None:
     odd = {"helpfulness_numerator": 2, "helpfulness_denominator": 1}
     _, _, gone, _ = decided(reviews([odd, {**odd, "score": 3}]), deduplicate=True)

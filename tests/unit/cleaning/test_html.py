@@ -35,6 +35,8 @@ def test_text_is_that_of_beautiful_soup(text: str) -> None:
         ("caf&eacute; &lt;b&gt;", "café <b>"),
         ("a<script>b</script>c<style>d</style>e<template>f</template>", "ace"),
         ("a<!-- b -->c", "ac"),
+        ("half a pair \ud83d<b>tea</b>", "half a pair ?tea"),
+        ("a<ruby>b<rp>(</rp><rt>c</rt><rp>)</rp>d</ruby>", "abd"),
         (
             '<a href=" Tea<br />more</a> never closed',
             BeautifulSoup('<a href=" Tea<br />more</a> never closed', "lxml").get_text(),

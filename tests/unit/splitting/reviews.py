@@ -6,6 +6,7 @@ import csv
 import gzip
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,6 +63,7 @@ def read_parts_file(store: ArtifactStore, parts: ArtifactReference) -> dict[int,
     return dict(zip(table.column("row").to_pylist(), table.column("part").to_pylist(), strict=True))
 
 
+@cache
 def real_reviews(shared_data: Path) -> pa.Table:
     """Return real reviews, cleaned in a rough way and in ProductId order."""
     records = []

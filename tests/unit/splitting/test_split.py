@@ -234,14 +234,13 @@ def test_each_part_is_newer_than_the_one_before_and_no_moment_is_cut(seed: int, 
     assert time[part == 0].max() < time[part == 1].min()
     assert time[part == 1].max() < time[part == 2].min()
     assert abs((time >= time[part == 2].min()).sum() - share * len(time)) <= 6
-    # What was set aside has its text, or nearly, in an earlier part.
+    # A text stands in one part, the earliest of its appearances.
+    kept_part: dict[str, int] = {}
     words = [text.removesuffix(" too") for text in table.column("words").to_pylist()]
-    part_of_time = [2 if moment >= time[part == 2].min() else int(moment >= time[part == 1].min()) for moment in time]
-    earliest: dict[str, int] = {}
-    for row, text in enumerate(words):
-        earliest[text] = min(earliest.get(text, 2), part_of_time[row])
-    for row, text in enumerate(words):
-        assert part[row] == (part_of_time[row] if part_of_time[row] == earliest[text] else -1)
+    for row in np.flatnonzero(part >= 0).tolist():
+        assert kept_part.setdefault(words[row], int(part[row])) == part[row]
+    for row in np.flatnonzero(part < 0).tolist():
+        assert time[row] > time[part == kept_part[words[row]]].max()
 
 
 def test_a_copy_in_the_later_part_is_set_aside_not_the_earlier_one(store: ArtifactStore) -> None:

@@ -111,11 +111,25 @@ def test_the_journal_lies_in_the_artifact(shared):
     assert any(file.name.startswith("events.out.tfevents") for file in (folder / "tensorboard").iterdir())
 
 
-def test_the_same_training_is_not_done_twice(shared):
-    again = train(*shared["inputs"], shared["variant"], CPU, shared["store"])
-    assert again == shared["trained"]
-    other = shared["variant"].model_copy(update={"epochs": 1})
-    assert train(*shared["inputs"], other, CPU, shared["store"]) != again
+class TrainsAnewError(Exception):
+    """Raised in place of a training."""
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Make a training that the store does not hold raise instead."""
+
+    def refuse(_hardware: HardwareConfig) -> None:
+        raise TrainsAnewError
+
+    monkeypatch.setattr("pipeline.training.stage.preflight", refuse)
+
+
+def test_the_same_training_is_not_done_twice(shared, no_training):
+    assert train(*shared["inputs"], shared["variant"], CPU, shared["store"]) == shared["trained"]
+    for field, value in (("seed", 2), ("epochs", 5), ("dropout", 0.1), ("padding", "unmasked"), ("name", "other")):
+        with pytest.raises(TrainsAnewError):
+            train(*shared["inputs"], shared["variant"].model_copy(update={field: value}), CPU, shared["store"])
 
 
 def test_the_same_seed_gives_the_same_weights(shared, tmp_path):
@@ -189,8 +203,8 @@ def test_training_stops_early_and_restores_the_best_epoch(store):
 
 
 def test_fewer_rows_than_a_batch_train_with_a_warning(inputs, store, caplog):
-    trained = train(*inputs, variant(batch_size=(1024,), epochs=2), CPU, store)
-    assert len(store.summary(trained, TrainSummary).epochs) == 2
+    trained = train(*inputs, variant(batch_size=(1024,), epochs=1), CPU, store)
+    assert len(store.summary(trained, TrainSummary).epochs) == 1
     assert "only 60 training rows, fewer than the batch size 1024" in caplog.text
 
 
@@ -212,16 +226,21 @@ def test_a_diverging_loss_stops_with_advice(inputs, store, monkeypatch):
     assert "Lower the learning rate (it is 0.02; try a tenth)" in str(caught.value)
 
 
-def test_pre_trained_vectors_are_part_of_the_key_by_their_contents(store, tmp_path):
+def test_pre_trained_vectors_are_used_and_known_by_their_contents(store, tmp_path, request):
     file = tmp_path / "vectors.txt"
-    inputs = place_inputs(store)
-    trained = []
-    for value in ("0.1", "0.2"):
-        file.write_text(f"word1 {value} 0 0 0\n", encoding="utf-8")
-        trained.append(train(*inputs, variant(vectors=str(file), epochs=1), CPU, store))
-    assert trained[0] != trained[1]
+    file.write_text("word1 9 8 7 6\n", encoding="utf-8")
+    inputs, chosen = place_inputs(store), variant(vectors=str(file), epochs=1)
+    trained = train(*inputs, chosen, CPU, store)
+    embedding = load_model(store.folder(trained)).get_layer("embedding").get_weights()[0]
+    np.testing.assert_allclose(embedding[3], [9, 8, 7, 6], atol=0.5)
+
+    request.getfixturevalue("no_training")
+    assert train(*inputs, chosen, CPU, store) == trained
+    file.write_text("word1 9 8 7 5\n", encoding="utf-8")
+    with pytest.raises(TrainsAnewError):
+        train(*inputs, chosen, CPU, store)
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        train(*inputs, variant(vectors=str(tmp_path / "absent")), CPU, store)
+        train(*inputs, chosen.model_copy(update={"vectors": str(tmp_path / "absent")}), CPU, store)
 
 
 def test_another_vocabulary_is_refused(store):
@@ -249,11 +268,22 @@ def test_balanced_weights_reach_the_loss(inputs, store):
     losses = log_losses(rows.label, predict_probabilities(load_model(store.folder(trained)), rows))
     weight = class_weights(reviews(60, 1).label, variant(class_weights="balanced"))[rows.label]
     assert told.validation_loss == pytest.approx((weight * losses).mean(), rel=1e-4)
-    assert told.validation_loss != pytest.approx(losses.mean(), rel=1e-2)
+    assert told.validation_loss != pytest.approx(losses.mean(), rel=1e-3)
 
 
 @pytest.mark.parametrize("direction", ["uni", "bi"])
 def test_two_towers_take_the_same_step_as_one(keras, direction):
+    import tensorflow as tf
+
+    # The same operations, without waiting for their graphs.
+    tf.config.run_functions_eagerly(run_eagerly=True)
+    try:
+        _compare_towers(keras, direction)
+    finally:
+        tf.config.run_functions_eagerly(run_eagerly=False)
+
+
+def _compare_towers(keras: Any, direction: str) -> None:
     rows = reviews(64, 3)
     batch = batch_of(rows, np.arange(64), max_length=20)
     after = []

@@ -1,0 +1,158 @@
+"""How fast near-copies are found, words counted and reviews encoded, against the plain ways, in one run.
+
+Near-copies: the exact search of the split (prefix join) and that of the leak check (MinHash in bands) against
+comparing every pair, which is timed on a few thousand texts and extrapolated by its square. Vocabulary and ids:
+against ``collections.Counter`` and a dictionary look-up per word; the ids are asserted to be equal.
+
+Texts are resampled from real reviews with a share of their words replaced, so that they are as long and as varied as
+those, with near-copies planted at a known rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import re
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pipeline.config import EncodingConfig, VocabularyConfig  # noqa: E402 - found through the line above.
+from pipeline.encoding import encode, load_sequences  # noqa: E402
+from pipeline.splitting.minhash import copies_of_known  # noqa: E402
+from pipeline.splitting.near_copies import text_families  # noqa: E402
+from pipeline.splitting.shingles import shingle_sets  # noqa: E402
+from pipeline.splitting.texts import distinct_texts  # noqa: E402
+from pipeline.store import ArtifactStore  # noqa: E402
+from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, fit_vocabulary  # noqa: E402
+from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts  # noqa: E402
+
+Result = TypeVar("Result")
+PLANTED_SHARE = 0.05
+REPLACED_SHARE = 0.25
+MEAN_WORDS = 37
+"""Words of a cleaned review on average (full data set)."""
+ALL_PAIRS_TEXTS = 2_000
+
+
+def timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    """Return what the work returns, and the seconds that it took."""
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
+
+
+def line(name: str, rows: int, seconds: float, reference: float | None = None) -> None:
+    """Print one line of the table."""
+    ratio = "" if reference is None else f"{reference / seconds:>12,.1f}"
+    print(f"{name:<48}{seconds:>9.1f} s{rows / seconds:>12,.0f} rows/s{ratio}")
+
+
+def real_texts(folder: Path) -> list[list[str]]:
+    """Return the words of the real reviews."""
+    texts = []
+    for name in ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz"):
+        with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as stream:
+            texts += [re.findall("[a-z]{3,}", record["Text"].lower()) for record in csv.DictReader(stream)]
+    return texts
+
+
+def resampled(texts: list[list[str]], rows: int) -> list[str]:
+    """Return texts of real length; one in twenty differs from an earlier one by one word."""
+    generator = np.random.default_rng(1)
+    pool = np.array([word for text in texts for word in text])
+    scale = MEAN_WORDS / np.mean([len(text) for text in texts])
+    made: list[str] = []
+    for number, planted in enumerate(generator.random(rows) < PLANTED_SHARE):
+        if planted and made:
+            words = made[int(generator.integers(len(made)))].split()
+            changed = generator.integers(len(words), size=1)
+        else:
+            source = texts[number % len(texts)]
+            words = source[: max(3, int(len(source) * scale))] or ["nothing"]
+            changed = np.flatnonzero(generator.random(len(words)) < REPLACED_SHARE)
+        words = list(words)
+        for place, word in zip(changed.tolist(), generator.choice(pool, len(changed)).tolist(), strict=True):
+            words[place] = word
+        made.append(" ".join(words))
+    return made
+
+
+def bench_near_copies(texts: list[str], similarity: float) -> None:
+    """Time both searches against comparing every pair."""
+    rows = len(texts)
+    distinct, folding = timed(lambda: distinct_texts(pa.chunked_array([texts])))
+    sets, cutting = timed(lambda: shingle_sets(distinct.texts))
+    few = np.arange(min(ALL_PAIRS_TEXTS, len(sets)))
+    left, right = (index.astype(np.int64) for index in np.triu_indices(len(few), 1))
+    _, few_seconds = timed(lambda: sets.similar(left, right, similarity))
+    every_pair = few_seconds * (len(sets) / len(few)) ** 2
+    (family, assumed), joining = timed(lambda: text_families(sets, similarity))
+    asked = np.random.default_rng(2).random(len(sets)) < 0.1
+    found, hashing = timed(lambda: copies_of_known(sets, asked, ~asked, similarity))
+    print(f"\nNear-copies among {rows:,} rows at {similarity}, faster than every pair by")
+    line("fold identical texts", rows, folding)
+    line("cut into shingles", rows, cutting)
+    line("every pair (extrapolated)", rows, every_pair, every_pair)
+    line("prefix join, exact, all against all", rows, joining, every_pair)
+    line("MinHash in bands, a tenth against the rest", rows, hashing, every_pair)
+    known = np.isin(family, family[~asked])
+    print(
+        f"{len(sets) - len(np.unique(family)):,} texts are copies of others ({assumed} uncompared); of a tenth of the "
+        f"texts, {int(found.sum()):,} copy the rest directly, {int((known & asked).sum()):,} directly or over others"
+    )
+
+
+def bench_words(texts: list[str]) -> None:
+    """Time vocabulary and encoding against the plain way."""
+    rows = len(texts)
+    counter, counting = timed(lambda: Counter(word for text in texts for word in text.split()))
+    ids = {word: number for number, (word, _) in enumerate(counter.most_common(30_000), start=2)}
+    plain, looking_up = timed(lambda: [[ids.get(word, 1) for word in text.split()][-150:] for text in texts])
+    with tempfile.TemporaryDirectory() as folder:
+        store = ArtifactStore(folder)
+        cleaned = place_cleaned(store, cleaned_table(texts))
+        parts = place_parts(store, dict.fromkeys(range(rows), "train"))
+        config = VocabularyConfig(min_count=1)
+        vocabulary, fitting = timed(lambda: fit_vocabulary(cleaned, parts, config, store))
+        encoded, encoding = timed(lambda: encode(cleaned, parts, vocabulary, EncodingConfig(), store))
+        words = Vocabulary.load(store.folder(vocabulary) / VOCABULARY_FILE)
+        if words.id_of_word != ids:
+            raise SystemExit("the vocabularies differ")
+        sequences = load_sequences(store, encoded, "train")
+        if sequences.ids.tolist() != [number for text in plain for number in text]:
+            raise SystemExit("the ids differ")
+    print(f"\nWords of {rows:,} rows; the stages read and write Parquet, the plain ways do not; faster by")
+    line("Counter", rows, counting, counting)
+    line("fit_vocabulary", rows, fitting, counting)
+    line("dictionary look-ups", rows, looking_up, looking_up)
+    line("encode", rows, encoding, looking_up)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=200_000, help="reviews to resample (default: %(default)s)")
+    parser.add_argument("--similarity", type=float, default=0.8, help="of near-copies (default: %(default)s)")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real reviews")
+    arguments = parser.parse_args()
+    texts = resampled(real_texts(arguments.data), arguments.rows)
+    bench_near_copies(texts, arguments.similarity)
+    bench_words(texts)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    print(f"\nPeak memory {peak:.1f} GiB, the plain ways included.")
+
+
+if __name__ == "__main__":
+    main()
