@@ -31,7 +31,7 @@ TITLES = {MAJORITY: "Always the majority", TFIDF: "TF-IDF with logistic regressi
 MIN_ROWS = 2
 """A term of one training review cannot help with another one."""
 MOST_TERMS = 500_000
-"""Bounds time and memory whatever the dump; the full Amazon set has about 400,000 terms in two rows or more."""
+"""Bounds time and memory whatever the dump; the most frequent terms are kept."""
 INVERSE_REGULARISATIONS = (1.0, 4.0, 16.0)
 """C of the logistic regression, tried on validation: the usual optimum of TF-IDF text models lies among them."""
 MOST_ITERATIONS = 200

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
+from pipeline.evaluation.records import ComparisonSummary
+from pipeline.evaluation.rules import TFIDF
 from pipeline.ingest.records import IngestSummary
 from pipeline.reporting import formatting
 from pipeline.reporting.records import Caution, VariantReport
@@ -38,10 +40,13 @@ def cautions(
     leaks: LeakSummary | None,
     device: DeviceRecord | None,
     variants: tuple[VariantReport, ...],
+    comparison: ComparisonSummary | None,
+    best: str | None,
 ) -> tuple[Caution, ...]:
-    """Return every caution, the serious ones first, each group in the order of the stages."""
+    """Return every caution, the serious ones first, each group in the order of what it says of the figures."""
     found = [
         *_of_models(variants),
+        *_of_baseline(comparison, best),
         *_of_leaks(leaks),
         *_of_training(config, variants),
         *_of_device(device, variants),
@@ -92,6 +97,14 @@ def _of_models(variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
                 told.setdefault(warning, []).append(variant.title)
     for warning, titles in told.items():
         yield Caution(kind="note", serious=False, title="; ".join(titles), text=warning)
+
+
+def _of_baseline(comparison: ComparisonSummary | None, best: str | None) -> Iterator[Caution]:
+    pair = comparison.between(best, TFIDF) if comparison is not None and best is not None else None
+    if pair is not None and pair.shown and pair.balanced_accuracy_difference.value < 0:
+        yield Caution(
+            kind="below_baseline", serious=False, title="A baseline that counts words is better", text=pair.sentence
+        )
 
 
 def _of_leaks(leaks: LeakSummary | None) -> Iterator[Caution]:

@@ -291,7 +291,7 @@ def curve_panels(variants: Sequence[VariantReport]) -> tuple[CurvePanel, ...]:
 
 
 def funnel_bars(funnel: Sequence[FunnelStage]) -> tuple[FunnelBar, ...]:
-    """Return a bar per step of the funnel; the first one has the full width."""
+    """Return a bar per step of the funnel that set rows aside; the first bar has the full width."""
     if not funnel or not funnel[0].rows_left:
         return ()
     whole = funnel[0].rows_left
@@ -303,7 +303,8 @@ def funnel_bars(funnel: Sequence[FunnelStage]) -> tuple[FunnelBar, ...]:
             left=round(100 * stage.rows_left / whole, 3),
             gone=round(100 * stage.set_aside / whole, 3),
         )
-        for stage in funnel
+        for number, stage in enumerate(funnel)
+        if stage.set_aside or number == 0
     )
 
 

@@ -70,6 +70,8 @@ def gather(references: ReportReferences, config: RunConfig, store: ArtifactStore
     split = read(references.parts, SplitSummary)
     leaks = read(references.leaks, LeakSummary)
     variants = tuple(_variant(variant, config, store) for variant in references.variants)
+    best = _best(variants)
+    comparison = read(references.comparison, ComparisonSummary)
     verdict = read(references.verdict, Verdict)
     manifests = {role: store.manifest(reference) for role, reference in references.inputs().items()}
     split_rows = manifests["parts"].rows if "parts" in manifests else None
@@ -99,8 +101,10 @@ def gather(references: ReportReferences, config: RunConfig, store: ArtifactStore
             leaks=leaks,
             device=references.device,
             variants=variants,
+            comparison=comparison,
+            best=best,
         ),
-        best_variant=_best(variants),
+        best_variant=best,
         land=land,
         ingest=ingest,
         validation_raw=validation_raw,
@@ -113,7 +117,7 @@ def gather(references: ReportReferences, config: RunConfig, store: ArtifactStore
         device=references.device,
         baselines=read(references.baselines, BaselinesSummary),
         variants=variants,
-        comparison=read(references.comparison, ComparisonSummary),
+        comparison=comparison,
         verdict=verdict,
         article=article_comparison(config, variants),
         funnel=funnel(ingest, validation_raw, clean, split, split_rows.set_aside if split_rows is not None else {}),

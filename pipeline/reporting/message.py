@@ -21,7 +21,7 @@ def render_message(contents: ReportContents) -> str:
 def _lines(contents: ReportContents) -> Iterator[str]:
     yield f"**{verdict_word(contents)}**: {_cut(contents.headline)}"
     yield ""
-    if False:
+    if contents.demo:
         yield "_Demo data: these reviews were generated; the figures say nothing about real ones._"
         yield ""
     figures = list(_figures(contents))

@@ -83,6 +83,7 @@ class Caution(Record):
     kind: Literal[
         "collapsed_model",
         "diverged_model",
+        "below_baseline",
         "broken_promise",
         "leak",
         "vocabulary_leak",

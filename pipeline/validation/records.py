@@ -38,8 +38,9 @@ class ValidationSummary(Record):
     data_set: str
     """``raw`` or ``clean``."""
     rows: int
+    """Rows that were looked at, quarantined ones included."""
     quarantined: dict[str, int]
-    """Rows by reason."""
+    """Rows by reason, in the order of the rules; reasons without rows are left out."""
     contract: ContractResult
     data_docs: str | None
     """Path of the Data Docs' first page inside the artifact."""

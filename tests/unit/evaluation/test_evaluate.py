@@ -89,6 +89,16 @@ def test_one_answer_but_for_a_handful_is_no_better_than_the_majority(store):
     assert "Says 'positive' of 99.8 % of the reviews" in summary.warnings[0]
 
 
+def test_a_high_accuracy_does_not_stand_in_for_an_interval_that_reaches_guessing(store):
+    labels = [0, 1] + [0] * 10 + [1] * 90
+    probabilities = [0.1, 0.9] + [0.1] * 2 + [0.9] * 98
+    summary = judge(store, labels, probabilities, parts(2, 100))
+    assert summary.scores.accuracy.low > 0.8
+    assert summary.scores.balanced_accuracy.value == 0.6
+    assert summary.scores.balanced_accuracy.low == 0.5
+    assert summary.no_better_than_majority
+
+
 def test_a_skilled_model_below_the_majoritys_accuracy_is_not_flagged(store):
     labels, probabilities = skilled(4000, share=0.95, skill=2.0)
     summary = judge(store, labels, probabilities, parts(2000, 2000))

@@ -84,7 +84,7 @@ BAD = {
     "zip with backslashes": (zip_with("..\\Reviews.csv"), "points outside of the archive"),
     "zip with a root": (zip_with("/etc/Reviews.csv"), "points outside of the archive"),
     "zip with a drive": (zip_with("C:Reviews.csv"), "points outside of the archive"),
-    "zip encrypted": (encrypted_zip(), "is encrypted"),
+    "zip encrypted": (encrypted_zip(), "is encrypted. Unpack it with its password"),
     "zip without reviews": (
         zip_with("readme.md"),
         "holds no dump of reviews (CSV, JSON lines or SNAP text). It holds: 'readme.md'",

@@ -28,6 +28,7 @@ class Server(ThreadingHTTPServer):
         """Listen on a free port of this machine."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str | None]] = []
+        self.codings: list[str | None] = []
         self.failures = 0
 
     def url(self, path: str, login: str = "") -> str:
@@ -45,6 +46,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append((self.path, self.headers.get("Authorization")))
+        self.server.codings.append(self.headers.get("Accept-Encoding"))
         path = self.path.partition("?")[0]
         if self.server.failures and path.startswith("/flaky"):
             self.server.failures -= 1
@@ -109,6 +111,7 @@ def test_packed_bytes_are_kept_packed(server, store) -> None:
     reference = land(DataConfig(dumps=(server.url("/packed.csv.gz"),)), store)
     raw = store.folder(reference) / store.summary(reference, LandSummary).files[0].path
     assert gzip.decompress(raw.read_bytes()) == CSV
+    assert server.codings == ["identity"], "the server shall not pack for the way what is kept as it came"
 
 
 def test_redirects_are_followed_within_bounds(server, store) -> None:

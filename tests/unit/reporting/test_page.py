@@ -18,10 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from pipeline.evaluation.records import ComparisonSummary, Interval
+from pipeline.evaluation.rules import TFIDF
 from pipeline.reporting import ReportContents, formatting, gather, report
 from pipeline.reporting.html import render_html
 from pipeline.reporting.records import ReportReferences
 from pipeline.store import ArtifactStore
+from tests.support import place
 from tests.unit.reporting.example import ExampleRun, example_run, refused_run
 
 RUN_NAME = "manual__2026-11-23T05:33:00+00:00"
@@ -184,6 +187,21 @@ def test_a_collapsed_model_is_called_out_at_the_top_in_the_table_and_beside_the_
     assert "gives every review the same answer" in article
     assert "still at the entropy of the labels (0.423)" in article
     assert "no better than the majority" not in page_of(folder, "default").select_one("#scores").get_text()
+
+
+def test_a_baseline_that_is_shown_to_be_better_is_a_warning(store: ArtifactStore) -> None:
+    run = example_run(store, "default")
+    contents = gather(run.references, run.config, store)
+    pair = contents.comparison.between("bi-seed1", TFIDF)
+    assert not any(caution.kind == "below_baseline" for caution in contents.cautions)
+
+    worse = pair.model_copy(
+        update={"shown": True, "balanced_accuracy_difference": Interval(value=-0.018, low=-0.035, high=-0.002)}
+    )
+    comparison = place(store, "compare", ComparisonSummary(comparisons=(worse,)), label="worse")
+    references = run.references.model_copy(update={"comparison": comparison})
+    kinds = [caution.kind for caution in gather(references, run.config, store).cautions]
+    assert kinds[0] == "below_baseline"
 
 
 def test_the_article_is_mentioned_in_its_profile_only(folder: Path) -> None:

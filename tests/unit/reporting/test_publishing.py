@@ -106,6 +106,24 @@ def test_a_failing_copy_leaves_the_old_report_and_no_half_of_a_new_one(
     assert json.loads((page.parent.parent / "latest.json").read_text("utf-8"))["run_name"] == "run"
 
 
+def test_a_failing_rename_puts_the_old_report_back(
+    store: ArtifactStore, reported: ArtifactReference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(publish(reported, "run", store))
+    before, rename = page.read_bytes(), Path.rename
+
+    def fail_for_the_new_one(source: Path, target: Path) -> Path:
+        if source.name == "new":
+            raise OSError(5, "Input/output error")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", fail_for_the_new_one)
+    with pytest.raises(OSError, match="Input/output"):
+        publish(reported, "run", store)
+
+    assert page.read_bytes() == before
+
+
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_no_name_leaves_the_reports_folder(store: ArtifactStore, reported: ArtifactReference, name: str) -> None:
     page = Path(publish(reported, name, store))
