@@ -133,6 +133,29 @@ def default_against_rules(texts: list[str]) -> None:
         )
 
 
+STAGE = """
+import shutil, sys, time
+from pathlib import Path
+root, folder, key, processes = sys.argv[1:]
+sys.path.insert(0, root)
+import pandas, pyarrow.parquet
+from pipeline.cleaning import clean
+from pipeline.config import TextConfig
+from pipeline.store import ArtifactReference, ArtifactStore
+
+def peak():  # Not getrusage: its peak is inherited from the process that started this one.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+
+before, start = peak(), time.perf_counter()
+store = ArtifactStore(folder)
+done = clean(ArtifactReference(stage="validate_raw", key=key), TextConfig(), store, int(processes))
+print(time.perf_counter() - start, before, peak())
+shutil.rmtree(store.folder(done))
+"""
+"""Runs the stage once in a process of its own (Linux): seconds, MiB resident after the imports, and at most."""
+
+
 def whole_stage(texts: list[str], processes: int) -> None:
     """Print time and peak memory of the stage ``clean`` over a dump of these texts, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
@@ -145,18 +168,7 @@ def whole_stage(texts: list[str], processes: int) -> None:
         given = validated(store, table)
         read = (store.folder(given) / "reviews.parquet").stat().st_size
         for count in (1, processes):
-            code = (
-                "import resource, sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
-                "from pipeline.cleaning import clean; from pipeline.config import TextConfig;"
-                "from pipeline.store import ArtifactReference, ArtifactStore; import pandas, pyarrow.parquet, shutil;"
-                "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; start = time.perf_counter();"
-                "done = clean(ArtifactReference(stage='validate_raw', key=sys.argv[3]), TextConfig(),"
-                " ArtifactStore(sys.argv[2]), int(sys.argv[4])); seconds = time.perf_counter() - start;"
-                "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-                "shutil.rmtree(Path(sys.argv[2], 'artifacts', 'clean'));"
-                "print(seconds, before // 1024, after // 1024)"
-            )
-            arguments = [sys.executable, "-c", code, str(ROOT), folder, given.key, str(count)]
+            arguments = [sys.executable, "-c", STAGE, str(ROOT), folder, given.key, str(count)]
             answer = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.split()
             print(
                 f"whole stage, {len(texts):,} reviews ({read / 2**20:.0f} MiB of Parquet, "

@@ -111,18 +111,16 @@ def decide(reviews: Path, *, deduplicate: bool) -> Verdict:
 
 def _texts(reviews: Path) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
     """Return each text's digest and each row's bytes of text, reading batch by batch."""
-    digests: list[bytes] = []
+    digests = bytearray()
     lengths = []
     with pq.ParquetFile(reviews) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=["summary", "text"], use_threads=False):
             # A missing text is not an empty one; no text holds this byte alone in UTF-8.
-            digests += [
-                hashlib.blake2b(b"\xff" if text is None else text.encode(), digest_size=16).digest()
-                for text in batch["text"].to_pylist()
-            ]
+            for text in batch["text"].to_pylist():
+                digests += hashlib.blake2b(b"\xff" if text is None else text.encode(), digest_size=16).digest()
             sizes = [pc.fill_null(pc.binary_length(batch[name]), 0) for name in ("summary", "text")]
             lengths.append(pc.add(*sizes).to_numpy(zero_copy_only=False).astype(np.int64))
-    table = np.frombuffer(b"".join(digests), dtype=np.dtype([("first", "<u8"), ("second", "<u8")]))
+    table = np.frombuffer(digests, dtype=np.dtype([("first", "<u8"), ("second", "<u8")]))
     return table, np.concatenate([np.empty(0, dtype=np.int64), *lengths])
 
 

@@ -17,10 +17,26 @@ from tests.support import reviews, write_csv
 pytestmark = pytest.mark.xdist_group("command line")
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-TINY = (
-    "--units 4 --layers 1 --embedding-size 8 --batch-size 64 --bootstrap-samples 100 --text-processes 1 --device cpu "
-    "--directions bi --profile default"
-).split()
+TINY = [
+    "--units",
+    "4",
+    "--layers",
+    "1",
+    "--embedding-size",
+    "8",
+    "--batch-size",
+    "64",
+    "--bootstrap-samples",
+    "100",
+    "--text-processes",
+    "1",
+    "--device",
+    "cpu",
+    "--directions",
+    "bi",
+    "--profile",
+    "default",
+]
 TIME_TO_CHECKPOINT_SECONDS = 180
 """How long a loaded machine may take to load TensorFlow and train one tiny epoch."""
 

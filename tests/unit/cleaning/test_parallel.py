@@ -32,6 +32,11 @@ def test_two_processes_give_the_words_of_one_in_the_same_order() -> None:
     assert one[1] == ["tea number two", "", "number not good"]
 
 
+def test_a_process_without_work_ends_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    assert len(list(words_in_order(BATCHES[:1], "default", 2))) == 1
+    assert capfd.readouterr().err == ""
+
+
 def test_where_no_process_may_start_the_work_is_done_here(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

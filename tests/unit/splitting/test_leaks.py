@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pipeline.config import SplitConfig
 from pipeline.errors import ArtifactError, LeakError
-from pipeline.splitting import LeakSummary, check_leaks, require_no_leak
+from pipeline.splitting import SET_ASIDE_CODE, LeakSummary, check_leaks, part_codes, require_no_leak
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts
 
@@ -76,6 +77,11 @@ def test_the_similarity_decides_what_a_near_copy_is(
     summary = store.summary(strict, LeakSummary)
     assert next(figure.rows for figure in summary.figures if figure.kind == "near_copy") == 1
     assert summary.vocabulary_leak
+
+
+def test_parts_are_found_by_row_in_any_order(store: ArtifactStore) -> None:
+    parts = place_parts(store, {7: "test", 3: "train", 5: "validation"})
+    assert part_codes(np.array([5, 9, 7, 3]), parts, store).tolist() == [1, SET_ASIDE_CODE, 2, 0]
 
 
 def test_parts_of_other_reviews_are_refused(store: ArtifactStore) -> None:

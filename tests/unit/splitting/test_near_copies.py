@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.splitting.minhash import copies_of_known, rows_per_band
-from pipeline.splitting.near_copies import near_copies, text_families
+from pipeline.splitting.near_copies import _PrefixIndex, near_copies, text_families
 from pipeline.splitting.shingles import CHUNK_TEXTS, shingle_sets
 from pipeline.splitting.texts import distinct_texts
 
@@ -53,6 +53,25 @@ def families(texts: list[str], similarity: float, **options: int) -> list[int]:
 @given(TEXTS, SIMILARITIES)
 def test_families_are_those_of_comparing_every_pair(texts: list[str], similarity: float) -> None:
     assert same_partition(families(texts, similarity), families_by_brute_force(texts, similarity))
+
+
+@PROPERTY
+@given(TEXTS, SIMILARITIES)
+def test_no_pair_is_lost_among_the_candidates(texts: list[str], similarity: float) -> None:
+    strings = distinct_texts(pa.chunked_array([texts], pa.string())).texts
+    candidates = set()
+    for left, right in _PrefixIndex.build(shingle_sets(strings), similarity).pairs():
+        candidates |= {frozenset(pair) for pair in zip(left.tolist(), right.tolist(), strict=True)}
+    for i, j in itertools.combinations(range(len(strings)), 2):
+        if are_copies(strings[i].as_py(), strings[j].as_py(), similarity):
+            assert {i, j} in candidates
+
+
+def test_texts_come_in_an_order_that_only_their_content_decides() -> None:
+    texts = ["good tea", "bad tea", "no tea", "good tea", ""]
+    one, other = (distinct_texts(pa.chunked_array([column], pa.string())) for column in (texts, texts[::-1]))
+    assert one.texts.equals(other.texts)
+    assert one.texts.take(pa.array(one.text_of_row)).to_pylist() == texts
 
 
 @PROPERTY

@@ -274,6 +274,13 @@ def test_a_split_by_time_without_times_says_what_to_do(store: ArtifactStore, tim
         run(store, cleaned_table(unlike_texts(100), times=times), strategy="temporal")
 
 
+def test_the_test_part_leaves_a_moment_for_each_other_part(store: ArtifactStore) -> None:
+    times = [1] * 10 + [2] * 10 + [3] * 80
+    table = cleaned_table(unlike_texts(100), times=times)
+    summary, _ = run(store, table, strategy="temporal", test_share=0.88, validation_share=0.1)
+    assert [part.rows for part in summary.parts] == [10, 10, 80]
+
+
 def test_three_moments_are_enough(store: ArtifactStore) -> None:
     times = [1, 1, 2, 2, 3, 3] * 10
     summary, _ = run(store, cleaned_table(unlike_texts(60), labels=[0, 1] * 30, times=times), strategy="temporal")
