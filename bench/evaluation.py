@@ -1,4 +1,4 @@
-"""Speed of the evaluation against the plain way: resampled rows through scikit-learn, and its dictionary of terms."""
+"""Speed of the bootstrap intervals against the plain way: each resample through scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -44,42 +43,14 @@ def intervals(rows: int, samples: int, plain_samples: int) -> None:
     print(f"intervals, {rows:,} rows × {samples:,} samples: {ours:.2f} s; scikit-learn in a loop {theirs / ours:.0f} ×")
 
 
-def terms(rows: int, words: int) -> None:
-    """Print the time of counting words and pairs, and of scikit-learn's CountVectorizer on the same texts."""
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    from pipeline.evaluation.terms import TermVocabulary, TokenRows
-
-    random = np.random.default_rng(1)
-    known = np.array([f"w{number}" for number in range(60_000)])
-    # Zipf's law, as in reviews.
-    weights = 1 / np.arange(1, len(known) + 1)
-    drawn = random.choice(known, (rows, words), p=weights / weights.sum())
-    texts = [" ".join(row) for row in drawn]
-
-    def ours() -> None:
-        tokens = TokenRows.of(pa.chunked_array([pa.array(texts)]))
-        every = np.arange(rows)
-        TermVocabulary.fit(tokens, every, min_rows=2, most=500_000).count(tokens, every)
-
-    def theirs() -> None:
-        CountVectorizer(token_pattern=r"[^ ]+", ngram_range=(1, 2), min_df=2).fit_transform(texts)  # noqa: S106
-
-    own = seconds(ours)
-    print(f"terms, {rows:,} texts of {words} words: {own:.1f} s; CountVectorizer {seconds(theirs) / own:.1f} ×")
-
-
 def main() -> None:
-    """Run the benchmarks."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--test-rows", type=int, default=36_418, help="rows behind the intervals")
     parser.add_argument("--samples", type=int, default=1000, help="bootstrap samples")
     parser.add_argument("--plain-samples", type=int, default=20, help="samples of the plain way, scaled up")
-    parser.add_argument("--texts", type=int, default=100_000, help="texts whose terms are counted")
-    parser.add_argument("--words", type=int, default=37, help="words of each text")
     arguments = parser.parse_args()
     intervals(arguments.test_rows, arguments.samples, arguments.plain_samples)
-    terms(arguments.texts, arguments.words)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Wor
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from pipeline.evaluation.terms import TokenRows
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +59,13 @@ class _Reviews:
         rows: int64 ``[rows]``, numbers in the dump.
         labels: int8 ``[rows]``.
         parts: Object array ``[rows]`` of part names.
-        texts: Their words.
+        texts: Their words, joined by single spaces.
     """
 
     rows: NDArray[np.int64]
     labels: NDArray[np.int8]
     parts: NDArray[Any]
-    texts: TokenRows
+    texts: list[str]
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,6 @@ def _read(cleaned: ArtifactReference, parts: ArtifactReference, store: ArtifactS
     import pyarrow.parquet as pq
 
     from pipeline.evaluation.predictions import REVIEWS
-    from pipeline.evaluation.terms import TokenRows
 
     reviews = pq.read_table(store.folder(cleaned) / REVIEWS, columns=["row", "label", "words"])
     split = pq.read_table(store.folder(parts) / "parts.parquet", columns=["row", "part"])
@@ -197,32 +196,21 @@ def _read(cleaned: ArtifactReference, parts: ArtifactReference, store: ArtifactS
         rows=rows,
         labels=reviews["label"].to_numpy()[places].astype(np.int8),
         parts=split["part"].to_numpy(),
-        texts=TokenRows.of(reviews["words"].take(pa.array(places))),
+        texts=reviews["words"].take(pa.array(places)).to_pylist(),
     )
 
 
 def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearModel:
     """Fit TF-IDF (sublinear counts, unit length) and logistic regression for each C; keep the best on validation."""
     import numpy as np
-    from sklearn.feature_extraction.text import TfidfTransformer
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from pipeline.evaluation.metrics import RankedCounts, roc_auc
-    from pipeline.evaluation.terms import TermVocabulary
 
-    vocabulary = TermVocabulary.fit(reviews.texts, chosen["train"], min_rows=MIN_ROWS, most=MOST_TERMS)
-    if not len(vocabulary.codes):
-        # A handful of reviews without a common word: every word is kept, so that there is a model at all.
-        vocabulary = TermVocabulary.fit(reviews.texts, chosen["train"], min_rows=1, most=MOST_TERMS)
-    if not len(vocabulary.codes):
-        raise BaselinesError("No review of the training part holds a word; look at the cleaning stage's figures.")
-    weigh = TfidfTransformer(sublinear_tf=True)
-    counted = vocabulary.count(reviews.texts, chosen["train"])
-    train = weigh.fit(counted).transform(counted, copy=False)
+    weigh, train = _weighed([reviews.texts[place] for place in chosen["train"]])
     held_out = {
-        name: weigh.transform(vocabulary.count(reviews.texts, chosen[name]), copy=False)
-        for name in ("validation", "test")
+        name: weigh.transform([reviews.texts[place] for place in chosen[name]]) for name in ("validation", "test")
     }
     log.info("TF-IDF: %s training reviews, %s terms", f"{train.shape[0]:,}", f"{train.shape[1]:,}")
     labels, validation_labels = reviews.labels[chosen["train"]], reviews.labels[chosen["validation"]]
@@ -241,12 +229,10 @@ def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearMode
     assert best is not None  # noqa: S101 - the grid is not empty
     _, inverse, weights, intercept = best
     strongest = np.argsort(weights, kind="stable")
+    terms = weigh.get_feature_names_out()
 
     def listed(places: list[np.int64]) -> tuple[WordWeight, ...]:
-        return tuple(
-            WordWeight(term=vocabulary.term(int(place), reviews.texts.words), weight=float(weights[place]))
-            for place in places
-        )
+        return tuple(WordWeight(term=str(terms[place]), weight=float(weights[place])) for place in places)
 
     return _LinearModel(
         probabilities={name: 1 / (1 + np.exp(-(matrix @ weights + intercept))) for name, matrix in held_out.items()},
@@ -255,3 +241,29 @@ def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearMode
         terms=len(weights),
         inverse_regularisation=inverse,
     )
+
+
+def _weighed(texts: list[str]) -> tuple[TfidfVectorizer, csr_matrix]:
+    """Return the fitted TF-IDF weighing and its float64 matrix ``[texts, terms]``.
+
+    A term must stand in ``MIN_ROWS`` texts; where no term does, in a handful of reviews, every term is kept.
+
+    Raises:
+        BaselinesError: The texts hold no word at all.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    for least in (MIN_ROWS, 1):
+        weigh = TfidfVectorizer(
+            token_pattern=r"[^ ]+",  # noqa: S106 - a pattern of words, not a secret
+            lowercase=False,
+            ngram_range=(1, 2),
+            min_df=least,
+            max_features=MOST_TERMS,
+            sublinear_tf=True,
+        )
+        try:
+            return weigh, weigh.fit_transform(texts)
+        except ValueError as error:
+            log.info("TF-IDF: no term stands in %d reviews (%s)", least, error)
+    raise BaselinesError("No review of the training part holds a word; look at the cleaning stage's figures.")

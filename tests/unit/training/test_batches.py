@@ -92,8 +92,14 @@ def test_epochs_and_seeds_mix_the_rows_differently():
     first = order(1, 1)
     assert set(first) != set(order(1, 2))
     assert set(first) != set(order(2, 1))
-    widths = [max(row % MAX_LENGTH for row in batch) for batch in first]
-    assert widths != sorted(widths), "batches must not come in the order of their lengths"
+
+
+def test_batches_do_not_come_in_the_order_of_their_lengths():
+    rows = sequences([1 + i % MAX_LENGTH for i in range(200)])
+    plan = epoch_batches(rows, batch_size=10, max_length=MAX_LENGTH, seed=1, epoch=1, window_batches=100)
+    widths = [batch.ids.shape[1] for batch in plan]
+    assert len(set(widths)) > 3
+    assert widths != sorted(widths)
 
 
 def test_sorting_inside_windows_saves_most_of_the_padding():
