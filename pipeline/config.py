@@ -194,7 +194,7 @@ class TrainingConfig(Section):
     batch_size: tuple[PositiveInt, ...] = Field(
         (128,), title="Batch size", description="Reviews per optimizer step.", min_length=1
     )
-    learning_rate: float = Field(0.002, title="Learning rate", description="Of Adam.", gt=0, lt=1)
+    learning_rate: float = Field(0.001, title="Learning rate", description="Of Adam.", gt=0, lt=1)
     epochs: int = Field(8, title="Epochs", description="At most this many passes over the training rows.", ge=1)
     patience: int = Field(
         2, title="Patience", description="Epochs without a lower validation loss before training stops.", ge=1

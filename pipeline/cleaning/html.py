@@ -28,7 +28,7 @@ def html_to_text(text: str) -> str:
 
 
 def _parsed(text: str) -> str:
-    from lxml import etree  # type: ignore[import-untyped]
+    from lxml import etree
 
     collector = _TextCollector()
     parser = etree.HTMLParser(target=collector, strip_cdata=False, recover=True)

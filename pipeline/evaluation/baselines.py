@@ -21,7 +21,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Wor
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+    from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfVectorizer
 
 log = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearMode
     """Fit TF-IDF (sublinear counts, unit length) and logistic regression for each C; keep the best on validation."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     from pipeline.evaluation.metrics import RankedCounts, roc_auc
 

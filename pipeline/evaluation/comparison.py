@@ -170,7 +170,7 @@ def mcnemar_p_value(only_first: int, only_second: int) -> float:
 
     Where just one of them is right, each is so with chance one half (McNemar 1947; exact binomial form).
     """
-    from scipy.special import bdtr  # type: ignore[import-untyped]
+    from scipy.special import bdtr
 
     disagreements = only_first + only_second
     if not disagreements:

@@ -14,8 +14,8 @@ def connected(count: int, left: npt.NDArray[np.int64], right: npt.NDArray[np.int
         left: int64 [links], one end of each link.
         right: int64 [links], the other end.
     """
-    from scipy.sparse import coo_array  # type: ignore[import-untyped]
-    from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
     if not count:
         return np.empty(0, dtype=np.int64)

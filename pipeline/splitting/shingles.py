@@ -44,7 +44,7 @@ class ShingleSets:
 
     def __post_init__(self) -> None:
         """Lay the sets out as a sparse matrix (texts by shingles), which shares their memory."""
-        from scipy.sparse import csr_array  # type: ignore[import-untyped]
+        from scipy.sparse import csr_array
 
         ones = np.ones(len(self.shingles), dtype=np.int8)
         matrix = csr_array((ones, self.shingles, self.offsets), shape=(len(self), 2**62), copy=False)

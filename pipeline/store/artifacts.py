@@ -42,12 +42,12 @@ RECORDED_LIBRARIES = (
     "apache-airflow",
     "great-expectations",
     "keras",
+    "lxml",
     "nltk",
     "numpy",
     "pandas",
     "pyarrow",
     "scikit-learn",
-    "selectolax",
     "tensorflow",
 )
 
