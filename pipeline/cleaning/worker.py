@@ -47,7 +47,7 @@ def main() -> None:
     # The pipe is ours alone: whatever a library prints goes to the log, not between the batches.
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    source = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115, PTH123 - a pipe, read to its end.
+    source = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115 - a pipe, read to its end.
     if not source.peek(1):
         return  # There was less work than processes.
     normalise = normaliser(sys.argv[1])
