@@ -41,11 +41,11 @@ bench: $(VENV)/.dev ## Measure speed and memory against named alternatives (minu
 
 .PHONY: lock
 lock: $(VENV)/.dev ## Compile requirements*.in to locked, hashed requirements*.txt
-	@for set in "" -dev -gpu; do $(LOCK) requirements$$set.in -o requirements$$set.txt; done
+	@set -e; for set in "" -dev -gpu; do $(LOCK) requirements$$set.in -o requirements$$set.txt; done
 
 .PHONY: lock-check
 lock-check: $(VENV)/.dev ## Prove that the locks are current
-	@for set in "" -dev -gpu; do \
+	@set -e; for set in "" -dev -gpu; do \
 	  cp requirements$$set.txt $(VENV)/lock-check.txt; \
 	  $(LOCK) requirements$$set.in -o $(VENV)/lock-check.txt; \
 	  cmp requirements$$set.txt $(VENV)/lock-check.txt \
@@ -66,7 +66,7 @@ clean: ## Remove the virtual environment, the embedded Airflow and caches; the s
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf "$(VENV)"; echo "No virtual environment could be made; on Debian, apt-get install python3-venv may be missing."; exit 1; }
 
 INSTALL = sh scripts/install.sh $(BIN)/python
 

@@ -20,7 +20,7 @@ from pydantic import ConfigDict
 from pydantic.fields import FieldInfo
 
 from pipeline.config import PROFILES, RunConfig
-from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.errors import ArtifactError, ConfigurationError, PipelineError
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 from pipeline.workflow import (
     STORE_VARIABLE,
@@ -28,6 +28,7 @@ from pipeline.workflow import (
     RunResult,
     Workflow,
     default_store,
+    latest_model,
     latest_report,
 )
 
@@ -224,7 +225,7 @@ def _workflow(options: argparse.Namespace) -> Workflow:
 
 def _run(options: argparse.Namespace) -> None:
     steps = _workflow(options)
-    name = options.run_name or f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
+    name = options.run_name or f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
     show_result(steps.run(name))
 
 
@@ -276,7 +277,9 @@ def _predict(options: argparse.Namespace) -> None:
     from pipeline.scoring import load_scorer
 
     texts = options.text or [line.rstrip("\n") for line in sys.stdin]
-    scorer = load_scorer(options.model, _store(options))
+    store = _store(options)
+    scorer = load_scorer(latest_model(store) if options.model == "latest" else options.model, store)
+    print(f"{scorer.card.title}, threshold {scorer.threshold:.3f}", file=sys.stderr)
     for text, probability in zip(texts, scorer.probabilities(texts), strict=True):
         word = "positive" if probability >= scorer.threshold else "negative"
         shown = "".join(c if c.isprintable() else " " for c in text)
@@ -287,12 +290,13 @@ def show_latest(store: ArtifactStore) -> None:
     """Print the short form and the place of the newest report.
 
     Raises:
-        ConfigurationError: No report was published yet.
+        ArtifactError: No report was published yet, or it is gone.
     """
     latest = latest_report(store)
-    if not latest:
-        raise ConfigurationError(f"The store {store.url} holds no report yet; `python -m pipeline run` makes one.")
-    show_result(RunResult(run_name=latest["run_name"], report=latest["report"], refusal=None))
+    if latest is None:
+        raise ArtifactError(f"The store {store.url} holds no report yet; `python -m pipeline run` makes one.")
+    page = str(store.root / latest.folder / "report.html")
+    show_result(RunResult(run_name=latest.run_name, report=page, refusal=None))
 
 
 def show_result(result: RunResult) -> None:
@@ -300,7 +304,10 @@ def show_result(result: RunResult) -> None:
     from upath import UPath
 
     short = UPath(result.report).parent / "report.md"
-    print("\n" + short.read_text(encoding="utf-8"))
+    try:
+        print("\n" + short.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(f"The newest report was at {short}, which cannot be read; run again to make it.") from error
     print(f"Report: {result.report}")
 
 

@@ -20,9 +20,15 @@ ProfileName = Literal["default", "article", "demo"]
 Direction = Literal["uni", "bi"]
 Activation = Literal["tanh", "relu", "sigmoid", "elu", "selu", "gelu"]
 PositiveInt = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+DropoutShare = Annotated[float, Field(ge=0, lt=1)]
 
 DEMO_DUMP = "demo"
 KAGGLE_DUMP = "kaggle"
+
+
+_SWEPT = ("directions", "seeds", "units", "layers", "embedding_size", "activation", "dropout", "batch_size")
+"""The lists of ``TrainingConfig`` whose product the variants are."""
 
 
 class Section(BaseModel):
@@ -151,9 +157,7 @@ class VocabularyConfig(Section):
         title="Count words in",
         description="`train`: training rows only. `all`: every row, as the article did, which is a (small) leak.",
     )
-    max_words: PositiveInt | None = Field(
-        30_000, title="Vocabulary size", description="Most frequent words to keep. Empty: all."
-    )
+    max_words: int = Field(30_000, title="Vocabulary size", description="Most frequent words to keep. 0: all.", ge=0)
     min_count: int = Field(2, title="Least count", description="Occurrences a word needs to be kept.", ge=1)
 
 
@@ -174,7 +178,7 @@ class TrainingConfig(Section):
     directions: tuple[Direction, ...] = Field(
         ("uni", "bi"), title="Directions", description="Uni- and/or bi-directional LSTMs.", min_length=1
     )
-    seeds: tuple[int, ...] = Field(
+    seeds: tuple[Seed, ...] = Field(
         (1,), title="Seeds", description="One training per seed: the spread between seeds is noise.", min_length=1
     )
     units: tuple[PositiveInt, ...] = Field(
@@ -188,7 +192,7 @@ class TrainingConfig(Section):
         ("relu",), title="Activation", description="Of the dense layer under the output.", min_length=1
     )
     dense_units: int = Field(32, title="Dense units", description="Width of that dense layer.", ge=1)
-    dropout: tuple[float, ...] = Field(
+    dropout: tuple[DropoutShare, ...] = Field(
         (0.2,), title="Dropout", description="Share (0–1) of activations dropped while training.", min_length=1
     )
     batch_size: tuple[PositiveInt, ...] = Field(
@@ -216,6 +220,16 @@ class TrainingConfig(Section):
         title="Pre-trained vectors",
         description="GloVe or word2vec text file that starts the embedding. Empty: learned from nothing.",
     )
+
+    @model_validator(mode="after")
+    def _no_variant_twice(self) -> Self:
+        for name in _SWEPT:
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(
+                    f"{name} names a value twice: {', '.join(map(str, values))}; every variant is trained once"
+                )
+        return self
 
 
 class EvaluationConfig(Section):
@@ -322,9 +336,9 @@ class RunConfig(Section):
                 what was given and what is expected.
         """
         given = {name: value for name, value in values.items() if value is not None}
-        only_demo = list(given.get("dumps", [DEMO_DUMP])) == [DEMO_DUMP]
+        only_demo = given.get("dumps", [DEMO_DUMP]) in ([DEMO_DUMP], (DEMO_DUMP,))
         profile = given.pop("profile", "demo" if only_demo else "default")
-        if profile not in PROFILES:
+        if not isinstance(profile, str) or profile not in PROFILES:
             raise ConfigurationError(f"Profile {shown(profile)} does not exist; choose one of {', '.join(PROFILES)}.")
         homes = {name: section for section, name, _ in cls.fields()}
         nested: dict[str, dict[str, Any]] = {}
@@ -356,8 +370,6 @@ class RunConfig(Section):
         return {name: value for name, value in self.flat().items() if value != standard[name]}
 
 
-_SWEPT = ("directions", "seeds", "units", "layers", "embedding_size", "activation", "dropout", "batch_size")
-
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
     # REFERENCE.md's experiment: each value is the article's own, its faults included.
@@ -367,7 +379,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "strategy": "article",
         "group_by": "nothing",
         "fit_on": "all",
-        "max_words": None,
+        "max_words": 0,
         "min_count": 1,
         "dropout": (0.0,),
         "batch_size": (1024,),

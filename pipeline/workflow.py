@@ -10,18 +10,20 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import ConfigDict
+
 from pipeline.config import RunConfig, VariantConfig
-from pipeline.errors import ContractBrokenError, LeakError, PipelineError
+from pipeline.errors import ArtifactError, ContractBrokenError, LeakError, PipelineError
 from pipeline.store import ArtifactReference, ArtifactStore, Record
+from pipeline.training.records import DeviceRecord
 
 if TYPE_CHECKING:
     from pipeline.promotion import Verdict
     from pipeline.reporting import ReportReferences
-    from pipeline.training import DeviceRecord
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,16 @@ class VariantReferences(Record):
     predicted: ArtifactReference | None = None
     evaluated: ArtifactReference | None = None
     exported: ArtifactReference | None = None
+
+
+class ModelReferences(Record):
+    """The artifacts from training to the verdict; empty while a run has not come so far."""
+
+    device: DeviceRecord | None = None
+    variants: tuple[VariantReferences, ...] = ()
+    baselines: ArtifactReference | None = None
+    comparison: ArtifactReference | None = None
+    verdict: ArtifactReference | None = None
 
 
 class RunResult(Record):
@@ -189,6 +201,9 @@ class Workflow:
         """Judge one trained variant on the test part, once."""
         from pipeline.evaluation import evaluate
         from pipeline.scoring import predict
+        from pipeline.training import hide_gpus_unless_wanted
+
+        hide_gpus_unless_wanted(self.config.hardware)
 
         predicted = predict(variant.trained, _there(data.encoded), self.store)
         evaluated = evaluate(
@@ -205,7 +220,9 @@ class Workflow:
         """Export one judged variant as a model from raw text to probability."""
         from pipeline.evaluation import EvaluationSummary
         from pipeline.scoring import export
+        from pipeline.training import hide_gpus_unless_wanted
 
+        hide_gpus_unless_wanted(self.config.hardware)
         exported = export(
             variant.trained,
             _there(data.vocabulary),
@@ -288,38 +305,27 @@ class Workflow:
                     return str(error)
         return None
 
-    def publish_report(  # noqa: D417 - the arguments are the run's references, each under its own name
-        self,
-        run_name: str,
-        data: DataReferences,
-        *,
-        device: DeviceRecord | None = None,
-        variants: Sequence[VariantReferences] = (),
-        baselines: ArtifactReference | None = None,
-        comparison: ArtifactReference | None = None,
-        verdict: ArtifactReference | None = None,
-        stopped_by: str | None = None,
+    def publish_report(
+        self, run_name: str, data: DataReferences, models: ModelReferences, *, stopped_by: str | None = None
     ) -> RunResult:
         """Write and publish the report of a finished, failed or refused run.
 
         Args:
             run_name: The run's name; hostile text is made safe.
+            data: The artifacts up to the encoded sequences, as far as the run came.
+            models: The artifacts from there on.
             stopped_by: Message of an error that stopped the run, where no contract or promise explains it.
         """
         from pipeline.reporting import ReportReferences
 
         refusal = self.refusal(data) or stopped_by
-        if refusal is None and verdict is None:
+        if refusal is None and models.verdict is None:
             missing = [name for name in DataReferences.model_fields if getattr(data, name) is None]
             step = missing[0] if missing else "training or evaluation"
             refusal = f"The run stopped before its end ({step} is missing); the log of the failed task says why."
         references = ReportReferences(
             **{name: getattr(data, name) for name in DataReferences.model_fields},
-            device=device,
-            baselines=baselines,
-            comparison=comparison,
-            verdict=verdict,
-            variants=tuple(variants),
+            **{name: getattr(models, name) for name in ModelReferences.model_fields},
             refusal=refusal,
         )
         place = self.publish(self.report(references, run_name), run_name)
@@ -371,26 +377,34 @@ class Workflow:
             data = self.data_steps()
         except PreparationError as error:
             if error.data.ingested is not None:
-                published = self.publish_report(run_name, error.data, stopped_by=str(error))
+                published = self.publish_report(run_name, error.data, ModelReferences(), stopped_by=str(error))
                 log.warning("The report of the refused run: %s", published.report)
             raise error.cause from error
+        models = ModelReferences()
+        try:
+            for models in self._model_steps(data):
+                log.debug("So far: %s", models)
+        except PipelineError as error:
+            published = self.publish_report(run_name, data, models, stopped_by=str(error))
+            log.warning("The report of the broken-off run: %s", published.report)
+            raise
+        return self.publish_report(run_name, data, models)
+
+    def _model_steps(self, data: DataReferences) -> Iterator[ModelReferences]:
+        """Train, judge, export, compare and decide, yielding what there is after each step."""
         baselines = self.baselines(_there(data.cleaned), _there(data.parts))
-        device = self.preflight(data)
-        variants = []
+        models = ModelReferences(baselines=baselines)
+        yield models
+        models = models.model_copy(update={"device": self.preflight(data)})
+        yield models
         for variant in self.config.variants:
-            references = self.evaluate(data, self.train(data, variant))
-            variants.append(self.export(data, references))
-        comparison = self.compare(variants, baselines)
-        verdict = self.decide(data, variants, baselines, comparison)
-        return self.publish_report(
-            run_name,
-            data,
-            device=device,
-            variants=variants,
-            baselines=baselines,
-            comparison=comparison,
-            verdict=verdict,
-        )
+            trained = self.train(data, variant)
+            judged = self.export(data, self.evaluate(data, trained))
+            models = models.model_copy(update={"variants": (*models.variants, judged)})
+            yield models
+        comparison = self.compare(models.variants, baselines)
+        verdict = self.decide(data, models.variants, baselines, comparison)
+        yield models.model_copy(update={"comparison": comparison, "verdict": verdict})
 
     def verdict(self, reference: ArtifactReference) -> Verdict:
         """Return the verdict behind a reference."""
@@ -414,13 +428,51 @@ class PreparationError(PipelineError):
         self.data = data
 
 
-def latest_report(store: ArtifactStore) -> dict[str, str]:
-    """Return the record of the report that was published last (``reports/latest.json``), or an empty one."""
+class LatestReport(Record):
+    """What was published last (``reports/latest.json``)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    run_name: str
+    folder: str
+    """Below the store's root, so that a store may be moved."""
+    artifact: str
+    """The report's reference, ``report/KEY``."""
+
+
+def latest_report(store: ArtifactStore) -> LatestReport | None:
+    """Return what was published last, or ``None`` if nothing was.
+
+    Raises:
+        ArtifactError: The record is damaged.
+    """
     path = store.root / "reports" / "latest.json"
     if not path.exists():
-        return {}
-    record = json.loads(path.read_text(encoding="utf-8"))
-    return {str(name): str(value) for name, value in record.items()}
+        return None
+    try:
+        return LatestReport.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{path} is damaged; the next run writes it anew.") from error
+
+
+def latest_model(store: ArtifactStore) -> str:
+    """Return the reference ``export/KEY`` of the best variant of the newest report.
+
+    Raises:
+        ArtifactError: There is no report, or it ends without a judged model.
+    """
+    latest = latest_report(store)
+    if latest is None:
+        raise ArtifactError(f"The store {store.url} holds no report yet; `python -m pipeline run` makes one.")
+    stage, _, key = latest.artifact.partition("/")
+    reported = ArtifactReference(stage=stage, key=key)
+    best = json.loads((store.folder(reported) / "report.json").read_text(encoding="utf-8")).get("best_variant")
+    exported = store.manifest(reported).inputs.get(f"exported {best}")
+    if exported is None:
+        raise ArtifactError(
+            f"The newest report, of run {latest.run_name}, ends without a model. Name an export of an earlier run."
+        )
+    return f"{exported.stage}/{exported.key}"
 
 
 def _there(reference: ArtifactReference | None) -> ArtifactReference:

@@ -38,6 +38,6 @@ def prepare(home: Path) -> None:
     sys.path[:0] = [path for path in (str(CHECKOUT), str(CHECKOUT / "dags")) if path not in sys.path]
     home.mkdir(parents=True, exist_ok=True)
     migrated = home / f"migrated-{metadata.version('apache-airflow')}"
-    if not migrated.exists():
+    if not (migrated.exists() and (home / "airflow.db").exists()):
         subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL)
         migrated.touch()

@@ -25,6 +25,8 @@ def main() -> int:
         conf = json.loads(options.conf)
     except json.JSONDecodeError as error:
         parser.error(f"--conf is not JSON: {error}")
+    if not isinstance(conf, dict):
+        parser.error(f"--conf takes a JSON object such as '{{\"epochs\": 3}}', not {options.conf}")
     dumps = _dumps(options.dump)
     conf |= {"dumps": dumps} if dumps else {}
     conf |= {"profile": options.profile} if options.profile else {}
@@ -35,9 +37,9 @@ def main() -> int:
     # Airflow and the pipeline read the environment when they are imported.
     from airflow.dag_processing.dagbag import DagBag
 
-    from pipeline.cli import show_result
-    from pipeline.errors import ArtifactError
-    from pipeline.workflow import RunResult, default_store, latest_report
+    from pipeline.cli import show_latest
+    from pipeline.errors import PipelineError
+    from pipeline.workflow import default_store, latest_report
 
     # Airflow's own deprecations are not the user's business; the steps' progress is.
     warnings.simplefilter("ignore")
@@ -47,12 +49,12 @@ def main() -> int:
         print(*bag.import_errors.values(), sep="\n", file=sys.stderr)
         return 1
     run = bag.dags["train_review_sentiment"].test(run_conf=conf)
-    latest = latest_report(default_store())
-    if latest.get("run_name") == run.run_id:
-        try:
-            show_result(RunResult(run_name=run.run_id, report=latest["report"], refusal=None))
-        except (OSError, ArtifactError) as error:
-            print(f"The report cannot be shown: {error}", file=sys.stderr)
+    try:
+        latest = latest_report(default_store())
+        if latest is not None and latest.run_name == run.run_id:
+            show_latest(default_store())
+    except PipelineError as error:
+        print(f"The report cannot be shown: {error}", file=sys.stderr)
     failed = [ti for ti in run.get_task_instances() if ti.state == "failed"]
     if failed:
         names = ", ".join(sorted({ti.task_id for ti in failed}))

@@ -16,7 +16,8 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRul
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pipeline.store import ArtifactReference
-from pipeline.workflow import DataReferences, VariantReferences, Workflow, default_store
+from pipeline.training.records import DeviceRecord
+from pipeline.workflow import DataReferences, ModelReferences, VariantReferences, Workflow, default_store
 from review_sentiment.parameters import config_from
 
 log = logging.getLogger(__name__)
@@ -198,21 +199,19 @@ def publish_report(
 
     References are ``None`` for steps that did not end.
     """
-    from pipeline.training import DeviceRecord
-
     if data["ingested"] is None:
         raise AirflowSkipException(
             "No dump could be read, so there is nothing to report; see the log of the first red task."
         )
-    result = workflow().publish_report(
-        run_name=get_current_context()["dag_run"].run_id,
-        data=DataReferences.model_validate(data),
+    models = ModelReferences(
         device=None if device is None else DeviceRecord.model_validate(device),
-        variants=_variants(variants),
+        variants=tuple(_variants(variants)),
         baselines=_present(baselines),
         comparison=_present(comparison),
         verdict=_present(verdict),
     )
+    run_name = get_current_context()["dag_run"].run_id
+    result = workflow().publish_report(run_name, DataReferences.model_validate(data), models)
     log.info("Report: %s", result.report)
     return result.model_dump()
 

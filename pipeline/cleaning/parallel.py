@@ -24,8 +24,8 @@ from pipeline.cleaning.worker import words_of_batch
 
 log = logging.getLogger(__name__)
 
-ROWS_WORTH_A_PROCESS = 15_000
-"""A process takes about as long to start as these rows take to clean."""
+ROWS_WORTH_A_PROCESS = 40_000
+"""Below, a process costs more to start, and to learn the frequent tokens anew, than it saves."""
 
 SECONDS_TO_END = 10
 """A process whose input has ended has nothing left to do; after this long it is killed."""

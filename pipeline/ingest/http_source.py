@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, SourceUnavailableError, shown
 from pipeline.ingest import staging
 from pipeline.ingest.naming import name_in_url, without_secrets
 from pipeline.ingest.staging import FoundFile
@@ -68,7 +68,7 @@ def download(url: str, folder: Path) -> FoundFile:
             break
         except _PassingError as error:
             if attempt == ATTEMPTS:
-                raise SourceError(
+                raise SourceUnavailableError(
                     f"{shown(origin, 200)} could not be fetched in {ATTEMPTS} attempts: {error}. "
                     "Try again later, or download the file yourself and give its path."
                 ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, SourceUnavailableError, shown
 from pipeline.ingest.staging import FoundFile
 
 DATA_SET = "snap/amazon-fine-food-reviews"
@@ -29,7 +29,7 @@ def fetch_kaggle() -> FoundFile:
 
         folder = Path(kagglehub.dataset_download(DATA_SET))
     except Exception as error:  # noqa: BLE001 - its errors share no base but Exception
-        raise SourceError(
+        raise SourceUnavailableError(
             f"The data set {DATA_SET} could not be had from Kaggle ({type(error).__name__}: "
             f"{shown(error, 160)}). {_BY_HAND}."
         ) from None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from pathlib import Path
 
 from pipeline.errors import SourceError, shown
 from pipeline.ingest.containers import looks_like_reviews
 from pipeline.ingest.staging import FoundFile, open_regular
+
+log = logging.getLogger(__name__)
 
 HEAD_BYTES = 64
 _WHERE = " Paths are looked up on the machine that runs the task."
@@ -51,6 +54,9 @@ def _shards(folder: Path) -> list[FoundFile]:
                 "Copy the file there, or give its own path as the dump."
             )
         shards.append(FoundFile(entry, entry.name, f"{name}/{entry.name}"))
+    if shards and passed_over:
+        others = ", ".join(shown(other, 40) for other in passed_over[:10])
+        log.warning("%s: passed over as no dump of reviews: %s", shown(name), others)
     if not shards:
         listed = ", ".join(shown(other, 40) for other in passed_over[:10]) or "nothing"
         raise SourceError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.errors import PipelineError, SourceError, shown
+from pipeline.errors import PipelineError, SourceError, SourceUnavailableError, shown
 from pipeline.ingest import staging
 from pipeline.ingest.containers import looks_like_reviews
 from pipeline.ingest.naming import without_secrets
@@ -37,7 +37,8 @@ def fetch_objects(url: str, folder: Path) -> list[FoundFile]:
             "belong in the environment "
             "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or in a profile."
         )
-    key = f"{parts.netloc}{parts.path}"
+    # Not the parsed path: `#` and `?` are signs like any other in a key.
+    key = url.partition("://")[2]
     try:
         import fsspec
 
@@ -50,7 +51,7 @@ def fetch_objects(url: str, folder: Path) -> list[FoundFile]:
     except PermissionError:
         raise SourceError(f"{shown(origin, 200)}: access is refused. {_ADVICE}.") from None
     except Exception as error:  # noqa: BLE001 - s3fs passes on botocore's, aiohttp's and its own errors
-        raise SourceError(
+        raise SourceUnavailableError(
             f"{shown(origin, 200)} cannot be fetched ({type(error).__name__}: {shown(error, 200)}). {_ADVICE}."
         ) from None
 

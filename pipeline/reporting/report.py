@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from pipeline.config import RunConfig
+from pipeline.ingest.naming import without_secrets
 from pipeline.reporting.contents import gather
 from pipeline.reporting.html import render_html
 from pipeline.reporting.message import render_message
@@ -29,6 +30,8 @@ class ReportParams(BaseModel):
 def report(references: ReportReferences, config: RunConfig, run_name: str, store: ArtifactStore) -> ArtifactReference:
     """Write the report of a run, whether it ended with a verdict, was refused, or is still on its way.
 
+    Addresses in the configuration lose their login and query first: a report is mailed around.
+
     Args:
         references: The artifacts that the run has come to.
         config: What the run was told.
@@ -43,6 +46,7 @@ def report(references: ReportReferences, config: RunConfig, run_name: str, store
     """
     # Lone surrogates reach us in arguments of a shell with a broken locale; they fit into no file.
     name = run_name.encode("utf-8", "backslashreplace").decode()
+    config = _without_secrets(config)
 
     def build(work: Workspace) -> Outcome:
         contents = gather(references, config, store, name)
@@ -71,3 +75,8 @@ def report(references: ReportReferences, config: RunConfig, run_name: str, store
         ),
         build=build,
     )
+
+
+def _without_secrets(config: RunConfig) -> RunConfig:
+    dumps = tuple(without_secrets(dump) if "://" in dump else dump for dump in config.data.dumps)
+    return config.model_copy(update={"data": config.data.model_copy(update={"dumps": dumps})})

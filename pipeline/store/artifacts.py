@@ -9,6 +9,9 @@ artifact without a manifest does not exist.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import functools
 import hashlib
 import json
 import logging
@@ -19,12 +22,12 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from upath import UPath
@@ -117,7 +120,7 @@ class ArtifactStore:
         object.__setattr__(self, "_root", root)
         local = self.cache
         if local is None:
-            local = Path(str(root)) if self.is_folder else Path.home() / ".cache" / "review-sentiment"
+            local = Path(str(root)) if self.is_folder else _cache_of(self.url)
         object.__setattr__(self, "_local", local)
 
     @property
@@ -155,6 +158,22 @@ class ArtifactStore:
             log.info("%s: reused, computed %s in %.1f s", reference, f"{done.started_at:%Y-%m-%d %H:%M}", done.seconds)
             return reference
 
+        with _only_one_process(self._local / "locks" / f"{stage.name}-{key}"):
+            if self.has(reference):
+                log.info("%s: made by another process meanwhile", reference)
+                return reference
+            return self._computed(stage, reference, inputs=inputs, params_json=params_json, build=build)
+
+    def _computed(
+        self,
+        stage: Stage,
+        reference: ArtifactReference,
+        *,
+        inputs: Mapping[str, ArtifactReference],
+        params_json: dict[str, Any],
+        build: Callable[[Workspace], Outcome],
+    ) -> ArtifactReference:
+        key = reference.key
         started, clock = datetime.now(UTC), time.perf_counter()
         in_progress = self._local / "in_progress"
         in_progress.mkdir(parents=True, exist_ok=True)
@@ -298,6 +317,7 @@ def _file_records(folder: Path) -> dict[str, FileRecord]:
     return records
 
 
+@functools.cache
 def _library_versions() -> dict[str, str]:
     versions = {}
     for name in RECORDED_LIBRARIES:
@@ -336,6 +356,29 @@ def _rename_or_yield(source: Path, target: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def _only_one_process(lock: Path) -> Iterator[None]:
+    """Let one process of this machine at a time work on a key; the others wait, so that they share no checkpoint."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _cache_of(url: str) -> Path:
+    """Return this machine's folder for copies of a remote store's artifacts: one per store."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        caches = Path(base) if base else Path.home() / ".cache"
+    except RuntimeError:
+        # A container's user may have no home.
+        caches = Path(tempfile.gettempdir())
+    return caches / "review-sentiment" / hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 def _made(folder: Path) -> Path:

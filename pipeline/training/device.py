@@ -85,6 +85,12 @@ def use_device(kind: DeviceKind) -> None:
     )
 
 
+def hide_gpus_unless_wanted(hardware: HardwareConfig) -> None:
+    """Keep TensorFlow off the GPUs in this process where the CPU was asked for; to be called before it loads."""
+    if hardware.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
 def available_cores() -> int:
     """Return the processor cores that this process may use (a container may be given fewer than there are)."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_serializer
 
 from pipeline.config import HardwareConfig, VariantConfig
 from pipeline.encoding import EncodingSummary, load_sequences
@@ -29,10 +29,15 @@ class TrainParameters(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     variant: VariantConfig
+    """Its name, which depends on what else is swept, and the path of its vectors are no part of the key."""
     device: DeviceKind
     """Kind of device; sums are added in another order on a GPU, so its weights differ."""
     vectors_sha256: str | None
     """Contents of the pre-trained vectors, wherever the file lies."""
+
+    @field_serializer("variant")
+    def _what_matters(self, variant: VariantConfig) -> dict[str, object]:
+        return variant.model_dump(mode="json", exclude={"name", "vectors"})
 
 
 def train(

@@ -58,13 +58,13 @@ def _build(
     counted = counts[counted_parts].sum(axis=0)
     # Stable: ties stay in the order of their first appearance.
     by_frequency = tally.appearance[np.argsort(-counted[tally.appearance], kind="stable")]
-    kept = by_frequency[counted[by_frequency] >= config.min_count][: config.max_words]
+    kept = by_frequency[counted[by_frequency] >= config.min_count][: config.max_words or None]
     if not len(kept):
         raise ContractBrokenError(
             f"No word occurs {config.min_count} times in the {int(rows[counted_parts].sum()):,} rows that are counted "
             f"(fit_on '{config.fit_on}'). Lower min_count, or give a larger dump."
         )
-    everything_known = config.fit_on == "all" and config.max_words is None and config.min_count == 1
+    everything_known = config.fit_on == "all" and config.max_words == 0 and config.min_count == 1
     vocabulary = Vocabulary(
         words=tuple(tally.words[index] for index in kept.tolist()),
         counts=tuple(counted[kept].tolist()),

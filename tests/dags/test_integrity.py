@@ -112,7 +112,7 @@ def test_the_form_offers_every_knob_and_its_values_make_a_configuration(dag_bag:
     ("name", "fitting", "wrong"),
     [
         ("epochs", 3, 0),
-        ("max_words", None, 0),
+        ("max_words", 0, -1),
         ("directions", ["bi"], ["up"]),
         ("seeds", [1, 2], []),
         ("columns", {"text": "Review"}, ["text"]),

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -122,16 +124,18 @@ def test_a_kill_leaves_nothing_visible_and_durable_work_is_found_again(tmp_path:
     assert not list((tmp_path / "resumable").glob("train/*"))
 
 
-def test_who_comes_second_with_the_same_key_yields(store: ArtifactStore) -> None:
-    def build(work: Workspace) -> Outcome:
-        produce_inner = store.produce(
-            Stage("race"), inputs={}, params=Question(), build=lambda _: Outcome(Figure(value=1))
-        )
-        assert produce_inner.key == work.key
-        return Outcome(Figure(value=2))
+def test_of_two_processes_with_the_same_key_one_computes_and_the_other_waits(store: ArtifactStore) -> None:
+    built: list[int] = []
+    both_inside = threading.Barrier(2)
 
-    reference = store.produce(Stage("race"), inputs={}, params=Question(), build=build)
-    assert store.summary(reference, Figure).value == 1
+    def attempt() -> ArtifactReference:
+        both_inside.wait(timeout=30)
+        return produce(store, built=built)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (future.result() for future in [pool.submit(attempt), pool.submit(attempt)])
+    assert first == second
+    assert built == [1]
 
 
 def test_a_missing_or_foreign_artifact_says_what_to_do(store: ArtifactStore) -> None:

@@ -85,7 +85,7 @@ def test_an_abandoned_run_leaves_no_process_behind(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("rows", "asked", "expected"), [(0, 0, 1), (100, 8, 1), (10**7, 1, 1), (10**7, 3, 3), (40_000, 8, 2)]
+    ("rows", "asked", "expected"), [(0, 0, 1), (100, 8, 1), (10**7, 1, 1), (10**7, 3, 3), (100_000, 8, 2)]
 )
 def test_small_work_starts_no_processes(rows: int, asked: int, expected: int) -> None:
     assert processes_for(rows, asked) == expected

@@ -34,6 +34,18 @@ def test_the_artifact_holds_page_data_and_message(store: ArtifactStore) -> None:
     assert summary.serious_warnings == 1
 
 
+def test_the_login_and_the_query_of_a_dumps_address_stay_out_of_every_file(store: ArtifactStore) -> None:
+    run = example_run(store)
+    dumps = ("https://ann:hunter2@example.org/Reviews.csv?signature=5ecret", "Reviews.csv")
+    config = run.config.model_copy(update={"data": run.config.data.model_copy(update={"dumps": dumps})})
+    folder = store.folder(report(run.references, config, "a run", store))
+
+    written = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert b"https://example.org/Reviews.csv" in written
+    assert b"hunter2" not in written
+    assert b"5ecret" not in written
+
+
 def test_the_report_reads_every_artifact_of_the_run(store: ArtifactStore) -> None:
     run = example_run(store)
     inputs = store.manifest(report(run.references, run.config, "a run", store)).inputs
