@@ -23,6 +23,7 @@ from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.training import EpochRecord, TrainSummary, load_model, predict_probabilities, train
 from pipeline.training.batches import batch_of
 from pipeline.training.checkpoint import CHECKPOINT_FILE, Checkpoint
+from pipeline.training.journal import Journal
 from pipeline.training.metrics import label_entropy, log_losses, roc_auc
 from pipeline.training.model import build_model
 from pipeline.training.steps import TrainingStep
@@ -200,6 +201,26 @@ def test_training_stops_early_and_restores_the_best_epoch(store):
     epoch, loss, losses = ended[False]
     assert epoch == len(losses)
     assert loss == pytest.approx(losses[-1], rel=1e-4)
+
+
+def test_a_training_that_failed_after_its_last_epoch_keeps_its_best_weights(store, monkeypatch):
+    training = replace(reviews(60, 1), label=np.random.default_rng(5).integers(0, 2, 60).astype(np.int8))
+    inputs = place_inputs(store, training=training)
+    chosen = variant(epochs=20, patience=1, learning_rate=0.05)
+
+    def no_space_left(_journal: Journal, _target: Path) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Journal, "finish", no_space_left)
+        with pytest.raises(OSError, match="no space"):
+            train(*inputs, chosen, CPU, store)
+    trained = train(*inputs, chosen, CPU, store)
+    summary = store.summary(trained, TrainSummary)
+    assert summary.resumed_from_epoch == len(summary.epochs) == summary.best_epoch + 1
+    rows = reviews(30, 2)
+    loss = log_losses(rows.label, predict_probabilities(load_model(store.folder(trained)), rows)).mean()
+    assert loss == pytest.approx(min(record.validation_loss for record in summary.epochs), rel=1e-4)
 
 
 def test_fewer_rows_than_a_batch_train_with_a_warning(inputs, store, caplog):
