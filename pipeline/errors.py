@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 MESSAGE_LIMIT = 1200
 """Longest message in characters: some of it comes from files, and a log line must stay readable."""
 
@@ -14,7 +16,10 @@ def shown(value: object, limit: int = 80) -> str:
         limit: Longest result in characters, quotes not counted.
     """
     text = str(value)
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    cut = text
+    if len(text) > limit:
+        # Of a path the end tells most: the file's own name.
+        cut = "…" + text[1 - limit :] if isinstance(value, PurePath) else text[: limit - 1] + "…"
     return "'" + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in cut) + "'"
 
 

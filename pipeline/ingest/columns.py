@@ -122,7 +122,7 @@ def read_column_mapping(path: str | Path) -> dict[str, str]:
     import yaml
 
     path = Path(path)
-    where = f"Column mapping file {shown(path)}"
+    where = f"Column mapping file {shown(Path(path))}"
     try:
         with path.open("rb") as stream:
             data = stream.read(MAPPING_FILE_BYTES + 1)

@@ -100,7 +100,7 @@ def load_vectors(
     )
     if not covered:
         raise ConfigurationError(
-            f"{shown(path)} has a vector for none of the {len(words)} words of the vocabulary. Expected is a text "
+            f"{shown(Path(path))} has a vector for none of the {len(words)} words of the vocabulary. Expected is a text "
             "file of lower-case words, each followed by its numbers, separated by single spaces."
         )
     return matrix
@@ -114,7 +114,7 @@ def _lines(path: str) -> Iterator[bytes]:
             number += 1
             if len(line) == LINE_LIMIT or b"\0" in line:
                 raise ConfigurationError(
-                    f"{shown(path)}, line {number}: this is no text file of word vectors (a line of more than "
+                    f"{shown(Path(path))}, line {number}: this is no text file of word vectors (a line of more than "
                     f"{LINE_LIMIT} bytes, or zero bytes). Unpack .zip archives, and convert word2vec's binary "
                     "format to its text format."
                 )
@@ -129,7 +129,7 @@ def _is_header(line: bytes) -> bool:
 def _check_dimensions(path: str, number: int, found: int, expected: int) -> None:
     if found != expected:
         raise ConfigurationError(
-            f"{shown(path)}, line {number}: vectors of {found} dimensions, but the embedding has {expected}. Set the "
+            f"{shown(Path(path))}, line {number}: vectors of {found} dimensions, but the embedding has {expected}. Set the "
             f"embedding size to {found}, or name a file of {expected} dimensions."
         )
 
@@ -141,7 +141,7 @@ def _numbers(path: str, number: int, values: list[bytes]) -> npt.NDArray[np.floa
         vector = np.array([np.nan], dtype=np.float32)
     if not np.isfinite(vector).all():
         raise ConfigurationError(
-            f"{shown(path)}, line {number}: a value is no finite number. Expected is a word, then its numbers, "
+            f"{shown(Path(path))}, line {number}: a value is no finite number. Expected is a word, then its numbers, "
             "separated by single spaces; word2vec's binary format must be converted to text first."
         )
     return vector
@@ -150,6 +150,6 @@ def _numbers(path: str, number: int, values: list[bytes]) -> npt.NDArray[np.floa
 def _unreadable(path: str, error: Exception) -> ConfigurationError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return ConfigurationError(
-        f"Pre-trained vectors {shown(path)} cannot be read: {shown(reason)}. Name a GloVe or word2vec text file, "
+        f"Pre-trained vectors {shown(Path(path))} cannot be read: {shown(reason)}. Name a GloVe or word2vec text file, "
         "plain or .gz, that this machine can open, or leave the field empty."
     )

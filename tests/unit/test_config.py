@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.config import PROFILES, RunConfig
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, shown
 
 
 def test_every_knob_has_a_title_a_description_and_a_name_of_its_own() -> None:
@@ -65,3 +67,10 @@ def test_variants_are_the_product_of_every_swept_list() -> None:
     assert names[:4] == ["uni-seed1-units8", "uni-seed1-units16", "uni-seed2-units8", "uni-seed2-units16"]
     assert len(names) == len(set(names)) == 8
     assert config.variants[-1].title == "Bidirectional LSTM, seed 2, units16"
+
+
+def test_a_long_path_is_shown_by_its_end() -> None:
+    path = Path("/") / ("deep/" * 40) / "Reviews.csv"
+    assert shown(path).endswith("Reviews.csv'")
+    assert len(shown(path)) == 82
+    assert shown("x" * 200).startswith("'xxx")
