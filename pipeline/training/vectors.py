@@ -100,8 +100,8 @@ def load_vectors(
     )
     if not covered:
         raise ConfigurationError(
-            f"{shown(Path(path))} has a vector for none of the {len(words)} words of the vocabulary. Expected is a text "
-            "file of lower-case words, each followed by its numbers, separated by single spaces."
+            f"{shown(Path(path))} has a vector for none of the {len(words)} words of the vocabulary. Expected is a "
+            "text file of lower-case words, each followed by its numbers, separated by single spaces."
         )
     return matrix
 
@@ -129,8 +129,8 @@ def _is_header(line: bytes) -> bool:
 def _check_dimensions(path: str, number: int, found: int, expected: int) -> None:
     if found != expected:
         raise ConfigurationError(
-            f"{shown(Path(path))}, line {number}: vectors of {found} dimensions, but the embedding has {expected}. Set the "
-            f"embedding size to {found}, or name a file of {expected} dimensions."
+            f"{shown(Path(path))}, line {number}: vectors of {found} dimensions, but the embedding has {expected}. Set "
+            f"the embedding size to {found}, or name a file of {expected} dimensions."
         )
 
 
