@@ -26,7 +26,7 @@ run: $(VENV)/.run ## Run the DAG on a generated demo dump (or DUMP=…) and prin
 
 .PHONY: test
 test: $(VENV)/.dev ## Run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, its format check, mypy --strict on pipeline/, the layers

@@ -18,8 +18,6 @@ from pipeline.errors import ConfigurationError
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 CHECKOUT = Path(__file__).resolve().parents[2]
 DAG_FILES = {"train_review_sentiment.py"}
 """Every DAG file, so that a new one is not forgotten here."""

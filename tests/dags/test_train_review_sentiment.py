@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
     from airflow.models.dagrun import DagRun
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 TINY = {
     "units": [4],
     "layers": [1],

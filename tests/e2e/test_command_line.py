@@ -14,8 +14,6 @@ import pytest
 
 from tests.support import reviews, write_csv
 
-pytestmark = pytest.mark.xdist_group("command line")
-
 CHECKOUT = Path(__file__).resolve().parents[2]
 TINY = [
     "--units",
