@@ -316,7 +316,11 @@ def _compare_towers(keras: Any, direction: str) -> None:
         optimizer = keras.optimizers.SGD(0.5)
         optimizer.build(model.trainable_variables)
         step = TrainingStep(model, optimizer, towers)
-        told = step(batch.ids, rows.label.astype(np.float32), np.linspace(0.5, 2, 64, dtype=np.float32)).numpy()
+        probability = np.asarray(model(batch.ids))[:, 0]
+        weight = np.linspace(0.5, 2, 64, dtype=np.float32)
+        told = step(batch.ids, rows.label.astype(np.float32), weight).numpy()
+        assert told[0] == pytest.approx((weight * log_losses(rows.label, probability)).sum(), rel=1e-4)
+        assert told[1] == ((probability >= 0.5) == (rows.label == 1)).sum()
         after.append((told, model.get_weights()))
     np.testing.assert_allclose(after[0][0], after[1][0], rtol=1e-5)
     for one, two in zip(after[0][1], after[1][1], strict=True):
