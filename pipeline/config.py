@@ -235,11 +235,20 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """How a model is judged."""
 
-    threshold: Literal["balanced_accuracy", "half"] = Field(
+    threshold: Literal["balanced_accuracy", "negative_recall", "half"] = Field(
         "balanced_accuracy",
         title="Threshold",
-        description="Probability from which a review counts as positive: chosen on the validation part for the best "
-        "balanced accuracy, or 0.5.",
+        description="Probability from which a review counts as positive, chosen on the validation part: "
+        "`balanced_accuracy` for its best value, `negative_recall` so that the share below of the negative reviews is "
+        "found, or `half` for 0.5.",
+    )
+    negative_recall_goal: float = Field(
+        0.9,
+        title="Negative reviews to find",
+        description="Share (0–1) of the negative reviews that the threshold `negative_recall` must find on the "
+        "validation part.",
+        gt=0,
+        lt=1,
     )
     bootstrap_samples: int = Field(
         1000, title="Bootstrap samples", description="Resamples behind each interval.", ge=100, le=100_000

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pipeline.statistics import Interval
 from pipeline.store import Record
+
+Point = tuple[float, float]
 
 
 class ClassScores(Record):
-    """Scores of one class."""
+    """Scores of one class at the threshold, each with its bootstrap interval."""
 
-    precision: float
-    recall: float
-    f1: float
+    precision: Interval
+    recall: Interval
+    f1: Interval
     rows: int
 
 
@@ -25,33 +28,117 @@ class ConfusionMatrix(Record):
     true_positive: int
 
 
-class Interval(Record):
-    """A figure with its 95 % bootstrap interval (percentile method, rows resampled within each class)."""
-
-    value: float
-    low: float
-    high: float
-
-
 class Scores(Record):
-    """A model on the test part. Probabilities are of the positive class."""
+    """A model on the test part. Probabilities are of the positive class.
+
+    Every interval is a 95 % bootstrap interval (percentile method, rows resampled within each class).
+    """
 
     rows: int
     accuracy: Interval
     balanced_accuracy: Interval
     roc_auc: Interval
-    pr_auc: float
+    pr_auc: Interval
     """Area under precision–recall for the positive class (average precision)."""
-    negative_pr_auc: float
+    negative_pr_auc: Interval
     """The same for the negative class, the rare one."""
-    matthews: float
-    log_loss: float
+    matthews: Interval
+    log_loss: Interval
+    brier_score: Interval
+    """Mean squared distance of the probability from the truth, 0 the best (Brier 1950)."""
+    calibration_error: Interval
+    """Expected calibration error: mean distance of probability and share of positive reviews over the bins of
+    ``calibration``, weighted by their rows (Naeini et al. 2015)."""
     negative: ClassScores
     positive: ClassScores
     confusion: ConfusionMatrix
     predicted_positive_share: float
     probability_spread: float
     """Standard deviation of the probabilities: zero for a model that says the same of every review."""
+
+
+class CalibrationBin(Record):
+    """Test rows of like probability: how often those were really positive."""
+
+    low: float
+    high: float
+    """Smallest and largest probability in the bin."""
+    mean_probability: float
+    positive_share: Interval
+    """Wilson interval."""
+    rows: int
+
+
+class DistributionBin(Record):
+    """Test rows of each class whose probability lies in ``[low, high)``; the last bin holds 1 too."""
+
+    low: float
+    high: float
+    negative: int
+    positive: int
+
+
+class Curves(Record):
+    """A model's curves on the test part, thinned to at most 200 points each; both axes 0–1."""
+
+    roc: tuple[Point, ...]
+    """Share of the positive reviews called positive over share of the negative ones called positive, from (0, 0)."""
+    negative_precision_recall: tuple[Point, ...]
+    """Precision over recall of the negative class."""
+    positive_precision_recall: tuple[Point, ...]
+    calibration: tuple[CalibrationBin, ...]
+    distribution: tuple[DistributionBin, ...]
+
+
+class ThresholdScores(Record):
+    """What a threshold gives on one part."""
+
+    accuracy: float
+    balanced_accuracy: float
+    negative_precision: float
+    negative_recall: float
+    positive_precision: float
+    positive_recall: float
+    called_positive_share: float
+
+
+class OperatingPoint(Record):
+    """A threshold chosen on the validation part for a stated goal, and what it gives."""
+
+    goal: str
+    """``balanced_accuracy``, ``half``, or ``negative_recall_90`` for at least 90 % of the negative reviews found."""
+    title: str
+    """The goal in words."""
+    threshold: float
+    chosen: bool
+    """Whether it is the one that the run asked for."""
+    validation: ThresholdScores
+    test: ThresholdScores
+
+
+class Slice(Record):
+    """Test rows that share a property, and how the model does on them.
+
+    Slices differ in their class mix, so that their accuracies do not compare. ``gap`` does: accuracy minus what the
+    model's recalls on the whole test part let expect of this mix of classes.
+    """
+
+    dimension: str
+    """``stars``, ``length``, ``year``, ``product_reviews``, ``votes``, ``negation``, ``capitals`` or
+    ``unknown_words``."""
+    dimension_title: str
+    label: str
+    rows: int
+    negative_rows: int
+    accuracy: Interval
+    """Wilson interval."""
+    expected_accuracy: float
+    gap: Interval
+    """Accuracy minus expected accuracy, with a bootstrap interval; below zero is worse than elsewhere."""
+    balanced_accuracy: Interval | None
+    """``None`` where one class has too few rows."""
+    too_small: bool
+    """Whether it holds too few rows to say anything."""
 
 
 class Mistake(Record):
@@ -62,6 +149,9 @@ class Mistake(Record):
     probability: float
     text: str
     """The raw review, cut to 600 characters; hostile input."""
+    stars: int | None = None
+    summary: str | None = None
+    """Its headline; hostile input."""
 
 
 class EvaluationSummary(Record):
@@ -80,6 +170,13 @@ class EvaluationSummary(Record):
     mistakes: tuple[Mistake, ...]
     unusable_probabilities: int = 0
     """Validation and test rows whose probability was no number of 0–1; they are scored as 0.5."""
+    operating_points: tuple[OperatingPoint, ...] = ()
+    """Thresholds for several goals, by rising threshold."""
+    curves: Curves | None = None
+    slices: tuple[Slice, ...] = ()
+    """Worst gap first, slices too small last; none for a baseline."""
+    label_entropy: float | None = None
+    """Of the test labels, in nats: the log loss of always saying the share of positive reviews."""
 
 
 class WordWeight(Record):
@@ -102,6 +199,8 @@ class BaselinesSummary(Record):
     """Terms that the TF-IDF model knows."""
     inverse_regularisation: float | None = None
     """The logistic regression's C, chosen on the validation part."""
+    intercept: float = 0.0
+    """The logistic regression's constant; the weights lie in ``linear_model.parquet``."""
 
 
 class Comparison(Record):
@@ -125,10 +224,54 @@ class Comparison(Record):
     sentence: str
 
 
+class Spread(Record):
+    """A figure over several trainings that differ in their seed alone."""
+
+    mean: float
+    standard_deviation: float
+    """Of the sample; 0 for one seed."""
+    low: float
+    high: float
+    """Smallest and largest."""
+
+
+class SeedGroup(Record):
+    """Variants that differ in their seed alone."""
+
+    name: str
+    """The variant's name without its seed, e.g. ``bi`` or ``bi-units64``."""
+    title: str
+    seeds: tuple[int, ...]
+    accuracy: Spread
+    balanced_accuracy: Spread
+    roc_auc: Spread
+
+
+class SuspectedLabel(Record):
+    """A test review of which the best model and TF-IDF both are sure that its stars are wrong."""
+
+    row: int
+    label: int
+    stars: int | None
+    probability: float
+    """Of the best model."""
+    baseline_probability: float
+    """Of TF-IDF with logistic regression."""
+    text: str
+    """The raw review, cut to 600 characters; hostile input."""
+    summary: str | None = None
+    """Its headline; hostile input."""
+
+
 class ComparisonSummary(Record):
-    """The pairs of models worth comparing."""
+    """The pairs of models worth comparing, and what models say together."""
 
     comparisons: tuple[Comparison, ...]
+    seed_groups: tuple[SeedGroup, ...] = ()
+    suspected_label_rows: int = 0
+    """How many reviews are suspected in all."""
+    suspected_labels: tuple[SuspectedLabel, ...] = ()
+    """The surest of them, surest first."""
 
     def between(self, first: str, second: str) -> Comparison | None:
         """Return the comparison of ``first`` with ``second``, or ``None`` where it was not made."""

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
-from pipeline.evaluation.records import Interval
+from pipeline.statistics import Interval
 
 NOT_DEFINED = "n/a"
 """Stands for a figure that does not exist, such as a precision without predictions."""
