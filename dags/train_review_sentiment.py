@@ -49,8 +49,9 @@ def train_review_sentiment() -> None:
 
     validated_clean = tasks.validate_clean(cleaned)
     clean_contract = tasks.require_contract.override(task_id="require_clean_contract")(validated_clean)
+    profiled = tasks.profile(landed, validated_raw, cleaned)
     parts = tasks.split(cleaned)
-    clean_contract >> parts
+    clean_contract >> [profiled, parts]
     leaks = tasks.check_leaks(cleaned, parts)
     no_leak = tasks.require_no_leak(leaks)
 
@@ -62,6 +63,7 @@ def train_review_sentiment() -> None:
         "validated_raw": validated_raw,
         "cleaned": cleaned,
         "validated_clean": validated_clean,
+        "profiled": profiled,
         "parts": parts,
         "leaks": leaks,
         "vocabulary": vocabulary,
@@ -70,6 +72,7 @@ def train_review_sentiment() -> None:
     data = tasks.gather_data(references)
     baselines = tasks.baselines(cleaned, parts)
     no_leak >> [data, baselines]
+    baseline_examined = tasks.examine_baseline(data, baselines)
 
     device = tasks.preflight(data)
     variants = tasks.plan_variants()
@@ -77,11 +80,18 @@ def train_review_sentiment() -> None:
     trained = tasks.train.partial(data=data).expand(variant=variants)
     evaluated = tasks.evaluate.partial(data=data).expand(variant=trained)
     exported = tasks.export.partial(data=data).expand(variant=evaluated)
+    examined = tasks.examine.partial(data=data).expand(variant=exported)
 
-    comparison = tasks.compare(exported, baselines)
-    verdict = tasks.decide(data, exported, baselines, comparison)
+    comparison = tasks.compare(data, examined, baselines)
+    verdict = tasks.decide(data, examined, baselines, comparison)
     published = tasks.publish_report(
-        device=device, variants=exported, baselines=baselines, comparison=comparison, verdict=verdict, data=references
+        device=device,
+        variants=examined,
+        baselines=baselines,
+        baseline_examined=baseline_examined,
+        comparison=comparison,
+        verdict=verdict,
+        data=references,
     )
     tasks.conclude(verdict, published)
 

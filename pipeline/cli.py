@@ -38,6 +38,7 @@ DATA_STAGES = {
     "validate-raw": ("validated_raw", "quarantine bad rows, hold the rest against the contract"),
     "clean": ("cleaned", "drop neutral and repeated reviews, label and normalise the rest"),
     "validate-clean": ("validated_clean", "hold the clean reviews against their contract"),
+    "profile": ("profiled", "describe the clean reviews, beside those of the dump before"),
     "split": ("parts", "deal the reviews to training, validation and test"),
     "check-leaks": ("leaks", "count what the test part shares with the other two"),
     "vocabulary": ("vocabulary", "choose the words that the models may know"),
@@ -50,7 +51,11 @@ MODEL_STAGES = {
     "train": "fit every variant, or go on with an interrupted fit",
     "evaluate": "judge every variant on the test part",
     "export": "export every variant as a model from raw text to probability",
+    "examine": "test every exported variant with texts written for that purpose",
 }
+
+VARIANT_STAGES = ("train", "evaluate", "export", "examine")
+"""The steps of one variant, each on the result of the one before."""
 
 SHOWN_REVIEW = 100
 """Characters of a review that ``predict`` repeats beside its probability."""
@@ -256,11 +261,9 @@ def _model_stage(options: argparse.Namespace, name: str) -> None:
     steps.preflight(data)
     for variant in steps.config.variants:
         references = steps.train(data, variant)
-        if name in {"evaluate", "export"}:
-            references = steps.evaluate(data, references)
-        if name == "export":
-            references = steps.export(data, references)
-        _show(steps.store, references.exported or references.evaluated or references.trained)
+        for step in VARIANT_STAGES[1 : VARIANT_STAGES.index(name) + 1]:
+            references = getattr(steps, step)(data, references)
+        _show(steps.store, references.examined or references.exported or references.evaluated or references.trained)
 
 
 def _config(options: argparse.Namespace) -> None:

@@ -18,12 +18,13 @@ from pydantic import ConfigDict
 
 from pipeline.config import RunConfig, VariantConfig
 from pipeline.errors import ArtifactError, ContractBrokenError, LeakError, PipelineError
+from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
 from pipeline.store import ArtifactReference, ArtifactStore, Record
-from pipeline.training.records import DeviceRecord
 
 if TYPE_CHECKING:
+    from pipeline.examination import TextScorer
     from pipeline.promotion import Verdict
-    from pipeline.reporting import ReportReferences
+    from pipeline.training.records import DeviceRecord
 
 log = logging.getLogger(__name__)
 
@@ -34,40 +35,6 @@ DEFAULT_STORE = ".store"
 def default_store() -> ArtifactStore:
     """Return the store named by ``REVIEW_SENTIMENT_STORE``, or the folder ``.store`` where the process runs."""
     return ArtifactStore(os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
-
-
-class DataReferences(Record):
-    """The artifacts from the raw files to encoded sequences; later ones are missing while a run is on its way."""
-
-    landed: ArtifactReference
-    ingested: ArtifactReference | None = None
-    validated_raw: ArtifactReference | None = None
-    cleaned: ArtifactReference | None = None
-    validated_clean: ArtifactReference | None = None
-    parts: ArtifactReference | None = None
-    vocabulary: ArtifactReference | None = None
-    leaks: ArtifactReference | None = None
-    encoded: ArtifactReference | None = None
-
-
-class VariantReferences(Record):
-    """The artifacts of one variant; later ones are missing while it is on its way."""
-
-    name: str
-    trained: ArtifactReference
-    predicted: ArtifactReference | None = None
-    evaluated: ArtifactReference | None = None
-    exported: ArtifactReference | None = None
-
-
-class ModelReferences(Record):
-    """The artifacts from training to the verdict; empty while a run has not come so far."""
-
-    device: DeviceRecord | None = None
-    variants: tuple[VariantReferences, ...] = ()
-    baselines: ArtifactReference | None = None
-    comparison: ArtifactReference | None = None
-    verdict: ArtifactReference | None = None
 
 
 class RunResult(Record):
@@ -135,6 +102,13 @@ class Workflow:
         from pipeline.validation import validate_clean
 
         return validate_clean(cleaned, self.config.validation, self.store)
+
+    def profile(self, data: DataReferences) -> ArtifactReference:
+        """Describe the clean reviews, beside those of the dump before, where the store knows one."""
+        from pipeline.profiling import ProfiledDump, previous_dump, profile
+
+        dump = ProfiledDump(landed=data.landed, validated_raw=_there(data.validated_raw), cleaned=_there(data.cleaned))
+        return profile(dump, previous_dump(self.store, data.landed), self.store)
 
     def split(self, cleaned: ArtifactReference) -> ArtifactReference:
         """Deal the reviews to training, validation and test."""
@@ -209,6 +183,7 @@ class Workflow:
         evaluated = evaluate(
             predicted,
             _there(data.cleaned),
+            _there(data.vocabulary),
             self.config.evaluation,
             self.store,
             model=variant.name,
@@ -237,7 +212,33 @@ class Workflow:
         )
         return variant.model_copy(update={"exported": exported})
 
-    def compare(self, variants: Sequence[VariantReferences], baselines: ArtifactReference) -> ArtifactReference:
+    def examine(self, data: DataReferences, variant: VariantReferences) -> VariantReferences:
+        """Test one exported variant with texts written for that purpose, and take its worst mistakes apart."""
+        from pipeline.examination import examine
+        from pipeline.training import hide_gpus_unless_wanted
+
+        hide_gpus_unless_wanted(self.config.hardware)
+        exported = _there(variant.exported)
+
+        def load() -> TextScorer:
+            from pipeline.scoring import load_scorer
+
+            return load_scorer(str(exported), self.store)
+
+        examined = examine(
+            exported,
+            _there(variant.evaluated),
+            _there(data.cleaned),
+            load,
+            self.store,
+            model=variant.name,
+            join_summary=self.config.text.join_summary,
+        )
+        return variant.model_copy(update={"examined": examined})
+
+    def compare(
+        self, data: DataReferences, variants: Sequence[VariantReferences], baselines: ArtifactReference
+    ) -> ArtifactReference:
         """Compare the variants with each other and with the baselines, row by row."""
         from pipeline.evaluation import compare
 
@@ -245,6 +246,7 @@ class Workflow:
             {variant.name: _there(variant.predicted) for variant in variants},
             {variant.name: _there(variant.evaluated) for variant in variants},
             baselines,
+            _there(data.cleaned),
             self.config.evaluation,
             self.store,
         )
@@ -268,7 +270,7 @@ class Workflow:
             demo=self.is_demo(data.landed),
         )
 
-    def report(self, references: ReportReferences, run_name: str) -> ArtifactReference:
+    def report(self, references: RunReferences, run_name: str) -> ArtifactReference:
         """Write the report of whatever the run has come to."""
         from pipeline.reporting import report
 
@@ -316,18 +318,12 @@ class Workflow:
             models: The artifacts from there on.
             stopped_by: Message of an error that stopped the run, where no contract or promise explains it.
         """
-        from pipeline.reporting import ReportReferences
-
         refusal = self.refusal(data) or stopped_by
         if refusal is None and models.verdict is None:
             missing = [name for name in DataReferences.model_fields if getattr(data, name) is None]
             step = missing[0] if missing else "training or evaluation"
             refusal = f"The run stopped before its end ({step} is missing); the log of the failed task says why."
-        references = ReportReferences(
-            **{name: getattr(data, name) for name in DataReferences.model_fields},
-            **{name: getattr(models, name) for name in ModelReferences.model_fields},
-            refusal=refusal,
-        )
+        references = RunReferences(data=data, models=models, refusal=refusal)
         place = self.publish(self.report(references, run_name), run_name)
         return RunResult(run_name=run_name, report=place, refusal=refusal)
 
@@ -357,6 +353,7 @@ class Workflow:
             ("validated_raw", lambda data: self.validate_raw(_there(data.ingested)), self.require_contract),
             ("cleaned", lambda data: self.clean(_there(data.validated_raw)), None),
             ("validated_clean", lambda data: self.validate_clean(_there(data.cleaned)), self.require_contract),
+            ("profiled", self.profile, None),
             ("parts", lambda data: self.split(_there(data.cleaned)), None),
             ("leaks", lambda data: self.check_leaks(_there(data.cleaned), _there(data.parts)), self.require_no_leak),
             ("vocabulary", lambda data: self.fit_vocabulary(_there(data.cleaned), _there(data.parts)), None),
@@ -393,16 +390,17 @@ class Workflow:
     def _model_steps(self, data: DataReferences) -> Iterator[ModelReferences]:
         """Train, judge, export, compare and decide, yielding what there is after each step."""
         baselines = self.baselines(_there(data.cleaned), _there(data.parts))
-        models = ModelReferences(baselines=baselines)
+        models = ModelReferences(baselines=baselines, baseline_examined=self.examine_baseline(data, baselines))
         yield models
         models = models.model_copy(update={"device": self.preflight(data)})
         yield models
         for variant in self.config.variants:
             trained = self.train(data, variant)
             judged = self.export(data, self.evaluate(data, trained))
-            models = models.model_copy(update={"variants": (*models.variants, judged)})
+            examined = self.examine(data, judged)
+            models = models.model_copy(update={"variants": (*models.variants, examined)})
             yield models
-        comparison = self.compare(models.variants, baselines)
+        comparison = self.compare(data, models.variants, baselines)
         verdict = self.decide(data, models.variants, baselines, comparison)
         yield models.model_copy(update={"comparison": comparison, "verdict": verdict})
 

@@ -15,9 +15,10 @@ from typing import Any
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from pipeline.references import DataReferences, ModelReferences, VariantReferences
 from pipeline.store import ArtifactReference
 from pipeline.training.records import DeviceRecord
-from pipeline.workflow import DataReferences, ModelReferences, VariantReferences, Workflow, default_store
+from pipeline.workflow import Workflow, default_store
 from review_sentiment.parameters import config_from
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,13 @@ def validate_clean(cleaned: Json) -> Json:
 
 
 @task
+def profile(landed: Json, validated_raw: Json, cleaned: Json) -> Json:
+    """Describe the clean reviews, beside those of the dump before, where the store knows one."""
+    data = DataReferences.model_validate({"landed": landed, "validated_raw": validated_raw, "cleaned": cleaned})
+    return workflow().profile(data).model_dump()
+
+
+@task
 def split(cleaned: Json) -> Json:
     """Deal the reviews to training, validation and test."""
     return workflow().split(_reference(cleaned)).model_dump()
@@ -169,10 +177,23 @@ def export(variant: Json, data: Json) -> Json:
     return _variant_step("export", variant, data)
 
 
+@task(**ON_GPU, map_index_template="{{ variant_title }}")
+def examine(variant: Json, data: Json) -> Json:
+    """Test one exported variant with texts written for that purpose, and take its worst mistakes apart."""
+    return _variant_step("examine", variant, data)
+
+
 @task
-def compare(variants: Sequence[Json], baselines: Json) -> Json:
+def examine_baseline(data: Json, baselines: Json) -> Json:
+    """Test the baseline that counts words in the same way: what an LSTM buys shows on negations."""
+    return workflow().examine_baseline(DataReferences.model_validate(data), _reference(baselines)).model_dump()
+
+
+@task
+def compare(data: Json, variants: Sequence[Json], baselines: Json) -> Json:
     """Compare the variants with each other and with the baselines, row by row."""
-    return workflow().compare(_variants(variants), _reference(baselines)).model_dump()
+    references = DataReferences.model_validate(data)
+    return workflow().compare(references, _variants(variants), _reference(baselines)).model_dump()
 
 
 @task
@@ -191,6 +212,7 @@ def publish_report(
     device: Json | None,
     variants: Sequence[Json],
     baselines: Json | None,
+    baseline_examined: Json | None,
     comparison: Json | None,
     verdict: Json | None,
     data: dict[str, Json | None],
@@ -207,6 +229,7 @@ def publish_report(
         device=None if device is None else DeviceRecord.model_validate(device),
         variants=tuple(_variants(variants)),
         baselines=_present(baselines),
+        baseline_examined=_present(baseline_examined),
         comparison=_present(comparison),
         verdict=_present(verdict),
     )

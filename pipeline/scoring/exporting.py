@@ -23,7 +23,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Wor
 from pipeline.training.records import TrainSummary
 from pipeline.vocabulary import PADDING_ID, VOCABULARY_FILE, Vocabulary
 
-EXPORT_STAGE = Stage("export", version=1)
+EXPORT_STAGE = Stage("export", version=2)
 
 
 class ExportParameters(BaseModel):
@@ -107,12 +107,14 @@ def _build(
     words = Vocabulary.load(store.folder(inputs["vocabulary"]) / VOCABULARY_FILE)
     network = load_model(store.folder(inputs["trained"]))
     # After load_model, which settles TensorFlow on its device.
+    from pipeline.scoring.light import WEIGHTS_FILE, save_weights
     from pipeline.scoring.model import build_model, write_saved_model
     from pipeline.scoring.normalisation import normaliser
 
     # As a row without words was read in training: the unknown word where there is one; else, behind a mask, the
     # stand-in of the batches; else padding alone.
     stand_in = EMPTY_ROW_ID if variant.padding == "masked" else PADDING_ID
+    empty_id = stand_in if words.unknown_id is None else words.unknown_id
     model = build_model(
         network,
         normaliser(params.normalisation),
@@ -121,9 +123,11 @@ def _build(
         max_length=params.max_length,
         keep=params.keep,
         padding=variant.padding,
-        empty_id=stand_in if words.unknown_id is None else words.unknown_id,
+        empty_id=empty_id,
     )
     model.save(folder / MODEL_FILE)
+    save_weights(network, activation=variant.activation, empty_id=empty_id, path=folder / WEIGHTS_FILE)
+    words.save(folder / VOCABULARY_FILE)
     write_saved_model(model, folder / SAVED_MODEL_FOLDER)
     card = ModelCard(
         variant=variant.name,
@@ -146,7 +150,7 @@ def _build(
     return Outcome(
         ExportSummary(
             variant=variant.name,
-            files=(CARD_FILE, MODEL_FILE, SAVED_MODEL_FOLDER),
+            files=(CARD_FILE, MODEL_FILE, SAVED_MODEL_FOLDER, VOCABULARY_FILE, WEIGHTS_FILE),
             checked_rows=check.rows,
             identical_ids=check.identical_ids,
             largest_difference=check.largest_difference,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 DAG_FILES = {"train_review_sentiment.py"}
 """Every DAG file, so that a new one is not forgotten here."""
-GPU_TASKS = {"preflight", "train", "evaluate", "export"}
+GPU_TASKS = {"preflight", "train", "evaluate", "export", "examine"}
 HEAVY = ("tensorflow", "keras", "pandas", "great_expectations", "mlflow", "sklearn", "nltk", "matplotlib", "pyarrow")
 
 
@@ -84,6 +84,7 @@ def test_structure(dag_bag: DagBag) -> None:
     # The gates really stand before what they guard.
     assert "require_raw_contract" in upstream["clean"]
     assert "require_clean_contract" in upstream["split"]
+    assert "require_clean_contract" in upstream["profile"]
     assert "require_no_leak" in upstream["gather_data"]
     assert upstream["require_no_leak"] == {"check_leaks"}
     assert {"gather_data", "preflight"} <= _ancestors(upstream, "train")
@@ -92,7 +93,7 @@ def test_structure(dag_bag: DagBag) -> None:
     # The report comes whatever happened; the run is green only if every step was.
     assert dag.get_task("publish_report").trigger_rule == "all_done"
     assert {task.task_id for task in dag.tasks} - {"conclude"} == _ancestors(upstream, "conclude")
-    assert {name for name in upstream if dag.get_task(name).is_mapped} == {"train", "evaluate", "export"}
+    assert {name for name in upstream if dag.get_task(name).is_mapped} == {"train", "evaluate", "export", "examine"}
 
 
 def test_the_form_offers_every_knob_and_its_values_make_a_configuration(dag_bag: DagBag) -> None:

@@ -1,0 +1,48 @@
+"""The pages put together: one guard before all of them, one set of headers behind all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import Depends, FastAPI, Request, Response
+
+from review_sentiment_ui import reports
+
+DAG_ID = "train_review_sentiment"
+"""Who may read this DAG may read what came out of it."""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Reviews and figures are private: nothing between server and reader may keep them.
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'self'"
+)
+"""For pages that bring no policy of their own."""
+
+
+def create_app() -> FastAPI:
+    """Return the pages. Each route, also one added later, needs the right to read the DAG."""
+    app = FastAPI(
+        title="Review sentiment",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(requires_access_dag("GET", param_dag_id=DAG_ID))],
+    )
+    app.include_router(reports.router)
+
+    @app.middleware("http")
+    async def private(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await answer(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        return response
+
+    return app

@@ -1,0 +1,293 @@
+"""Start and stop the embedded Airflow with its UI (``make up``, ``make down``): SQLite, this machine only.
+
+One server per checkout. What belongs to it lies in ``.airflow``: the database, the generated login, the log, and a
+record of the process, by which it is found again and stopped whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import airflow_environment
+import psutil
+from airflow_environment import CHECKOUT
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8080
+USER = "analyst"
+START_SECONDS = 180
+"""A loaded machine with two cores needs up to a minute from cold."""
+STOP_SECONDS = 30
+LOG_LINES = 30
+PASSWORD_BYTES = 12
+SECRET_BYTES = 48
+COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A started server: the leader of its process group, and where it listens.
+
+    Attributes:
+        pid: Process id of ``airflow standalone``, also of its process group.
+        created: When that process was started, in seconds since 1970; tells it from a later one with the same id.
+        port: Port on 127.0.0.1.
+    """
+
+    pid: int
+    created: float
+    port: int
+
+    @property
+    def address(self) -> str:
+        """The address to open in a browser."""
+        return f"http://{HOST}:{self.port}"
+
+    def is_running(self) -> bool:
+        """Return whether that very process is still there."""
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.created) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+def main() -> int:
+    """Return 0 when the server is as asked for, 1 when not."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["up", "down", "status"])
+    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or DEFAULT_PORT))
+    parser.add_argument("--home", type=Path, default=CHECKOUT / ".airflow")
+    options = parser.parse_args()
+    home: Path = options.home
+    if options.command == "up":
+        return up(home, options.port)
+    if options.command == "down":
+        return down(home)
+    server = recorded(home)
+    if server is None:
+        print("Airflow is not running; `make up` starts it.")
+        return 1
+    _tell(home, server)
+    return 0
+
+
+def up(home: Path, port: int) -> int:
+    """Start the server, wait until every part of it answers, and say where it is."""
+    server = recorded(home)
+    if server is not None:
+        print("Airflow is running already.")
+        _tell(home, server)
+        return 0
+    if (taken := _taken(port)) is not None:
+        print(f"Port {port} of {HOST} cannot be used: {taken}. Name another: make up PORT={port + 1}", file=sys.stderr)
+        return 1
+    airflow_environment.prepare(home)
+    login(home)
+    log_file = home / "server.log"
+    print(f"Starting Airflow; its log is {log_file} …", flush=True)
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "standalone"],
+            env=environment(home, port),
+            cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # A process group of its own, so that all its parts can be stopped together.
+            start_new_session=True,
+        )
+    server = Server(pid=process.pid, created=psutil.Process(process.pid).create_time(), port=port)
+    _record(home).write_text(json.dumps(asdict(server)) + "\n", encoding="utf-8")
+    try:
+        problem = _wait_until_healthy(server, process)
+    except KeyboardInterrupt:
+        problem = "interrupted"
+    if problem is not None:
+        stop(server)
+        _record(home).unlink(missing_ok=True)
+        tail = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+        print("\n".join(tail), file=sys.stderr)
+        print(f"\nAirflow did not start: {problem}. The last lines of {log_file} stand above.", file=sys.stderr)
+        return 1
+    _tell(home, server)
+    return 0
+
+
+def down(home: Path) -> int:
+    """Stop the server and everything that it started; say so if there is none."""
+    server = recorded(home)
+    _record(home).unlink(missing_ok=True)
+    if server is None:
+        print("Airflow is not running.")
+        return 0
+    left = stop(server)
+    if left:
+        print(f"These processes would not end: {left}", file=sys.stderr)
+        return 1
+    print("Airflow is stopped. Its database, the store and the login stay for the next `make up`.")
+    return 0
+
+
+def recorded(home: Path) -> Server | None:
+    """Return the server that was started here, if it still runs."""
+    try:
+        server = Server(**json.loads(_record(home).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return server if server.is_running() else None
+
+
+def stop(server: Server) -> list[int]:
+    """End the process group of a server, asking first; return the ids of what is left."""
+    if not server.is_running():
+        return []
+    # Task processes lead groups of their own: they are found as descendants, before their parents are gone.
+    leader = psutil.Process(server.pid)
+    members = [leader, *leader.children(recursive=True)]
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, sent)
+        except ProcessLookupError:
+            break
+        _, members = psutil.wait_procs(members, timeout=STOP_SECONDS)
+        if not members:
+            break
+    for process in members:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    _, members = psutil.wait_procs(members, timeout=STOP_SECONDS)
+    return [process.pid for process in members]
+
+
+def environment(home: Path, port: int) -> dict[str, str]:
+    """Return the environment of the server: loopback only, DAGs unpaused, a store beside the checkout."""
+    address = f"http://{HOST}:{port}"
+    # `airflow standalone` looks for `airflow` on the PATH.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {
+        **os.environ,
+        **airflow_environment.settings(home),
+        "PATH": path,
+        "REVIEW_SENTIMENT_STORE": os.environ.get("REVIEW_SENTIMENT_STORE") or str(CHECKOUT / ".store"),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # Two cores train one model at a time; more task processes only fight for them.
+        "AIRFLOW__CORE__PARALLELISM": os.environ.get("AIRFLOW__CORE__PARALLELISM", "4"),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(home)),
+        "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": address,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": _secret(home / "jwt_secret"),
+        "AIRFLOW__API__SECRET_KEY": _secret(home / "api_secret"),
+        "AIRFLOW__CORE__FERNET_KEY": _fernet_key(home),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        # The default waits a second between looks at empty tasks' heartbeats; logs of finished tasks stay in the home.
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+    }
+
+
+def login(home: Path) -> tuple[str, str]:
+    """Return user and password of the UI; the password is made once and readable by the owner alone."""
+    passwords = _passwords(home)
+    try:
+        known = json.loads(passwords.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    if USER not in known:
+        _write_private(passwords, json.dumps({**known, USER: secrets.token_urlsafe(PASSWORD_BYTES)}) + "\n")
+        return login(home)
+    return USER, known[USER]
+
+
+def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> str | None:
+    """Return ``None`` when every component answers, or what is wrong."""
+    deadline = time.monotonic() + START_SECONDS
+    waiting_for = "the API server"
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            return f"it ended with status {process.returncode}"
+        try:
+            with urllib.request.urlopen(f"{server.address}/api/v2/monitor/health", timeout=5) as answer:  # noqa: S310
+                health = json.load(answer)
+        except (OSError, urllib.error.URLError, ValueError):
+            time.sleep(0.5)
+            continue
+        down_parts = [name for name in COMPONENTS if (health.get(name) or {}).get("status") != "healthy"]
+        if not down_parts:
+            return None
+        waiting_for = ", ".join(down_parts)
+        time.sleep(0.5)
+    return f"after {START_SECONDS} s this was not ready: {waiting_for}"
+
+
+def _taken(port: int) -> str | None:
+    """Return why a port cannot be listened on, or ``None``."""
+    if not 0 < port < 2**16:
+        return "a port is a number from 1 to 65535"
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((HOST, port))
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+    return None
+
+
+def _tell(home: Path, server: Server) -> None:
+    user, password = login(home)
+    print(f"\n  Airflow   {server.address}\n  User      {user}\n  Password  {password}\n\n`make down` stops it.")
+
+
+def _record(home: Path) -> Path:
+    return home / "server.json"
+
+
+def _passwords(home: Path) -> Path:
+    return home / "passwords.json"
+
+
+def _secret(path: Path) -> str:
+    if not path.exists():
+        _write_private(path, secrets.token_urlsafe(SECRET_BYTES))
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _fernet_key(home: Path) -> str:
+    from cryptography.fernet import Fernet
+
+    path = home / "fernet_key"
+    if not path.exists():
+        _write_private(path, Fernet.generate_key().decode())
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".new")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as sink:
+        sink.write(text)
+    aside.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
