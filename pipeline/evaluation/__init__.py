@@ -12,13 +12,18 @@ from pipeline.evaluation.records import (
     Comparison,
     ComparisonSummary,
     ConfusionMatrix,
+    Curves,
     EvaluationSummary,
-    Interval,
     Mistake,
+    OperatingPoint,
     Scores,
+    SeedGroup,
+    Slice,
+    SuspectedLabel,
     WordWeight,
 )
 from pipeline.evaluation.rules import MAJORITY, MAJORITY_BOUND, TFIDF, best_first, clears_majority
+from pipeline.evaluation.seeds import in_words as seeds_in_words
 
 __all__ = [
     "MAJORITY",
@@ -29,14 +34,19 @@ __all__ = [
     "Comparison",
     "ComparisonSummary",
     "ConfusionMatrix",
+    "Curves",
     "EvaluationSummary",
-    "Interval",
     "Mistake",
+    "OperatingPoint",
     "Scores",
+    "SeedGroup",
+    "Slice",
+    "SuspectedLabel",
     "WordWeight",
     "baselines",
     "best_first",
     "clears_majority",
     "compare",
     "evaluate",
+    "seeds_in_words",
 ]

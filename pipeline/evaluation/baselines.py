@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    from pipeline.evaluation.linear_model import LinearModel
+
 log = logging.getLogger(__name__)
 
-STAGE = Stage("baselines", version=1)
+STAGE = Stage("baselines", version=2)
 TITLES = {MAJORITY: "Always the majority", TFIDF: "TF-IDF with logistic regression"}
 MIN_ROWS = 2
 """A term of one training review cannot help with another one."""
@@ -39,6 +41,8 @@ TOLERANCE = 1e-5
 """Largest gradient component at which fitting stops. scikit-learn's 1e-4 ends early on unit-length TF-IDF rows (the
 chosen C then has no effect); 1e-6 costs twice the steps and changes the fourth digit."""
 LISTED_TERMS = 20
+CHANCE = 0.5
+"""ROC-AUC of a ranking that knows nothing."""
 
 
 class BaselinesParams(BaseModel):
@@ -69,13 +73,13 @@ class _Reviews:
 
 
 @dataclass(frozen=True)
-class _LinearModel:
+class _Fitted:
     """The fitted logistic regression and its probabilities by part."""
 
+    model: LinearModel
     probabilities: dict[str, NDArray[np.float64]]
     positive_terms: tuple[WordWeight, ...]
     negative_terms: tuple[WordWeight, ...]
-    terms: int
     inverse_regularisation: float
 
 
@@ -91,7 +95,8 @@ def baselines(
         store: Where artifacts lie.
 
     Returns:
-        An artifact with ``predictions.parquet`` (with the column ``model``) and a ``BaselinesSummary``.
+        An artifact with ``predictions.parquet`` (with the column ``model``), ``linear_model.parquet`` and a
+        ``BaselinesSummary``.
 
     Raises:
         BaselinesError: The training part is empty or of one class, or the split is of other reviews.
@@ -154,7 +159,8 @@ def _build(
         evaluations.append(
             judged(
                 Predictions(validation=judged_parts["validation"], test=judged_parts["test"]),
-                config,
+                # Always the majority needs no threshold: from one half on it says what is more frequent.
+                config.model_copy(update={"threshold": "half"}) if model == MAJORITY else config,
                 model=model,
                 title=TITLES[model],
                 kind="baseline",
@@ -163,13 +169,15 @@ def _build(
             )
         )
     pq.write_table(pa.concat_tables(tables), work.folder / PREDICTIONS, compression="zstd")
+    linear.model.save(work.folder)
     return Outcome(
         BaselinesSummary(
             evaluations=tuple(evaluations),
             positive_terms=linear.positive_terms,
             negative_terms=linear.negative_terms,
-            terms=linear.terms,
+            terms=len(linear.model.terms),
             inverse_regularisation=linear.inverse_regularisation,
+            intercept=linear.model.intercept,
         )
     )
 
@@ -200,13 +208,14 @@ def _read(cleaned: ArtifactReference, parts: ArtifactReference, store: ArtifactS
     )
 
 
-def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearModel:
+def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _Fitted:
     """Fit TF-IDF (sublinear counts, unit length) and logistic regression for each C; keep the best on validation."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
     from threadpoolctl import threadpool_limits
 
-    from pipeline.evaluation.metrics import RankedCounts, roc_auc
+    from pipeline.evaluation.linear_model import LinearModel, sigmoid
 
     weigh, train = _weighed([reviews.texts[place] for place in chosen["train"]])
     held_out = {
@@ -215,6 +224,8 @@ def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearMode
     log.info("TF-IDF: %s training reviews, %s terms", f"{train.shape[0]:,}", f"{train.shape[1]:,}")
     labels, validation_labels = reviews.labels[chosen["train"]], reviews.labels[chosen["validation"]]
     model = LogisticRegression(solver="lbfgs", max_iter=MOST_ITERATIONS, tol=TOLERANCE, warm_start=True)
+    # Of a validation part with one class any C is as good as another: the first one stays.
+    both_classes = len(np.unique(validation_labels)) == 2  # noqa: PLR2004 - two classes
     best: tuple[float, float, NDArray[np.float64], float] | None = None
     # Sums over several threads would depend on the number of cores.
     with threadpool_limits(limits=1):
@@ -222,23 +233,23 @@ def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _LinearMode
             model.set_params(C=inverse)
             model.fit(train, labels)
             margin = held_out["validation"] @ model.coef_[0] + model.intercept_[0]
-            area = roc_auc(RankedCounts.of(validation_labels, margin))
+            area = float(roc_auc_score(validation_labels, margin)) if both_classes else CHANCE
             log.info("TF-IDF: C %g, %d iterations, validation ROC-AUC %.4f", inverse, int(model.n_iter_[0]), area)
             if best is None or area > best[0]:
                 best = (area, inverse, model.coef_[0].copy(), float(model.intercept_[0]))
     assert best is not None  # noqa: S101 - the grid is not empty
     _, inverse, weights, intercept = best
     strongest = np.argsort(weights, kind="stable")
-    terms = weigh.get_feature_names_out()
+    terms = weigh.get_feature_names_out().tolist()
 
     def listed(places: list[np.int64]) -> tuple[WordWeight, ...]:
-        return tuple(WordWeight(term=str(terms[place]), weight=float(weights[place])) for place in places)
+        return tuple(WordWeight(term=terms[place], weight=float(weights[place])) for place in places)
 
-    return _LinearModel(
-        probabilities={name: 1 / (1 + np.exp(-(matrix @ weights + intercept))) for name, matrix in held_out.items()},
+    return _Fitted(
+        model=LinearModel.of(terms, weigh.idf_, weights, intercept),
+        probabilities={name: sigmoid(matrix @ weights + intercept) for name, matrix in held_out.items()},
         positive_terms=listed([place for place in strongest[::-1][:LISTED_TERMS] if weights[place] > 0]),
         negative_terms=listed([place for place in strongest[:LISTED_TERMS] if weights[place] < 0]),
-        terms=len(weights),
         inverse_regularisation=inverse,
     )
 
@@ -253,15 +264,10 @@ def _weighed(texts: list[str]) -> tuple[TfidfVectorizer, csr_matrix]:
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    from pipeline.evaluation.linear_model import VECTORISATION
+
     for least in (MIN_ROWS, 1):
-        weigh = TfidfVectorizer(
-            token_pattern=r"[^ ]+",  # noqa: S106 - a pattern of words, not a secret
-            lowercase=False,
-            ngram_range=(1, 2),
-            min_df=least,
-            max_features=MOST_TERMS,
-            sublinear_tf=True,
-        )
+        weigh = TfidfVectorizer(min_df=least, max_features=MOST_TERMS, **VECTORISATION)
         try:
             return weigh, weigh.fit_transform(texts)
         except ValueError as error:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pipeline.config import EvaluationConfig
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
-STAGE = Stage("evaluate", version=1)
+STAGE = Stage("evaluate", version=2)
 
 
 class EvaluateParams(BaseModel):
@@ -21,6 +21,7 @@ class EvaluateParams(BaseModel):
 def evaluate(
     predicted: ArtifactReference,
     cleaned: ArtifactReference,
+    vocabulary: ArtifactReference,
     config: EvaluationConfig,
     store: ArtifactStore,
     *,
@@ -31,7 +32,8 @@ def evaluate(
 
     Args:
         predicted: The model's ``predict`` artifact.
-        cleaned: The reviews that were predicted, for the texts of the worst mistakes.
+        cleaned: The reviews that were predicted, for slices and the texts of the worst mistakes.
+        vocabulary: The words that the model knows.
         config: How the threshold is chosen and how many resamples are behind an interval.
         store: Where artifacts lie.
         model: The variant's name.
@@ -47,15 +49,23 @@ def evaluate(
     def build(_: Workspace) -> Outcome:
         from pipeline.evaluation.judgement import judged
         from pipeline.evaluation.predictions import read_predictions
+        from pipeline.evaluation.slices import slices
 
         predictions = read_predictions(store, predicted)
-        return Outcome(
-            judged(predictions, config, model=model, title=title, kind="variant", store=store, cleaned=cleaned)
+        summary = judged(predictions, config, model=model, title=title, kind="variant", store=store, cleaned=cleaned)
+        found = slices(
+            predictions.test,
+            summary.threshold,
+            cleaned=cleaned,
+            vocabulary=vocabulary,
+            store=store,
+            samples=config.bootstrap_samples,
         )
+        return Outcome(summary.model_copy(update={"slices": found}))
 
     return store.produce(
         STAGE,
-        inputs={"predicted": predicted, "cleaned": cleaned},
+        inputs={"predicted": predicted, "cleaned": cleaned, "vocabulary": vocabulary},
         params=EvaluateParams(evaluation=config, model=model, title=title),
         build=build,
     )

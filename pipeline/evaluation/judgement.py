@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 
 from pipeline.config import EvaluationConfig
 from pipeline.evaluation import metrics
-from pipeline.evaluation.metrics import HALF
-from pipeline.evaluation.predictions import PartPredictions, Predictions, check_against_reviews, review_texts
+from pipeline.evaluation.curves import curves
+from pipeline.evaluation.operating_points import operating_points, threshold_for
+from pipeline.evaluation.predictions import (
+    PartPredictions,
+    Predictions,
+    ReviewText,
+    check_against_reviews,
+    review_texts,
+)
 from pipeline.evaluation.records import EvaluationSummary, Mistake, Scores
+from pipeline.evaluation.resampling import HALF
 from pipeline.evaluation.rules import FEW_ROWS, MAJORITY_BOUND, clears_majority
 from pipeline.store import ArtifactReference, ArtifactStore
 
@@ -25,6 +33,10 @@ ONE_ANSWER_SHARE = 0.99
 """Share of rows with the same answer from which a model without skill is said to give one answer."""
 OPTIMISM = 0.03
 """Points of balanced accuracy that the test's interval may stay below validation before a reader is told."""
+
+POOR_CALIBRATION = 0.05
+"""Calibration error whose interval must reach below it, else a reader is told: said 0.9 and found 0.85 is no more than
+a quibble, said 0.9 and found 0.8 misleads."""
 
 
 def judged(
@@ -49,6 +61,7 @@ def judged(
     )
     test = predictions.test
     scores = metrics.scores(test.labels, test.probabilities, threshold, config.bootstrap_samples)
+    entropy = metrics.label_entropy(test.labels)
     worst = worst_mistakes(test, threshold)
     texts = review_texts(store, cleaned, test.rows[worst].tolist())
     summary = EvaluationSummary(
@@ -63,8 +76,11 @@ def judged(
         warnings=(),
         mistakes=_mistakes(test, worst, texts),
         unusable_probabilities=predictions.validation.unusable + test.unusable,
+        operating_points=operating_points(predictions, threshold, config),
+        curves=curves(test.labels, test.probabilities),
+        label_entropy=entropy,
     )
-    warnings = warnings_for(summary, metrics.label_entropy(test.labels))
+    warnings = warnings_for(summary, entropy)
     log.info(
         "%s: balanced accuracy %.3f, accuracy %.3f, ROC-AUC %.3f on %s test rows",
         model,
@@ -77,16 +93,6 @@ def judged(
         # That the majority is no better than the majority is no news.
         log.log(logging.WARNING if kind == "variant" else logging.INFO, "%s: %s", model, warning)
     return summary.model_copy(update={"warnings": warnings})
-
-
-def threshold_for(validation: PartPredictions, config: EvaluationConfig) -> tuple[float, str]:
-    """Return the threshold and, in words, where it comes from."""
-    if config.threshold == "half":
-        return HALF, "0.5, as configured"
-    rows = f"{len(validation.rows):,} validation reviews"
-    if len(np.unique(validation.labels)) < 2:  # noqa: PLR2004 - two classes
-        return HALF, f"0.5: the {rows} are all of one class, so that none can be chosen"
-    return metrics.best_threshold(validation.labels, validation.probabilities), f"best balanced accuracy on {rows}"
 
 
 def worst_mistakes(test: PartPredictions, threshold: float, limit: int = MISTAKES) -> NDArray[np.int64]:
@@ -121,8 +127,8 @@ def warnings_for(summary: EvaluationSummary, label_entropy: float) -> tuple[str,
     majority_share = max(scores.negative.rows, scores.positive.rows) / scores.rows
     if not summary.no_better_than_majority and scores.accuracy.value < majority_share:
         warnings.append(
-            f"Accuracy ({scores.accuracy.value:.2f}) is below the share of the larger class ({majority_share:.2f}) "
-            "because the threshold gives both classes the same weight; balanced accuracy is the figure to read."
+            f"Accuracy ({scores.accuracy.value:.2f}) is below the share of the larger class ({majority_share:.2f}): "
+            "the threshold serves the smaller class as well, and balanced accuracy is the figure to read."
         )
     drop = summary.validation_balanced_accuracy - scores.balanced_accuracy.high
     if drop > OPTIMISM:
@@ -131,10 +137,16 @@ def warnings_for(summary: EvaluationSummary, label_entropy: float) -> tuple[str,
             f"{scores.balanced_accuracy.value:.2f} on the test: the test reviews differ, or the model fits validation."
         )
     # A model that always says the share of positive reviews reaches the entropy but for rounding and sampling.
-    if scores.log_loss > label_entropy * 1.02 and not summary.no_better_than_majority:
+    if scores.log_loss.value > label_entropy * 1.02 and not summary.no_better_than_majority:
         warnings.append(
-            f"Its log loss ({scores.log_loss:.2f}) is worse than that of always saying the share of positive reviews "
-            f"({label_entropy:.2f}): its answers may be right, but do not read its probabilities as chances."
+            f"Its log loss ({scores.log_loss.value:.2f}) is worse than that of always saying the share of "
+            f"positive reviews ({label_entropy:.2f}): its answers may be right, but do not read its probabilities as "
+            "chances."
+        )
+    elif scores.calibration_error.low > POOR_CALIBRATION and not summary.no_better_than_majority:
+        warnings.append(
+            f"Its probabilities are off by {100 * scores.calibration_error.value:.0f} points on average (calibration "
+            "error): they rank reviews, but do not read them as chances."
         )
     return tuple(warnings)
 
@@ -172,17 +184,22 @@ def _percent(share: float) -> str:
     return f"{int(share * 1000) / 10:.1f} %"
 
 
-def _mistakes(test: PartPredictions, worst: NDArray[np.int64], texts: Mapping[int, str]) -> tuple[Mistake, ...]:
+def _mistakes(test: PartPredictions, worst: NDArray[np.int64], texts: Mapping[int, ReviewText]) -> tuple[Mistake, ...]:
+    nothing = ReviewText("", None, None)
     return tuple(
         Mistake(
-            row=int(test.rows[place]),
+            row=row,
             label=int(test.labels[place]),
             probability=float(test.probabilities[place]),
-            text=_cut(texts.get(int(test.rows[place]), "")),
+            text=cut(review.text),
+            stars=review.stars,
+            summary=None if review.summary is None else cut(review.summary),
         )
         for place in worst
+        if (review := texts.get(row := int(test.rows[place]), nothing))
     )
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """Return a text of at most ``MISTAKE_CHARACTERS`` characters, with … where it goes on."""
     return text if len(text) <= MISTAKE_CHARACTERS else text[: MISTAKE_CHARACTERS - 1] + "…"

@@ -1,4 +1,4 @@
-"""Every figure that judges a model: pure functions of labels, probabilities and a threshold.
+"""Every figure that judges a model: its value by scikit-learn, its interval by our own resampling.
 
 Class 1 is positive, class 0 negative; a review is called positive when its probability is at least the
 threshold. Each figure is defined for every input, also for a model that says one thing of all rows: a
@@ -9,71 +9,35 @@ an area under ROC without a second class is 0.5.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import metrics as sklearn_metrics
 
-from pipeline.evaluation.records import ClassScores, ConfusionMatrix, Interval, Scores
-
-Labels = NDArray[np.int8]
-Probabilities = NDArray[np.float64]
-Counts = NDArray[np.int64]
-
-HALF = 0.5
-CLIP = 1e-7
-"""Least distance of a probability from 0 and 1 in the log loss: Keras's epsilon, so that it compares with training."""
-CONFIDENCE = 0.95
-BOOTSTRAP_SEED = 20_150_105
-"""Fixed, so that the same predictions get the same intervals."""
-
-
-@dataclass(frozen=True)
-class RankedCounts:
-    """Rows of each class by distinct probability, ascending; all that rankings and thresholds need.
-
-    Attributes:
-        probability: float64 ``[distinct]``.
-        negative: int64 ``[distinct]``, rows of class 0 with that probability.
-        positive: int64 ``[distinct]``, rows of class 1.
-    """
-
-    probability: Probabilities
-    negative: Counts
-    positive: Counts
-
-    @classmethod
-    def of(cls, labels: Labels, probabilities: Probabilities) -> RankedCounts:
-        """Count the rows of each class at each distinct probability."""
-        distinct, place = np.unique(probabilities, return_inverse=True)
-        positive = np.bincount(place[labels == 1], minlength=len(distinct))
-        negative = np.bincount(place[labels == 0], minlength=len(distinct))
-        return cls(distinct, negative, positive)
+from pipeline.evaluation.calibration import bin_starts
+from pipeline.evaluation.records import ClassScores, ConfusionMatrix, Scores
+from pipeline.evaluation.resampling import (
+    CLIP,
+    HALF,
+    CountedFigures,
+    Figures,
+    Labels,
+    Probabilities,
+    RankedCounts,
+    resampled_figures,
+)
+from pipeline.statistics import Interval, percentile_interval, wilson_interval
 
 
 def roc_auc(ranked: RankedCounts) -> float:
-    """Return the chance that a positive review gets a higher probability than a negative one, ties half.
+    """Return the chance that a positive review gets a higher figure than a negative one, ties half.
 
     This is the Mann–Whitney statistic, equal to the area under the ROC curve (Hanley & McNeil 1982).
     """
     pairs = int(ranked.positive.sum()) * int(ranked.negative.sum())
-    if pairs == 0:
-        return HALF
-    return float(_ordered_pairs(ranked.positive, ranked.negative)) / pairs
-
-
-def average_precision(wanted: Counts, other: Counts) -> float:
-    """Return the area under precision–recall as Σ (recall step × precision), like scikit-learn's.
-
-    Args:
-        wanted: Rows of the wanted class by distinct score, the most wanted-looking first.
-        other: Rows of the other class in the same order.
-    """
-    total = int(wanted.sum())
-    if total == 0:
-        return 0.0
-    hits = np.cumsum(wanted)
-    return float(np.sum(wanted * (hits / (hits + np.cumsum(other)))) / total)
+    not_above = np.cumsum(ranked.negative)
+    return int(np.sum(ranked.positive * (2 * not_above - ranked.negative))) / 2 / pairs if pairs else HALF
 
 
 def best_threshold(labels: Labels, probabilities: Probabilities) -> float:
@@ -117,12 +81,6 @@ def confusion_matrix(labels: Labels, probabilities: Probabilities, threshold: fl
     )
 
 
-def log_loss(labels: Labels, probabilities: Probabilities) -> float:
-    """Return the mean negative log-likelihood in nats, with probabilities kept ``CLIP`` away from 0 and 1."""
-    of_truth = np.where(labels == 1, probabilities, 1 - probabilities)
-    return float(-np.mean(np.log(np.clip(of_truth, CLIP, 1 - CLIP))))
-
-
 def label_entropy(labels: Labels) -> float:
     """Return the entropy of the labels in nats: the log loss of a model that knows their share and nothing else."""
     shares = np.bincount(labels, minlength=2) / len(labels)
@@ -131,9 +89,11 @@ def label_entropy(labels: Labels) -> float:
 
 def balanced_accuracy(matrix: ConfusionMatrix) -> float:
     """Return the mean of the two recalls; a class without rows counts as 0."""
-    return (
-        _recall(matrix.true_positive, matrix.false_negative) + _recall(matrix.true_negative, matrix.false_positive)
-    ) / 2
+    recalls = (
+        _share(matrix.true_positive, matrix.true_positive + matrix.false_negative),
+        _share(matrix.true_negative, matrix.true_negative + matrix.false_positive),
+    )
+    return sum(recalls) / 2
 
 
 def scores(labels: Labels, probabilities: Probabilities, threshold: float, bootstrap_samples: int) -> Scores:
@@ -145,105 +105,105 @@ def scores(labels: Labels, probabilities: Probabilities, threshold: float, boots
         threshold: Least probability that counts as positive.
         bootstrap_samples: Resamples behind each interval.
     """
-    matrix = confusion_matrix(labels, probabilities, threshold)
     ranked = RankedCounts.of(labels, probabilities)
-    tn, fp, fn, tp = matrix.true_negative, matrix.false_positive, matrix.false_negative, matrix.true_positive
-    denominator = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    matrix = confusion_matrix(labels, probabilities, threshold)
+    intervals = _intervals(figures(labels, probabilities, threshold), ranked, threshold, bootstrap_samples)
+
+    def of_class(name: str, right: int, called: int, rows: int) -> ClassScores:
+        return ClassScores(
+            # Shares of a few rows: where all six are found, resampling would be sure of all there ever are.
+            precision=wilson_interval(right, called) if called else intervals[f"{name}_precision"],
+            recall=wilson_interval(right, rows) if rows else intervals[f"{name}_recall"],
+            f1=intervals[f"{name}_f1"],
+            rows=rows,
+        )
+
+    negative, positive = (
+        matrix.true_negative + matrix.false_positive,
+        matrix.true_positive + matrix.false_negative,
+    )
+    called_positive = matrix.true_positive + matrix.false_positive
+
     return Scores(
         rows=len(labels),
-        accuracy=accuracy_interval(matrix, bootstrap_samples),
-        balanced_accuracy=balanced_accuracy_interval(matrix, bootstrap_samples),
-        roc_auc=roc_auc_interval(ranked, bootstrap_samples),
-        pr_auc=average_precision(ranked.positive[::-1], ranked.negative[::-1]),
-        negative_pr_auc=average_precision(ranked.negative, ranked.positive),
-        matthews=(tp * tn - fp * fn) / math.sqrt(denominator) if denominator else 0.0,
-        log_loss=log_loss(labels, probabilities),
-        negative=_class_scores(right=tn, wrongly_called=fn, missed=fp),
-        positive=_class_scores(right=tp, wrongly_called=fp, missed=fn),
+        accuracy=intervals["accuracy"],
+        balanced_accuracy=intervals["balanced_accuracy"],
+        roc_auc=intervals["roc_auc"],
+        pr_auc=intervals["pr_auc"],
+        negative_pr_auc=intervals["negative_pr_auc"],
+        matthews=intervals["matthews"],
+        log_loss=intervals["log_loss"],
+        brier_score=intervals["brier_score"],
+        calibration_error=intervals["calibration_error"],
+        negative=of_class("negative", matrix.true_negative, len(labels) - called_positive, negative),
+        positive=of_class("positive", matrix.true_positive, called_positive, positive),
         confusion=matrix,
-        predicted_positive_share=(tp + fp) / len(labels),
+        predicted_positive_share=called_positive / len(labels),
         # NumPy's mean of equal numbers may be off by one unit in the last place; a constant has no spread.
         probability_spread=0.0 if len(ranked.probability) == 1 else float(np.std(probabilities)),
     )
 
 
-def accuracy_interval(matrix: ConfusionMatrix, samples: int) -> Interval:
-    """Return the share of right calls with its stratified bootstrap interval.
+def figures(labels: Labels, probabilities: Probabilities, threshold: float) -> Figures:
+    """Return every figure's value: scikit-learn's, but for the calibration error, which it lacks.
 
-    Resampling a class's rows and counting the right ones is a binomial draw, so no row is touched.
+    scikit-learn warns of figures that need a second class, or leaves them undefined; here they are 0, and an area
+    under ROC is 0.5.
     """
-    hits_positive, hits_negative, positive, negative = _resampled_hits(matrix, samples)
-    rows = positive + negative
-    return interval((matrix.true_positive + matrix.true_negative) / rows, (hits_positive + hits_negative) / rows)
-
-
-def balanced_accuracy_interval(matrix: ConfusionMatrix, samples: int) -> Interval:
-    """Return the balanced accuracy with its stratified bootstrap interval (binomial draws per class)."""
-    hits_positive, hits_negative, positive, negative = _resampled_hits(matrix, samples)
-    resampled = (hits_positive / max(positive, 1) + hits_negative / max(negative, 1)) / 2
-    return interval(balanced_accuracy(matrix), resampled)
-
-
-def roc_auc_interval(ranked: RankedCounts, samples: int) -> Interval:
-    """Return the area under ROC with its stratified bootstrap interval.
-
-    Each resample is counted per distinct probability and the area taken from cumulative counts: no sort, and memory
-    of a few columns whatever the number of samples.
-    """
-    value = roc_auc(ranked)
-    positives, negatives = int(ranked.positive.sum()), int(ranked.negative.sum())
-    if positives == 0 or negatives == 0 or len(ranked.probability) == 1:
-        return Interval(value=value, low=value, high=value)
-    random = generator("roc_auc")
-    distinct = len(ranked.probability)
-    place_of_positive = np.repeat(np.arange(distinct, dtype=np.int32), ranked.positive)
-    place_of_negative = np.repeat(np.arange(distinct, dtype=np.int32), ranked.negative)
-    resampled = np.empty(samples)
-    for sample in range(samples):
-        drawn_positive = place_of_positive[random.integers(0, positives, positives, dtype=np.int32)]
-        drawn_negative = place_of_negative[random.integers(0, negatives, negatives, dtype=np.int32)]
-        resampled[sample] = _ordered_pairs(
-            np.bincount(drawn_positive, minlength=distinct), np.bincount(drawn_negative, minlength=distinct)
-        )
-    return interval(value, resampled / (positives * negatives))
-
-
-def interval(value: float, resampled: NDArray[np.float64]) -> Interval:
-    """Return a figure with the percentile interval of its resamples (Efron & Tibshirani 1993, chapter 13)."""
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(value=float(value), low=float(low), high=float(high))
-
-
-def generator(purpose: str) -> np.random.Generator:
-    """Return the random numbers of one purpose, the same in each run and independent of other purposes'."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([BOOTSTRAP_SEED, *purpose.encode()])))
-
-
-def _ordered_pairs(positive: Counts, negative: Counts) -> float:
-    """Count pairs in which the positive row stands above the negative one; a tie counts half."""
-    not_above = np.cumsum(negative)
-    return float(np.dot(positive, 2 * not_above - negative)) / 2
-
-
-def _resampled_hits(matrix: ConfusionMatrix, samples: int) -> tuple[Counts, Counts, int, int]:
-    """Return right calls per resample among positive and negative rows, and the rows of each class."""
-    random = generator("hits")
-    positive = matrix.true_positive + matrix.false_negative
-    negative = matrix.true_negative + matrix.false_positive
-    hits_positive = random.binomial(positive, _recall(matrix.true_positive, matrix.false_negative), samples)
-    hits_negative = random.binomial(negative, _recall(matrix.true_negative, matrix.false_positive), samples)
-    return hits_positive, hits_negative, positive, negative
-
-
-def _recall(found: int, missed: int) -> float:
-    return found / (found + missed) if found + missed else 0.0
-
-
-def _class_scores(*, right: int, wrongly_called: int, missed: int) -> ClassScores:
-    called, rows = right + wrongly_called, right + missed
-    return ClassScores(
-        precision=right / called if called else 0.0,
-        recall=right / rows if rows else 0.0,
-        f1=2 * right / (called + rows) if called + rows else 0.0,
-        rows=rows,
+    called = (probabilities >= threshold).astype(np.int8)
+    ranked = RankedCounts.of(labels, probabilities)
+    counted = CountedFigures(ranked.probability, threshold, bin_starts(ranked))(ranked.negative, ranked.positive)
+    negatives, positives = int(ranked.negative.sum()), int(ranked.positive.sum())
+    both = negatives > 0 and positives > 0
+    precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(
+        labels, called, labels=[0, 1], zero_division=0
     )
+    return Figures(
+        accuracy=float(sklearn_metrics.accuracy_score(labels, called)),
+        balanced_accuracy=float(np.mean(recall)),
+        roc_auc=float(sklearn_metrics.roc_auc_score(labels, probabilities)) if both else HALF,
+        pr_auc=float(sklearn_metrics.average_precision_score(labels, probabilities)) if positives else 0.0,
+        negative_pr_auc=float(sklearn_metrics.average_precision_score(1 - labels, -probabilities))
+        if negatives
+        else 0.0,
+        matthews=float(sklearn_metrics.matthews_corrcoef(labels, called)) if both else 0.0,
+        log_loss=float(sklearn_metrics.log_loss(labels, np.clip(probabilities, CLIP, 1 - CLIP), labels=[0, 1])),
+        brier_score=float(sklearn_metrics.brier_score_loss(labels, probabilities, labels=[0, 1])),
+        calibration_error=counted.calibration_error,
+        negative_precision=float(precision[0]),
+        negative_recall=float(recall[0]),
+        negative_f1=float(f1[0]),
+        positive_precision=float(precision[1]),
+        positive_recall=float(recall[1]),
+        positive_f1=float(f1[1]),
+    )
+
+
+def _intervals(values: Figures, ranked: RankedCounts, threshold: float, samples: int) -> dict[str, Interval]:
+    if len(ranked.probability) == 1:
+        # Whichever rows are drawn, a model with one answer has the same figures.
+        return {name: Interval(value=value, low=value, high=value) for name, value in asdict(values).items()}
+    resampled = resampled_figures(ranked, threshold, bin_starts(ranked), samples)
+    intervals = {name: percentile_interval(value, resampled[name]) for name, value in asdict(values).items()}
+    intervals["calibration_error"] = distance_interval(values.calibration_error, resampled["calibration_error"])
+    return intervals
+
+
+def distance_interval(value: float, resampled: NDArray[np.float64]) -> Interval:
+    """Return a distance, which is never below 0, with the reversed percentile interval of its resamples.
+
+    Chance alone makes a mean of distances larger, and resampling adds chance once more: the resamples of a model whose
+    probabilities are exact lie above its figure, as the figure lies above the truth. So they are turned around the
+    figure (basic bootstrap interval: Davison & Hinkley 1997, section 5.2.1), which takes the surplus off.
+
+    Args:
+        value: The figure on the data themselves.
+        resampled: float64 ``[samples]``, the figure on each resample.
+    """
+    percentiles = percentile_interval(value, resampled)
+    low, high = 2 * value - percentiles.high, 2 * value - percentiles.low
+    return Interval(value=value, low=min(max(low, 0.0), value), high=max(high, value))
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ArtifactError, shown
-from pipeline.evaluation.metrics import HALF, Labels, Probabilities
+from pipeline.evaluation.resampling import HALF, Labels, Probabilities
 from pipeline.store import ArtifactReference, ArtifactStore
 
 if TYPE_CHECKING:
@@ -128,8 +128,17 @@ def check_against_reviews(store: ArtifactStore, cleaned: ArtifactReference, pred
             )
 
 
-def review_texts(store: ArtifactStore, cleaned: ArtifactReference, rows: Iterable[int]) -> dict[int, str]:
-    """Return the raw texts of a few reviews by row; the file is streamed, not loaded."""
+@dataclass(frozen=True)
+class ReviewText:
+    """A review as it was written; hostile input."""
+
+    text: str
+    summary: str | None
+    stars: int | None
+
+
+def review_texts(store: ArtifactStore, cleaned: ArtifactReference, rows: Iterable[int]) -> dict[int, ReviewText]:
+    """Return a few reviews by row; the file is streamed, not loaded."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.dataset as ds
@@ -138,8 +147,12 @@ def review_texts(store: ArtifactStore, cleaned: ArtifactReference, rows: Iterabl
     if not len(wanted):
         return {}
     reviews = ds.dataset(store.folder(cleaned) / REVIEWS, format="parquet")
-    table = reviews.to_table(columns=["row", "text"], filter=pc.is_in(pc.field("row"), value_set=wanted))
-    return {row: text or "" for row, text in zip(table["row"].to_pylist(), table["text"].to_pylist(), strict=True)}
+    columns = [name for name in ("row", "text", "summary", "score") if name in reviews.schema.names]
+    table = reviews.to_table(columns=columns, filter=pc.is_in(pc.field("row"), value_set=wanted))
+    return {
+        found["row"]: ReviewText(found.get("text") or "", found.get("summary"), found.get("score"))
+        for found in table.to_pylist()
+    }
 
 
 def _part(table: pa.Table, name: str, reference: ArtifactReference) -> PartPredictions:

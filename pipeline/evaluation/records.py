@@ -11,7 +11,7 @@ Point = tuple[float, float]
 
 
 class ClassScores(Record):
-    """Scores of one class at the threshold, each with its bootstrap interval."""
+    """Scores of one class at the threshold: precision and recall with Wilson's interval, F1 with the bootstrap's."""
 
     precision: Interval
     recall: Interval
@@ -31,7 +31,8 @@ class ConfusionMatrix(Record):
 class Scores(Record):
     """A model on the test part. Probabilities are of the positive class.
 
-    Every interval is a 95 % bootstrap interval (percentile method, rows resampled within each class).
+    Every interval is a 95 % bootstrap interval, rows resampled within each class (percentile method, reversed for the
+    calibration error), but for the classes' shares: see ``ClassScores``.
     """
 
     rows: int
@@ -220,7 +221,8 @@ class Comparison(Record):
     accuracy_difference: Interval
     balanced_accuracy_difference: Interval
     shown: bool
-    """Whether the interval of the balanced accuracy's difference leaves out zero."""
+    """Whether the interval of the balanced accuracy's difference leaves out zero and swapping the models row by row
+    says so too (p < 0.05)."""
     sentence: str
 
 

@@ -212,9 +212,9 @@ def _enough_rows(best: EvaluationSummary) -> RuleResult:
         name="enough_rows",
         sentence=f"The test part holds {rows:,} {kind} reviews, the smaller class; "
         + (
-            f"{MIN_RARE_ROWS} are enough to tell five points apart."
+            f"{MIN_RARE_ROWS} keep its part of the interval within five points."
             if enough
-            else f"with fewer than {MIN_RARE_ROWS} five points can be chance."
+            else f"with fewer than {MIN_RARE_ROWS} its part of the interval may pass five points."
         ),
         figure=rows,
         bound=MIN_RARE_ROWS,
@@ -274,8 +274,8 @@ def _sentence(
     if failed is None:
         balanced = best.scores.balanced_accuracy
         return (
-            f"{data}{best.title} may be used: balanced accuracy {balanced.value:.2f} ({balanced.low:.2f} to "
-            f"{balanced.high:.2f}) on {best.scores.rows:,} test reviews, "
+            f"{data}{best.title} {'passes every rule' if demo else 'may be used'}: balanced accuracy "
+            f"{balanced.value:.2f} ({balanced.low:.2f} to {balanced.high:.2f}) on {best.scores.rows:,} test reviews, "
             f"{_against(pair.balanced_accuracy_difference.value)} against TF-IDF with logistic regression."
         )
     opening = {"refuse": "must not be used", "cannot_tell": "cannot be judged", "accept": ""}[decision]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.evaluation import MAJORITY_BOUND, ClassScores, ConfusionMatrix, EvaluationSummary, Interval, Scores
+from pipeline.evaluation import MAJORITY_BOUND, ClassScores, ConfusionMatrix, EvaluationSummary, Scores
 from pipeline.splitting.records import SplitSummary
+from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.training.records import PredictSummary
+from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, VocabularySummary
 from tests.support import place
 
 CLEAN = CleanSummary(
@@ -28,8 +31,9 @@ def reviews(
     texts: Sequence[str] | None = None,
     words: Sequence[str] | None = None,
     rows: Sequence[int] | NDArray[np.int64] | None = None,
+    **columns: pa.Array,
 ) -> ArtifactReference:
-    """Place cleaned reviews."""
+    """Place cleaned reviews; ``columns`` come on top of those that every test needs."""
     count = len(labels)
     table = pa.table(
         {
@@ -37,9 +41,21 @@ def reviews(
             "label": pa.array(labels, pa.int8()),
             "text": pa.array([f"review {i}" for i in range(count)] if texts is None else list(texts)),
             "words": pa.array(["word"] * count if words is None else list(words)),
+            **columns,
         }
     )
     return place(store, "clean", CLEAN, tables={"reviews.parquet": table})
+
+
+def vocabulary(store: ArtifactStore, words: Sequence[str] = ("word",)) -> ArtifactReference:
+    """Place a vocabulary."""
+    frozen = Vocabulary(tuple(words), (1,) * len(words), 1)
+    frozen.save(path := Path(store.url) / VOCABULARY_FILE)
+    summary = VocabularySummary(
+        words=len(words), size=frozen.size, unknown_id=1, distinct_words=len(words), tokens_counted=0, rows_counted=0,
+        coverage=(), leak=False,
+    )  # fmt: skip
+    return place(store, "fit_vocabulary", summary, texts={VOCABULARY_FILE: path.read_text(encoding="utf-8")})
 
 
 def split(store: ArtifactStore, parts: Sequence[str], *, rows: Sequence[int] | None = None) -> ArtifactReference:
@@ -92,8 +108,8 @@ def evaluation(
     value = low + 0.01 if value is None else value
     rows = negative_rows + positive_rows
     called = positive_rows if called_positive is None else called_positive
-    of_class = ClassScores(precision=value, recall=value, f1=value, rows=negative_rows)
     figure = Interval(value=value, low=low, high=value + 0.01)
+    of_class = ClassScores(precision=figure, recall=figure, f1=figure, rows=negative_rows)
     return EvaluationSummary(
         model=model,
         kind="variant",
@@ -105,10 +121,12 @@ def evaluation(
             accuracy=figure,
             balanced_accuracy=figure,
             roc_auc=figure,
-            pr_auc=0.97,
-            negative_pr_auc=0.8,
-            matthews=0.7,
-            log_loss=0.3,
+            pr_auc=figure,
+            negative_pr_auc=figure,
+            matthews=figure,
+            log_loss=figure,
+            brier_score=figure,
+            calibration_error=figure,
             negative=of_class,
             positive=of_class.model_copy(update={"rows": positive_rows}),
             confusion=ConfusionMatrix(

@@ -7,6 +7,7 @@ import warnings
 import zlib
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
@@ -16,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from pipeline.config import EvaluationConfig
 from pipeline.evaluation import MAJORITY, TFIDF, BaselinesSummary, baselines
 from pipeline.evaluation.baselines import BaselinesError
+from pipeline.evaluation.linear_model import LINEAR_MODEL, LinearModel, LinearModelError
 from pipeline.store import ArtifactStore
 from tests.support import contents
 from tests.unit.evaluation.given import reviews, split
@@ -98,6 +100,83 @@ def test_the_linear_model_is_scikit_learns_pipeline(store):
     got = {r["row"]: r["probability"] for r in table if r["model"] == TFIDF}
     assert summary.terms == train.shape[1]
     assert [got[row] for row in of_part["test"]] == pytest.approx(expected.tolist(), abs=2e-3)
+
+
+def saved(store, reference):
+    summary = store.summary(reference, BaselinesSummary)
+    return LinearModel.load(store.folder(reference), summary.intercept), summary
+
+
+def test_the_saved_model_gives_the_probabilities_that_were_judged(store):
+    labels, words, parts = dump()
+    reference = run(store, labels, words, parts)
+    model, summary = saved(store, reference)
+    table = pq.read_table(store.folder(reference) / "predictions.parquet").to_pylist()
+    judged = {r["row"]: r["probability"] for r in table if r["model"] == TFIDF}
+    probabilities = model.probabilities([words[row] for row in judged])
+    assert probabilities.tolist() == pytest.approx(list(judged.values()), abs=1e-6)
+    assert len(model.terms) == summary.terms
+    columns = pq.read_schema(store.folder(reference) / LINEAR_MODEL)
+    assert dict(zip(columns.names, map(str, columns.types), strict=True)) == {
+        "term": "string",
+        "inverse_document_frequency": "double",
+        "weight": "double",
+    }
+
+
+def test_contributions_add_up_to_the_log_odds(store):
+    labels, words, parts = dump()
+    model, summary = saved(store, run(store, labels, words, parts))
+    text = "tea not good not good cup unheard"
+    found = model.contributions(text)
+    assert {"not", "not good", "good"} <= {item.term for item in found}
+    assert not any("unheard" in item.term for item in found)
+    strengths = [abs(item.contribution) for item in found]
+    assert strengths == sorted(strengths, reverse=True)
+    log_odds = sum(item.contribution for item in found) + summary.intercept
+    assert model.probabilities([text])[0] == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-12)
+    assert model.contributions("") == ()
+    assert model.probabilities(["", "unheard"]) == pytest.approx(1 / (1 + np.exp(-summary.intercept)))
+    assert model.probabilities([]).shape == (0,)
+
+
+def test_a_model_put_together_from_columns_is_scikit_learns():
+    texts = ["good tea", "bad tea", "good good coffee", "bad bad bad coffee box", "tea tea"]
+    vectoriser = TfidfVectorizer(token_pattern=r"[^ ]+", ngram_range=(1, 2), sublinear_tf=True)  # noqa: S106
+    matrix = vectoriser.fit_transform(texts)
+    fitted = LogisticRegression().fit(matrix, [1, 0, 1, 0, 1])
+    model = LinearModel.of(
+        vectoriser.get_feature_names_out().tolist(), vectoriser.idf_, fitted.coef_[0], fitted.intercept_[0]
+    )
+    asked = [*texts, "coffee box bad tea", "new words", ""]
+    expected = fitted.predict_proba(vectoriser.transform(asked))[:, 1]
+    assert model.probabilities(asked) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (None, "holds no linear_model.parquet"),
+        ({"term": ["a"], "weight": [1.0]}, "should hold the columns"),
+        ({"term": ["a", "a"], "inverse_document_frequency": [1.0, 1.0], "weight": [1.0, 2.0]}, "each term once"),
+        ({"term": ["a"], "inverse_document_frequency": [1.0], "weight": [float("nan")]}, "are no numbers"),
+        (b"no parquet", "is damaged"),
+    ],
+)
+def test_a_damaged_linear_model_is_refused(tmp_path, table, message):
+    if isinstance(table, bytes):
+        (tmp_path / LINEAR_MODEL).write_bytes(table)
+    elif table is not None:
+        pq.write_table(pa.table(table), tmp_path / LINEAR_MODEL)
+    with pytest.raises(LinearModelError, match=message):
+        LinearModel.load(tmp_path, 0.0)
+
+
+def test_a_validation_part_of_one_class_takes_the_first_regularisation(store):
+    labels, words, parts = dump()
+    parts = ["train" if part == "validation" and not label else part for label, part in zip(labels, parts, strict=True)]
+    summary = store.summary(run(store, labels, words, parts), BaselinesSummary)
+    assert summary.inverse_regularisation == 1
 
 
 def test_only_the_training_part_is_learned_from(store, tmp_path):

@@ -18,10 +18,11 @@ from pipeline.evaluation.comparison import (
     mcnemar_p_value,
     paired_counts,
     pairs_to_compare,
+    swapping_p_value,
 )
 from pipeline.evaluation.predictions import part_predictions
 from pipeline.store import ArtifactStore
-from tests.unit.evaluation.given import evaluation, predictions, reviews, split
+from tests.unit.evaluation.given import evaluation, predictions, reviews, split, vocabulary
 
 CONFIG = EvaluationConfig(bootstrap_samples=200, threshold="half")
 THOROUGH = settings(deadline=None, max_examples=80, derandomize=True)
@@ -98,8 +99,11 @@ def test_a_clear_difference_is_shown_whatever_the_order_of_the_rows():
     assert (pair.both_right, pair.only_first_right, pair.only_second_right, pair.both_wrong) == (300, 100, 0, 0)
     assert pair.balanced_accuracy_difference.value == 0.25
     assert pair.shown
-    assert pair.sentence.startswith("bi is better than uni by 25.0 points of balanced accuracy, interval 2")
-    assert "shown. Of the 100 reviews on which just one is right, bi has 100 and uni 0" in pair.sentence
+    assert pair.sentence.startswith("bi scores 25.0 points of balanced accuracy more than uni, interval 2")
+    assert (
+        "shown to be better. In plain accuracy, of the 100 reviews on which just one is right, bi has 100 and uni 0"
+        in pair.sentence
+    )
     assert "not shown" not in pair.sentence
     assert "p < 0.001" in pair.sentence
 
@@ -110,10 +114,10 @@ def test_a_small_difference_is_not_shown():
     first[0], second[2], second[4] = 0.9, 0.9, 0.9
     pair = compared(labels, first, second)
     assert not pair.shown
-    assert "bi is better than uni by 2.5 points of balanced accuracy, interval −" in pair.sentence
-    assert ": not shown. Of the 3 reviews" in pair.sentence
+    assert "bi scores 2.5 points of balanced accuracy more than uni, interval −" in pair.sentence
+    assert ": not shown to be better. In plain accuracy, of the 3 reviews" in pair.sentence
     turned = compared(labels, second, first)
-    assert turned.sentence.startswith("uni is better than bi by 2.5 points of balanced accuracy, interval −")
+    assert turned.sentence.startswith("uni scores 2.5 points of balanced accuracy more than bi, interval −")
     assert turned.balanced_accuracy_difference.value == -pair.balanced_accuracy_difference.value
 
 
@@ -163,17 +167,21 @@ def stages(store: ArtifactStore):
     parts = ["train"] * 120 + ["validation"] * 60 + ["test"] * 60
     cleaned = reviews(store, labels, words=words)
     held_out = np.arange(120, 240)
-    predicted, evaluated = {}, {}
+    predicted, evaluated, words_known = {}, {}, vocabulary(store)
     for name, noise in (("uni-seed1", 0.9), ("bi-seed1", 0.4)):
         probabilities = np.clip(labels[held_out] * 0.6 + 0.2 + noise * (random.random(120) - 0.5), 0, 1)
         predicted[name] = predictions(store, labels[held_out], probabilities, parts[120:], model=name, rows=held_out)
-        evaluated[name] = evaluate(predicted[name], cleaned, CONFIG, store, model=name, title=name.split("-")[0])
-    return predicted, evaluated, baselines(cleaned, split(store, parts), CONFIG, store)
+        evaluated[name] = evaluate(
+            predicted[name], cleaned, words_known, config=CONFIG, store=store, model=name, title=name.split("-")[0]
+        )
+    return predicted, evaluated, cleaned, baselines(cleaned, split(store, parts), CONFIG, store)
 
 
 def test_the_stage_compares_variants_with_each_other_and_with_tfidf(store):
-    predicted, evaluated, floor = stages(store)
-    summary = store.summary(compare(predicted, evaluated, floor, CONFIG, store), ComparisonSummary)
+    predicted, evaluated, cleaned, floor = stages(store)
+    summary = store.summary(
+        compare(predicted, evaluated, floor, cleaned=cleaned, config=CONFIG, store=store), ComparisonSummary
+    )
     assert [(pair.first, pair.second) for pair in summary.comparisons] == [
         ("bi-seed1", "uni-seed1"),
         ("bi-seed1", TFIDF),
@@ -188,22 +196,64 @@ def test_the_stage_compares_variants_with_each_other_and_with_tfidf(store):
 
 
 def test_the_order_in_which_models_are_given_does_not_matter(store):
-    predicted, evaluated, floor = stages(store)
-    first = compare(predicted, evaluated, floor, CONFIG, store)
-    again = compare(dict(reversed(predicted.items())), dict(reversed(evaluated.items())), floor, CONFIG, store)
+    predicted, evaluated, cleaned, floor = stages(store)
+    first = compare(predicted, evaluated, floor, cleaned=cleaned, config=CONFIG, store=store)
+    again = compare(
+        dict(reversed(predicted.items())),
+        dict(reversed(evaluated.items())),
+        floor,
+        cleaned=cleaned,
+        config=CONFIG,
+        store=store,
+    )
     assert first == again
 
 
 def test_models_without_an_evaluation_are_refused(store):
-    predicted, evaluated, floor = stages(store)
+    predicted, evaluated, cleaned, floor = stages(store)
     with pytest.raises(ComparisonError, match="must be those with evaluations"):
-        compare(predicted, {"bi-seed1": evaluated["bi-seed1"]}, floor, CONFIG, store)
+        compare(predicted, {"bi-seed1": evaluated["bi-seed1"]}, floor, cleaned=cleaned, config=CONFIG, store=store)
     with pytest.raises(ComparisonError, match="one at least"):
-        compare({}, {}, floor, CONFIG, store)
+        compare({}, {}, floor, cleaned=cleaned, config=CONFIG, store=store)
 
 
 def test_an_evaluation_of_another_model_is_refused(store):
-    predicted, evaluated, floor = stages(store)
+    predicted, evaluated, cleaned, floor = stages(store)
     swapped = {"bi-seed1": evaluated["uni-seed1"], "uni-seed1": evaluated["bi-seed1"]}
     with pytest.raises(ComparisonError, match="is of the model"):
-        compare(predicted, swapped, floor, CONFIG, store)
+        compare(predicted, swapped, floor, cleaned=cleaned, config=CONFIG, store=store)
+
+
+@given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))
+@THOROUGH
+def test_the_swapping_test_is_that_of_every_swapping(first_negative, second_negative, first_positive, second_positive):
+    negative = PairedCounts(both=10, only_first=first_negative, only_second=second_negative, neither=3)
+    positive = PairedCounts(both=40, only_first=first_positive, only_second=second_positive, neither=1)
+    gains = np.array(
+        [1] * first_negative + [-1] * second_negative + [1] * first_positive + [-1] * second_positive, dtype=float
+    )
+    gains[: first_negative + second_negative] /= negative.rows
+    gains[first_negative + second_negative :] /= positive.rows
+    if len(gains) > 12:
+        gains = gains[:0]
+    if not len(gains):
+        return
+    signs = (np.arange(2 ** len(gains))[:, None] >> np.arange(len(gains))) & 1
+    swapped = np.abs(((2 * signs - 1) * np.abs(gains)).sum(1))
+    expected = (swapped >= abs(gains.sum()) - 1e-12).mean()
+    assert swapping_p_value(negative, positive) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_handful_of_rows_shows_nothing_however_they_fall():
+    # The bootstrap draws only what it has seen: five rows for one model and none for the other.
+    negative, positive = PairedCounts(15, 0, 5, 0), PairedCounts(40, 0, 0, 0)
+    _, balanced = difference_intervals(negative, positive, 1000)
+    assert balanced.high < 0
+    assert swapping_p_value(negative, positive) == pytest.approx(0.0625)
+
+
+def test_many_cases_are_drawn_and_agree_with_mcnemars():
+    many, none = PairedCounts(5000, 2100, 2000, 100), PairedCounts(9000, 0, 0, 0)
+    assert swapping_p_value(many, none) == pytest.approx(mcnemar_p_value(2100, 2000), abs=0.01)
+    huge = PairedCounts(5000, 2100, 2000, 100)
+    assert swapping_p_value(huge, PairedCounts(9000, 1000, 1000, 0)) == pytest.approx(0.18, abs=0.1)

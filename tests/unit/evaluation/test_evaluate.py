@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.config import EvaluationConfig
 from pipeline.evaluation import EvaluationSummary, evaluate
 from pipeline.evaluation.predictions import PredictionsError
 from tests.support import contents
-from tests.unit.evaluation.given import predictions, reviews
+from tests.unit.evaluation.given import predictions, reviews, vocabulary
 
 CONFIG = EvaluationConfig(bootstrap_samples=200)
 
@@ -21,7 +22,15 @@ def parts(validation: int, test: int) -> list[str]:
 def judge(store, labels, probabilities, of_parts, config=CONFIG, **given) -> EvaluationSummary:
     """Run the stage on placed predictions."""
     predicted = predictions(store, labels, probabilities, of_parts)
-    reference = evaluate(predicted, reviews(store, labels, **given), config, store, model="bi-seed1", title="bi")
+    reference = evaluate(
+        predicted,
+        reviews(store, labels, **given),
+        vocabulary(store),
+        config=config,
+        store=store,
+        model="bi-seed1",
+        title="bi",
+    )
     return store.summary(reference, EvaluationSummary)
 
 
@@ -118,7 +127,7 @@ def test_a_hidden_ranking_is_told(store):
 def test_good_figures_bring_no_warning(store):
     labels, _ = skilled(4000)
     random = np.random.default_rng(4)
-    probabilities = np.where(labels == 1, 0.95, 0.1) + random.normal(scale=0.01, size=4000)
+    probabilities = np.where(labels == 1, 0.97, 0.03) + random.normal(scale=0.005, size=4000)
     assert judge(store, labels, probabilities, parts(2000, 2000)).warnings == ()
 
 
@@ -157,7 +166,7 @@ def test_what_is_no_probability_counts_as_a_half_and_is_told(store, bad):
     summary = judge(store, labels, probabilities, parts(200, 200))
     assert summary.unusable_probabilities == 2
     assert summary.warnings[0].startswith("Gave no probability for 2 validation and test reviews")
-    assert np.isfinite(summary.scores.log_loss)
+    assert np.isfinite(summary.scores.log_loss.value)
 
 
 def test_a_diverged_model_is_judged_and_not_lost(store):
@@ -188,20 +197,30 @@ def test_mistakes_are_twenty_at_most_and_their_text_is_cut(store):
     assert [mistake.row for mistake in summary.mistakes] == list(range(2, 22))
 
 
+def test_mistakes_come_with_their_stars_and_headline(store):
+    headlines = pa.array([None, None, "h" * 900, None])
+    stars = pa.array([1, 5, 2, 5], pa.int8())
+    summary = judge(store, [0, 1, 0, 1], [0.1, 0.9, 0.8, 0.2], parts(2, 2), summary=headlines, score=stars)
+    assert [(m.stars, m.summary and len(m.summary)) for m in summary.mistakes] == [(2, 600), (5, None)]
+
+
 def test_the_order_of_the_reviews_does_not_matter(store):
     labels = np.array([0, 1, 0, 1, 1, 0], dtype=np.int8)
     rows = np.array([50, 40, 30, 20, 10, 0])
     predicted = predictions(store, labels, [0.1, 0.9, 0.75, 0.9, 0.25, 0.1], parts(2, 4), rows=rows)
     order = [3, 0, 5, 1, 4, 2]
     cleaned = reviews(store, labels[order], rows=rows[order], texts=[f"row {row}" for row in rows[order]])
-    reference = evaluate(predicted, cleaned, CONFIG, store, model="m", title="M")
+    reference = evaluate(predicted, cleaned, vocabulary(store), config=CONFIG, store=store, model="m", title="M")
     assert [m.text for m in store.summary(reference, EvaluationSummary).mistakes] == ["row 10", "row 30"]
 
 
 def test_the_same_predictions_give_the_same_bytes(store, tmp_path):
     labels, probabilities = skilled(400)
     predicted, cleaned = predictions(store, labels, probabilities, parts(200, 200)), reviews(store, labels)
-    references = [evaluate(predicted, cleaned, CONFIG, store, model="m", title=title) for title in ("M", "N")]
+    references = [
+        evaluate(predicted, cleaned, vocabulary(store), config=CONFIG, store=store, model="m", title=title)
+        for title in ("M", "N")
+    ]
     first, second = (contents(store.folder(reference))["summary.json"] for reference in references)
     assert first == second.replace(b'"title": "N"', b'"title": "M"')
 
@@ -209,13 +228,17 @@ def test_the_same_predictions_give_the_same_bytes(store, tmp_path):
 def test_predictions_of_other_reviews_are_refused(store):
     predicted = predictions(store, [0, 1, 0, 1], [0.1, 0.9, 0.1, 0.9], parts(2, 2))
     with pytest.raises(PredictionsError, match=r"1 test rows of the predictions are not among.*row 3"):
-        evaluate(predicted, reviews(store, [0, 1, 0]), CONFIG, store, model="m", title="M")
+        evaluate(
+            predicted, reviews(store, [0, 1, 0]), vocabulary(store), config=CONFIG, store=store, model="m", title="M"
+        )
 
 
 def test_other_labels_are_refused(store, tmp_path):
     predicted = predictions(store, [0, 1, 0, 1], [0.1, 0.9, 0.1, 0.9], parts(2, 2))
     with pytest.raises(PredictionsError, match=r"1 validation rows of the predictions bear another label.*row 1"):
-        evaluate(predicted, reviews(store, [0, 0, 0, 1]), CONFIG, store, model="m", title="M")
+        evaluate(
+            predicted, reviews(store, [0, 0, 0, 1]), vocabulary(store), config=CONFIG, store=store, model="m", title="M"
+        )
 
 
 @pytest.mark.parametrize(
@@ -230,4 +253,4 @@ def test_other_labels_are_refused(store, tmp_path):
 def test_broken_predictions_are_refused(store, labels, of_parts, rows, message):
     predicted = predictions(store, labels, [0.5] * len(labels), of_parts, rows=rows)
     with pytest.raises(PredictionsError, match=message):
-        evaluate(predicted, reviews(store, labels), CONFIG, store, model="m", title="M")
+        evaluate(predicted, reviews(store, labels), vocabulary(store), config=CONFIG, store=store, model="m", title="M")

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import EvaluationConfig
-from pipeline.evaluation import TFIDF, BaselinesSummary, Comparison, ComparisonSummary, EvaluationSummary, Interval
+from pipeline.evaluation import TFIDF, BaselinesSummary, Comparison, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation import metrics as figures
 from pipeline.promotion import MARGIN, MIN_RARE_ROWS, Verdict, decide, verdict
 from pipeline.promotion.verdict import VerdictError
 from pipeline.splitting.records import LeakFigure, LeakSummary
+from pipeline.statistics import Interval
 from tests.support import contents, place
 from tests.unit.evaluation.given import evaluation
 
@@ -159,7 +160,7 @@ def test_demo_data_is_said():
 @given(st.floats(0, 1), st.integers(150, 400), st.integers(150, 400), st.sampled_from(["half", "balanced_accuracy"]))
 @THOROUGH
 def test_a_model_equal_to_the_majority_is_never_accepted(probability, negative, positive, threshold):
-    from pipeline.evaluation.judgement import threshold_for
+    from pipeline.evaluation.operating_points import threshold_for
     from pipeline.evaluation.predictions import part_predictions
 
     labels = np.array([0] * negative + [1] * positive, dtype=np.int8)
