@@ -71,6 +71,8 @@ class DumpComparison(Record):
     previous_quarantined_share: float
     quarantine_risen: bool
     """Whether more rows than before are set aside, beyond chance (95 %)."""
+    words_compared: bool = True
+    """Whether the same rules made words of both dumps; where not, the figures of words are left empty."""
 
 
 class ProfileSummary(Record):

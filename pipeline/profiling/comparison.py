@@ -1,0 +1,116 @@
+"""A dump beside the dump before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from pipeline.cleaning.records import CleanSummary
+from pipeline.ingest.records import LandSummary
+from pipeline.profiling.drift import column_drift, share_difference
+from pipeline.profiling.dump import ProfiledDump
+from pipeline.profiling.periods import moment
+from pipeline.profiling.reading import CleanReviews
+from pipeline.profiling.records import ColumnDrift, DumpComparison, NewWord
+from pipeline.store import ArtifactStore
+from pipeline.validation.records import ValidationSummary
+
+SHOWN_WORDS = 20
+
+
+def same_words_rules(dump: ProfiledDump, previous: ProfiledDump, store: ArtifactStore) -> bool:
+    """Return whether the same rules made words of both dumps' texts, so that their words may be compared."""
+    now, before = (store.summary(one.cleaned, CleanSummary) for one in (dump, previous))
+    return (now.normalisation, now.summary_joined, now.stop_words) == (
+        before.normalisation,
+        before.summary_joined,
+        before.stop_words,
+    )
+
+
+def compare_dumps(
+    dump: ProfiledDump,
+    reviews: CleanReviews,
+    previous: ProfiledDump,
+    previous_reviews: CleanReviews,
+    store: ArtifactStore,
+) -> DumpComparison:
+    """Hold a dump against the one before.
+
+    Args:
+        dump: This dump.
+        reviews: Its clean reviews, read with the previous dump's words as known ones, unless words do not compare.
+        previous: The dump before.
+        previous_reviews: Its clean reviews.
+        store: Where the artifacts lie.
+
+    Raises:
+        ArtifactError: The summary of an artifact is missing or damaged.
+    """
+    import pyarrow.compute as pc
+
+    alike = reviews.vocabulary.known is not None
+    landed = store.summary(previous.landed, LandSummary)
+    shift = share_difference(reviews.positive, reviews.rows, previous_reviews.positive, previous_reviews.rows)
+    quarantine, previous_quarantine = (_Quarantine.of(one, store) for one in (dump, previous))
+    risen = share_difference(
+        quarantine.set_aside, quarantine.rows, previous_quarantine.set_aside, previous_quarantine.rows
+    )
+    return DumpComparison(
+        previous_dumps=tuple(file.name for file in landed.files),
+        previous_rows=previous_reviews.rows,
+        previous_newest=moment(previous_reviews.newest),
+        repeated_rows=int(pc.sum(pc.is_in(reviews.texts, value_set=previous_reviews.texts)).as_py() or 0),
+        columns=_columns(reviews, previous_reviews, words_compare=alike),
+        positive_share_shift=shift,
+        label_shifted=_leaves_out_zero(shift.low, shift.high),
+        new_word_share=_new_word_share(reviews) if alike else 0.0,
+        new_words=_new_words(reviews.vocabulary.unknown_reviews) if alike else (),
+        quarantined_share=quarantine.share,
+        previous_quarantined_share=previous_quarantine.share,
+        quarantine_risen=risen.low > 0,
+        words_compared=alike,
+    )
+
+
+def _leaves_out_zero(low: float, high: float) -> bool:
+    return low > 0 or high < 0
+
+
+def _columns(reviews: CleanReviews, before: CleanReviews, *, words_compare: bool) -> tuple[ColumnDrift, ...]:
+    columns = [
+        column_drift("stars", "Stars", reviews.stars, before.stars),
+        column_drift("characters", "Characters in the text", reviews.characters, before.characters),
+        column_drift("votes", "Votes on helpfulness", reviews.votes, before.votes),
+        column_drift("product_reviews", "Reviews of a product", reviews.product_sizes, before.product_sizes),
+    ]
+    if words_compare:
+        columns.insert(1, column_drift("words", "Words after normalisation", reviews.word_counts, before.word_counts))
+    return tuple(sorted((column for column in columns if column), key=lambda column: -column.stability_index))
+
+
+@dataclass(frozen=True)
+class _Quarantine:
+    rows: int
+    set_aside: int
+
+    @classmethod
+    def of(cls, dump: ProfiledDump, store: ArtifactStore) -> _Quarantine:
+        summary = store.summary(dump.validated_raw, ValidationSummary)
+        return cls(rows=summary.rows, set_aside=sum(summary.quarantined.values()))
+
+    @property
+    def share(self) -> float:
+        return self.set_aside / self.rows if self.rows else 0.0
+
+
+def _new_word_share(reviews: CleanReviews) -> float:
+    vocabulary = reviews.vocabulary
+    unknown = sum(vocabulary.occurrences[word] for word in vocabulary.unknown_reviews)
+    return unknown / vocabulary.occurrences.total() if vocabulary.occurrences else 0.0
+
+
+def _new_words(unknown_reviews: Counter[str]) -> tuple[NewWord, ...]:
+    # Of equally frequent words the first in code point order, so that the order of rows does not matter.
+    most = sorted(unknown_reviews.items(), key=lambda pair: (-pair[1], pair[0]))[:SHOWN_WORDS]
+    return tuple(NewWord(word=word, reviews=count) for word, count in most)

@@ -1,0 +1,76 @@
+"""Label share over time: how long a period is, and what each one holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pipeline.profiling.records import PeriodShare
+from pipeline.statistics import wilson_interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+YEAR_SECONDS = 31_556_952
+"""The mean Gregorian year: 365.2425 days."""
+YEARS_ABOVE = 3 * YEAR_SECONDS
+"""A longer span is shown in years."""
+QUARTERS_ABOVE = 9 * YEAR_SECONDS // 12
+"""A longer span, up to ``YEARS_ABOVE``, is shown in quarters, a shorter one in months."""
+MOST_PERIODS = 120
+"""Years between the oldest and the newest review beyond which the oldest ones are left out: a picture has an end. Times
+that passed validation span 105 years at most."""
+
+EARLIEST_SECOND = -62_135_596_800
+LATEST_SECOND = 253_402_300_799
+"""The first and the last second that a ``datetime`` can hold: years 1 to 9999."""
+
+
+def moment(seconds: int | None) -> datetime | None:
+    """Return Unix seconds as a time in UTC, or ``None`` where there is none or no calendar has it."""
+    if seconds is None or not EARLIEST_SECOND <= seconds <= LATEST_SECOND:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def label_share_over_time(times: npt.NDArray[np.int64], labels: npt.NDArray[np.int8]) -> tuple[PeriodShare, ...]:
+    """Return the share of positive reviews per period, oldest first; periods without reviews are there too.
+
+    Args:
+        times: int64 ``[reviews]``, Unix seconds of the years 1 to 9999; in any order.
+        labels: int8 ``[reviews]``, 1 positive, 0 negative.
+    """
+    import numpy as np
+
+    if not len(times):
+        return ()
+    # The calendar's months, counted from January 1970.
+    months = times.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+    length = _months_in_a_period(int(times.max()) - int(times.min()))
+    periods = months // length
+    last = int(periods.max())
+    first = max(int(periods.min()), last - MOST_PERIODS + 1)
+    shown = periods >= first
+    rows = np.bincount(periods[shown] - first)
+    positive = np.bincount(periods[shown] - first, weights=labels[shown])
+    return tuple(
+        PeriodShare(
+            period=_name(first + place, length), rows=int(count), positive_share=wilson_interval(int(good), int(count))
+        )
+        for place, (count, good) in enumerate(zip(rows, positive, strict=True))
+    )
+
+
+def _months_in_a_period(span: int) -> int:
+    if span > YEARS_ABOVE:
+        return 12
+    return 3 if span > QUARTERS_ABOVE else 1
+
+
+def _name(period: int, length: int) -> str:
+    year, month = divmod(period * length, 12)
+    year += 1970
+    if length == 12:  # noqa: PLR2004 - months of a year.
+        return f"{year:04}"
+    return f"{year:04}-Q{month // 3 + 1}" if length == 3 else f"{year:04}-{month + 1:02}"  # noqa: PLR2004 - of a quarter.

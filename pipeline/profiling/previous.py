@@ -1,0 +1,153 @@
+"""Which dump a new one is held against: the one that the last published report with other raw files was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+
+from pydantic import ValidationError
+
+from pipeline.cleaning.records import CleanSummary
+from pipeline.errors import ArtifactError
+from pipeline.ingest.records import LandSummary
+from pipeline.profiling.dump import ProfiledDump
+from pipeline.profiling.reading import REVIEWS
+from pipeline.profiling.stage import PREVIOUS
+from pipeline.store import ArtifactReference, ArtifactStore, Manifest
+from pipeline.validation.records import ValidationSummary
+
+log = logging.getLogger(__name__)
+
+LATEST = ("reports", "latest.json")
+"""Where ``pipeline.reporting`` names the report that was published last."""
+REPORT_STAGE = "report"
+UNREADABLE = (ArtifactError, OSError, ValueError, KeyError, TypeError, AttributeError)
+"""What damaged files of an earlier run come to. An earlier run may be lost; it must never stop a new one."""
+
+Roles = Mapping[str, ArtifactReference]
+
+
+def previous_dump(store: ArtifactStore, landed: ArtifactReference) -> ProfiledDump | None:
+    """Return the dump to hold a new one against, or ``None`` where the store knows none.
+
+    The newest report decides. Was it made of the same raw files, its own comparison is made again, so that running a
+    dump twice gives the same profile. Was its dump refused, the reports before it are asked, newest first. The
+    generated demo dump and real ones are not compared with each other.
+
+    Args:
+        store: Where the reports and the artifacts lie.
+        landed: The new dump's raw files.
+
+    Raises:
+        ArtifactError: The new dump's own raw files are missing.
+    """
+    demo = store.summary(landed, LandSummary).demo
+    for roles in _reports(store):
+        if roles.get("landed") != landed:
+            dump = _dump(roles, "", store, demo=demo)
+        elif "profiled" in roles:
+            earlier = _inputs(roles["profiled"], store)
+            return _dump(earlier, PREVIOUS, store, demo=demo) if earlier else None
+        else:
+            dump = None
+        if dump is not None:
+            return dump
+    return None
+
+
+def _reports(store: ArtifactStore) -> Iterator[Roles]:
+    """Yield the artifacts of each report by role: the last published one first, then the others, newest first."""
+    latest = _latest(store)
+    if latest is None:
+        return
+    roles = _inputs(latest, store)
+    if roles is not None:
+        yield roles
+    # Reached after a refused run only: every report's manifest is read.
+    found = [manifest for path in _report_keys(store, latest) if (manifest := _manifest(path, store)) is not None]
+    for manifest in sorted(found, key=lambda manifest: manifest.started_at, reverse=True):
+        yield manifest.inputs
+
+
+def _latest(store: ArtifactStore) -> ArtifactReference | None:
+    path = store.root.joinpath(*LATEST)
+    try:
+        if not path.exists():
+            return None
+        stage, _, key = json.loads(path.read_text(encoding="utf-8"))["artifact"].partition("/")
+        return ArtifactReference(stage=stage, key=key)
+    except UNREADABLE as error:
+        log.warning("The record of the last report is damaged (%s): no earlier dump is compared with.", error)
+        return None
+
+
+def _report_keys(store: ArtifactStore, latest: ArtifactReference) -> list[ArtifactReference]:
+    references = []
+    try:
+        folders = list((store.root / "artifacts" / REPORT_STAGE).iterdir())
+    except OSError as error:
+        log.warning("The reports of earlier runs cannot be listed (%s): no earlier dump is compared with.", error)
+        return []
+    for folder in folders:
+        try:
+            reference = ArtifactReference(stage=REPORT_STAGE, key=folder.name)
+        except ValidationError:
+            continue
+        if reference != latest:
+            references.append(reference)
+    return references
+
+
+def _manifest(reference: ArtifactReference, store: ArtifactStore) -> Manifest | None:
+    try:
+        return store.manifest(reference)
+    except UNREADABLE as error:
+        log.warning("%s of an earlier run cannot be read (%s): it is passed over.", reference, error)
+        return None
+
+
+def _inputs(reference: ArtifactReference, store: ArtifactStore) -> Roles | None:
+    manifest = _manifest(reference, store)
+    return None if manifest is None else manifest.inputs
+
+
+def _dump(roles: Roles, prefix: str, store: ArtifactStore, *, demo: bool) -> ProfiledDump | None:
+    """Return the dump behind some roles if it was cleaned, kept its contract, is still whole and of the same kind."""
+    there = {role: roles.get(prefix + role) for role in ProfiledDump.model_fields}
+    if None in there.values():
+        return None
+    dump = ProfiledDump.model_validate(there)
+    try:
+        kept_contract = _kept_contract(dump, roles.get("validated_clean"), store)
+        _require_whole(dump, store)
+    except UNREADABLE as error:
+        log.warning("The dump of an earlier run cannot be compared with: %s", error)
+        return None
+    return dump if kept_contract and store.summary(dump.landed, LandSummary).demo == demo else None
+
+
+def _kept_contract(dump: ProfiledDump, validated_clean: ArtifactReference | None, store: ArtifactStore) -> bool:
+    validated = [dump.validated_raw, *([validated_clean] if validated_clean else [])]
+    return all(store.summary(reference, ValidationSummary).contract.success for reference in validated)
+
+
+def _require_whole(dump: ProfiledDump, store: ArtifactStore) -> None:
+    """Read what the comparison will read, so that a damaged earlier dump is found before the stage relies on it.
+
+    Raises:
+        ArtifactError: A summary cannot be read, or the reviews are not what their manifest says.
+    """
+    for reference in dump.inputs().values():
+        store.manifest(reference)
+    store.summary(dump.landed, LandSummary)
+    store.summary(dump.cleaned, CleanSummary)
+    recorded = store.manifest(dump.cleaned).files[REVIEWS].sha256
+    with (store.folder(dump.cleaned) / REVIEWS).open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != recorded:
+        raise ArtifactError(
+            f"{REVIEWS} of artifact {dump.cleaned} is damaged: its digest is {found[:12]}…, the manifest says "
+            f"{recorded[:12]}…. Remove that artifact's folder; the next run of that dump makes it anew."
+        )

@@ -1,0 +1,202 @@
+"""One pass over the clean reviews of a dump: everything that its profile needs, without keeping any text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+REVIEWS = "reviews.parquet"
+BATCH_ROWS = 16_384
+COLUMNS = ("product_id", "user_id", "time", "score", "helpfulness_denominator", "text", "label", "words")
+DIGEST_BYTES = 16
+"""Texts are told apart by their BLAKE2b digests of 128 bits: even on purpose nobody makes two texts alike."""
+
+
+@dataclass
+class Vocabulary:
+    """The words of a dump.
+
+    Attributes:
+        occurrences: How often each word stands in the reviews.
+        unknown_reviews: Of the words that ``known`` lacks: how many reviews hold each.
+        known: string ``[words]``, the words of the dump before, or ``None`` where there is none.
+    """
+
+    known: pa.Array | None = None
+    occurrences: Counter[str] = field(default_factory=Counter)
+    unknown_reviews: Counter[str] = field(default_factory=Counter)
+
+    def add(self, words: pa.Array) -> None:
+        """Count the words of some reviews.
+
+        Args:
+            words: string ``[reviews]``, words joined by one space.
+        """
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        split = pc.split_pattern(pc.fill_null(words, ""), " ")
+        flat, reviews = split.flatten(), pc.list_parent_indices(split)
+        # An empty text is cut into one empty word.
+        there = pc.not_equal(flat, "")
+        flat, reviews = flat.filter(there), reviews.filter(there)
+        _count(self.occurrences, flat)
+        if self.known is not None:
+            unknown = pc.invert(pc.is_in(flat, value_set=self.known))
+            once = flat.filter(unknown).dictionary_encode()
+            review_and_word = np.stack([reviews.filter(unknown).to_numpy(), once.indices.to_numpy()])
+            _count(self.unknown_reviews, once.dictionary.take(pa.array(np.unique(review_and_word, axis=1)[1])))
+
+
+@dataclass
+class CleanReviews:
+    """What a dump's clean reviews come to.
+
+    Attributes:
+        rows: Reviews.
+        labels: int8 ``[reviews]``, 1 positive, 0 negative.
+        stars: int64 ``[reviews]``.
+        word_counts: int64 ``[reviews]``, words after normalisation.
+        characters: int64 ``[reviews]``, Unicode characters of the text as written.
+        votes: int64 ``[reviews with votes]``, how many people said whether it was helpful.
+        times: int64 ``[reviews with a time]``, Unix seconds that a calendar has.
+        timed_labels: int8 ``[reviews with a time]``.
+        texts: fixed-size binary ``[reviews with a text]``, the digest of each text.
+        products: Reviews by product.
+        users: Everyone who wrote.
+        vocabulary: The words.
+    """
+
+    labels: npt.NDArray[np.int8]
+    stars: npt.NDArray[np.int64]
+    word_counts: npt.NDArray[np.int64]
+    characters: npt.NDArray[np.int64]
+    votes: npt.NDArray[np.int64]
+    times: npt.NDArray[np.int64]
+    timed_labels: npt.NDArray[np.int8]
+    texts: pa.Array
+    products: Counter[str]
+    users: set[str]
+    vocabulary: Vocabulary
+
+    @property
+    def rows(self) -> int:
+        """Reviews."""
+        return len(self.labels)
+
+    @property
+    def positive(self) -> int:
+        """Reviews with 4 or 5 stars."""
+        return int(self.labels.sum())
+
+    @property
+    def product_sizes(self) -> npt.NDArray[np.int64]:
+        """Reviews of each product, int64 ``[products]``."""
+        import numpy as np
+
+        return np.fromiter(self.products.values(), dtype=np.int64, count=len(self.products))
+
+    @property
+    def newest(self) -> int | None:
+        """The newest review's time in Unix seconds."""
+        return int(self.times.max()) if len(self.times) else None
+
+    @property
+    def oldest(self) -> int | None:
+        """The oldest review's time in Unix seconds."""
+        return int(self.times.min()) if len(self.times) else None
+
+
+def read_clean_reviews(folder: Path, known_words: pa.Array | None = None) -> CleanReviews:
+    """Read the clean reviews of a dump batch by batch.
+
+    Args:
+        folder: Folder of the artifact of ``clean``.
+        known_words: string ``[words]``, the words of the dump before; reviews with other words are counted.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from pipeline.profiling.periods import EARLIEST_SECOND, LATEST_SECOND
+
+    gathered: dict[str, list[npt.NDArray[np.int64]]] = {
+        name: [np.empty(0, dtype=np.int64)]
+        for name in ("labels", "stars", "word_counts", "characters", "votes", "times", "timed_labels")
+    }
+    digests: list[bytes] = []
+    products: Counter[str] = Counter()
+    users: set[str] = set()
+    vocabulary = Vocabulary(known=known_words)
+    for batch in _batches(folder / REVIEWS):
+        column = {name: batch.column(name) for name in COLUMNS}
+        text = column["text"].drop_null()
+        words = pc.fill_null(column["words"], "")
+        dated = pc.fill_null(
+            pc.and_(pc.greater_equal(column["time"], EARLIEST_SECOND), pc.less_equal(column["time"], LATEST_SECOND)),
+            False,
+        )
+        found = {
+            "labels": column["label"],
+            "stars": column["score"],
+            # Words are joined by one space, so that they are one more than the spaces.
+            "word_counts": pc.if_else(pc.equal(words, ""), 0, pc.add(pc.count_substring(words, " "), 1)),
+            "characters": pc.utf8_length(text),
+            "votes": column["helpfulness_denominator"].drop_null(),
+            "times": column["time"].filter(dated),
+            "timed_labels": column["label"].filter(dated),
+        }
+        for name, values in found.items():
+            gathered[name].append(values.to_numpy(zero_copy_only=False).astype(np.int64))
+        digests += _digests(text)
+        _count(products, column["product_id"].drop_null())
+        users.update(column["user_id"].drop_null().unique().to_pylist())
+        vocabulary.add(words)
+    whole = {name: np.concatenate(parts) for name, parts in gathered.items()}
+    return CleanReviews(
+        labels=whole["labels"].astype(np.int8),
+        stars=whole["stars"],
+        word_counts=whole["word_counts"],
+        characters=whole["characters"],
+        votes=whole["votes"],
+        times=whole["times"],
+        timed_labels=whole["timed_labels"].astype(np.int8),
+        texts=pa.array(digests, type=pa.binary(DIGEST_BYTES)),
+        products=products,
+        users=users,
+        vocabulary=vocabulary,
+    )
+
+
+def _batches(reviews: Path) -> Iterator[pa.RecordBatch]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(reviews) as file:
+        yield from file.iter_batches(BATCH_ROWS, columns=list(COLUMNS), use_threads=False)
+
+
+def _digests(texts: pa.Array) -> list[bytes]:
+    import pyarrow as pa
+
+    return [
+        hashlib.blake2b(text, digest_size=DIGEST_BYTES, usedforsecurity=False).digest()
+        for text in texts.cast(pa.binary()).to_pylist()
+    ]
+
+
+def _count(counter: Counter[str], values: pa.Array) -> None:
+    """Add how often each value stands in ``values`` (string, no nulls) to a counter."""
+    import pyarrow.compute as pc
+
+    counted = pc.value_counts(values)
+    counter.update(dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True)))

@@ -1,0 +1,78 @@
+"""The stage ``profile``: the shape of a dump's clean reviews, and their distance from the dump before."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.profiling.comparison import compare_dumps, same_words_rules
+from pipeline.profiling.dump import ProfiledDump
+from pipeline.profiling.periods import label_share_over_time, moment
+from pipeline.profiling.reading import CleanReviews, read_clean_reviews
+from pipeline.profiling.records import DumpComparison, ProfileSummary
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
+
+log = logging.getLogger(__name__)
+
+STAGE = Stage("profile", version=1)
+PREVIOUS = "previous_"
+"""Stands in front of the roles of the previous dump's artifacts."""
+MOST_STARS = 5
+
+
+def profile(dump: ProfiledDump, previous: ProfiledDump | None, store: ArtifactStore) -> ArtifactReference:
+    """Describe the clean reviews of a dump, beside those of the dump before.
+
+    Args:
+        dump: The dump.
+        previous: The dump to hold it against, as :func:`pipeline.profiling.previous_dump` finds it; ``None`` for
+            the first dump of a store.
+        store: Where artifacts lie.
+
+    Returns:
+        An artifact without files of its own; its summary is a ``ProfileSummary``.
+
+    Raises:
+        ArtifactError: One of the artifacts is missing or damaged.
+    """
+    return store.produce(
+        STAGE,
+        inputs=dump.inputs() | (previous.inputs(PREVIOUS) if previous else {}),
+        params=None,
+        build=lambda _: _build(dump, previous, store),
+    )
+
+
+def _build(dump: ProfiledDump, previous: ProfiledDump | None, store: ArtifactStore) -> Outcome:
+    if previous is None:
+        reviews, comparison = read_clean_reviews(store.folder(dump.cleaned)), None
+    else:
+        reviews, comparison = _read_both(dump, previous, store)
+    moved = [column.name for column in comparison.columns if column.moved] if comparison else []
+    log.info("profile: %d reviews; moved since the previous dump: %s", reviews.rows, ", ".join(moved) or "nothing")
+    return Outcome(_summary(reviews, comparison))
+
+
+def _read_both(dump: ProfiledDump, previous: ProfiledDump, store: ArtifactStore) -> tuple[CleanReviews, DumpComparison]:
+    import pyarrow as pa
+
+    before = read_clean_reviews(store.folder(previous.cleaned))
+    known = None
+    if same_words_rules(dump, previous, store):
+        known = pa.array(before.vocabulary.occurrences, type=pa.string())
+    reviews = read_clean_reviews(store.folder(dump.cleaned), known)
+    return reviews, compare_dumps(dump, reviews, previous, before, store)
+
+
+def _summary(reviews: CleanReviews, comparison: DumpComparison | None) -> ProfileSummary:
+    return ProfileSummary(
+        rows=reviews.rows,
+        positive=reviews.positive,
+        stars=tuple(int((reviews.stars == stars).sum()) for stars in range(1, MOST_STARS + 1)),
+        oldest=moment(reviews.oldest),
+        newest=moment(reviews.newest),
+        products=len(reviews.products) or None,
+        users=len(reviews.users) or None,
+        repeated_texts=len(reviews.texts) - len(reviews.texts.unique()),
+        periods=label_share_over_time(reviews.times, reviews.timed_labels),
+        comparison=comparison,
+    )
