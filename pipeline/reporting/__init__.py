@@ -1,18 +1,16 @@
-"""The evaluation report: a page, a JSON file and a message of one frozen object, and where they are published.
+"""The evaluation report: page, JSON, message and model card of one frozen object, and where they go.
 
 ``docs/report.md`` explains the page to its reader.
 """
 
 from pipeline.reporting.contents import gather
 from pipeline.reporting.publishing import publish, safe_run_name
-from pipeline.reporting.records import ReportContents, ReportReferences, VariantReferences
+from pipeline.reporting.records import ReportContents
 from pipeline.reporting.report import report
 from pipeline.reporting.schema import report_schema
 
 __all__ = [
     "ReportContents",
-    "ReportReferences",
-    "VariantReferences",
     "gather",
     "publish",
     "report",

@@ -60,8 +60,8 @@ def _explanation(config: RunConfig, variants: Sequence[VariantReport]) -> list[s
     if config.training.padding == "unmasked":
         sentences.append(
             "The reason is the padding. Reviews are filled with zeros at the end and the network reads them all, so "
-            "its last state has forgotten the review after a hundred zeros. The bidirectional model survives "
-            "because its backward half ends on the first word. With masking, both train: choose "
+            "its last state has forgotten the review after a hundred zeros. The article's bidirectional model "
+            "survives because its backward half ends on the first word. With masking, both train: choose "
             "“masked” for Padding."
         )
     else:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
-from pipeline.evaluation.records import ComparisonSummary
-from pipeline.evaluation.rules import TFIDF
+from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary, Scores
+from pipeline.evaluation.rules import MAJORITY_BOUND, TFIDF
 from pipeline.ingest.records import IngestSummary
+from pipeline.profiling.records import ProfileSummary
 from pipeline.reporting import formatting
 from pipeline.reporting.records import Caution, VariantReport
 from pipeline.splitting.records import LeakFigure, LeakSummary, SplitSummary
@@ -20,6 +21,22 @@ SMALL_CLASS_ROWS = 400
 
 DIFFERING_SHARE = 0.03
 """Difference of the positive share between two parts from which a reader is told."""
+
+CALIBRATION_BOUND = 0.05
+"""Expected calibration error that its interval must pass before a reader is told: five points are what the verdict
+counts as a difference that matters (docs/evaluation.md)."""
+
+CHANCE = 0.5
+"""What a coin passes of the behaviour tests."""
+
+TELLING_THRESHOLD = 0.01
+"""Difference of balanced accuracy between the chosen threshold and 0.5 from which the choice is worth a word."""
+
+MOST_MOVED = 3
+"""Columns, and words, of the previous dump's comparison that a warning names."""
+
+NEW_WORD_SHARE = 0.05
+"""Share of words that the previous dump lacks from which a reader is told (one word in twenty)."""
 
 LEAK_WORDS = {
     "identical_text": "repeat a text",
@@ -33,9 +50,11 @@ LEAK_WORDS = {
 def cautions(
     config: RunConfig,
     *,
+    demo: bool,
     ingest: IngestSummary | None,
     validation: ValidationSummary | None,
     clean: CleanSummary | None,
+    data_profile: ProfileSummary | None,
     split: SplitSummary | None,
     leaks: LeakSummary | None,
     device: DeviceRecord | None,
@@ -47,14 +66,17 @@ def cautions(
     found = [
         *_of_models(variants),
         *_of_baseline(comparison, best),
+        *_of_behaviour(variants, best, demo=demo),
         *_of_leaks(leaks),
+        *_of_probabilities(variants, best),
         *_of_training(config, variants),
+        *_of_drift(data_profile),
         *_of_device(device, variants),
         *_of_parts(split),
         *_of_quarantine(validation),
         *_of_notes(ingest, clean, split),
     ]
-    return tuple(sorted(found, key=lambda caution: not caution.serious))
+    return tuple(sorted(dict.fromkeys(found), key=lambda caution: not caution.serious))
 
 
 def _of_models(variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
@@ -68,7 +90,13 @@ def _of_models(variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
                 title=f"{variant.title} is no better than the majority",
                 text=f"It calls {formatting.share(scores.predicted_positive_share)} of the test reviews positive; its "
                 f"balanced accuracy is {formatting.score(scores.balanced_accuracy.value)}, and 0.5 is chance. Its "
-                f"accuracy of {formatting.score(scores.accuracy.value)} is the share of the frequent class, not skill.",
+                f"accuracy of {formatting.score(scores.accuracy.value)} is "
+                + (
+                    "the share of one class, not skill."
+                    if scores.predicted_positive_share in (0, 1)
+                    else f"no skill: always the larger class has {formatting.score(_larger_share(scores))}."
+                )
+                + _ranking(evaluated),
             )
         exported = variant.exported
         if exported is not None and exported.identical_ids < exported.checked_rows:
@@ -96,7 +124,43 @@ def _of_models(variants: tuple[VariantReport, ...]) -> Iterator[Caution]:
             for warning in evaluated.warnings:
                 told.setdefault(warning, []).append(variant.title)
     for warning, titles in told.items():
-        yield Caution(kind="note", serious=False, title="; ".join(titles), text=warning)
+        # Up to its colon a warning says what, behind it why: that makes a title and a text.
+        what, colon, why = warning.partition(": ")
+        title = f"{'; '.join(titles)}: {_lower(what)}" if colon else "; ".join(titles)
+        yield Caution(kind="note", serious=False, title=title, text=why[:1].upper() + why[1:] if colon else warning)
+
+
+def _larger_share(scores: Scores) -> float:
+    return max(scores.negative.rows, scores.positive.rows) / scores.rows if scores.rows else 0.0
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _ranking(evaluated: EvaluationSummary) -> str:
+    """Say what a model could do that only its threshold spoils."""
+    best = next((point for point in evaluated.operating_points if point.goal == "balanced_accuracy"), None)
+    area = evaluated.scores.roc_auc
+    if best is None or area.low <= MAJORITY_BOUND or best.test.balanced_accuracy <= MAJORITY_BOUND:
+        return ""
+    return (
+        f" Its probabilities do rank the reviews (ROC-AUC {formatting.score(area.value)}): at the threshold "
+        f"{formatting.score(best.threshold)}, the best on validation, it would find "
+        f"{formatting.share(best.test.negative_recall)} of the negative reviews."
+    )
+
+
+def _example(evaluated: EvaluationSummary) -> str:
+    """Return the bin of probabilities that is furthest from the truth, in words."""
+    bins = evaluated.curves.calibration if evaluated.curves is not None else ()
+    if not bins:
+        return ""
+    worst = max(bins, key=lambda one: one.rows * abs(one.mean_probability - one.positive_share.value))
+    return (
+        f" Of {formatting.plural(worst.rows, 'review')} given about {formatting.score(worst.mean_probability)}, "
+        f"{formatting.share(worst.positive_share.value)} are positive."
+    )
 
 
 def _of_baseline(comparison: ComparisonSummary | None, best: str | None) -> Iterator[Caution]:
@@ -104,6 +168,105 @@ def _of_baseline(comparison: ComparisonSummary | None, best: str | None) -> Iter
     if pair is not None and pair.shown and pair.balanced_accuracy_difference.value < 0:
         yield Caution(
             kind="below_baseline", serious=False, title="A baseline that counts words is better", text=pair.sentence
+        )
+
+
+def _of_behaviour(variants: tuple[VariantReport, ...], best: str | None, *, demo: bool) -> Iterator[Caution]:
+    """Warn of behaviour tests that the chosen model passes less often than a coin would.
+
+    Generated reviews teach few of the words that plain English has, so that a demo model's failure is no surprise.
+    """
+    for variant in variants:
+        if variant.name != best or variant.examined is None:
+            continue
+        for test in variant.examined.tests:
+            if test.pass_rate.high < CHANCE:
+                plain = test.kind == "minimum_functionality"
+                yield Caution(
+                    kind="failed_behaviour",
+                    serious=plain and not demo,
+                    title=f"{variant.title} fails a test of plain sentences: {test.title}"
+                    if plain
+                    else f"{variant.title} fails a behaviour test: {test.title}",
+                    text=f"It passes {formatting.count(test.passed)} of {formatting.plural(test.cases, 'case')} "
+                    f"({formatting.share_interval(test.pass_rate)}). Expected: {_lower(test.expectation)}",
+                )
+
+
+def _of_probabilities(variants: tuple[VariantReport, ...], best: str | None) -> Iterator[Caution]:
+    """Warn of the chosen model's probabilities: badly calibrated, or useless at the customary threshold."""
+    for variant in variants:
+        evaluated = variant.evaluated
+        if variant.name != best or evaluated is None:
+            continue
+        error = evaluated.scores.calibration_error
+        if error.low > CALIBRATION_BOUND:
+            yield Caution(
+                kind="calibration",
+                serious=False,
+                title=f"The probabilities of {variant.title} are no chances",
+                text=f"They are off by {formatting.share(error.value)} on average ({formatting.share_interval(error)}; "
+                f"expected calibration error).{_example(evaluated)} Its answers may still be right.",
+            )
+        chosen = next((point for point in evaluated.operating_points if point.chosen), None)
+        half = next((point for point in evaluated.operating_points if point.goal == "half"), None)
+        if chosen is None or half is None or chosen.goal == "half":
+            continue
+        gain = chosen.test.balanced_accuracy - half.test.balanced_accuracy
+        if abs(gain) >= TELLING_THRESHOLD:
+            yield Caution(
+                kind="threshold",
+                serious=False,
+                title=f"The figures hold at the threshold {formatting.score(chosen.threshold)} only",
+                text=f"It was chosen on the validation part. At 0.5 balanced accuracy would be "
+                f"{formatting.score(half.test.balanced_accuracy)} instead of "
+                f"{formatting.score(chosen.test.balanced_accuracy)}, and {formatting.share(half.test.negative_recall)} "
+                f"of the negative reviews would be found instead of {formatting.share(chosen.test.negative_recall)}.",
+            )
+
+
+def _of_drift(data_profile: ProfileSummary | None) -> Iterator[Caution]:
+    before = data_profile.comparison if data_profile is not None else None
+    if before is None:
+        return
+    moved = [column for column in before.columns if column.moved]
+    if moved:
+        named = "; ".join(
+            f"{column.title} (stability index {formatting.score(column.stability_index)}, chance stays below "
+            f"{formatting.score(column.bound)})"
+            for column in moved[:MOST_MOVED]
+        )
+        more = f"; and {len(moved) - MOST_MOVED} more" if len(moved) > MOST_MOVED else ""
+        yield Caution(
+            kind="drift",
+            serious=False,
+            title="The reviews have changed since the previous dump",
+            text=f"Moved beyond chance: {named}{more}. A model of the previous dump may not fit these.",
+        )
+    if before.label_shifted:
+        yield Caution(
+            kind="drift",
+            serious=False,
+            title="The share of positive reviews has moved since the previous dump",
+            text=f"By {formatting.points(before.positive_share_shift.value)} "
+            f"({formatting.points_interval(before.positive_share_shift)}).",
+        )
+    if before.new_word_share > NEW_WORD_SHARE:
+        words = ", ".join(f"“{new.word}”" for new in before.new_words[:MOST_MOVED])
+        yield Caution(
+            kind="drift",
+            serious=False,
+            title="Many words are new since the previous dump",
+            text=f"{formatting.share(before.new_word_share)} of the words" + (f", such as {words}." if words else "."),
+        )
+    if before.quarantine_risen:
+        yield Caution(
+            kind="quarantine",
+            serious=False,
+            title="More rows break the rules than in the previous dump",
+            text=f"{formatting.share(before.quarantined_share)} of the rows are in quarantine, "
+            f"{formatting.share(before.previous_quarantined_share)} were: the export that makes the dump may have "
+            "changed.",
         )
 
 

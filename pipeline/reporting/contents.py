@@ -12,9 +12,13 @@ from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.encoding.records import EncodingSummary
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
-from pipeline.evaluation.rules import best_first
+from pipeline.evaluation.rules import MAJORITY, best_first
+from pipeline.examination.records import ExaminationSummary
 from pipeline.ingest.records import IngestSummary, LandSummary
+from pipeline.profiling.records import ProfileSummary
 from pipeline.promotion.records import Verdict
+from pipeline.references import RunReferences, VariantReferences
+from pipeline.reporting.answers import answers
 from pipeline.reporting.article import article_comparison
 from pipeline.reporting.cautions import cautions
 from pipeline.reporting.funnel import funnel
@@ -22,10 +26,8 @@ from pipeline.reporting.records import (
     Outcome,
     QuarantinedRow,
     ReportContents,
-    ReportReferences,
     Setting,
     StageAccount,
-    VariantReferences,
     VariantReport,
 )
 from pipeline.splitting.records import LeakSummary, SplitSummary
@@ -46,7 +48,7 @@ COMMAND = ("python", "-m", "pipeline", "run")
 SummaryType = TypeVar("SummaryType", bound=Record)
 
 
-def gather(references: ReportReferences, config: RunConfig, store: ArtifactStore, run_name: str = "") -> ReportContents:
+def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, run_name: str = "") -> ReportContents:
     """Read everything that the report shows of a run.
 
     Args:
@@ -62,17 +64,20 @@ def gather(references: ReportReferences, config: RunConfig, store: ArtifactStore
     def read(reference: ArtifactReference | None, kind: type[SummaryType]) -> SummaryType | None:
         return None if reference is None else store.summary(reference, kind)
 
-    land = store.summary(references.landed, LandSummary)
-    ingest = read(references.ingested, IngestSummary)
-    validation_raw = read(references.validated_raw, ValidationSummary)
-    clean = read(references.cleaned, CleanSummary)
-    validation_clean = read(references.validated_clean, ValidationSummary)
-    split = read(references.parts, SplitSummary)
-    leaks = read(references.leaks, LeakSummary)
-    variants = tuple(_variant(variant, config, store) for variant in references.variants)
+    data, models = references.data, references.models
+    land = store.summary(data.landed, LandSummary)
+    ingest = read(data.ingested, IngestSummary)
+    validation_raw = read(data.validated_raw, ValidationSummary)
+    clean = read(data.cleaned, CleanSummary)
+    validation_clean = read(data.validated_clean, ValidationSummary)
+    data_profile = read(data.profiled, ProfileSummary)
+    split = read(data.parts, SplitSummary)
+    leaks = read(data.leaks, LeakSummary)
+    variants = tuple(_variant(variant, config, store) for variant in models.variants)
     best = _best(variants)
-    comparison = read(references.comparison, ComparisonSummary)
-    verdict = read(references.verdict, Verdict)
+    baselines = read(models.baselines, BaselinesSummary)
+    comparison = read(models.comparison, ComparisonSummary)
+    verdict = read(models.verdict, Verdict)
     manifests = {role: store.manifest(reference) for role, reference in references.inputs().items()}
     split_rows = manifests["parts"].rows if "parts" in manifests else None
     broken = tuple(
@@ -82,27 +87,45 @@ def gather(references: ReportReferences, config: RunConfig, store: ArtifactStore
         for expectation in validation.contract.broken
     )
     outcome, headline, next_step = _outcome(references.refusal, broken, verdict)
+    made_at = max(manifest.started_at for manifest in manifests.values())
+    warned = cautions(
+        config,
+        demo=land.demo,
+        ingest=ingest,
+        validation=validation_raw,
+        clean=clean,
+        data_profile=data_profile,
+        split=split,
+        leaks=leaks,
+        device=models.device,
+        variants=variants,
+        comparison=comparison,
+        best=best,
+    )
     return ReportContents(
         run_name=run_name,
         profile=config.profile,
         demo=land.demo,
-        made_at=max(manifest.started_at for manifest in manifests.values()),
+        made_at=made_at,
         outcome=outcome,
         headline=headline,
         refusal=references.refusal,
         broken_expectations=broken,
         next_step=next_step,
-        cautions=cautions(
-            config,
+        cautions=warned,
+        answers=answers(
+            outcome=outcome,
+            made_at=made_at,
+            land=land,
             ingest=ingest,
-            validation=validation_raw,
             clean=clean,
-            split=split,
-            leaks=leaks,
-            device=references.device,
+            data_profile=data_profile,
+            best=next((variant for variant in variants if variant.name == best), None),
+            majority=_judged(baselines, MAJORITY),
             variants=variants,
             comparison=comparison,
-            best=best,
+            verdict=verdict,
+            cautions=warned,
         ),
         best_variant=best,
         land=land,
@@ -112,22 +135,24 @@ def gather(references: ReportReferences, config: RunConfig, store: ArtifactStore
         validation_clean=validation_clean,
         split=split,
         leaks=leaks,
-        vocabulary=read(references.vocabulary, VocabularySummary),
-        encoding=read(references.encoded, EncodingSummary),
-        device=references.device,
-        baselines=read(references.baselines, BaselinesSummary),
+        vocabulary=read(data.vocabulary, VocabularySummary),
+        encoding=read(data.encoded, EncodingSummary),
+        device=models.device,
+        baselines=baselines,
         variants=variants,
         comparison=comparison,
         verdict=verdict,
         article=article_comparison(config, variants),
         funnel=funnel(ingest, validation_raw, clean, split, split_rows.set_aside if split_rows is not None else {}),
-        quarantined_rows=tuple(_quarantined_rows(references.validated_raw, store)),
+        quarantined_rows=tuple(_quarantined_rows(data.validated_raw, store)),
         stages=tuple(_account(role, manifest) for role, manifest in manifests.items()),
         libraries={name: version for manifest in manifests.values() for name, version in manifest.libraries.items()},
         settings=tuple(_settings(config)),
         total_seconds=round(sum(manifest.seconds for manifest in manifests.values()), 3),
         peak_memory_bytes=max(manifest.peak_memory_bytes for manifest in manifests.values()),
         reproduce=reproduce_command(config),
+        data_profile=data_profile,
+        baseline_examined=read(models.baseline_examined, ExaminationSummary),
     )
 
 
@@ -156,8 +181,11 @@ def _outcome(
 ) -> tuple[Outcome, str, str | None]:
     if refusal is not None:
         if broken:
-            clauses = "; ".join(expectation.title for expectation in broken)
-            headline = f"Training was refused: the data breaks its contract ({clauses})."
+            clauses = "; ".join(
+                f"{expectation.title}: {expectation.observed}, expected {expectation.expected}"
+                for expectation in broken
+            )
+            headline = f"Training was refused, for the data break their contract. {clauses}."
         else:
             headline = "The run stopped before its verdict: " + refusal.strip().partition("\n")[0]
         advice = " ".join(dict.fromkeys(expectation.advice for expectation in broken if expectation.advice))
@@ -168,12 +196,20 @@ def _outcome(
 
 
 def _variant(references: VariantReferences, config: RunConfig, store: ArtifactStore) -> VariantReport:
-    trained = None if references.trained is None else store.summary(references.trained, TrainSummary)
+    trained = store.summary(references.trained, TrainSummary)
     evaluated = None if references.evaluated is None else store.summary(references.evaluated, EvaluationSummary)
     exported = None if references.exported is None else store.summary(references.exported, ExportSummary)
+    examined = None if references.examined is None else store.summary(references.examined, ExaminationSummary)
     titles = {variant.name: variant.title for variant in config.variants}
     title = evaluated.title if evaluated is not None else titles.get(references.name, references.name)
-    return VariantReport(name=references.name, title=title, trained=trained, evaluated=evaluated, exported=exported)
+    return VariantReport(
+        name=references.name, title=title, trained=trained, evaluated=evaluated, exported=exported, examined=examined
+    )
+
+
+def _judged(baselines: BaselinesSummary | None, model: str) -> EvaluationSummary | None:
+    found = baselines.evaluations if baselines is not None else ()
+    return next((evaluation for evaluation in found if evaluation.model == model), None)
 
 
 def _best(variants: tuple[VariantReport, ...]) -> str | None:

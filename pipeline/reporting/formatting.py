@@ -15,6 +15,13 @@ NOT_DEFINED = "n/a"
 MINUS = "\N{MINUS SIGN}"
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
+DAYS_PER_YEAR = 365.2425
+"""Mean length of a Gregorian year."""
+DAYS_PER_MONTH = DAYS_PER_YEAR / 12
+
+LARGEST_EFFECT = 14.0
+"""Log-odds beyond which a factor is only noise of float32 probabilities; a million to one."""
+
 _KEPT_CONTROLS = "\n\t"
 _JOINERS = "\u200c\u200d"
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -74,6 +81,37 @@ def difference(value: float | None) -> str:
     return f"{value + 0.0:+.3f}".replace("-", MINUS)
 
 
+def difference_interval(figure: Interval) -> str:
+    """Return the two ends of a difference's 95 % interval: ``−0.012 to +0.031``."""
+    if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
+        return NOT_DEFINED
+    return f"{difference(figure.low)} to {difference(figure.high)}"
+
+
+def points(value: float | None) -> str:
+    """Return a difference of two shares in percentage points with its sign: ``+3.1 points``."""
+    return NOT_DEFINED if value is None or not math.isfinite(value) else f"{_signed_hundredths(value)} points"
+
+
+def points_interval(figure: Interval) -> str:
+    """Return the two ends of a difference of shares in percentage points: ``−1.2 to +3.1``."""
+    if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
+        return NOT_DEFINED
+    return f"{_signed_hundredths(figure.low)} to {_signed_hundredths(figure.high)}"
+
+
+def _signed_hundredths(value: float) -> str:
+    # Adding zero turns a rounded −0.0 into +0.0.
+    return f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", MINUS)
+
+
+def share_interval(figure: Interval) -> str:
+    """Return the two ends of a share's 95 % interval in per cent: ``79.1–88.4 %``."""
+    if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
+        return NOT_DEFINED
+    return f"{100 * figure.low:.1f}–{100 * figure.high:.1f}{NARROW_SPACE}%"
+
+
 def share(value: float | None) -> str:
     """Return a share between 0 and 1 in per cent: ``83.2 %``; a share that is small but not zero says so."""
     if value is None or not math.isfinite(value):
@@ -90,6 +128,11 @@ def probability(value: float) -> str:
     if 0.9995 <= value < 1:  # noqa: PLR2004
         return "> 0.999"
     return score(value)
+
+
+def p_value(value: float) -> str:
+    """Return a p-value with three decimals; the smallest ones as ``< 0.001``, as sentences have them."""
+    return "< 0.001" if value < 0.001 else score(value)  # noqa: PLR2004
 
 
 def duration(seconds: float | None) -> str:
@@ -126,6 +169,24 @@ def moment(value: datetime | None) -> str:
 def day(value: datetime | None) -> str:
     """Return the day of a moment: ``2012-10-26``."""
     return NOT_DEFINED if value is None else f"{value:%Y-%m-%d}"
+
+
+def odds(effect: float) -> str:
+    """Return a change of log-odds as the factor by which the odds grow or shrink: ``×2.0``, ``÷4.1``."""
+    if not math.isfinite(effect):
+        return NOT_DEFINED
+    factor = math.exp(min(abs(effect), LARGEST_EFFECT))
+    return f"{'×' if effect >= 0 else '÷'}{factor:,.1f}"
+
+
+def age(earlier: datetime, later: datetime) -> str:
+    """Return how long ago something was, in the unit that people would use: ``3 days``, ``14 years``."""
+    days = max(0, (later - earlier).days)
+    if days < 2 * DAYS_PER_MONTH:
+        return plural(days, "day")
+    if days < 2 * DAYS_PER_YEAR:
+        return plural(int(days / DAYS_PER_MONTH), "month")
+    return plural(int(days / DAYS_PER_YEAR), "year")
 
 
 def plural(number: int, singular: str, many: str | None = None) -> str:

@@ -10,10 +10,15 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.reporting import charts, formatting
+from pipeline.promotion.records import RuleResult
+from pipeline.reporting import formatting
+from pipeline.reporting.explanation import EFFECT_STEPS, behaviour_rows, explained
+from pipeline.reporting.pictures import pictures
 from pipeline.reporting.records import Outcome, ReportContents
 
 TEMPLATES = Path(__file__).parent / "templates"
+STYLE_SHEETS = ("style.css", "figures.css")
+"""In this order they make the page's one style sheet."""
 
 VERDICT_WORDS: dict[Outcome, str] = {
     "accept": "Accepted",
@@ -30,8 +35,21 @@ LEAK_TITLES = {
     "user": "User",
 }
 
+BEHAVIOUR_KINDS = {
+    "minimum_functionality": "the plain case",
+    "negation": "negation",
+    "invariance": "must change nothing",
+    "direction": "must change one way",
+}
+
+MOST_CAUTIONS = 6
+"""Warnings that stand open; the others fold away. Serious ones always stand open."""
+MOST_MATRICES = 4
+"""Confusion matrices up to which all stand open."""
 MOST_MISTAKES = 8
 MOST_TERMS = 15
+MOST_SUSPECTED = 6
+MOST_EXPLAINED = 6
 
 
 def render_html(contents: ReportContents) -> str:
@@ -40,28 +58,53 @@ def render_html(contents: ReportContents) -> str:
     Its Content-Security-Policy allows nothing but the one style sheet, by its digest, and images that the page
     holds itself; so even text that got through the escaping could neither run nor fetch anything.
     """
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in STYLE_SHEETS)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     best = contents.best if contents.best is not None and contents.best.evaluated is not None else None
+    examined = best.examined if best is not None else None
+    others = [caution for caution in contents.cautions if not caution.serious]
+    told = {mistake.row for mistake in examined.explained[:MOST_EXPLAINED]} if examined else set()
+    wrong = best.evaluated.mistakes if best is not None and best.evaluated is not None else ()
+    # A review that stands above word by word need not stand there again.
+    mistakes = [mistake for mistake in wrong if mistake.row not in told]
+    seen = told | {mistake.row for mistake in mistakes[:MOST_MISTAKES]}
+    suspected = contents.comparison.suspected_labels if contents.comparison is not None else ()
+    chosen = best.name if best is not None else None
+    # The chosen model and the baselines say most; the other variants fold away where they are many.
+    matrices = sorted(contents.evaluations, key=lambda judged: judged.kind == "variant" and judged.model != chosen)
+    first = len(matrices) if len(matrices) <= MOST_MATRICES else 1 + len(matrices) - len(contents.variants)
     page = _environment().get_template("page.html.j2")
     return page.render(
         report=contents,
         title=_title(contents),
         verdict_word=verdict_word(contents),
+        reasons=_reasons(contents),
+        serious=[caution for caution in contents.cautions if caution.serious],
+        cautions=others[:MOST_CAUTIONS],
+        more_cautions=others[MOST_CAUTIONS:],
         sections=_sections(contents),
         evaluations=contents.evaluations,
         best=best,
         majority=contents.majority,
-        interval_panels=charts.interval_panels(contents.evaluations),
-        curve_panels=charts.curve_panels(contents.variants),
-        funnel_bars=charts.funnel_bars(contents.funnel),
-        part_bars=charts.part_bars(contents.funnel, contents.split),
-        histogram=charts.histogram(contents.encoding),
+        word_counts=contents.word_counts,
+        first_matrices=matrices[:first],
+        more_matrices=matrices[first:],
+        trained=[variant for variant in contents.variants if variant.trained is not None],
+        examinations=contents.examinations,
+        behaviour=behaviour_rows(contents.examinations),
+        behaviour_kinds=BEHAVIOUR_KINDS,
+        explained=[explained(mistake) for mistake in examined.explained[:MOST_EXPLAINED]] if examined else [],
+        effect_steps=EFFECT_STEPS,
+        pictures=pictures(contents),
         leak_titles=LEAK_TITLES,
+        mistakes=mistakes,
+        suspects=[one for one in suspected if one.row not in seen],
+        repeated=sum(one.row in seen for one in suspected),
         most_mistakes=MOST_MISTAKES,
         most_terms=MOST_TERMS,
-        # Both come from this package's own file, never from data.
+        most_suspected=MOST_SUSPECTED,
+        # Both come from this package's own files, never from data.
         style=Markup(style),  # noqa: S704
         policy=Markup(policy),  # noqa: S704
     )
@@ -70,6 +113,12 @@ def render_html(contents: ReportContents) -> str:
 def verdict_word(contents: ReportContents) -> str:
     """Return the outcome in a word or two."""
     return VERDICT_WORDS[contents.outcome]
+
+
+def _reasons(contents: ReportContents) -> list[RuleResult]:
+    """Return the rules that explain the verdict: those that failed, or else all that hold."""
+    rules = contents.verdict.rules if contents.verdict is not None else ()
+    return [rule for rule in rules if not rule.passed] or list(rules)
 
 
 def _title(contents: ReportContents) -> str:
@@ -87,19 +136,28 @@ def _title(contents: ReportContents) -> str:
 def _sections(contents: ReportContents) -> list[tuple[str, str]]:
     judged = bool(contents.evaluations)
     trained = any(variant.trained is not None for variant in contents.variants)
-    best = contents.best
+    best = contents.best.evaluated if contents.best is not None else None
+    examined = contents.best.examined if contents.best is not None else None
+    compared = contents.comparison
+    drawn = any(evaluation.curves is not None for evaluation in contents.evaluations)
+    explains = (
+        (best is not None and bool(best.mistakes))
+        or (examined is not None and bool(examined.explained))
+        or (contents.baselines is not None and bool(contents.baselines.negative_terms))
+        or (compared is not None and bool(compared.suspected_labels))
+    )
     present = [
         ("verdict", "Verdict", True),
         ("warnings", "Warnings", bool(contents.cautions)),
         ("scores", "Scores", judged),
-        ("comparison", "Comparison", contents.comparison is not None and bool(contents.comparison.comparisons)),
+        ("comparison", "Comparison", compared is not None and bool(compared.comparisons or compared.seed_groups)),
         ("article", "The article", contents.article is not None),
-        ("data", "Data", contents.ingest is not None),
-        ("training", "Training", trained),
+        ("curves", "Curves", drawn or trained),
         ("confusion", "Confusion", judged),
-        ("words", "Words", contents.encoding is not None or contents.vocabulary is not None),
-        ("mistakes", "Mistakes", best is not None and best.evaluated is not None and bool(best.evaluated.mistakes)),
-        ("contract", "Contract", contents.validation_raw is not None or contents.validation_clean is not None),
+        ("slices", "Slices", best is not None and bool(best.slices)),
+        ("behaviour", "Behaviour", bool(contents.examinations)),
+        ("explanation", "Explanation", explains),
+        ("data", "Data", contents.ingest is not None),
         ("provenance", "Provenance", True),
     ]
     return [(identifier, name) for identifier, name, shown in present if shown]
@@ -126,9 +184,13 @@ def _environment() -> Environment:
             "interval",
             "moment",
             "plural",
+            "points",
+            "points_interval",
+            "p_value",
             "probability",
             "score",
             "share",
+            "share_interval",
             "size",
         )
     }

@@ -8,13 +8,15 @@ from pipeline.reporting import formatting
 from pipeline.reporting.html import verdict_word
 from pipeline.reporting.records import ReportContents
 
-MOST_CAUTIONS = 5
-MOST_CHARACTERS = 500
+MOST_CAUTIONS = 3
+MOST_CHARACTERS = 300
 """Of each sentence that comes from elsewhere."""
+MOST_WORDS = 120
+"""Characters of a short answer or a title."""
 
 
 def render_message(contents: ReportContents) -> str:
-    """Return the verdict, a few figures, the warnings and how to run it again."""
+    """Return the verdict, a few figures, the answers, the warnings and how to run it again."""
     return "\n".join(_lines(contents)) + "\n"
 
 
@@ -31,35 +33,43 @@ def _lines(contents: ReportContents) -> Iterator[str]:
     if contents.next_step:
         yield f"Next step: {_cut(contents.next_step)}"
         yield ""
-    if contents.cautions:
-        yield "Before you trust the figures:"
-        for caution in contents.cautions[:MOST_CAUTIONS]:
-            yield f"- {'**Serious.** ' if caution.serious else ''}{_cut(caution.title)}: {_cut(caution.text)}"
-        if len(contents.cautions) > MOST_CAUTIONS:
-            yield f"- and {len(contents.cautions) - MOST_CAUTIONS} more in the report"
-        yield ""
+    yield from _warnings(contents)
     yield f"Run {_code(contents.run_name or 'without a name')}, profile {contents.profile}; again with:"
     yield ""
     yield f"    {' '.join(contents.reproduce.split())}"
 
 
 def _figures(contents: ReportContents) -> Iterator[str]:
-    best, majority = contents.best, contents.majority
+    best, majority, words = contents.best, contents.majority, contents.word_counts
     if best is not None and best.evaluated is not None:
         scores = best.evaluated.scores
-        reference = None if majority is None else majority.scores
-        for title, figure, always in (
-            ("Balanced accuracy", scores.balanced_accuracy, reference.balanced_accuracy if reference else None),
-            ("Accuracy", scores.accuracy, reference.accuracy if reference else None),
-            ("ROC-AUC", scores.roc_auc, reference.roc_auc if reference else None),
+        always, counted = (None if found is None else found.scores for found in (majority, words))
+        for title, figure, same, counts in (
+            (
+                "Balanced accuracy",
+                scores.balanced_accuracy,
+                always.balanced_accuracy if always else None,
+                counted.balanced_accuracy if counted else None,
+            ),
+            (
+                "Accuracy",
+                scores.accuracy,
+                always.accuracy if always else None,
+                counted.accuracy if counted else None,
+            ),
         ):
-            beside = f"; always the majority: {formatting.score(always.value)}" if always is not None else ""
+            beside = f"; always the majority: {formatting.score(same.value)}" if same is not None else ""
+            beside += f"; counting words: {formatting.score(counts.value)}" if counts is not None else ""
             yield f"- {title} {formatting.score(figure.value)} ({formatting.interval(figure)}{beside})"
+        recall, precision = scores.negative.recall, scores.negative.precision
+        alarms = scores.confusion.true_negative + scores.confusion.false_negative
         yield (
-            f"- Negative reviews: {formatting.share(scores.negative.recall)} found, "
-            f"{formatting.share(scores.negative.precision)} of the alarms right"
+            f"- Negative reviews: {formatting.share(recall.value)} found ({formatting.share_interval(recall)}), "
+            + ("no alarms" if not alarms else f"{formatting.share(precision.value)} of the alarms right")
         )
-        yield f"- {_cut(best.title)}, on {formatting.count(scores.rows)} test reviews"
+        for answer in (contents.answers.against_other_variant, contents.answers.weakness):
+            if answer is not None:
+                yield f"- {_cut(answer.question, MOST_WORDS)} {_cut(answer.answer, MOST_WORDS)}"
     elif contents.funnel:
         yield (
             f"- {formatting.plural(contents.funnel[0].rows_left, 'row')} read, "
@@ -72,8 +82,23 @@ def _figures(contents: ReportContents) -> Iterator[str]:
             )
 
 
-def _cut(text: str) -> str:
-    return formatting.markdown(text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…")
+def _warnings(contents: ReportContents) -> Iterator[str]:
+    """Tell serious warnings in full, the others by their title."""
+    if not contents.cautions:
+        return
+    yield "Before you trust the figures:"
+    for caution in contents.cautions[:MOST_CAUTIONS]:
+        if caution.serious:
+            yield f"- **Serious.** {_cut(caution.title)}: {_cut(caution.text)}"
+        else:
+            yield f"- {_cut(caution.title)}"
+    if len(contents.cautions) > MOST_CAUTIONS:
+        yield f"- and {len(contents.cautions) - MOST_CAUTIONS} more in the report"
+    yield ""
+
+
+def _cut(text: str, most: int = MOST_CHARACTERS) -> str:
+    return formatting.markdown(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def _code(text: str) -> str:

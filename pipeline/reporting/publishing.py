@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 REPORTS = "reports"
 LATEST = "latest.json"
-PAGE, DATA, MESSAGE = "report.html", "report.json", "report.md"
+PAGE, DATA, MESSAGE, MODEL_CARD = "report.html", "report.json", "report.md", "model_card.md"
+RUN = "run.json"
+"""The run in a few figures, for pages that list many: see :mod:`pipeline.reporting.history`."""
 DATA_DOCS = {"validated_raw": "data_docs_raw", "validated_clean": "data_docs_clean"}
 """Role of a validation → the folder beside the report that holds its Data Docs."""
 
@@ -71,6 +73,7 @@ def publish(reported: ArtifactReference, run_name: str, store: ArtifactStore) ->
         "report": page,
         "json": str(home / DATA),
         "markdown": str(home / MESSAGE),
+        "model_card": str(home / MODEL_CARD),
         "artifact": f"{reported.stage}/{reported.key}",
     }
     _write_latest(store, json.dumps(latest, indent=2, ensure_ascii=True) + "\n")
@@ -81,7 +84,7 @@ def publish(reported: ArtifactReference, run_name: str, store: ArtifactStore) ->
 def _sources(reported: ArtifactReference, store: ArtifactStore) -> dict[str, Path]:
     """Return every file of the published folder by its name there."""
     folder = store.folder(reported)
-    sources = {name: folder / name for name in (PAGE, DATA, MESSAGE)}
+    sources = {name: folder / name for name in (PAGE, DATA, MESSAGE, MODEL_CARD, RUN)}
     inputs = store.manifest(reported).inputs
     for role, target in DATA_DOCS.items():
         if role not in inputs:

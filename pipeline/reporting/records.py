@@ -6,75 +6,28 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.encoding.records import EncodingSummary
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
-from pipeline.evaluation.rules import MAJORITY
+from pipeline.evaluation.rules import MAJORITY, TFIDF
+from pipeline.examination.records import ExaminationSummary
 from pipeline.ingest.records import IngestSummary, LandSummary
+from pipeline.profiling.records import ProfileSummary
 from pipeline.promotion.records import Verdict
 from pipeline.reporting.formatting import visible
 from pipeline.splitting.records import LeakSummary, SplitSummary
-from pipeline.store import ArtifactReference, Record, RowAccount
+from pipeline.store import Record, RowAccount
 from pipeline.training.records import DeviceRecord, ExportSummary, TrainSummary
 from pipeline.validation.records import ExpectationResult, ValidationSummary
 from pipeline.vocabulary.records import VocabularySummary
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a field of report.json changes its meaning or goes away."""
 
 Outcome = Literal["accept", "refuse", "cannot_tell", "stopped", "undecided"]
 """``stopped``: the run ended before its verdict, by a refusal. ``undecided``: it has no verdict yet."""
-
-
-class VariantReferences(Record):
-    """The artifacts of one variant; those that do not exist (yet) are ``None``.
-
-    Any object with these attributes will do where one is expected.
-    """
-
-    model_config = ConfigDict(from_attributes=True)
-
-    name: str
-    trained: ArtifactReference | None = None
-    predicted: ArtifactReference | None = None
-    evaluated: ArtifactReference | None = None
-    exported: ArtifactReference | None = None
-
-
-class ReportReferences(Record):
-    """The artifacts of a run, in the order of the stages; a run that was refused has only the first ones."""
-
-    landed: ArtifactReference
-    ingested: ArtifactReference | None = None
-    validated_raw: ArtifactReference | None = None
-    cleaned: ArtifactReference | None = None
-    validated_clean: ArtifactReference | None = None
-    parts: ArtifactReference | None = None
-    leaks: ArtifactReference | None = None
-    vocabulary: ArtifactReference | None = None
-    encoded: ArtifactReference | None = None
-    device: DeviceRecord | None = None
-    baselines: ArtifactReference | None = None
-    variants: tuple[VariantReferences, ...] = ()
-    comparison: ArtifactReference | None = None
-    verdict: ArtifactReference | None = None
-    refusal: str | None = None
-    """The message that stopped the run."""
-
-    def inputs(self) -> dict[str, ArtifactReference]:
-        """Return every artifact by its role, a variant's as ``trained uni-seed1``, in the order of the stages."""
-        single = {name: getattr(self, name) for name in type(self).model_fields}
-        early = {name: value for name, value in single.items() if isinstance(value, ArtifactReference)}
-        late = {name: early.pop(name) for name in ("comparison", "verdict") if name in early}
-        models = {
-            f"{role} {variant.name}": reference
-            for variant in self.variants
-            for role in ("trained", "predicted", "evaluated", "exported")
-            if (reference := getattr(variant, role)) is not None
-        }
-        return early | models | late
 
 
 class Caution(Record):
@@ -84,6 +37,7 @@ class Caution(Record):
         "collapsed_model",
         "diverged_model",
         "below_baseline",
+        "failed_behaviour",
         "broken_promise",
         "leak",
         "vocabulary_leak",
@@ -91,6 +45,9 @@ class Caution(Record):
         "small_test_part",
         "one_seed",
         "differing_parts",
+        "calibration",
+        "threshold",
+        "drift",
         "quarantine",
         "device",
         "export",
@@ -100,6 +57,46 @@ class Caution(Record):
     """Whether the figures must not be used as they stand."""
     title: str
     text: str
+
+
+Tone = Literal["good", "bad", "unknown"]
+"""How an answer strikes someone who wants to use the model; ``unknown`` where the figures do not settle it."""
+
+
+class Answer(Record):
+    """A question that a reader comes with, answered in plain words."""
+
+    question: str
+    answer: str
+    """In a word or a few."""
+    sentence: str
+    """The figures behind it, with their intervals."""
+    tone: Tone
+
+
+class Answers(Record):
+    """The first screen's questions; those that a run has not come to are ``None``."""
+
+    trust: Answer
+    """May I trust this model?"""
+    against_majority: Answer | None
+    """Is it better than doing nothing?"""
+    against_word_counts: Answer | None
+    """Is it better than counting words?"""
+    against_other_variant: Answer | None
+    """Is it better than the other way of training it?"""
+    against_champion: Answer | None
+    """Is it better than the model in service?"""
+    data: Answer
+    """On what data?"""
+    weakness: Answer | None
+    """Where does it fail?"""
+
+    @property
+    def given(self) -> tuple[Answer, ...]:
+        """Every answer that there is, in the order of the page."""
+        found = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(answer for answer in found if answer is not None)
 
 
 class FunnelStage(Record):
@@ -131,6 +128,7 @@ class VariantReport(Record):
     trained: TrainSummary | None
     evaluated: EvaluationSummary | None
     exported: ExportSummary | None
+    examined: ExaminationSummary | None = None
 
 
 class ArticleFigures(Record):
@@ -197,7 +195,7 @@ class ReportContents(Record):
     spelled out (:func:`pipeline.reporting.formatting.visible`), since names, messages and reviews come from outside.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run_name: str
     profile: str
     demo: bool
@@ -213,6 +211,9 @@ class ReportContents(Record):
     next_step: str | None
     """What a person does now, for a run without an accepted model."""
     cautions: tuple[Caution, ...]
+    """The serious ones first."""
+    answers: Answers
+    """What the first screen says."""
     best_variant: str | None
     """Name of the variant that is best on the validation part; the test part does not choose."""
 
@@ -243,6 +244,10 @@ class ReportContents(Record):
     peak_memory_bytes: int
     reproduce: str
     """The command that runs the same workflow again."""
+    data_profile: ProfileSummary | None = None
+    """The shape of the clean reviews, and how they differ from the dump before."""
+    baseline_examined: ExaminationSummary | None = None
+    """The baseline that counts words, examined like the variants."""
 
     @model_validator(mode="before")
     @classmethod
@@ -263,8 +268,23 @@ class ReportContents(Record):
     @property
     def majority(self) -> EvaluationSummary | None:
         """The baseline that knows only the share of the labels."""
+        return self._baseline(MAJORITY)
+
+    @property
+    def word_counts(self) -> EvaluationSummary | None:
+        """The baseline that counts words."""
+        return self._baseline(TFIDF)
+
+    @property
+    def examinations(self) -> tuple[ExaminationSummary, ...]:
+        """Every examined model: the best variant first, the others in their order, then the baseline."""
+        variants = sorted(self.variants, key=lambda variant: variant.name != self.best_variant)
+        found = (*(variant.examined for variant in variants), self.baseline_examined)
+        return tuple(examination for examination in found if examination is not None)
+
+    def _baseline(self, model: str) -> EvaluationSummary | None:
         found = self.baselines.evaluations if self.baselines is not None else ()
-        return next((evaluation for evaluation in found if evaluation.model == MAJORITY), None)
+        return next((evaluation for evaluation in found if evaluation.model == model), None)
 
 
 class ReportSummary(Record):

@@ -1,4 +1,4 @@
-"""The stage ``report``: one page, one JSON file and one message, all made of the same frozen contents."""
+"""The stage ``report``: page, JSON, message and model card, all made of the same frozen contents."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from pydantic import BaseModel
 
 from pipeline.config import RunConfig
 from pipeline.ingest.naming import without_secrets
+from pipeline.references import RunReferences
 from pipeline.reporting.contents import gather
+from pipeline.reporting.history import published_run
 from pipeline.reporting.html import render_html
 from pipeline.reporting.message import render_message
-from pipeline.reporting.publishing import DATA, MESSAGE, PAGE
-from pipeline.reporting.records import ReportReferences, ReportSummary
+from pipeline.reporting.model_card import render_model_card
+from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, RUN
+from pipeline.reporting.records import ReportSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import DeviceRecord
 
-STAGE = Stage("report", version=1)
+STAGE = Stage("report", version=2)
 
 
 class ReportParams(BaseModel):
@@ -27,7 +30,7 @@ class ReportParams(BaseModel):
     variants: tuple[str, ...]
 
 
-def report(references: ReportReferences, config: RunConfig, run_name: str, store: ArtifactStore) -> ArtifactReference:
+def report(references: RunReferences, config: RunConfig, run_name: str, store: ArtifactStore) -> ArtifactReference:
     """Write the report of a run, whether it ended with a verdict, was refused, or is still on its way.
 
     Addresses in the configuration lose their login and query first: a report is mailed around.
@@ -39,7 +42,8 @@ def report(references: ReportReferences, config: RunConfig, run_name: str, store
         store: Where the artifacts lie and the report goes.
 
     Returns:
-        An artifact with ``report.html``, ``report.json`` and ``report.md``; its summary is a ``ReportSummary``.
+        An artifact with ``report.html``, ``report.json``, ``report.md``, ``model_card.md``, ``run.json``; its summary
+        is a ``ReportSummary``.
 
     Raises:
         ArtifactError: One of the artifacts is missing or was written in another schema.
@@ -53,6 +57,9 @@ def report(references: ReportReferences, config: RunConfig, run_name: str, store
         (work.folder / PAGE).write_text(render_html(contents), encoding="utf-8")
         (work.folder / DATA).write_text(contents.model_dump_json(indent=1) + "\n", encoding="utf-8")
         (work.folder / MESSAGE).write_text(render_message(contents), encoding="utf-8")
+        (work.folder / MODEL_CARD).write_text(render_model_card(contents), encoding="utf-8")
+        run = published_run(contents, references.inputs())
+        (work.folder / RUN).write_text(run.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return Outcome(
             ReportSummary(
                 outcome=contents.outcome,
@@ -69,9 +76,9 @@ def report(references: ReportReferences, config: RunConfig, run_name: str, store
         params=ReportParams(
             run_name=name,
             config=config,
-            device=references.device,
+            device=references.models.device,
             refusal=references.refusal,
-            variants=tuple(variant.name for variant in references.variants),
+            variants=tuple(variant.name for variant in references.models.variants),
         ),
         build=build,
     )

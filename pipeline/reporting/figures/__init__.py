@@ -1,5 +1,35 @@
-"""The report's pictures, drawn by Matplotlib and coloured by the page's own style sheet."""
+"""The report's pictures, drawn by Matplotlib and coloured by the page's own style sheet (``templates/figures.css``).
 
+Each function takes frozen records and returns a :class:`Figure`, or ``None`` where there is nothing to draw.
+"""
+
+from pipeline.reporting.figures.behaviour import behaviour
+from pipeline.reporting.figures.curves import calibration, distributions, precision_recall_negative, roc
+from pipeline.reporting.figures.data import funnel, label_share, lengths
+from pipeline.reporting.figures.drift import column_drift, drift
 from pipeline.reporting.figures.figure import Figure, FigureTable
+from pipeline.reporting.figures.scores import score_forest, seed_spread
+from pipeline.reporting.figures.slices import slices
+from pipeline.reporting.figures.training import article_collapse, learning_curves
+from pipeline.reporting.figures.words import model_words
 
-__all__ = ["Figure", "FigureTable"]
+__all__ = [
+    "Figure",
+    "FigureTable",
+    "article_collapse",
+    "behaviour",
+    "calibration",
+    "column_drift",
+    "distributions",
+    "drift",
+    "funnel",
+    "label_share",
+    "learning_curves",
+    "lengths",
+    "model_words",
+    "precision_recall_negative",
+    "roc",
+    "score_forest",
+    "seed_spread",
+    "slices",
+]

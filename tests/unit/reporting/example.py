@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
+from statistics import NormalDist, fmean, stdev
 from typing import Any
 
 import pyarrow as pa
@@ -14,21 +16,38 @@ from pipeline.config import RunConfig, VariantConfig
 from pipeline.encoding.records import EncodedPart, EncodingSummary, LengthBin, LengthPercentile
 from pipeline.evaluation.records import (
     BaselinesSummary,
+    CalibrationBin,
     ClassScores,
     Comparison,
     ComparisonSummary,
     ConfusionMatrix,
+    Curves,
+    DistributionBin,
     EvaluationSummary,
-    Interval,
     Mistake,
+    OperatingPoint,
     Scores,
+    SeedGroup,
+    Slice,
+    Spread,
+    SuspectedLabel,
+    ThresholdScores,
     WordWeight,
 )
 from pipeline.evaluation.rules import MAJORITY, TFIDF
+from pipeline.examination.records import (
+    BehaviourCase,
+    BehaviourTest,
+    ExaminationSummary,
+    ExplainedMistake,
+    WordEffect,
+)
 from pipeline.ingest.records import IngestedFile, IngestSummary, LandedFile, LandSummary
+from pipeline.profiling.records import ColumnDrift, DriftBin, DumpComparison, NewWord, PeriodShare, ProfileSummary
 from pipeline.promotion.records import Candidate, RuleResult, Verdict
-from pipeline.reporting import ReportReferences, VariantReferences
+from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
 from pipeline.splitting.records import LeakFigure, LeakSummary, PartSummary, SplitSummary
+from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactStore
 from pipeline.training.records import DeviceRecord, EpochRecord, ExportSummary, PredictSummary, TrainSummary
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
@@ -37,6 +56,11 @@ from tests.support import place
 
 NEGATIVE, POSITIVE = 241, 1_203
 """Test rows of each class in the example."""
+
+TEST_ENTROPY = -sum(
+    rows / (NEGATIVE + POSITIVE) * math.log(rows / (NEGATIVE + POSITIVE)) for rows in (NEGATIVE, POSITIVE)
+)
+"""Of the test labels, in nats."""
 
 DEVICE = DeviceRecord(
     kind="cpu", name="2 cores", warning="A GPU was asked for and none was found; this run trained on the CPU."
@@ -47,7 +71,7 @@ DEVICE = DeviceRecord(
 class ExampleRun:
     """What ``report`` takes."""
 
-    references: ReportReferences
+    references: RunReferences
     config: RunConfig
 
 
@@ -56,46 +80,101 @@ def example_run(store: ArtifactStore, profile: str = "default", **changes: Any) 
 
     Args:
         store: Where to.
-        profile: Of the configuration.
-        changes: Texts to plant: ``file_name``, ``review``, ``origin``.
+        profile: Of the configuration; ``default`` trains two seeds of each direction.
+        changes: Texts to plant: ``file_name``, ``review``, ``origin``, ``word``, ``label``, ``case``; ``accept``:
+            whether the verdict is so; ``seeds``.
     """
-    config = RunConfig.from_flat({"profile": profile, "dumps": ["fine_foods_a.csv.gz"], "epochs": 8})
-    article = profile == "article"
-    data = place_data(store, config, demo=profile == "demo", **changes)
+    values: dict[str, Any] = {"profile": profile, "dumps": ["fine_foods_a.csv.gz"], "epochs": 8}
+    config = RunConfig.from_flat(values | {"seeds": changes.get("seeds", [1, 2] if profile == "default" else [1])})
+    article, demo = profile == "article", profile == "demo"
     evaluations = {
         variant.name: evaluation(variant, collapsed=article and variant.direction == "uni", **changes)
         for variant in config.variants
     }
     variants = tuple(
-        place_variant(store, variant, evaluations[variant.name], collapsed=article and variant.direction == "uni")
+        place_variant(
+            store, variant, evaluations[variant.name], collapsed=article and variant.direction == "uni", **changes
+        )
         for variant in config.variants
     )
+    word = changes.get("word", "great")
     baselines = place(
         store,
         "baselines",
         BaselinesSummary(
             evaluations=(tfidf(), majority()),
-            positive_terms=(WordWeight(term="great", weight=6.1), WordWeight(term="not disappointed", weight=4.2)),
-            negative_terms=(WordWeight(term="not", weight=-7.3), WordWeight(term="disappointed", weight=-6.4)),
+            positive_terms=terms(6.1, word, "love", "delicious", "best", "not disappointed", "perfect", "excellent"),
+            negative_terms=terms(-7.3, "not", "disappointed", "terrible", "waste", "return", "stale", "not worth"),
             terms=41_207,
             inverse_regularisation=4.0,
         ),
     )
-    uni, bi = (evaluations[variant.name] for variant in config.variants)
+    first = {
+        direction: next(
+            evaluations[variant.name]
+            for variant in (reversed(config.variants) if direction == "bi" else config.variants)
+            if variant.direction == direction
+        )
+        for direction in config.training.directions
+    }
+    accept = changes.get("accept", not article)
+    uni, bi = first["uni"], first["bi"]
     comparison = place(
         store,
         "compare",
-        ComparisonSummary(comparisons=(compared(bi, uni), compared(bi, tfidf()), compared(uni, tfidf()))),
+        ComparisonSummary(
+            comparisons=(
+                compared(bi, uni),
+                compared(bi, tfidf(), difference=None if accept else -0.081),
+                compared(uni, tfidf()),
+            ),
+            seed_groups=seed_groups(config, evaluations),
+            suspected_label_rows=12,
+            suspected_labels=suspected_labels(**changes),
+        ),
     )
-    verdict = place(store, "decide", the_verdict(bi, uni, accept=not article, demo=profile == "demo"))
-    references = data.model_copy(
-        update={
-            "device": DEVICE,
-            "baselines": baselines,
-            "variants": variants,
-            "comparison": comparison,
-            "verdict": verdict,
-        }
+    references = RunReferences(
+        data=place_data(store, config, demo=demo, **changes),
+        models=ModelReferences(
+            device=DEVICE,
+            baselines=baselines,
+            baseline_examined=place(store, "examine", examination(TFIDF, "TF-IDF with logistic regression", **changes)),
+            variants=variants,
+            comparison=comparison,
+            verdict=place(store, "decide", the_verdict(bi, uni, accept=accept, demo=demo)),
+        ),
+    )
+    return ExampleRun(references, config)
+
+
+def rejected_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
+    """Place a run of sound data and models whose verdict is no."""
+    return example_run(store, "default", accept=False, **changes)
+
+
+def minimal_run(store: ArtifactStore) -> ExampleRun:
+    """Place a run with a verdict and nothing that may be missing: no curves, slices, examinations or profile."""
+    config = RunConfig.from_flat({"profile": "default", "dumps": ["fine_foods_a.csv.gz"], "directions": ["bi"]})
+    variant = config.variants[0]
+    bare = evaluation(variant, collapsed=False).model_copy(
+        update={"curves": None, "slices": (), "operating_points": (), "label_entropy": None, "mistakes": ()}
+    )
+    placed = place_variant(store, variant, bare, collapsed=False)
+    baselines = tuple(
+        judged.model_copy(update={"curves": None, "operating_points": (), "label_entropy": None})
+        for judged in (tfidf(), majority())
+    )
+    data = place_data(store, config, demo=False).model_copy(update={"profiled": None})
+    references = RunReferences(
+        data=data,
+        models=ModelReferences(
+            baselines=place(store, "baselines", BaselinesSummary(evaluations=baselines), label="minimal"),
+            variants=(placed.model_copy(update={"exported": None, "examined": None}),),
+            comparison=place(
+                store, "compare", ComparisonSummary(comparisons=(compared(bare, baselines[0]),)), label="minimal"
+            ),
+            verdict=place(store, "decide", the_verdict(bare, bare, accept=True, demo=False), label="minimal"),
+        ),
     )
     return ExampleRun(references, config)
 
@@ -122,10 +201,8 @@ def refused_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
         ),
         tables={"quarantine.parquet": quarantine_table(**changes)},
     )
-    references = ReportReferences(
-        landed=landed,
-        ingested=ingested,
-        validated_raw=validated,
+    references = RunReferences(
+        data=DataReferences(landed=landed, ingested=ingested, validated_raw=validated),
         refusal=changes.get(
             "refusal",
             "The raw data breaks its contract. At most 1 % of the rows break a row rule: observed 3.9 % (374 of "
@@ -135,10 +212,10 @@ def refused_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
     return ExampleRun(references, config)
 
 
-def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes: Any) -> ReportReferences:
+def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes: Any) -> DataReferences:
     """Place everything from landing to encoding."""
     article = config.profile == "article"
-    return ReportReferences(
+    return DataReferences(
         landed=place(store, "land", land_summary(demo=demo, **changes)),
         ingested=place(store, "ingest", ingest_summary(demo=demo, **changes)),
         validated_raw=place(
@@ -149,6 +226,7 @@ def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes
         ),
         cleaned=place(store, "clean", clean_summary(config)),
         validated_clean=place(store, "validate_clean", validation_summary("clean")),
+        profiled=place(store, "profile", profile_summary(**changes)),
         parts=place(store, "split", split_summary(config)),
         leaks=place(
             store,
@@ -384,7 +462,7 @@ def encode_summary() -> EncodingSummary:
 
 
 def place_variant(
-    store: ArtifactStore, variant: VariantConfig, judged: EvaluationSummary, *, collapsed: bool
+    store: ArtifactStore, variant: VariantConfig, judged: EvaluationSummary, *, collapsed: bool, **changes: Any
 ) -> VariantReferences:
     """Place a trained, judged and exported variant."""
     label = variant.name
@@ -405,6 +483,9 @@ def place_variant(
                 threshold=judged.threshold,
             ),
             label=label,
+        ),
+        examined=place(
+            store, "examine", examination(label, variant.title, collapsed=collapsed, **changes), label=label
         ),
     )
 
@@ -453,6 +534,16 @@ def evaluation(variant: VariantConfig, *, collapsed: bool, **changes: Any) -> Ev
         matrix = ConfusionMatrix(true_negative=196, false_positive=45, false_negative=126, true_positive=1_077)
     else:
         matrix = ConfusionMatrix(true_negative=203, false_positive=38, false_negative=118, true_positive=1_085)
+    seed = variant.seed - 1
+    if seed and not collapsed:
+        # Another seed finds a few negative reviews more.
+        matrix = ConfusionMatrix(
+            true_negative=matrix.true_negative + 2 * seed,
+            false_positive=matrix.false_positive - 2 * seed,
+            false_negative=matrix.false_negative + 5 * seed,
+            true_positive=matrix.true_positive - 5 * seed,
+        )
+    threshold = 0.7421 if variant.restore_best_weights else 0.5
     review = changes.get(
         "review",
         "I wanted to love this.<br /><br />The smell is wonderful & the packaging is lovely, my sister's cats adore "
@@ -462,16 +553,29 @@ def evaluation(variant: VariantConfig, *, collapsed: bool, **changes: Any) -> Ev
         model=variant.name,
         kind="variant",
         title=variant.title,
-        threshold=0.5 if variant.restore_best_weights is False else 0.7421,
+        threshold=threshold,
         threshold_source="best balanced accuracy on 768 validation reviews",
         scores=scores(matrix, roc_auc=0.5 if collapsed else 0.934, spread=0.0004 if collapsed else 0.302),
-        validation_balanced_accuracy=0.5 if collapsed else 0.871 if variant.direction == "uni" else 0.879,
+        validation_balanced_accuracy=0.5
+        if collapsed
+        else (0.871 if variant.direction == "uni" else 0.879) + 0.002 * seed,
         no_better_than_majority=collapsed,
         warnings=(),
         mistakes=tuple(
-            Mistake(row=row, label=label, probability=probability, text=review)
+            Mistake(
+                row=row,
+                label=label,
+                probability=probability,
+                text=review,
+                stars=5 if label else 1,
+                summary=changes.get("review", "Not what I hoped for"),
+            )
             for row, label, probability in ((4_021, 0, 0.99971), (811, 0, 0.9981), (7_754, 1, 0.0312))
         ),
+        operating_points=operating_points(matrix, threshold),
+        curves=curves(0.5 if collapsed else 0.934),
+        slices=() if collapsed else slices(**changes),
+        label_entropy=TEST_ENTROPY,
     )
 
 
@@ -489,6 +593,8 @@ def majority() -> EvaluationSummary:
         no_better_than_majority=True,
         warnings=(),
         mistakes=(),
+        curves=curves(0.5),
+        label_entropy=TEST_ENTROPY,
     )
 
 
@@ -506,6 +612,9 @@ def tfidf() -> EvaluationSummary:
         no_better_than_majority=False,
         warnings=(),
         mistakes=(),
+        operating_points=operating_points(matrix, 0.7716),
+        curves=curves(0.946),
+        label_entropy=TEST_ENTROPY,
     )
 
 
@@ -528,12 +637,17 @@ def scores(matrix: ConfusionMatrix, *, roc_auc: float, spread: float) -> Scores:
     return Scores(
         rows=rows,
         accuracy=around((true_negative + true_positive) / rows, 0.0 if constant else 0.017),
-        balanced_accuracy=around((negative.recall + positive.recall) / 2, 0.0 if constant else 0.026),
+        balanced_accuracy=around((negative.recall.value + positive.recall.value) / 2, 0.0 if constant else 0.026),
         roc_auc=around(roc_auc, 0.0 if constant else 0.015),
-        pr_auc=0.984 if not constant else POSITIVE / rows,
-        negative_pr_auc=0.781 if not constant else NEGATIVE / rows,
-        matthews=0.0 if constant else (true_positive * true_negative - false_positive * false_negative) / product**0.5,
-        log_loss=0.2613 if not constant else 0.4508,
+        pr_auc=around(POSITIVE / rows, 0.0) if constant else around(0.984, 0.006),
+        negative_pr_auc=around(NEGATIVE / rows, 0.0) if constant else around(0.781, 0.041),
+        matthews=around(
+            0.0 if constant else (true_positive * true_negative - false_positive * false_negative) / product**0.5,
+            0.0 if constant else 0.045,
+        ),
+        log_loss=around(TEST_ENTROPY, 0.0) if constant else around(0.2613, 0.031),
+        brier_score=around(0.139, 0.0) if constant else around(0.0812, 0.011),
+        calibration_error=around(0.004, 0.0) if constant else around(0.0321, 0.012),
         negative=negative,
         positive=positive,
         confusion=matrix,
@@ -543,11 +657,14 @@ def scores(matrix: ConfusionMatrix, *, roc_auc: float, spread: float) -> Scores:
 
 
 def class_scores(right: int, false_alarms: int, missed: int) -> ClassScores:
-    """Return precision, recall and F1 of a class."""
-    precision = right / (right + false_alarms) if right + false_alarms else 0.0
-    recall = right / (right + missed) if right + missed else 0.0
-    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-    return ClassScores(precision=precision, recall=recall, f1=f1, rows=right + missed)
+    """Return precision, recall and F1 of a class, with Wilson's intervals in place of resampled ones."""
+    recall = wilson_interval(right, right + missed)
+    precision = wilson_interval(right, right + false_alarms) if right + false_alarms else around(0.0, 0.0)
+    both = precision.value + recall.value
+    f1 = 2 * precision.value * recall.value / both if both else 0.0
+    if not right + false_alarms or not right:
+        recall = around(recall.value, 0.0)
+    return ClassScores(precision=precision, recall=recall, f1=around(f1, 0.03 if both else 0.0), rows=right + missed)
 
 
 def around(value: float, half_width: float) -> Interval:
@@ -555,9 +672,10 @@ def around(value: float, half_width: float) -> Interval:
     return Interval(value=value, low=max(0.0, value - half_width), high=min(1.0, value + half_width))
 
 
-def compared(first: EvaluationSummary, second: EvaluationSummary) -> Comparison:
+def compared(first: EvaluationSummary, second: EvaluationSummary, difference: float | None = None) -> Comparison:
     """Return a plausible comparison of two models."""
-    difference = first.scores.balanced_accuracy.value - second.scores.balanced_accuracy.value
+    if difference is None:
+        difference = first.scores.balanced_accuracy.value - second.scores.balanced_accuracy.value
     accuracy = first.scores.accuracy.value - second.scores.accuracy.value
     shown = abs(difference) > 0.02
     return Comparison(
@@ -576,6 +694,319 @@ def compared(first: EvaluationSummary, second: EvaluationSummary) -> Comparison:
         shown=shown,
         sentence=f"{first.title} against {second.title}: {100 * difference:+.1f} points of balanced accuracy, "
         + ("shown." if shown else "not shown."),
+    )
+
+
+def terms(strongest: float, *words: str) -> tuple[WordWeight, ...]:
+    """Return words with falling weight."""
+    return tuple(WordWeight(term=word, weight=strongest * 0.9**place) for place, word in enumerate(words))
+
+
+def curves(roc_auc: float, points: int = 60) -> Curves:
+    """Return the curves of two classes whose log-odds are normal with unit variance (binormal model).
+
+    Args:
+        roc_auc: Area under the ROC curve, from which the distance of the two means follows.
+        points: Of each curve.
+    """
+    normal = NormalDist()
+    distance = math.sqrt(2) * normal.inv_cdf(roc_auc)
+    share = POSITIVE / (NEGATIVE + POSITIVE)
+    cuts = [6 - 12 * place / (points - 1) for place in range(points)]
+    # Share of each class above a cut: means are half the distance on either side of zero.
+    alarms = [normal.cdf(-distance / 2 - cut) for cut in cuts]
+    found = [normal.cdf(distance / 2 - cut) for cut in cuts]
+    roc = ((0.0, 0.0), *zip(alarms, found, strict=True), (1.0, 1.0))
+    positive = tuple(
+        (hit, share * hit / (share * hit + (1 - share) * alarm)) for alarm, hit in zip(alarms, found, strict=True)
+    )
+    negative = tuple(
+        (1 - alarm, (1 - share) * (1 - alarm) / ((1 - share) * (1 - alarm) + share * (1 - hit)))
+        for alarm, hit in zip(reversed(alarms), reversed(found), strict=True)
+        if hit < 1
+    )
+    edges = [place / 20 for place in range(21)]
+    return Curves(
+        roc=roc,
+        negative_precision_recall=negative,
+        positive_precision_recall=positive,
+        calibration=tuple(
+            CalibrationBin(
+                low=(place - 1) / 10,
+                high=place / 10,
+                mean_probability=(place - 0.5) / 10,
+                positive_share=wilson_interval(round(rows * min(1, ((place - 0.5) / 10) ** 0.8)), rows),
+                rows=rows,
+            )
+            for place, rows in enumerate((61, 34, 30, 28, 31, 36, 52, 98, 214, 860), start=1)
+        ),
+        distribution=tuple(
+            DistributionBin(
+                low=low,
+                high=high,
+                negative=round(NEGATIVE * _between(low, high, -distance / 2)),
+                positive=round(POSITIVE * _between(low, high, distance / 2)),
+            )
+            for low, high in pairwise(edges)
+        ),
+    )
+
+
+def _between(low: float, high: float, mean: float) -> float:
+    """Return the share of a class whose probability lies between two bounds."""
+
+    def below(probability: float) -> float:
+        if probability in (0, 1):
+            return float(probability)
+        return NormalDist(2 * mean, 2).cdf(math.log(probability / (1 - probability)))
+
+    return below(high) - below(low)
+
+
+def operating_points(matrix: ConfusionMatrix, chosen: float) -> tuple[OperatingPoint, ...]:
+    """Return three thresholds; the run asked for the one that its scores are made at."""
+
+    def given(negative_recall: float, positive_recall: float) -> ThresholdScores:
+        true_negative, true_positive = negative_recall * NEGATIVE, positive_recall * POSITIVE
+        called_positive = NEGATIVE - true_negative + true_positive
+        called_negative = NEGATIVE + POSITIVE - called_positive
+        return ThresholdScores(
+            accuracy=(true_negative + true_positive) / (NEGATIVE + POSITIVE),
+            balanced_accuracy=(negative_recall + positive_recall) / 2,
+            negative_precision=true_negative / called_negative if called_negative else 0.0,
+            negative_recall=negative_recall,
+            positive_precision=true_positive / called_positive if called_positive else 0.0,
+            positive_recall=positive_recall,
+            called_positive_share=called_positive / (NEGATIVE + POSITIVE),
+        )
+
+    here = given(matrix.true_negative / NEGATIVE, matrix.true_positive / POSITIVE)
+    rows = [
+        ("negative_recall_90", "at least 90 % of the negative reviews found", 0.861, given(0.905, 0.842)),
+    ]
+    if chosen == 0.5:
+        rows.append(("half", "0.5", 0.5, here))
+    else:
+        rows += [
+            ("balanced_accuracy", "best balanced accuracy", chosen, here),
+            ("half", "0.5", 0.5, given(0.701, 0.958)),
+        ]
+    return tuple(
+        OperatingPoint(
+            goal=goal, title=title, threshold=threshold, chosen=threshold == chosen, validation=scored, test=scored
+        )
+        for goal, title, threshold, scored in sorted(rows, key=lambda row: row[2])
+    )
+
+
+def slices(**changes: Any) -> tuple[Slice, ...]:
+    """Return slices of three dimensions, the worst gap first, one of them too small."""
+    label = changes.get("label", "4 stars")
+
+    def part(named: tuple[str, str, str], rows: int, gap: float, width: float) -> Slice:
+        dimension, title, name = named
+        right = round(rows * (0.892 + gap))
+        return Slice(
+            dimension=dimension,
+            dimension_title=title,
+            label=name,
+            rows=rows,
+            negative_rows=rows // 6,
+            accuracy=wilson_interval(right, rows),
+            expected_accuracy=0.892,
+            gap=Interval(value=gap, low=gap - width, high=gap + width),
+            balanced_accuracy=Interval(value=0.86 + gap, low=0.81 + gap, high=0.91 + gap) if rows > 200 else None,
+            too_small=rows < 97,
+        )
+
+    return (
+        part(("stars", "Stars", label), 214, -0.089, 0.041),
+        part(("negation", "Negation", "with a negation"), 602, -0.048, 0.022),
+        part(("length", "Length", "over 150 words"), 118, -0.041, 0.052),
+        part(("year", "Year", "2012"), 511, -0.006, 0.021),
+        part(("length", "Length", "1–20 words"), 403, 0.012, 0.019),
+        part(("stars", "Stars", "5 stars"), 989, 0.031, 0.011),
+        part(("votes", "Votes", "10 and more"), 41, -0.115, 0.14),
+    )
+
+
+def seed_groups(config: RunConfig, evaluations: dict[str, EvaluationSummary]) -> tuple[SeedGroup, ...]:
+    """Return the spread of each direction over its seeds."""
+
+    def spread(values: list[float]) -> Spread:
+        return Spread(
+            mean=fmean(values),
+            standard_deviation=stdev(values) if len(values) > 1 else 0.0,
+            low=min(values),
+            high=max(values),
+        )
+
+    groups = []
+    for direction in config.training.directions:
+        members = [variant for variant in config.variants if variant.direction == direction]
+        judged = [evaluations[variant.name].scores for variant in members]
+        groups.append(
+            SeedGroup(
+                name=direction,
+                title={"uni": "Unidirectional LSTM", "bi": "Bidirectional LSTM"}[direction],
+                seeds=tuple(variant.seed for variant in members),
+                accuracy=spread([found.accuracy.value for found in judged]),
+                balanced_accuracy=spread([found.balanced_accuracy.value for found in judged]),
+                roc_auc=spread([found.roc_auc.value for found in judged]),
+            )
+        )
+    return tuple(groups)
+
+
+def suspected_labels(**changes: Any) -> tuple[SuspectedLabel, ...]:
+    """Return two reviews whose stars speak against their text."""
+    text = changes.get("review", "This is the best coffee I ever had, I order it every month and my friends love it.")
+    return tuple(
+        SuspectedLabel(
+            row=row,
+            label=0,
+            stars=1,
+            probability=probability,
+            baseline_probability=0.991,
+            text=text,
+            summary=changes.get("review", "The best!"),
+        )
+        for row, probability in ((4_021, 0.99971), (811, 0.9981))
+    )
+
+
+def examination(model: str, title: str, *, collapsed: bool = False, **changes: Any) -> ExaminationSummary:
+    """Return behaviour tests, and mistakes taken apart."""
+    case = changes.get("case", "The coffee was not bad at all.")
+    linear = model == TFIDF
+
+    def behaviour(named: tuple[Any, str, str], expectation: str, cases: int, passed: int) -> BehaviourTest:
+        kind, name, what = named
+        passed = cases // 2 if collapsed else passed
+        return BehaviourTest(
+            kind=kind,
+            name=name,
+            title=what,
+            expectation=expectation,
+            cases=cases,
+            passed=passed,
+            pass_rate=wilson_interval(passed, cases),
+            failures=tuple(
+                BehaviourCase(
+                    text=case,
+                    changed=None if kind == "minimum_functionality" else case + " Really.",
+                    probability=0.08 + place / 100,
+                    changed_probability=None if kind == "minimum_functionality" else 0.91,
+                )
+                for place in range(min(3, cases - passed))
+            ),
+        )
+
+    pieces = ("I ", "wanted ", "to ", "love ", "this, ", "but ", "the ", "smell ", "is ", "awful ", "and ", "I ",
+              "am ", "not ", f"{changes.get('word', 'amused')} ", "by ", "it.")  # fmt: skip
+    effects = (0.02, -0.31, 0.0, 1.92, 0.11, -0.42, 0.01, -0.12, 0.03, -1.44, 0.05, 0.0, 0.02, -0.88, 0.52, 0.0, 0.04)
+    return ExaminationSummary(
+        model=model,
+        title=title,
+        threshold=0.7421,
+        tests=(
+            behaviour(
+                ("minimum_functionality", "plain", "Plain praise and complaint"),
+                "A sentence that only praises is called positive, one that only complains negative.",
+                60,
+                58,
+            ),
+            behaviour(
+                ("negation", "negated_praise", "Praise that is negated"),
+                "“not good” is called negative.",
+                48,
+                14 if linear else 31,
+            ),
+            behaviour(
+                ("invariance", "other_product", "Another product"),
+                "Another product's name leaves the answer as it is.",
+                40,
+                40 if linear else 38,
+            ),
+            behaviour(
+                ("direction", "added_complaint", "A complaint at the end"),
+                "A complaint at the end never raises the probability of positive.",
+                40,
+                37,
+            ),
+        ),
+        explained=()
+        if collapsed
+        else (
+            ExplainedMistake(
+                row=4_021,
+                label=0,
+                probability=0.99971,
+                words=tuple(WordEffect(text=text, effect=effect) for text, effect in zip(pieces, effects, strict=True)),
+            ),
+        ),
+    )
+
+
+def profile_summary(**changes: Any) -> ProfileSummary:
+    """Return the shape of a dump that follows another one."""
+
+    def bins(*shares: tuple[str, float, float]) -> tuple[DriftBin, ...]:
+        return tuple(DriftBin(label=label, share=now, previous_share=before) for label, now, before in shares)
+
+    return ProfileSummary(
+        rows=8_530,
+        positive=7_228,
+        stars=(792, 510, 0, 1_214, 6_014),
+        oldest=datetime(2002, 1, 5, tzinfo=UTC),
+        newest=datetime(2012, 10, 26, tzinfo=UTC),
+        products=947,
+        users=8_104,
+        repeated_texts=23,
+        periods=tuple(
+            PeriodShare(
+                period=str(2002 + place),
+                rows=rows,
+                positive_share=wilson_interval(round(rows * (0.9 - 0.006 * place)), rows),
+            )
+            for place, rows in enumerate((12, 18, 55, 90, 190, 480, 760, 1_120, 1_610, 2_185, 2_010))
+        ),
+        comparison=DumpComparison(
+            previous_dumps=("fine_foods_2011.csv.gz",),
+            previous_rows=6_204,
+            previous_newest=datetime(2011, 12, 31, tzinfo=UTC),
+            repeated_rows=5_871,
+            columns=(
+                ColumnDrift(
+                    name="length",
+                    title="Length in words",
+                    bins=bins(
+                        ("1–20", 0.31, 0.24), ("21–50", 0.42, 0.43), ("51–100", 0.18, 0.21), ("101+", 0.09, 0.12)
+                    ),
+                    stability_index=0.0331,
+                    bound=0.0019,
+                    moved=True,
+                ),
+                ColumnDrift(
+                    name="stars",
+                    title="Stars",
+                    bins=bins(("1", 0.09, 0.09), ("2", 0.06, 0.06), ("4", 0.14, 0.15), ("5", 0.71, 0.70)),
+                    stability_index=0.0009,
+                    bound=0.0021,
+                    moved=False,
+                ),
+            ),
+            positive_share_shift=Interval(value=-0.008, low=-0.019, high=0.003),
+            label_shifted=False,
+            new_word_share=0.0142,
+            new_words=(
+                NewWord(word=changes.get("word", "keurig"), reviews=61),
+                NewWord(word="k-cup", reviews=44),
+            ),
+            quarantined_share=0.0015,
+            previous_quarantined_share=0.0011,
+            quarantine_risen=False,
+        ),
     )
 
 
@@ -612,7 +1043,7 @@ def the_verdict(best: EvaluationSummary, other: EvaluationSummary, *, accept: bo
                 name="not_below_tfidf",
                 sentence="Against TF-IDF with logistic regression its balanced accuracy is "
                 + ("−0.3 points." if accept else "−8.1 points: below by more than 5 points."),
-                figure=-0.023 if accept else -0.103,
+                figure=-0.023 if accept else -0.081,
                 bound=-0.05,
                 passed=accept,
                 if_failed="refuse",

@@ -29,10 +29,11 @@ def with_docs(store: ArtifactStore, run: ExampleRun) -> ExampleRun:
         (docs / "static").mkdir(parents=True)
         (docs / "index.html").write_text("<p>docs</p>", encoding="utf-8")
         (docs / "static" / "style.css").write_text("p{}", encoding="utf-8")
-        return Outcome(store.summary(run.references.validated_raw, ValidationSummary))
+        return Outcome(store.summary(run.references.data.validated_raw, ValidationSummary))
 
     validated = store.produce(Stage("validate_raw", version=2), inputs={}, params=None, build=build)
-    return ExampleRun(run.references.model_copy(update={"validated_raw": validated}), run.config)
+    data = run.references.data.model_copy(update={"validated_raw": validated})
+    return ExampleRun(run.references.model_copy(update={"data": data}), run.config)
 
 
 @pytest.fixture
@@ -51,9 +52,11 @@ def test_the_published_folder_holds_the_report_and_the_data_docs(
     assert names == [
         "data_docs_raw/index.html",
         "data_docs_raw/static/style.css",
+        "model_card.md",
         "report.html",
         "report.json",
         "report.md",
+        "run.json",
     ]
     assert 'href="data_docs_raw/index.html"' in page.read_text("utf-8")
     assert page.read_bytes() == (store.folder(reported) / "report.html").read_bytes()

@@ -13,13 +13,20 @@ import pytest
 
 from pipeline.config import RunConfig
 from pipeline.errors import ArtifactError
+from pipeline.references import RunReferences
 from pipeline.reporting import ReportContents, gather, report, report_schema
 from pipeline.reporting.contents import reproduce_command
-from pipeline.reporting.records import ReportSummary, VariantReferences
+from pipeline.reporting.records import ReportSummary
 from pipeline.reporting.schema import report_schema_text
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.support import contents as files_of
-from tests.unit.reporting.example import example_run, refused_run
+from tests.unit.reporting.example import ExampleRun, example_run, minimal_run, refused_run, rejected_run
+
+
+def with_data(run: ExampleRun, **changes: object) -> RunReferences:
+    """Return the run with other artifacts of its data."""
+    return run.references.model_copy(update={"data": run.references.data.model_copy(update=changes)})
+
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
 
@@ -28,7 +35,14 @@ def test_the_artifact_holds_page_data_and_message(store: ArtifactStore) -> None:
     run = example_run(store, "article")
     reported = report(run.references, run.config, "a run", store)
 
-    assert sorted(files_of(store.folder(reported))) == ["report.html", "report.json", "report.md", "summary.json"]
+    assert sorted(files_of(store.folder(reported))) == [
+        "model_card.md",
+        "report.html",
+        "report.json",
+        "report.md",
+        "run.json",
+        "summary.json",
+    ]
     summary = store.summary(reported, ReportSummary)
     assert summary.outcome == "refuse"
     assert summary.serious_warnings == 1
@@ -52,7 +66,7 @@ def test_the_report_reads_every_artifact_of_the_run(store: ArtifactStore) -> Non
 
     assert list(inputs)[:3] == ["landed", "ingested", "validated_raw"]
     assert "exported bi-seed1" in inputs
-    assert len(inputs) == 12 + 8
+    assert len(inputs) == 14 + 4 * 5
 
 
 def test_the_same_run_gives_the_same_bytes(store: ArtifactStore) -> None:
@@ -74,9 +88,10 @@ def test_another_refusal_is_another_report(store: ArtifactStore) -> None:
     assert first.key != second.key
 
 
-@pytest.mark.parametrize("profile", ["default", "article", "demo", "refused"])
+@pytest.mark.parametrize("profile", ["default", "article", "demo", "refused", "rejected", "minimal"])
 def test_the_json_fits_the_published_schema_and_reads_back(store: ArtifactStore, profile: str) -> None:
-    run = refused_run(store) if profile == "refused" else example_run(store, profile)
+    place = {"refused": refused_run, "rejected": rejected_run, "minimal": minimal_run}.get(profile)
+    run = place(store) if place is not None else example_run(store, profile)
     folder = store.folder(report(run.references, run.config, "a run", store))
     text = (folder / "report.json").read_text("utf-8")
 
@@ -85,7 +100,7 @@ def test_the_json_fits_the_published_schema_and_reads_back(store: ArtifactStore,
     jsonschema.Draft202012Validator(schema).validate(json.loads(text))
     contents = ReportContents.model_validate_json(text)
     assert contents == gather(run.references, run.config, store, "a run")
-    assert contents.schema_version == 1
+    assert contents.schema_version == 2
 
 
 def test_the_published_schema_is_current() -> None:
@@ -122,11 +137,11 @@ def test_the_message_is_short_and_says_verdict_figures_warnings_and_command(stor
     message = (folder / "report.md").read_text("utf-8")
 
     assert message.startswith("**Refused**: Bidirectional LSTM, seed 1 must not be used")
-    assert "Balanced accuracy 0.872 (0.846–0.898; always the majority: 0.500)" in message
+    assert "Balanced accuracy 0.872 (0.846–0.898; always the majority: 0.500; counting words: 0.875)" in message
     assert "**Serious.** Unidirectional LSTM, seed 1 is no better than the majority" in message
     assert "`manual__2026-11-23T05:33:00+00:00`" in message
     assert "python -m pipeline run --profile article" in message
-    assert len(message) < 3_000
+    assert len(message) < 1_500
 
 
 def test_the_message_of_a_refused_run_says_what_broke(store: ArtifactStore) -> None:
@@ -140,7 +155,7 @@ def test_the_message_of_a_refused_run_says_what_broke(store: ArtifactStore) -> N
 def test_hostile_text_cannot_act_in_the_message(store: ArtifactStore) -> None:
     text = "[click](javascript:alert(1)) <img src=x> @everyone `code` ![x](http://y)\n# big"
     run = refused_run(store, refusal=text)
-    bare = run.references.model_copy(update={"validated_raw": None})
+    bare = with_data(run, validated_raw=None)
     message = (store.folder(report(bare, run.config, text, store)) / "report.md").read_text("utf-8")
 
     outside_code = re.sub(r"`[^`]*`", "", re.sub(r"\\.", "", message))
@@ -151,21 +166,24 @@ def test_hostile_text_cannot_act_in_the_message(store: ArtifactStore) -> None:
     assert not any(line.startswith("# ") for line in message.splitlines())
 
 
-def test_any_object_with_the_attributes_serves_as_a_variant(store: ArtifactStore) -> None:
-    class Elsewhere:
-        name = "bi-seed1"
-        trained = ArtifactReference(stage="train", key="0" * 32)
-        predicted = evaluated = exported = None
+@pytest.mark.parametrize("profile", ["default", "article"])
+def test_page_data_message_and_card_name_the_same_figures(store: ArtifactStore, profile: str) -> None:
+    run = example_run(store, profile)
+    folder = store.folder(report(run.references, run.config, "r", store))
+    data = json.loads((folder / "report.json").read_text("utf-8"))
+    best = next(found for found in data["variants"] if found["name"] == data["best_variant"])["evaluated"]
 
-    run = refused_run(store)
-    references = type(run.references)(landed=run.references.landed, variants=(Elsewhere(),))
-
-    assert references.variants[0] == VariantReferences(name="bi-seed1", trained=Elsewhere.trained)
+    for name in ("balanced_accuracy", "accuracy"):
+        figure = best["scores"][name]
+        for file in ("report.html", "report.md", "model_card.md"):
+            text = (folder / file).read_text("utf-8")
+            assert f"{figure['value']:.3f}" in text, (file, name)
+            assert f"{figure['low']:.3f}–{figure['high']:.3f}" in text, (file, name)
 
 
 def test_a_missing_artifact_is_named(store: ArtifactStore) -> None:
     run = refused_run(store)
-    lost = run.references.model_copy(update={"cleaned": ArtifactReference(stage="clean", key="1" * 32)})
+    lost = with_data(run, cleaned=ArtifactReference(stage="clean", key="1" * 32))
 
     with pytest.raises(ArtifactError, match="clean/111111111111"):
         report(lost, run.config, "r", store)

@@ -1,0 +1,294 @@
+"""The questions that a reader comes with, answered in plain words from a run's own figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pipeline.cleaning.records import CleanSummary
+from pipeline.evaluation.records import Comparison, ComparisonSummary, EvaluationSummary, Slice
+from pipeline.evaluation.rules import TFIDF
+from pipeline.examination.records import BehaviourTest
+from pipeline.ingest.records import IngestSummary, LandSummary
+from pipeline.profiling.records import ProfileSummary
+from pipeline.promotion.records import Verdict
+from pipeline.reporting import formatting
+from pipeline.reporting.records import Answer, Answers, Caution, Outcome, Tone, VariantReport
+
+FRESH = timedelta(days=365)
+"""Age of the newest review up to which the data count as fresh: a year holds every season once."""
+
+MOST_FAILURES = 2
+"""Slices, and behaviour tests, that the first screen names."""
+
+MOST_DUMPS = 3
+"""File names that the first screen spells out."""
+
+CHANCE = 0.5
+
+
+def answers(
+    *,
+    outcome: Outcome,
+    made_at: datetime,
+    land: LandSummary,
+    ingest: IngestSummary | None,
+    clean: CleanSummary | None,
+    data_profile: ProfileSummary | None,
+    best: VariantReport | None,
+    majority: EvaluationSummary | None,
+    variants: Sequence[VariantReport],
+    comparison: ComparisonSummary | None,
+    verdict: Verdict | None,
+    cautions: Sequence[Caution],
+) -> Answers:
+    """Return the answers that the figures allow; a comparison that was not made is no answer.
+
+    Args:
+        outcome: How the run ended.
+        made_at: The report's moment, against which the data's age is told.
+        land: The raw files.
+        ingest: What was read of them.
+        clean: What was left.
+        data_profile: Oldest and newest review.
+        best: The variant that is best on the validation part.
+        majority: The baseline that gives every review the same answer.
+        variants: All variants.
+        comparison: The pairs of models.
+        verdict: The gate's decision.
+        cautions: What the report warns of.
+    """
+    judged = best if best is not None and best.evaluated is not None else None
+    return Answers(
+        trust=_trust(outcome, verdict, cautions, demo=land.demo),
+        against_majority=_against_majority(judged, majority),
+        against_word_counts=_against_word_counts(judged, comparison),
+        against_other_variant=_against_other_variant(judged, variants, comparison),
+        against_champion=_against_champion(judged, comparison, verdict),
+        data=_data(land, ingest, clean, data_profile, made_at),
+        weakness=_weakness(judged),
+    )
+
+
+def _trust(outcome: Outcome, verdict: Verdict | None, cautions: Sequence[Caution], *, demo: bool) -> Answer:
+    serious = [caution for caution in cautions if caution.serious]
+    words: dict[Outcome, tuple[str, Tone]] = {
+        "accept": ("Yes", "good"),
+        "refuse": ("No", "bad"),
+        "cannot_tell": ("Not settled", "unknown"),
+        "stopped": ("There is none", "bad"),
+        "undecided": ("Not yet known", "unknown"),
+    }
+    answer, tone = words[outcome]
+    if outcome == "accept" and demo:
+        answer, tone = "Not for real reviews", "unknown"
+    elif outcome == "accept" and serious:
+        answer, tone = "Not before reading the warnings", "unknown"
+    sentence = _gate(outcome, verdict)
+    if serious:
+        told = "; ".join(caution.title for caution in serious)
+        sentence += f" {formatting.plural(len(serious), 'serious warning')}: {told}."
+    else:
+        sentence += f" Serious warnings: none; others: {formatting.count(len(cautions))}."
+    return Answer(question="May I trust this model?", answer=answer, sentence=sentence, tone=tone)
+
+
+def _gate(outcome: Outcome, verdict: Verdict | None) -> str:
+    if verdict is None or not verdict.rules:
+        return "The run stopped before a model was judged." if outcome == "stopped" else "No model is judged yet."
+    failed = [rule for rule in verdict.rules if not rule.passed]
+    if not failed:
+        return f"All {formatting.plural(len(verdict.rules), 'rule')} of the gate hold for {verdict.best_title}."
+    return (
+        f"{formatting.count(len(failed))} of {formatting.plural(len(verdict.rules), 'rule')} of the gate "
+        f"{'fails' if len(failed) == 1 else 'fail'} for {verdict.best_title}."
+    )
+
+
+def _against_majority(best: VariantReport | None, majority: EvaluationSummary | None) -> Answer | None:
+    if best is None or best.evaluated is None or majority is None:
+        return None
+    scores, always = best.evaluated.scores, majority.scores
+    better = not best.evaluated.no_better_than_majority
+    silent = "negative" if always.predicted_positive_share >= CHANCE else "positive"
+    found = scores.negative.recall if silent == "negative" else scores.positive.recall
+    return Answer(
+        question="Is it better than doing nothing?",
+        answer="Yes" if better else "Not shown",
+        sentence=f"Balanced accuracy {formatting.score(scores.balanced_accuracy.value)} "
+        f"({formatting.interval(scores.balanced_accuracy)}); always giving the same answer has "
+        f"{formatting.score(always.balanced_accuracy.value)}. Of the {silent} reviews it finds "
+        f"{formatting.share(found.value)} ({formatting.share_interval(found)}), where the same answer for all finds "
+        "none.",
+        tone="good" if better else "bad",
+    )
+
+
+def _against_word_counts(best: VariantReport | None, comparison: ComparisonSummary | None) -> Answer | None:
+    pair = None if best is None else _turned(best.name, TFIDF, comparison)
+    return None if pair is None else _compared("Is it better than counting words?", pair)
+
+
+def _against_other_variant(
+    best: VariantReport | None, variants: Sequence[VariantReport], comparison: ComparisonSummary | None
+) -> Answer | None:
+    """Prefer the other direction, whose comparison tells more than that with another seed."""
+    if best is None or comparison is None:
+        return None
+    others = [variant for variant in variants if variant.name != best.name]
+    others.sort(key=lambda variant: _direction(variant) == _direction(best))
+    for other in others:
+        pair = _turned(best.name, other.name, comparison)
+        if pair is not None:
+            return _compared(f"Is it better than {other.title}?", pair)
+    return None
+
+
+def _against_champion(
+    best: VariantReport | None, comparison: ComparisonSummary | None, verdict: Verdict | None
+) -> Answer | None:
+    if best is None or verdict is None:
+        return None
+    question = "Is it better than the model in service?"
+    if verdict.champion is None:
+        return Answer(
+            question=question,
+            answer="None yet",
+            sentence="No model is in service yet, so there is none to beat.",
+            tone="unknown",
+        )
+    pair = _turned(best.name, verdict.champion, comparison)
+    if pair is None:
+        sentence = f"{verdict.champion} is in service; no comparison on the same reviews was made."
+        return Answer(question=question, answer="Not compared", sentence=sentence, tone="unknown")
+    return _compared(question, pair)
+
+
+def _direction(variant: VariantReport) -> str | None:
+    return variant.trained.variant.direction if variant.trained is not None else None
+
+
+def _turned(first: str, second: str, comparison: ComparisonSummary | None) -> Comparison | None:
+    """Return a pair with ``first`` as its first model, whichever way round it was compared."""
+    if comparison is None:
+        return None
+    pair = comparison.between(first, second)
+    other_way = comparison.between(second, first)
+    if pair is not None or other_way is None:
+        return pair
+    difference = other_way.balanced_accuracy_difference
+    return other_way.model_copy(
+        update={
+            "first": other_way.second,
+            "second": other_way.first,
+            "first_title": other_way.second_title,
+            "second_title": other_way.first_title,
+            "only_first_right": other_way.only_second_right,
+            "only_second_right": other_way.only_first_right,
+            "balanced_accuracy_difference": difference.model_copy(
+                update={"value": -difference.value, "low": -difference.high, "high": -difference.low}
+            ),
+        }
+    )
+
+
+def _compared(question: str, pair: Comparison) -> Answer:
+    difference = pair.balanced_accuracy_difference
+    answer: str
+    tone: Tone
+    if not pair.shown:
+        answer, tone = "Not shown", "unknown"
+    elif difference.value > 0:
+        answer, tone = "Yes", "good"
+    else:
+        answer, tone = "No, worse", "bad"
+    sentence = (
+        f"{formatting.points(difference.value)} of balanced accuracy against {pair.second_title} "
+        f"({formatting.points_interval(difference)}). It alone is right on "
+        f"{formatting.plural(pair.only_first_right, 'review')}, the other alone on "
+        f"{formatting.count(pair.only_second_right)}."
+    )
+    return Answer(question=question, answer=answer, sentence=sentence, tone=tone)
+
+
+def _data(
+    land: LandSummary,
+    ingest: IngestSummary | None,
+    clean: CleanSummary | None,
+    data_profile: ProfileSummary | None,
+    made_at: datetime,
+) -> Answer:
+    names = [file.name for file in land.files]
+    named = ", ".join(names[:MOST_DUMPS]) + (
+        f" and {formatting.plural(len(names) - MOST_DUMPS, 'more file')}" if len(names) > MOST_DUMPS else ""
+    )
+    sentence = named if ingest is None else f"{named}: {formatting.plural(ingest.rows, 'row')}"
+    rows = clean.positive + clean.negative if clean is not None else None
+    if rows is not None and ingest is not None:
+        kept = formatting.share(rows / ingest.rows) if ingest.rows else formatting.NOT_DEFINED
+        sentence += f", {formatting.count(rows)} ({kept}) left after cleaning"
+    sentence += "."
+    answer, tone = _freshness(data_profile.newest if data_profile is not None else None, made_at)
+    if data_profile is not None and data_profile.newest is not None:
+        sentence += (
+            f" The newest review is of {formatting.day(data_profile.newest)}, "
+            f"{formatting.age(data_profile.newest, made_at)} before this report."
+        )
+    elif data_profile is not None:
+        sentence += " The dump does not tell when its reviews were written."
+    if land.demo:
+        answer, tone = "Generated reviews", "unknown"
+    return Answer(question="On what data?", answer=answer, sentence=sentence, tone=tone)
+
+
+def _freshness(newest: datetime | None, made_at: datetime) -> tuple[str, Tone]:
+    if newest is None:
+        return "Of unknown age", "unknown"
+    if made_at - newest <= FRESH:
+        return "Fresh", "good"
+    return f"Newest review {formatting.age(newest, made_at)} old", "unknown"
+
+
+def _weakness(best: VariantReport | None) -> Answer | None:
+    if best is None or best.evaluated is None or not (best.evaluated.slices or best.examined):
+        return None
+    slices = worst_slices(best.evaluated)[:MOST_FAILURES]
+    tests = worst_tests(best.examined.tests if best.examined is not None else ())[:MOST_FAILURES]
+    told = [
+        f"{test.title}: {formatting.count(test.passed)} of {formatting.plural(test.cases, 'case')} passed "
+        f"({formatting.share_interval(test.pass_rate)})"
+        for test in tests
+    ]
+    told += [_of_slice(found) for found in slices]
+    broken = [test for test in tests if test.pass_rate.high < CHANCE]
+    names = [test.title for test in broken] + [f"{found.dimension_title}: {found.label}" for found in slices]
+    if names:
+        return Answer(
+            question="Where does it fail?",
+            answer="; ".join(names[:MOST_FAILURES]),
+            sentence="; ".join(told) + ".",
+            tone="bad",
+        )
+    sentence = "No kind of review is shown to fare worse than the rest" + (
+        f". The least good: {'; '.join(told)}." if told else "."
+    )
+    return Answer(question="Where does it fail?", answer="Nowhere in particular", sentence=sentence, tone="good")
+
+
+def _of_slice(found: Slice) -> str:
+    return (
+        f"{found.dimension_title}, {found.label} ({formatting.plural(found.rows, 'review')}): "
+        f"{formatting.points(found.gap.value)} ({formatting.points_interval(found.gap)}) against what its mix of "
+        "classes lets expect"
+    )
+
+
+def worst_slices(evaluation: EvaluationSummary) -> list[Slice]:
+    """Return the slices that are large enough to tell and shown to fall short, the worst gap first."""
+    telling = [found for found in evaluation.slices if not found.too_small and found.gap.high < 0]
+    return sorted(telling, key=lambda found: found.gap.value)
+
+
+def worst_tests(tests: Sequence[BehaviourTest]) -> list[BehaviourTest]:
+    """Return the behaviour tests with failing cases, the lowest pass rate first."""
+    return sorted((test for test in tests if test.passed < test.cases), key=lambda test: test.pass_rate.value)
