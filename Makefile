@@ -24,9 +24,25 @@ help: ## This list
 run: $(VENV)/.run ## Run the DAG on a generated demo dump (or DUMP=…) and print scores, verdict and report
 	@$(BIN)/python scripts/run_dag.py --dump '$(subst ','\'',$(DUMP))' --profile '$(subst ','\'',$(PROFILE))' --conf '$(subst ','\'',$(CONF))'
 
+.PHONY: up
+up: $(VENV)/.run ## Start Airflow with its UI on this machine and print address and login (PORT=8080)
+	@$(BIN)/python scripts/airflow_server.py up
+
+.PHONY: down
+down: ## Stop all that `make up` started
+	@[ ! -x $(BIN)/python ] || $(BIN)/python scripts/airflow_server.py down
+
+.PHONY: pictures
+pictures: $(VENV)/.dev ## Take the example reports' pictures anew (minutes; needs Chromium)
+	$(BIN)/python scripts/take_report_pictures.py
+
 .PHONY: test
 test: $(VENV)/.dev ## Run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
+.PHONY: browser
+browser: ## Find Chromium, or install Debian's as root: the tests look at the report with it
+	@sh scripts/browser.sh
 
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, its format check, mypy --strict on pipeline/, the layers
