@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -55,23 +54,34 @@ class Server:
         """The address to open in a browser."""
         return f"http://{HOST}:{self.port}"
 
-    def is_running(self) -> bool:
-        """Return whether that very process is still there."""
-        try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.created) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+    def members(self) -> list[psutil.Process]:
+        """Return its processes: all of the session that its leader opened, also when the leader itself is gone.
+
+        A leader that was killed, by hand or for want of memory, leaves its parts running.
+        """
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = self.pid in (os.getsid(process.pid), os.getpgid(process.pid))
+                # A later process may have got the leader's number; it is younger than the session only if not ours.
+                leads = process.pid == self.pid
+                same = abs(process.create_time() - self.created) < 1 if leads else process.create_time() >= self.created
+                if ours and same and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (psutil.Error, ProcessLookupError, PermissionError):
+                continue
+        return found
 
 
 def main() -> int:
     """Return 0 when the server is as asked for, 1 when not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["up", "down", "status"])
-    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or DEFAULT_PORT))
+    # A default that is a text goes through `type` as well, so that PORT=abc gets argparse's own words.
+    parser.add_argument("--port", type=int, default=os.environ.get("PORT") or str(DEFAULT_PORT))
     parser.add_argument("--home", type=Path, default=CHECKOUT / ".airflow")
     options = parser.parse_args()
-    home: Path = options.home
+    home: Path = options.home.resolve()
     if options.command == "up":
         return up(home, options.port)
     if options.command == "down":
@@ -129,14 +139,15 @@ def up(home: Path, port: int) -> int:
 def down(home: Path) -> int:
     """Stop the server and everything that it started; say so if there is none."""
     server = recorded(home)
-    _record(home).unlink(missing_ok=True)
     if server is None:
+        _record(home).unlink(missing_ok=True)
         print("Airflow is not running.")
         return 0
     left = stop(server)
     if left:
         print(f"These processes would not end: {left}", file=sys.stderr)
         return 1
+    _record(home).unlink(missing_ok=True)
     print("Airflow is stopped. Its database, the store and the login stay for the next `make up`.")
     return 0
 
@@ -147,30 +158,27 @@ def recorded(home: Path) -> Server | None:
         server = Server(**json.loads(_record(home).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return server if server.is_running() else None
+    return server if server.members() else None
 
 
 def stop(server: Server) -> list[int]:
-    """End the process group of a server, asking first; return the ids of what is left."""
-    if not server.is_running():
-        return []
-    # Task processes lead groups of their own: they are found as descendants, before their parents are gone.
-    leader = psutil.Process(server.pid)
-    members = [leader, *leader.children(recursive=True)]
-    for sent in (signal.SIGTERM, signal.SIGKILL):
+    """End every process of a server, asking first; return the ids of what is left."""
+    members = server.members()
+    # A task's process may open a session of its own: it is found as a descendant, before its parents are gone.
+    for process in list(members):
         try:
-            os.killpg(server.pid, sent)
-        except ProcessLookupError:
-            break
+            members += [child for child in process.children(recursive=True) if child not in members]
+        except psutil.NoSuchProcess:
+            continue
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for process in members:
+            try:
+                end(process)
+            except psutil.NoSuchProcess:
+                continue
         _, members = psutil.wait_procs(members, timeout=STOP_SECONDS)
         if not members:
             break
-    for process in members:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    _, members = psutil.wait_procs(members, timeout=STOP_SECONDS)
     return [process.pid for process in members]
 
 
@@ -212,7 +220,8 @@ def login(home: Path) -> tuple[str, str]:
         known = json.loads(passwords.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
-    if USER not in known:
+    if not isinstance(known, dict) or USER not in known:
+        known = known if isinstance(known, dict) else {}
         _write_private(passwords, json.dumps({**known, USER: secrets.token_urlsafe(PASSWORD_BYTES)}) + "\n")
         return login(home)
     return USER, known[USER]

@@ -128,6 +128,11 @@ class ArtifactStore:
         """Whether the store is a folder of this machine (or of a disk shared by the workers)."""
         return "://" not in self.url or self.url.startswith("file://")
 
+    def in_progress(self, stage: Stage) -> Iterator[Path]:
+        """Yield the durable folders of a stage's unfinished artifacts on this machine, the latest change first."""
+        folders = [path for path in (self._local / "resumable" / stage.name).glob("*") if path.is_dir()]
+        yield from sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
+
     @property
     def root(self) -> UPath:
         """The store's root."""

@@ -15,6 +15,8 @@ from pipeline.training.records import EpochRecord
 log = logging.getLogger(__name__)
 
 EPOCHS_FILE = "epochs.jsonl"
+NAME_FILE = "variant.txt"
+"""Which variant trains here, for those who look on."""
 TENSORBOARD_FOLDER = "tensorboard"
 
 Item = TypeVar("Item")
@@ -31,6 +33,7 @@ class Journal:
         self._name = name
         self._planned_epochs = planned_epochs
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / NAME_FILE).write_text(name, encoding="utf-8")
         (folder / EPOCHS_FILE).write_text("", encoding="utf-8")
         shutil.rmtree(folder / TENSORBOARD_FOLDER, ignore_errors=True)
         self._events = tf.summary.create_file_writer(str(folder / TENSORBOARD_FOLDER))

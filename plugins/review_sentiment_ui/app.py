@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
 
-from review_sentiment_ui import reports
+from review_sentiment_ui import history, overview, quarantine, reports, scoring, training
+from review_sentiment_ui.pages import STYLE, base
 
 DAG_ID = "train_review_sentiment"
 """Who may read this DAG may read what came out of it."""
@@ -35,10 +36,16 @@ def create_app() -> FastAPI:
         openapi_url=None,
         dependencies=[Depends(requires_access_dag("GET", param_dag_id=DAG_ID))],
     )
-    app.include_router(reports.router)
+    for pages in (overview, history, training, scoring, quarantine, reports):
+        app.include_router(pages.router)
+
+    @app.get("/style.css")
+    def style() -> Response:
+        return Response(STYLE.read_bytes(), media_type="text/css")
 
     @app.middleware("http")
     async def private(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        base.set(request.scope.get("root_path", ""))
         response = await answer(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.reporting.formatting import visible
+from pipeline.reporting import formatting
+from pipeline.reporting.html import VERDICT_WORDS
 
 TEMPLATES = Path(__file__).parent / "templates"
+STYLE = Path(__file__).parent / "style.css"
+base: ContextVar[str] = ContextVar("base", default="/review-sentiment")
+"""Where the pages are mounted in this request: below whatever prefix a proxy puts before Airflow."""
+NAVIGATION = (
+    ("/", "Overview"),
+    ("/history", "Model history"),
+    ("/training", "Training now"),
+    ("/score", "Try a review"),
+)
 
 
-def page(template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+def page(template: str, *, status: int = 200, here: str = "", **values: object) -> HTMLResponse:
     """Return a page made from a template; text in ``values`` is escaped, its control characters spelled out."""
-    shown = {name: visible(value) if isinstance(value, str) else value for name, value in values.items()}
-    return HTMLResponse(_environment().get_template(template).render(shown), status_code=status)
+    shown = {name: formatting.visible(value) if isinstance(value, str) else value for name, value in values.items()}
+    return HTMLResponse(
+        _environment().get_template(template).render(shown, here=here, base=base.get()), status_code=status
+    )
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"navigation": NAVIGATION, "outcomes": VERDICT_WORDS}
+    environment.filters |= {
+        name: getattr(formatting, name) for name in ("count", "interval", "moment", "plural", "score", "visible")
+    }
+    environment.filters["difference_of_log_odds"] = lambda value: f"{value:+.2f}".replace("-", formatting.MINUS)
+    return environment

@@ -1,0 +1,89 @@
+"""Airflow's API server with this project's pages, in this process, and a store for them to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from pipeline.reporting.history import PublishedRun
+from pipeline.statistics import Interval
+from pipeline.store import ArtifactReference, ArtifactStore
+
+USER, PASSWORD = "analyst", "a password of the tests alone"
+
+
+@pytest.fixture(scope="session")
+def server(airflow_home: Path) -> FastAPI:
+    """The whole API server, with every plugin of the project."""
+    passwords = airflow_home / "passwords.json"
+    passwords.write_text(json.dumps({USER: PASSWORD}), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", f"{USER}:admin")
+        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
+        patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests alone" * 4)
+        from airflow.api_fastapi.app import create_app
+
+        yield create_app()
+
+
+@pytest.fixture
+def anonymous(server: FastAPI) -> Iterator[TestClient]:
+    """A visitor who has not logged in."""
+    with TestClient(server, base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.fixture
+def analyst(server: FastAPI, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """A visitor who may read the DAG; the pages read the test's own store."""
+    monkeypatch.setenv("REVIEW_SENTIMENT_STORE", store.url)
+    with TestClient(server, base_url="http://localhost") as client:
+        token = client.post("/auth/token", json={"username": USER, "password": PASSWORD}).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        yield client
+
+
+def published(
+    store: ArtifactStore, name: str, *, report: str = "<p>the report</p>", day: int = 0, **changes: Any
+) -> None:
+    """Put a published run into the store, as ``publish`` leaves it."""
+    figure = Interval(value=0.9, low=0.88, high=0.92)
+    run = PublishedRun(
+        run_name=name,
+        made_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day),
+        profile="default",
+        demo=False,
+        outcome="accept",
+        headline="May be used.",
+        dumps=("Reviews.csv",),
+        rows_read=1000,
+        quarantined_rows=3,
+        test_rows=100,
+        best_model="bi-seed1",
+        best_title="Bidirectional LSTM, seed 1",
+        balanced_accuracy=figure,
+        accuracy=figure,
+        roc_auc=figure,
+        negative_recall=figure,
+        serious_warnings=0,
+        warnings=1,
+        validated_raw=None,
+        exported=None,
+    ).model_copy(update=changes)
+    folder = Path(store.url) / "reports" / name
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(run.model_dump_json(), encoding="utf-8")
+    (folder / "report.html").write_text(report, encoding="utf-8")
+    (folder / "report.json").write_text("{}", encoding="utf-8")
+
+
+def nowhere(stage: str) -> ArtifactReference:
+    """Return a reference to an artifact that no store holds."""
+    return ArtifactReference(stage=stage, key="0" * 32)
