@@ -184,8 +184,8 @@ class Workflow:
             predicted,
             _there(data.cleaned),
             _there(data.vocabulary),
-            self.config.evaluation,
-            self.store,
+            config=self.config.evaluation,
+            store=self.store,
             model=variant.name,
             title=self.variant(variant.name).title,
         )
@@ -236,6 +236,12 @@ class Workflow:
         )
         return variant.model_copy(update={"examined": examined})
 
+    def examine_baseline(self, data: DataReferences, baselines: ArtifactReference) -> ArtifactReference:
+        """Test the baseline that counts words in the same way: what an LSTM buys shows on negations."""
+        from pipeline.examination import examine_baseline
+
+        return examine_baseline(baselines, _there(data.cleaned), self.store)
+
     def compare(
         self, data: DataReferences, variants: Sequence[VariantReferences], baselines: ArtifactReference
     ) -> ArtifactReference:
@@ -246,9 +252,9 @@ class Workflow:
             {variant.name: _there(variant.predicted) for variant in variants},
             {variant.name: _there(variant.evaluated) for variant in variants},
             baselines,
-            _there(data.cleaned),
-            self.config.evaluation,
-            self.store,
+            cleaned=_there(data.cleaned),
+            config=self.config.evaluation,
+            store=self.store,
         )
 
     def decide(

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     import keras
 
 WEIGHTS_FILE = "weights.npz"
+NEEDED = frozenset(
+    {"activation", "empty_id", "embedding", "layers", "lstm_1_forward_kernel", "lstm_1_forward_recurrent"}
+    | {"lstm_1_forward_bias", "dense_kernel", "dense_bias", "output_kernel", "output_bias"}
+)
+"""What every network's file holds."""
 BATCH_ROWS = 256
 """Bounds memory: 256 reviews of 150 words in 2 × 128 units are 40 MB."""
 
@@ -61,8 +66,11 @@ class LightScorer:
             raise ArtifactError(
                 f"{shown(folder.name)} lacks {Path(error.filename).name}; export the model again."
             ) from None
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise ArtifactError(f"The export {shown(folder.name)} is damaged: {shown(str(error), 200)}.") from error
+            _check(weights)
+        except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ArtifactError(
+                f"The export {shown(folder.name)} is damaged: {shown(str(error), 200)}. Export the model again."
+            ) from error
         return cls(card=card, vocabulary=Vocabulary.load(folder / VOCABULARY_FILE), weights=weights)
 
     @property
@@ -141,6 +149,13 @@ class LightScorer:
         return outputs, state
 
 
+def _check(weights: Mapping[str, Array]) -> None:
+    if missing := NEEDED - weights.keys():
+        raise ValueError(f"{WEIGHTS_FILE} lacks {', '.join(sorted(missing))}")
+    if not all(np.isfinite(array).all() for array in weights.values() if array.dtype.kind == "f"):
+        raise ValueError(f"{WEIGHTS_FILE} holds weights that are no numbers")
+
+
 def save_weights(network: keras.Model, *, activation: str, empty_id: int, path: Path) -> None:
     """Write a trained network's weights as plain arrays, without pickle.
 
@@ -178,7 +193,7 @@ def save_weights(network: keras.Model, *, activation: str, empty_id: int, path: 
 
 def _sigmoid(value: Array) -> Array:
     # By the hyperbolic tangent, which never overflows.
-    return (0.5 * (np.tanh(0.5 * value) + 1)).astype(np.float32)
+    return np.asarray(0.5 * (np.tanh(0.5 * value) + 1), dtype=np.float32)
 
 
 def _gelu(value: Array) -> Array:
@@ -195,6 +210,8 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": lambda value: np.maximum(value, 0),
     "sigmoid": _sigmoid,
     "elu": lambda value: np.where(value > 0, value, np.expm1(np.minimum(value, 0))),
-    "selu": lambda value: _SELU_SCALE * np.where(value > 0, value, _SELU_ALPHA * np.expm1(np.minimum(value, 0))),
+    "selu": lambda value: np.asarray(
+        _SELU_SCALE * np.where(value > 0, value, _SELU_ALPHA * np.expm1(np.minimum(value, 0))), dtype=np.float32
+    ),
     "gelu": _gelu,
 }

@@ -72,13 +72,15 @@ DATA_STAGES = [
     "validate_raw",
     "clean",
     "validate_clean",
+    "profile",
     "split",
     "check_leaks",
     "fit_vocabulary",
     "encode",
     "baselines",
+    "examine",
 ]
-MODEL_STAGES = ["train", "predict", "evaluate", "export", "compare", "decide"]
+MODEL_STAGES = ["train", "predict", "evaluate", "export", "examine", "compare", "decide"]
 
 
 def test_what_a_second_run_reuses(folder: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_damaged_export_is_named(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="damaged"):
         LightScorer.load(copy)
     (copy / "weights.npz").unlink()
-    with pytest.raises(ArtifactError, match="weights.npz; export the model again"):
+    with pytest.raises(ArtifactError, match=r"weights\.npz; export the model again"):
         LightScorer.load(copy)
 
 
