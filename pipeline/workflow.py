@@ -410,6 +410,36 @@ class Workflow:
         verdict = self.decide(data, models.variants, baselines, comparison)
         yield models.model_copy(update={"comparison": comparison, "verdict": verdict})
 
+    def told_of_clean(self, cleaned: ArtifactReference) -> dict[str, str | int]:
+        """Return what an event says of clean reviews."""
+        from pipeline.cleaning import CleanSummary
+
+        summary = self.store.summary(cleaned, CleanSummary)
+        return {
+            "artifact": str(cleaned),
+            "positive": summary.positive,
+            "negative": summary.negative,
+            "normalisation": summary.normalisation,
+        }
+
+    def told_of_model(
+        self, verdict: ArtifactReference, variants: Sequence[VariantReferences]
+    ) -> dict[str, str | float | None]:
+        """Return what an event says of a run's best model."""
+        from pipeline.evaluation import EvaluationSummary
+
+        decided = self.verdict(verdict)
+        best = next(variant for variant in variants if variant.name == decided.best_model)
+        scores = self.store.summary(_there(best.evaluated), EvaluationSummary).scores
+        return {
+            "verdict": decided.decision,
+            "sentence": decided.sentence,
+            "model": decided.best_title,
+            "balanced_accuracy": round(scores.balanced_accuracy.value, 4),
+            "roc_auc": round(scores.roc_auc.value, 4),
+            "exported": None if best.exported is None else str(best.exported),
+        }
+
     def verdict(self, reference: ArtifactReference) -> Verdict:
         """Return the verdict behind a reference."""
         from pipeline.promotion import Verdict

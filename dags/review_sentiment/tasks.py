@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, get_current_context, task
+from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pipeline.references import DataReferences, ModelReferences, VariantReferences
 from pipeline.store import ArtifactReference
 from pipeline.training.records import DeviceRecord
 from pipeline.workflow import Workflow, default_store
+from review_sentiment.assets import CLEAN_REVIEWS, MODEL, REPORT
 from review_sentiment.parameters import config_from
 
 log = logging.getLogger(__name__)
@@ -83,10 +84,13 @@ def require_contract(validated: Json) -> None:
     workflow().require_contract(_reference(validated))
 
 
-@task
+@task(outlets=[CLEAN_REVIEWS])
 def clean(validated: Json) -> Json:
     """Drop neutral and repeated reviews, label the rest, normalise the text."""
-    return workflow().clean(_reference(validated)).model_dump()
+    steps = workflow()
+    cleaned = steps.clean(_reference(validated))
+    _tell(CLEAN_REVIEWS, steps.told_of_clean(cleaned))
+    return cleaned.model_dump()
 
 
 @task
@@ -196,17 +200,16 @@ def compare(data: Json, variants: Sequence[Json], baselines: Json) -> Json:
     return workflow().compare(references, _variants(variants), _reference(baselines)).model_dump()
 
 
-@task
+@task(outlets=[MODEL])
 def decide(data: Json, variants: Sequence[Json], baselines: Json, comparison: Json) -> Json:
     """Say whether the best variant may be used, and why."""
-    return (
-        workflow()
-        .decide(DataReferences.model_validate(data), _variants(variants), _reference(baselines), _reference(comparison))
-        .model_dump()
-    )
+    steps, judged = workflow(), _variants(variants)
+    verdict = steps.decide(DataReferences.model_validate(data), judged, _reference(baselines), _reference(comparison))
+    _tell(MODEL, steps.told_of_model(verdict, judged))
+    return verdict.model_dump()
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE)
+@task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
 def publish_report(
     *,
     device: Json | None,
@@ -236,6 +239,7 @@ def publish_report(
     run_name = get_current_context()["dag_run"].run_id
     result = workflow().publish_report(run_name, DataReferences.model_validate(data), models)
     log.info("Report: %s", result.report)
+    _tell(REPORT, result.model_dump())
     return result.model_dump()
 
 
@@ -245,6 +249,11 @@ def conclude(verdict: Json, published: Json) -> str:
     sentence = workflow().verdict(_reference(verdict)).sentence
     log.info("%s Report: %s", sentence, published["report"])
     return sentence
+
+
+def _tell(asset: Asset, told: Json) -> None:
+    """Put figures on the asset's event, for its page in the UI and for whoever is scheduled on it."""
+    get_current_context()["outlet_events"][asset].extra = told
 
 
 def _variant_step(name: str, variant: Json, data: Json) -> Json:

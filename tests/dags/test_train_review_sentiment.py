@@ -61,6 +61,21 @@ def test_xcom_holds_references_not_data(finished: DagRun) -> None:
         assert len(json.dumps(value, default=str)) < 4_000, instance.task_id
 
 
+def test_the_assets_tell_what_a_run_left_behind(finished: DagRun) -> None:
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        events = session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == finished.run_id)).all()
+        told = {event.asset.name: event.extra for event in events}
+    assert set(told) == {"clean_reviews", "judged_model", "evaluation_report"}
+    assert told["clean_reviews"]["positive"] > told["clean_reviews"]["negative"] > 0
+    assert told["judged_model"]["verdict"] in {"accept", "refuse", "cannot_tell"}
+    assert 0 <= told["judged_model"]["balanced_accuracy"] <= 1
+    assert told["evaluation_report"]["report"].endswith("report.html")
+
+
 def test_mapped_tasks_bear_the_variants_names(finished: DagRun) -> None:
     titles = {i.rendered_map_index for i in finished.get_task_instances() if i.task_id == "train"}
     assert titles == {"Unidirectional LSTM, seed 1", "Bidirectional LSTM, seed 1"}
