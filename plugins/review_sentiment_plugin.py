@@ -33,6 +33,24 @@ class ReviewSentimentPlugin(AirflowPlugin):
             "destination": "dag_run",
             "url_route": "evaluation-report",
         },
+        {
+            "name": "Training now",
+            "href": f"{PREFIX.strip('/')}/training",
+            "destination": "dag_run",
+            "url_route": "training-now",
+        },
+        {
+            "name": "Model history",
+            "href": f"{PREFIX.strip('/')}/history",
+            "destination": "dag",
+            "url_route": "model-history",
+        },
+        {
+            "name": "Review sentiment",
+            "href": f"{PREFIX.strip('/')}/",
+            "destination": "nav",
+            "url_route": "review-sentiment-overview",
+        },
     ]
 
     @property

@@ -21,6 +21,12 @@ SECTION_TITLES = {
     "hardware": "Hardware",
 }
 
+PROFILE_TITLES = {
+    "default": "Recommended settings",
+    "article": "The article's experiment, bugs included",
+    "demo": "Small models for a first look",
+}
+
 
 def form() -> dict[str, Param]:
     """Return the DAG's Params: profile and dumps first, then every other knob, empty meaning "as the profile says"."""
@@ -31,6 +37,8 @@ def form() -> dict[str, Param]:
             None,
             type=["string", "null"],
             enum=[*PROFILES, None],
+            # Airflow shows a missing value under its JSON name.
+            values_display={**PROFILE_TITLES, "null": "As fits the dump"},
             title=profile.title,
             description_md=f"{profile.description} Empty: `demo` for the demo dump, `default` for any other.",
         )

@@ -8,7 +8,7 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
 
 from review_sentiment_ui import history, overview, quarantine, reports, scoring, training
-from review_sentiment_ui.pages import STYLE, base
+from review_sentiment_ui.pages import LIVE, STYLE, base
 
 DAG_ID = "train_review_sentiment"
 """Who may read this DAG may read what came out of it."""
@@ -21,8 +21,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'self'"
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
 """For pages that bring no policy of their own."""
 
@@ -42,6 +42,10 @@ def create_app() -> FastAPI:
     @app.get("/style.css")
     def style() -> Response:
         return Response(STYLE.read_bytes(), media_type="text/css")
+
+    @app.get("/live.js")
+    def live() -> Response:
+        return Response(LIVE.read_bytes(), media_type="text/javascript")
 
     @app.middleware("http")
     async def private(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:

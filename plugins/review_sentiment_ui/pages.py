@@ -14,6 +14,7 @@ from pipeline.reporting.html import VERDICT_WORDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = Path(__file__).parent / "style.css"
+LIVE = Path(__file__).parent / "live.js"
 base: ContextVar[str] = ContextVar("base", default="/review-sentiment")
 """Where the pages are mounted in this request: below whatever prefix a proxy puts before Airflow."""
 NAVIGATION = (

@@ -18,7 +18,6 @@ from review_sentiment_ui.pages import page
 
 router = APIRouter()
 
-REFRESH_SECONDS = 5
 MOST_TRAININGS = 12
 WIDTH, HEIGHT, EDGE = 420, 180, 10
 
@@ -42,7 +41,7 @@ class Training:
 @router.get("/training", response_class=HTMLResponse)
 def training() -> HTMLResponse:
     """Show what trains now; the page asks again by itself."""
-    return page("training.html.j2", here="/training", trainings=_trainings(), refresh=REFRESH_SECONDS)
+    return page("training.html.j2", here="/training", trainings=_trainings())
 
 
 def _trainings() -> list[Training]:

@@ -234,7 +234,7 @@ def test_what_trains_now_is_shown_though_its_last_line_is_half_written(
     page = analyst.get(f"{BASE}/training").text
     assert "<h2>bi-seed1</h2>" in page
     assert "Epoch 1: loss 0.600" in page
-    assert 'http-equiv="refresh"' in page
+    assert f'<script src="{BASE}/live.js" defer></script>' in page
 
 
 def test_the_plugin_costs_a_task_next_to_nothing(airflow_home: Path) -> None:

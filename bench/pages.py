@@ -1,0 +1,96 @@
+"""How fast the pages in Airflow's UI answer with 200 runs and a quarantine of 100,000 rows in the store."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "scripts")]
+
+USER, PASSWORD = "bench", "no secret: this server ends with the benchmark"
+PAGES = (
+    "/",
+    "/history",
+    "/training",
+    "/runs/run-7",
+    "/runs/run-7/quarantine",
+    "/runs/run-7/quarantine?reason=bad_score&page=900",
+)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--rows", type=int, default=100_000, help="rows in quarantine")
+    parser.add_argument("--requests", type=int, default=40, help="of each page")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        import airflow_environment
+
+        airflow_environment.prepare(home / "airflow")
+        passwords = home / "passwords.json"
+        passwords.write_text(json.dumps({USER: PASSWORD}))
+        os.environ |= {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            "AIRFLOW__API_AUTH__JWT_SECRET": "only for this benchmark " * 4,
+            "REVIEW_SENTIMENT_STORE": str(home / "store"),
+        }
+        _fill(home / "store", options.runs, options.rows)
+
+        from airflow.api_fastapi.app import create_app
+        from fastapi.testclient import TestClient
+
+        with TestClient(create_app(), base_url="http://localhost") as client:
+            token = client.post("/auth/token", json={"username": USER, "password": PASSWORD}).json()["access_token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            print(
+                f"{options.runs} runs, {options.rows:,} rows in quarantine; milliseconds of {options.requests} requests"
+            )
+            for page in PAGES:
+                taken = []
+                for _ in range(options.requests):
+                    start = time.perf_counter()
+                    answer = client.get("/review-sentiment" + page)
+                    taken.append(1000 * (time.perf_counter() - start))
+                    assert answer.status_code == 200, (page, answer.status_code)  # noqa: S101
+                print(f"  {page:<55} median {np.median(taken):6.1f}   95 % {np.quantile(taken, 0.95):6.1f}")
+
+
+def _fill(folder: Path, runs: int, rows: int) -> None:
+    from pipeline.store import ArtifactStore, Record
+    from tests.plugins.conftest import published
+    from tests.support import place
+
+    class Nothing(Record):
+        pass
+
+    store = ArtifactStore(str(folder))
+    table = pa.table(
+        {
+            "row": np.arange(rows),
+            "file": ["Reviews.csv"] * rows,
+            "line": np.arange(rows) + 2,
+            "reason": np.array(["bad_score", "empty_text", "bad_time"])[np.arange(rows) % 3],
+            "detail": [f"score is {row}" for row in range(rows)],
+            "raw": ["x" * 400] * rows,
+        }
+    )
+    quarantine = place(store, "validate_raw", Nothing(), tables={"quarantine.parquet": table})
+    for number in range(runs):
+        published(store, f"run-{number}", report="<p>a report</p>" * 20_000, day=number, validated_raw=quarantine)
+
+
+if __name__ == "__main__":
+    main()

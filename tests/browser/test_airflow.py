@@ -1,0 +1,179 @@
+"""The workflow as most people use it: log in, fill in the form, watch, read. On a real Airflow, in a real browser.
+
+``UI_PICTURES=docs/ui`` keeps pictures of what is seen on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.accessibility import accessibility_violations
+from tests.support import reviews, write_csv
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DAG = "train_review_sentiment"
+RUN_SECONDS = 420
+"""How long a loaded machine with two cores may take for a tiny run: each task that trains loads TensorFlow anew."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running Airflow."""
+
+    address: str
+    password: str
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Airflow as ``make up`` starts it, on a free port, with a home and a store of its own."""
+    home = tmp_path_factory.mktemp("served")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "REVIEW_SENTIMENT_STORE": str(home / "store"), "PYTHONPATH": str(CHECKOUT)}
+    server = [sys.executable, str(CHECKOUT / "scripts" / "airflow_server.py")]
+    options = ["--home", str(home / "airflow"), "--port", str(port)]
+    up = subprocess.run([*server, "up", *options], env=environment, capture_output=True, text=True, check=False)
+    try:
+        assert up.returncode == 0, up.stdout + up.stderr
+        address = f"http://127.0.0.1:{port}"
+        assert address in up.stdout
+        again = subprocess.run([*server, "up", *options], env=environment, capture_output=True, text=True, check=True)
+        assert "running already" in again.stdout
+        [password] = json.loads((home / "airflow" / "passwords.json").read_text()).values()
+        yield Site(address, password)
+    finally:
+        down = subprocess.run([*server, "down", *options], env=environment, capture_output=True, text=True, check=False)
+    assert "stopped" in down.stdout, down.stdout + down.stderr
+    with socket.socket() as trial:
+        assert trial.connect_ex(("127.0.0.1", port)), "something is still listening"
+
+
+@pytest.fixture(scope="module")
+def page(site: Site, browser: Browser) -> Iterator[Page]:
+    """A logged-in analyst."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    found = context.new_page()
+    found.goto(site.address)
+    found.locator("input[name=username]").fill("analyst")
+    found.locator("input[type=password]").fill(site.password)
+    found.locator("button[type=submit]").click()
+    expect(found.get_by_role("link", name="Dags", exact=True)).to_be_visible(timeout=60_000)
+    yield found
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def run_id(site: Site, page: Page, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run over a tiny dump, triggered through the form and gone well."""
+    dump = write_csv(
+        tmp_path_factory.mktemp("dump") / "Reviews.csv", reviews(600, lambda i: "x" if i == 7 else 5 if i % 4 else 1)
+    )
+    dialog = open_form(site, page)
+    dialog.locator("textarea[name=element_dumps]").fill(str(dump))
+    dialog.get_by_role("button", name="Validation", exact=True).click()
+    dialog.get_by_role("button", name="Models", exact=True).click()
+    dialog.locator("textarea[name=element_directions]").fill("bi")
+    dialog.locator("input[name=element_epochs]").fill("1")
+    keep(page, "form")
+    dialog.get_by_role("button", name="Trigger", exact=True).click()
+    page.wait_for_url("**/runs/**", timeout=60_000)
+    token = page.request.post(
+        f"{site.address}/auth/token", data={"username": "analyst", "password": site.password}
+    ).json()["access_token"]
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        [run] = page.request.get(
+            f"{site.address}/api/v2/dags/{DAG}/dagRuns", headers={"Authorization": f"Bearer {token}"}
+        ).json()["dag_runs"]
+        if run["state"] in {"success", "failed"}:
+            break
+        page.wait_for_timeout(1_000)
+    assert run["state"] == "success", f"the run is {run['state']}"
+    assert run["conf"]["epochs"] == 1
+    return str(run["dag_run_id"])
+
+
+def open_form(site: Site, page: Page):
+    """Return the trigger form's dialog."""
+    page.goto(f"{site.address}/dags/{DAG}")
+    page.get_by_role("button", name="Trigger").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("textarea[name=element_dumps]")).to_be_visible(timeout=60_000)
+    return dialog
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture, if asked to."""
+    if folder := os.environ.get("UI_PICTURES"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_the_form_has_its_sections_and_the_common_run_is_one_click(site: Site, page: Page) -> None:
+    dialog = open_form(site, page)
+    expect(dialog.locator("textarea[name=element_dumps]")).to_have_value("demo")
+    for section in ("Data", "Text", "Models", "Evaluation", "Hardware"):
+        expect(dialog.get_by_role("button", name=section, exact=True)).to_be_visible()
+    expect(dialog.get_by_text("Review dumps: files, folders of shards", exact=False)).to_be_visible()
+
+
+def test_the_run_shows_its_report_in_a_tab(site: Site, page: Page, run_id: str) -> None:
+    page.goto(f"{site.address}/dags/{DAG}/runs/{run_id.replace('+', '%2B')}")
+    page.get_by_role("link", name="Evaluation report").click()
+    report = page.frame_locator("iframe")
+    expect(report.locator("#verdict")).to_be_visible(timeout=60_000)
+    expect(report.locator("h1")).not_to_be_empty()
+    expect(report.get_by_text(run_id)).to_be_visible()
+    keep(page, "report")
+
+
+def test_history_quarantine_and_scoring_box_are_a_click_away(site: Site, page: Page, run_id: str) -> None:
+    page.goto(f"{site.address}/dags/{DAG}")
+    page.get_by_role("link", name="Model history").click()
+    history = page.frame_locator("iframe")
+    expect(history.get_by_role("link", name=run_id)).to_be_visible(timeout=60_000)
+    keep(page, "history")
+    row = history.get_by_role("row", name=run_id)
+    row.get_by_role("link", name="1", exact=True).click()
+    expect(history.get_by_role("cell", name="bad_score")).to_be_visible()
+    keep(page, "quarantine")
+    history.get_by_role("link", name="Try a review").click()
+    history.get_by_label("A review, as a customer would write it").fill(
+        "Delicious, wonderful tea. <b>Not</b> stale at all!"
+    )
+    history.get_by_role("button", name="Score it").click()
+    expect(history.get_by_role("heading", level=2)).to_contain_text("probability of positive")
+    expect(history.get_by_role("row", name="Delicious,")).to_be_visible()
+    keep(page, "score")
+
+
+@pytest.mark.parametrize("path", ["", "history", "training", "score"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_pages(site: Site, page: Page, run_id: str, path: str, scheme: str) -> None:
+    other = page.context.new_page()
+    other.emulate_media(color_scheme=scheme)
+    other.goto(f"{site.address}/review-sentiment/{path}")
+    assert accessibility_violations(other) == []
+    other.close()
+
+
+def test_a_stranger_sees_nothing(site: Site, browser: Browser, run_id: str) -> None:
+    context = browser.new_context()
+    for path in ("", "history", "score", f"runs/{run_id}"):
+        answer = context.request.get(f"{site.address}/review-sentiment/{path}")
+        assert answer.status == 401
+        assert "accuracy" not in answer.text()
+    context.close()
