@@ -21,7 +21,7 @@ PAGES = (
     "/",
     "/history",
     "/training",
-    "/runs/run-7",
+    "/runs/run-7/",
     "/runs/run-7/quarantine",
     "/runs/run-7/quarantine?reason=bad_score&page=900",
 )

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.sdk import dag
+from airflow.sdk import TaskGroup, dag
 from review_sentiment import tasks
 from review_sentiment.parameters import form
 
@@ -39,61 +39,76 @@ from review_sentiment.parameters import form
 )
 def train_review_sentiment() -> None:
     """Wire the steps; each is documented where it is defined."""
-    landed = tasks.land()
-    ingested = tasks.ingest(landed)
+    with story(
+        "reading", "Read the dump", "Land the raw files, read them, set bad rows aside, hold them to a contract"
+    ):
+        landed = tasks.land()
+        ingested = tasks.ingest(landed)
+        validated_raw = tasks.validate_raw(ingested)
+        raw_contract = tasks.require_contract.override(task_id="require_raw_contract")(validated_raw)
 
-    validated_raw = tasks.validate_raw(ingested)
-    raw_contract = tasks.require_contract.override(task_id="require_raw_contract")(validated_raw)
-    cleaned = tasks.clean(validated_raw)
-    raw_contract >> cleaned
+    with story("reviews", "Clean the reviews", "Duplicates and neutral reviews go; the rest is labelled and described"):
+        cleaned = tasks.clean(validated_raw)
+        raw_contract >> cleaned
+        validated_clean = tasks.validate_clean(cleaned)
+        clean_contract = tasks.require_contract.override(task_id="require_clean_contract")(validated_clean)
+        profiled = tasks.profile(landed, validated_raw, cleaned)
 
-    validated_clean = tasks.validate_clean(cleaned)
-    clean_contract = tasks.require_contract.override(task_id="require_clean_contract")(validated_clean)
-    profiled = tasks.profile(landed, validated_raw, cleaned)
-    parts = tasks.split(cleaned)
-    clean_contract >> [profiled, parts]
-    leaks = tasks.check_leaks(cleaned, parts)
-    no_leak = tasks.require_no_leak(leaks)
+    with story("sequences", "Deal and encode", "Training, validation and test without a leak; words become numbers"):
+        parts = tasks.split(cleaned)
+        clean_contract >> [profiled, parts]
+        leaks = tasks.check_leaks(cleaned, parts)
+        no_leak = tasks.require_no_leak(leaks)
+        vocabulary = tasks.fit_vocabulary(cleaned, parts)
+        encoded = tasks.encode(cleaned, parts, vocabulary)
+        references = {
+            "landed": landed,
+            "ingested": ingested,
+            "validated_raw": validated_raw,
+            "cleaned": cleaned,
+            "validated_clean": validated_clean,
+            "profiled": profiled,
+            "parts": parts,
+            "leaks": leaks,
+            "vocabulary": vocabulary,
+            "encoded": encoded,
+        }
+        data = tasks.gather_data(references)
 
-    vocabulary = tasks.fit_vocabulary(cleaned, parts)
-    encoded = tasks.encode(cleaned, parts, vocabulary)
-    references = {
-        "landed": landed,
-        "ingested": ingested,
-        "validated_raw": validated_raw,
-        "cleaned": cleaned,
-        "validated_clean": validated_clean,
-        "profiled": profiled,
-        "parts": parts,
-        "leaks": leaks,
-        "vocabulary": vocabulary,
-        "encoded": encoded,
-    }
-    data = tasks.gather_data(references)
-    baselines = tasks.baselines(cleaned, parts)
-    no_leak >> [data, baselines]
-    baseline_examined = tasks.examine_baseline(data, baselines)
+    with story("floor", "What costs nothing", "Always the majority, and counting words: what a model must beat"):
+        baselines = tasks.baselines(cleaned, parts)
+        no_leak >> [data, baselines]
+        baseline_examined = tasks.examine_baseline(data, baselines)
 
-    device = tasks.preflight(data)
-    variants = tasks.plan_variants()
-    device >> variants
-    trained = tasks.train.partial(data=data).expand(variant=variants)
-    evaluated = tasks.evaluate.partial(data=data).expand(variant=trained)
-    exported = tasks.export.partial(data=data).expand(variant=evaluated)
-    examined = tasks.examine.partial(data=data).expand(variant=exported)
+    with story("models", "Train and judge each model", "One row per variant: train, evaluate, export, examine"):
+        device = tasks.preflight(data)
+        variants = tasks.plan_variants()
+        device >> variants
+        trained = tasks.train.partial(data=data).expand(variant=variants)
+        evaluated = tasks.evaluate.partial(data=data).expand(variant=trained)
+        exported = tasks.export.partial(data=data).expand(variant=evaluated)
+        examined = tasks.examine.partial(data=data).expand(variant=exported)
 
-    comparison = tasks.compare(data, examined, baselines)
-    verdict = tasks.decide(data, examined, baselines, comparison)
-    published = tasks.publish_report(
-        device=device,
-        variants=examined,
-        baselines=baselines,
-        baseline_examined=baseline_examined,
-        comparison=comparison,
-        verdict=verdict,
-        data=references,
-    )
-    tasks.conclude(verdict, published)
+    with story(
+        "verdict", "Compare, decide, report", "Which model is best, may it be used, and the report that says why"
+    ):
+        comparison = tasks.compare(data, examined, baselines)
+        verdict = tasks.decide(data, examined, baselines, comparison)
+        published = tasks.publish_report(
+            device=device,
+            variants=examined,
+            baselines=baselines,
+            baseline_examined=baseline_examined,
+            comparison=comparison,
+            verdict=verdict,
+            data=references,
+        )
+        tasks.conclude(verdict, published)
+
+
+def story(group_id: str, title: str, tooltip: str) -> TaskGroup:
+    """Return a chapter of the graph; task ids stay what they are without it."""
+    return TaskGroup(group_id, prefix_group_id=False, group_display_name=title, tooltip=tooltip)
 
 
 train_review_sentiment()

@@ -29,7 +29,7 @@ class ReviewSentimentPlugin(AirflowPlugin):
     external_views: list[Any] = [  # noqa: RUF012 - Airflow's own interface: it reads and edits this list
         {
             "name": "Evaluation report",
-            "href": f"{PREFIX.strip('/')}/runs/{{RUN_ID}}?dag_id={{DAG_ID}}",
+            "href": f"{PREFIX.strip('/')}/runs/{{RUN_ID}}/?dag_id={{DAG_ID}}",
             "destination": "dag_run",
             "url_route": "evaluation-report",
         },

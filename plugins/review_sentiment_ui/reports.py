@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import mimetypes
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
-from pipeline.reporting.publishing import REPORTS, safe_run_name
+from pipeline.reporting.publishing import DATA_DOCS, REPORTS, safe_run_name
 from pipeline.workflow import default_store
 from review_sentiment_ui.pages import page
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 router = APIRouter()
 
@@ -18,6 +23,20 @@ REPORT_POLICY = (
     "frame-ancestors 'self'"
 )
 """The report names its one style sheet by digest in a policy of its own; both hold."""
+
+
+DATA_DOCS_POLICY = (
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+"""Data Docs hold their styles within themselves; their scripts only fold and sort."""
+
+
+class DataDocs(StrEnum):
+    """The folders of Data Docs beside a report."""
+
+    RAW = DATA_DOCS["validated_raw"]
+    CLEAN = DATA_DOCS["validated_clean"]
 
 
 class Document(StrEnum):
@@ -35,7 +54,8 @@ MEDIA_TYPES = {
 }
 
 
-@router.get("/runs/{run_id}", response_class=HTMLResponse)
+# With a slash at its end, so that the report's own links lead to what lies beside it.
+@router.get("/runs/{run_id}/", response_class=HTMLResponse)
 def report(run_id: str) -> Response:
     """Show the report of a run."""
     found = _read(run_id, "report.html")
@@ -55,6 +75,22 @@ def document(run_id: str, document: Document) -> Response:
         media_type=MEDIA_TYPES[document],
         headers={"Content-Disposition": f'attachment; filename="{document.value}"'},
     )
+
+
+@router.get("/runs/{run_id}/{docs}/{name:path}")
+def data_docs(run_id: str, docs: DataDocs, name: str) -> Response:
+    """Show a page of Great Expectations' Data Docs that was published with a report."""
+    home = default_store().root / REPORTS / safe_run_name(run_id) / docs.value
+    # Compared with what is there: a name is never made into a path.
+    found = next((file for file in home.rglob("*") if file.is_file() and _below(file, home) == name), None)
+    if found is None:
+        return page("no_report.html.j2", status=404, run_id=run_id)
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(found.read_bytes(), media_type=kind, headers={"Content-Security-Policy": DATA_DOCS_POLICY})
+
+
+def _below(file: UPath, folder: UPath) -> str:
+    return str(file)[len(str(folder)) :].lstrip("/")
 
 
 def _read(run_id: str, name: str) -> bytes | None:

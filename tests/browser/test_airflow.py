@@ -138,6 +138,8 @@ def test_the_run_shows_its_report_in_a_tab(site: Site, page: Page, run_id: str) 
     expect(report.locator("h1")).not_to_be_empty()
     expect(report.get_by_text(run_id)).to_be_visible()
     keep(page, "report")
+    report.get_by_role("link", name="Data Docs of the raw data").click()
+    expect(report.get_by_role("heading", name="The contract of the raw data")).to_be_visible()
 
 
 def test_history_quarantine_and_scoring_box_are_a_click_away(site: Site, page: Page, run_id: str) -> None:
@@ -172,7 +174,7 @@ def test_axe_finds_nothing_on_the_pages(site: Site, page: Page, run_id: str, pat
 
 def test_a_stranger_sees_nothing(site: Site, browser: Browser, run_id: str) -> None:
     context = browser.new_context()
-    for path in ("", "history", "score", f"runs/{run_id}"):
+    for path in ("", "history", "score", f"runs/{run_id}/"):
         answer = context.request.get(f"{site.address}/review-sentiment/{path}")
         assert answer.status == 401
         assert "accuracy" not in answer.text()

@@ -96,6 +96,20 @@ def test_structure(dag_bag: DagBag) -> None:
     assert {name for name in upstream if dag.get_task(name).is_mapped} == {"train", "evaluate", "export", "examine"}
 
 
+def test_the_graph_reads_as_the_story(dag_bag: DagBag) -> None:
+    groups = dag_bag.dags["train_review_sentiment"].task_group.children
+    titles = [group.group_display_name for group in groups.values()]
+    assert titles == [
+        "Read the dump",
+        "Clean the reviews",
+        "Deal and encode",
+        "What costs nothing",
+        "Train and judge each model",
+        "Compare, decide, report",
+    ]
+    assert all(group.tooltip for group in groups.values())
+
+
 def test_the_form_offers_every_knob_and_its_values_make_a_configuration(dag_bag: DagBag) -> None:
     from review_sentiment.parameters import config_from
 

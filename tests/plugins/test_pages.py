@@ -34,7 +34,14 @@ def routes(server: FastAPI) -> list[tuple[str, str]]:
     """Return method and path of every page of the project."""
     mounted = next(route for route in server.routes if isinstance(route, Mount) and route.path == BASE)
     found = [
-        (method, BASE + route.path.replace("{document}", "report.json").replace("{run_id}", "a-run"))
+        (
+            method,
+            BASE
+            + route.path.replace("{document}", "report.json")
+            .replace("{run_id}", "a-run")
+            .replace("{docs}", "data_docs_raw")
+            .replace("{name:path}", "index.html"),
+        )
         for route in mounted.app.routes
         if isinstance(route, Route)
         for method in route.methods or ()
@@ -81,7 +88,7 @@ def test_nobody_sees_anything_without_the_right_to_read_the_dag(
 
 def test_a_runs_report_is_shown_and_kept_private(analyst: TestClient, store: ArtifactStore) -> None:
     published(store, "a-run", report="<p>the report of a-run</p>")
-    answer = analyst.get(f"{BASE}/runs/a-run?dag_id=train_review_sentiment")
+    answer = analyst.get(f"{BASE}/runs/a-run/?dag_id=train_review_sentiment")
     assert answer.status_code == 200
     assert answer.text == "<p>the report of a-run</p>"
     assert answer.headers["cache-control"] == "no-store"
@@ -109,11 +116,27 @@ def test_no_name_leads_out_of_the_reports(analyst: TestClient, store: ArtifactSt
     published(store, "a-run")
     (Path(store.url) / "secret").mkdir()
     (Path(store.url) / "secret" / "report.html").write_text("secret")
-    answer = analyst.get(f"{BASE}/runs/{name}")
+    answer = analyst.get(f"{BASE}/runs/{name}/")
     # 422 is what a name gets that the router takes for a run and one of its files.
     assert answer.status_code in {404, 422}
     assert answer.text != "secret"
     assert analyst.get(f"{BASE}/runs/a-run/manifest.json").status_code in {404, 422}
+
+
+def test_data_docs_are_shown_by_the_names_that_were_published(analyst: TestClient, store: ArtifactStore) -> None:
+    published(store, "a-run")
+    docs = Path(store.url) / "reports" / "a-run" / "data_docs_raw"
+    (docs / "static").mkdir(parents=True)
+    (docs / "index.html").write_text("the docs")
+    (docs / "static" / "style.css").write_text("body {}")
+    answer = analyst.get(f"{BASE}/runs/a-run/data_docs_raw/index.html")
+    assert answer.text == "the docs"
+    assert "script-src" not in answer.headers["content-security-policy"]
+    assert (
+        analyst.get(f"{BASE}/runs/a-run/data_docs_raw/static/style.css").headers["content-type"].startswith("text/css")
+    )
+    for name in ("..%2freport.json", "%2e%2e/report.json", "/etc/passwd", "static", ""):
+        assert analyst.get(f"{BASE}/runs/a-run/data_docs_raw/{name}").status_code in {404, 422}, name
 
 
 def test_an_airflow_run_id_finds_its_report(analyst: TestClient, store: ArtifactStore) -> None:
@@ -121,7 +144,7 @@ def test_an_airflow_run_id_finds_its_report(analyst: TestClient, store: Artifact
 
     run_id = "manual__2026-11-24T10:00:00.123456+00:00"
     published(store, safe_run_name(run_id), report="found")
-    assert analyst.get(f"{BASE}/runs/{run_id.replace('+', '%2B')}").text == "found"
+    assert analyst.get(f"{BASE}/runs/{run_id.replace('+', '%2B')}/").text == "found"
 
 
 @pytest.mark.parametrize("path", ["", "/history", "/training", "/score"])
@@ -132,7 +155,7 @@ def test_an_empty_store_gets_advice_not_an_error(analyst: TestClient, path: str)
 
 
 def test_a_run_without_a_report_gets_advice(analyst: TestClient) -> None:
-    for path in ("/runs/x", "/runs/x/report.json", "/runs/x/quarantine", "/runs/x/quarantine.csv"):
+    for path in ("/runs/x/", "/runs/x/report.json", "/runs/x/quarantine", "/runs/x/quarantine.csv"):
         answer = analyst.get(BASE + path)
         assert answer.status_code == 404
         assert "has published no report" in answer.text
