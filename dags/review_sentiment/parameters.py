@@ -11,16 +11,17 @@ from pipeline.config import PROFILES, RunConfig
 
 SECTION_TITLES = {
     "data": "Data",
-    "validation": "Validation",
+    "validation": "Data",
+    "split": "Data",
     "text": "Text",
-    "split": "Split",
-    "vocabulary": "Vocabulary",
-    "encoding": "Encoding",
+    "vocabulary": "Text",
+    "encoding": "Text",
     "training": "Models",
     "evaluation": "Evaluation",
     "hardware": "Hardware",
 }
 
+AS_PROFILE = "As the profile says"
 PROFILE_TITLES = {
     "default": "Recommended settings",
     "article": "The article's experiment, bugs included",
@@ -82,6 +83,8 @@ def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
     kind = taken.pop("type")
     kinds = {"tuple": "array"}.get(kind, kind)
     if "enum" in taken:
+        # Airflow shows a missing value under its JSON name.
+        taken["values_display"] = {value: value.replace("_", " ") for value in taken["enum"]} | {"null": AS_PROFILE}
         taken["enum"] = [*taken["enum"], None]
     return {**taken, "type": [kinds, "null"]}
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
+from pipeline.errors import ArtifactError, shown
 from pipeline.profiling.comparison import compare_dumps, same_words_rules
 from pipeline.profiling.dump import ProfiledDump
 from pipeline.profiling.periods import label_share_over_time, moment
 from pipeline.profiling.reading import CleanReviews, read_clean_reviews
 from pipeline.profiling.records import DumpComparison, ProfileSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +49,7 @@ def profile(dump: ProfiledDump, previous: ProfiledDump | None, store: ArtifactSt
 
 def _build(dump: ProfiledDump, previous: ProfiledDump | None, store: ArtifactStore) -> Outcome:
     if previous is None:
-        reviews, comparison = read_clean_reviews(store.folder(dump.cleaned)), None
+        reviews, comparison = _read(dump.cleaned, store), None
     else:
         reviews, comparison = _read_both(dump, previous, store)
     moved = [column.name for column in comparison.columns if column.moved] if comparison else []
@@ -52,14 +57,26 @@ def _build(dump: ProfiledDump, previous: ProfiledDump | None, store: ArtifactSto
     return Outcome(_summary(reviews, comparison))
 
 
+def _read(cleaned: ArtifactReference, store: ArtifactStore, known_words: pa.Array | None = None) -> CleanReviews:
+    import pyarrow as pa
+
+    try:
+        return read_clean_reviews(store.folder(cleaned), known_words)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ArtifactError(
+            f"The clean reviews of {cleaned} cannot be read: {shown(str(error), 200)}. Remove that artifact's folder "
+            "from the store and run again; it is made anew."
+        ) from error
+
+
 def _read_both(dump: ProfiledDump, previous: ProfiledDump, store: ArtifactStore) -> tuple[CleanReviews, DumpComparison]:
     import pyarrow as pa
 
-    before = read_clean_reviews(store.folder(previous.cleaned))
+    before = _read(previous.cleaned, store)
     known = None
     if same_words_rules(dump, previous, store):
         known = pa.array(before.vocabulary.occurrences, type=pa.string())
-    reviews = read_clean_reviews(store.folder(dump.cleaned), known)
+    reviews = _read(dump.cleaned, store, known)
     return reviews, compare_dumps(dump, reviews, previous, before, store)
 
 

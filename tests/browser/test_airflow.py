@@ -83,7 +83,6 @@ def run_id(site: Site, page: Page, tmp_path_factory: pytest.TempPathFactory) -> 
     )
     dialog = open_form(site, page)
     dialog.locator("textarea[name=element_dumps]").fill(str(dump))
-    dialog.get_by_role("button", name="Validation", exact=True).click()
     dialog.get_by_role("button", name="Models", exact=True).click()
     dialog.locator("textarea[name=element_directions]").fill("bi")
     dialog.locator("input[name=element_epochs]").fill("1")

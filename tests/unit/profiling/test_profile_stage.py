@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import RunConfig
+from pipeline.errors import ArtifactError
 from pipeline.profiling import DumpComparison, ProfiledDump, ProfileSummary, profile
 from pipeline.profiling.periods import MOST_PERIODS, label_share_over_time, moment
 from pipeline.store import ArtifactStore
@@ -233,3 +234,11 @@ def test_real_dumps(shared_data: Path, store: ArtifactStore) -> None:
     assert summary.comparison.positive_share_shift.value == pytest.approx(0.0248, abs=1e-4)
     assert summary.comparison.new_words[0].word == "influenster"
     assert summary.comparison.new_word_share == pytest.approx(0.0265, abs=1e-4)
+
+
+def test_damaged_reviews_are_named_with_what_to_do(store: ArtifactStore) -> None:
+    dump = placed_dump(store, "now")
+    file = store.folder(dump.cleaned) / "reviews.parquet"
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(ArtifactError, match=r"cannot be read: .* Remove that artifact's folder"):
+        profile(dump, None, store)
