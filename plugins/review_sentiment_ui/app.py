@@ -8,7 +8,7 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
 
 from review_sentiment_ui import history, overview, quarantine, reports, scoring, training
-from review_sentiment_ui.pages import LIVE, STYLE, base
+from review_sentiment_ui.pages import FILES, PageFile, base
 
 DAG_ID = "train_review_sentiment"
 """Who may read this DAG may read what came out of it."""
@@ -39,13 +39,9 @@ def create_app() -> FastAPI:
     for pages in (overview, history, training, scoring, quarantine, reports):
         app.include_router(pages.router)
 
-    @app.get("/style.css")
-    def style() -> Response:
-        return Response(STYLE.read_bytes(), media_type="text/css")
-
-    @app.get("/live.js")
-    def live() -> Response:
-        return Response(LIVE.read_bytes(), media_type="text/javascript")
+    @app.get("/files/{name}")
+    def file(name: PageFile) -> Response:
+        return Response((FILES / name).read_bytes(), media_type=name.media_type)
 
     @app.middleware("http")
     async def private(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:

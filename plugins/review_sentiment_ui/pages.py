@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,8 +14,22 @@ from pipeline.reporting import formatting
 from pipeline.reporting.html import VERDICT_WORDS
 
 TEMPLATES = Path(__file__).parent / "templates"
-STYLE = Path(__file__).parent / "style.css"
-LIVE = Path(__file__).parent / "live.js"
+FILES = Path(__file__).parent
+
+
+class PageFile(StrEnum):
+    """What the pages load: each by its name, and nothing else."""
+
+    STYLE = "style.css"
+    THEME = "theme.js"
+    LIVE = "live.js"
+
+    @property
+    def media_type(self) -> str:
+        """The file's media type."""
+        return "text/css" if self is PageFile.STYLE else "text/javascript"
+
+
 base: ContextVar[str] = ContextVar("base", default="/review-sentiment")
 """Where the pages are mounted in this request: below whatever prefix a proxy puts before Airflow."""
 NAVIGATION = (

@@ -171,6 +171,20 @@ def test_axe_finds_nothing_on_the_pages(site: Site, page: Page, run_id: str, pat
     other.close()
 
 
+@pytest.mark.parametrize(("chosen", "browsers"), [("dark", "light"), ("light", "dark")])
+def test_the_pages_take_the_look_chosen_in_airflow(site: Site, page: Page, chosen: str, browsers: str) -> None:
+    other = page.context.new_page()
+    other.emulate_media(color_scheme=browsers)
+    other.goto(f"{site.address}/review-sentiment/history")
+    other.evaluate("theme => localStorage.setItem('theme', theme)", chosen)
+    other.reload()
+    paper = other.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == {"dark": "rgb(20, 23, 27)", "light": "rgb(255, 255, 255)"}[chosen]
+    assert accessibility_violations(other) == []
+    other.evaluate("localStorage.removeItem('theme')")
+    other.close()
+
+
 def test_a_stranger_sees_nothing(site: Site, browser: Browser, run_id: str) -> None:
     context = browser.new_context()
     for path in ("", "history", "score", f"runs/{run_id}/"):

@@ -40,6 +40,7 @@ def routes(server: FastAPI) -> list[tuple[str, str]]:
             + route.path.replace("{document}", "report.json")
             .replace("{run_id}", "a-run")
             .replace("{docs}", "data_docs_raw")
+            .replace("{name}", "style.css")
             .replace("{name:path}", "index.html"),
         )
         for route in mounted.app.routes
@@ -257,7 +258,7 @@ def test_what_trains_now_is_shown_though_its_last_line_is_half_written(
     page = analyst.get(f"{BASE}/training").text
     assert "<h2>bi-seed1</h2>" in page
     assert "Epoch 1: loss 0.600" in page
-    assert f'<script src="{BASE}/live.js" defer></script>' in page
+    assert f'<script src="{BASE}/files/live.js" defer></script>' in page
 
 
 def test_the_plugin_costs_a_task_next_to_nothing(airflow_home: Path) -> None:
