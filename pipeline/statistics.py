@@ -26,6 +26,11 @@ class Interval(Record):
     high: float
 
 
+def share_of(part: float, whole: float) -> float:
+    """Return a part of a whole, 0–1; 0 where there is no whole."""
+    return part / whole if whole else 0.0
+
+
 def percentile_interval(value: float, resampled: NDArray[np.float64]) -> Interval:
     """Return a figure with the percentile interval of its resamples (Efron & Tibshirani 1993, chapter 13).
 

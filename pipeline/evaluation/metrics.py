@@ -27,7 +27,7 @@ from pipeline.evaluation.resampling import (
     RankedCounts,
     resampled_figures,
 )
-from pipeline.statistics import Interval, percentile_interval, wilson_interval
+from pipeline.statistics import Interval, percentile_interval, share_of, wilson_interval
 
 
 def roc_auc(ranked: RankedCounts) -> float:
@@ -90,8 +90,8 @@ def label_entropy(labels: Labels) -> float:
 def balanced_accuracy(matrix: ConfusionMatrix) -> float:
     """Return the mean of the two recalls; a class without rows counts as 0."""
     recalls = (
-        _share(matrix.true_positive, matrix.true_positive + matrix.false_negative),
-        _share(matrix.true_negative, matrix.true_negative + matrix.false_positive),
+        share_of(matrix.true_positive, matrix.true_positive + matrix.false_negative),
+        share_of(matrix.true_negative, matrix.true_negative + matrix.false_positive),
     )
     return sum(recalls) / 2
 
@@ -203,7 +203,3 @@ def distance_interval(value: float, resampled: NDArray[np.float64]) -> Interval:
     percentiles = percentile_interval(value, resampled)
     low, high = 2 * value - percentiles.high, 2 * value - percentiles.low
     return Interval(value=value, low=min(max(low, 0.0), value), high=max(high, value))
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

@@ -9,6 +9,7 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.predictions import PartPredictions, Predictions
 from pipeline.evaluation.records import ConfusionMatrix, OperatingPoint, ThresholdScores
 from pipeline.evaluation.resampling import HALF, RankedCounts
+from pipeline.statistics import share_of
 
 RECALL_GOALS = (0.8, 0.9, 0.95)
 """Shares of the negative reviews to find that every report shows, beside the configured one."""
@@ -104,16 +105,16 @@ def _scores(part: PartPredictions, threshold: float) -> ThresholdScores:
     return ThresholdScores(
         accuracy=(matrix.true_negative + matrix.true_positive) / rows,
         balanced_accuracy=metrics.balanced_accuracy(matrix),
-        negative_precision=_share(matrix.true_negative, called_negative),
+        negative_precision=share_of(matrix.true_negative, called_negative),
         negative_recall=_negative_recall(matrix),
-        positive_precision=_share(matrix.true_positive, called_positive),
-        positive_recall=_share(matrix.true_positive, matrix.true_positive + matrix.false_negative),
+        positive_precision=share_of(matrix.true_positive, called_positive),
+        positive_recall=share_of(matrix.true_positive, matrix.true_positive + matrix.false_negative),
         called_positive_share=called_positive / rows,
     )
 
 
 def _negative_recall(matrix: ConfusionMatrix) -> float:
-    return _share(matrix.true_negative, matrix.true_negative + matrix.false_positive)
+    return share_of(matrix.true_negative, matrix.true_negative + matrix.false_positive)
 
 
 def _recall_goal(goal: float) -> str:
@@ -122,7 +123,3 @@ def _recall_goal(goal: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:g} %"
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

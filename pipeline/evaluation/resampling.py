@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.statistics import generator
+from pipeline.statistics import generator, share_of
 
 Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float64]
@@ -139,20 +139,20 @@ class CountedFigures:
         squares = _dot(of_positive, self._square_of_positive) + _dot(of_negative, self._square_of_negative)
         return Figures(
             accuracy=(true_positive + true_negative) / rows,
-            balanced_accuracy=(_share(true_positive, positives) + _share(true_negative, negatives)) / 2,
+            balanced_accuracy=(share_of(true_positive, positives) + share_of(true_negative, negatives)) / 2,
             roc_auc=ordered_pairs / (positives * negatives) if positives and negatives else HALF,
-            pr_auc=_share(positive_precision_by_rank, positives),
-            negative_pr_auc=_share(negative_precision_by_rank, negatives),
-            matthews=_share(true_positive * true_negative - false_positive * false_negative, denominator**0.5),
+            pr_auc=share_of(positive_precision_by_rank, positives),
+            negative_pr_auc=share_of(negative_precision_by_rank, negatives),
+            matthews=share_of(true_positive * true_negative - false_positive * false_negative, denominator**0.5),
             log_loss=surprise / rows,
             brier_score=squares / rows,
             calibration_error=float(np.abs(np.add.reduceat(share, self._bin_starts)).sum()) / rows,
-            negative_precision=_share(true_negative, called_negative),
-            negative_recall=_share(true_negative, negatives),
-            negative_f1=_share(2 * true_negative, called_negative + negatives),
-            positive_precision=_share(true_positive, called_positive),
-            positive_recall=_share(true_positive, positives),
-            positive_f1=_share(2 * true_positive, called_positive + positives),
+            negative_precision=share_of(true_negative, called_negative),
+            negative_recall=share_of(true_negative, negatives),
+            negative_f1=share_of(2 * true_negative, called_negative + negatives),
+            positive_precision=share_of(true_positive, called_positive),
+            positive_recall=share_of(true_positive, positives),
+            positive_f1=share_of(2 * true_positive, called_positive + positives),
         )
 
 
@@ -191,7 +191,3 @@ def resampled_figures(
 
 def _dot(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
     return float(np.einsum("i,i->", left, right))
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0

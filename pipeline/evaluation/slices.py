@@ -15,7 +15,7 @@ from pipeline.evaluation.predictions import REVIEWS, PartPredictions
 from pipeline.evaluation.records import ConfusionMatrix, Slice
 from pipeline.evaluation.rules import FEW_ROWS
 from pipeline.splitting.words import cut_into_words
-from pipeline.statistics import generator, percentile_interval, wilson_interval
+from pipeline.statistics import generator, percentile_interval, share_of, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary
 
@@ -124,7 +124,7 @@ def _slice(
         # that both are drawn together: a slice that is nearly everything has nearly no gap, and a narrow interval.
         drawn = random.binomial(in_slice, hits / in_slice, samples)
         outside = in_all - in_slice
-        drawn_outside = random.binomial(outside, _share(all_hits - hits, outside), samples)
+        drawn_outside = random.binomial(outside, share_of(all_hits - hits, outside), samples)
         expected += in_slice / rows * all_hits / in_all
         gap += in_slice / rows * (hits / in_slice - all_hits / in_all)
         of_gap += in_slice / rows * (drawn / in_slice - (drawn + drawn_outside) / in_all)
@@ -271,7 +271,3 @@ def _ranges(bounds: tuple[int, ...], unit: str) -> tuple[str, ...]:
     first = f"1 {unit}" if bounds[0] == 1 else f"up to {bounds[0]} {unit}s"
     between = [f"{low + 1}–{high} {unit}s" for low, high in pairwise(bounds)]
     return (first, *between, f"over {bounds[-1]} {unit}s")
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

@@ -7,14 +7,14 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from pipeline.promotion.records import RuleResult
-from pipeline.reporting import formatting
 from pipeline.reporting.explanation import EFFECT_STEPS, behaviour_rows, explained
 from pipeline.reporting.pictures import pictures
 from pipeline.reporting.records import Outcome, ReportContents
+from pipeline.reporting.templating import template_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE_SHEETS = ("style.css", "figures.css")
@@ -165,33 +165,4 @@ def _sections(contents: ReportContents) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        name: getattr(formatting, name)
-        for name in (
-            "bare",
-            "count",
-            "day",
-            "decimal",
-            "difference",
-            "duration",
-            "interval",
-            "moment",
-            "plural",
-            "points",
-            "points_interval",
-            "p_value",
-            "probability",
-            "score",
-            "share",
-            "share_interval",
-            "size",
-        )
-    }
-    return environment
+    return template_environment(TEMPLATES)

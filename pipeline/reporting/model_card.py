@@ -6,13 +6,14 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.records import EvaluationSummary, Slice
 from pipeline.examination.records import BehaviourTest, ExaminationSummary
 from pipeline.reporting import formatting
 from pipeline.reporting.records import ReportContents
+from pipeline.reporting.templating import template_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "model_card.md.j2"
@@ -131,32 +132,4 @@ def _code(text: str) -> _Ready:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        # This is Markdown: each value is escaped for that by ``finalize``.
-        autoescape=False,  # noqa: S701
-        finalize=_plain,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        name: getattr(formatting, name)
-        for name in (
-            "count",
-            "day",
-            "decimal",
-            "duration",
-            "interval",
-            "moment",
-            "plural",
-            "points",
-            "points_interval",
-            "probability",
-            "score",
-            "share",
-            "share_interval",
-        )
-    }
-    return environment
+    return template_environment(TEMPLATES, escape=_plain)

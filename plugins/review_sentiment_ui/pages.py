@@ -8,10 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from pipeline.reporting import formatting
 from pipeline.reporting.html import VERDICT_WORDS
+from pipeline.reporting.templating import template_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = Path(__file__).parent
@@ -50,16 +51,7 @@ def page(template: str, *, status: int = 200, here: str = "", **values: object) 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment(TEMPLATES)
     environment.globals |= {"navigation": NAVIGATION, "outcomes": VERDICT_WORDS}
-    environment.filters |= {
-        name: getattr(formatting, name) for name in ("count", "interval", "moment", "plural", "score", "visible")
-    }
     environment.filters["difference_of_log_odds"] = lambda value: f"{value:+.2f}".replace("-", formatting.MINUS)
     return environment

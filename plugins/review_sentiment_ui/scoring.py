@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 
 from pipeline.errors import PipelineError
+from pipeline.examination import word_effects
 from pipeline.reporting.history import PublishedRun, published_runs
 from pipeline.scoring.light import LightScorer
 from pipeline.workflow import default_store
@@ -20,8 +20,6 @@ router = APIRouter()
 
 LONGEST_REVIEW = 5_000
 """Characters; nobody types more, and each word costs one more pass through the model."""
-MOST_WORDS = 200
-LEAST_PROBABILITY = 1e-6
 
 
 @router.get("/score", response_class=HTMLResponse)
@@ -40,7 +38,9 @@ def answer(review: Annotated[str, Form(max_length=LONGEST_REVIEW)]) -> HTMLRespo
         scorer = _scorer(str(default_store().folder(run.exported)))
     except PipelineError as error:
         return page("score.html.j2", here="/score", text=review, run=run, answer=None, problem=str(error), status=503)
-    return page("score.html.j2", here="/score", text=review, run=run, answer=_answer(scorer, review), problem=None)
+    answered = _answer(scorer, review)
+    problem = None if answered else "The model gives no probability for this review: its weights are damaged."
+    return page("score.html.j2", here="/score", text=review, run=run, answer=answered, problem=problem)
 
 
 def _newest() -> PublishedRun | None:
@@ -53,18 +53,15 @@ def _scorer(folder: str) -> LightScorer:
     return LightScorer.load(Path(folder))
 
 
-def _answer(scorer: LightScorer, review: str) -> dict[str, object]:
-    words = review.split()[:MOST_WORDS]
-    without = [" ".join(words[:place] + words[place + 1 :]) for place in range(len(words))]
-    whole, *others = (float(probability) for probability in scorer.probabilities([review, *without]))
+def _answer(scorer: LightScorer, review: str) -> dict[str, object] | None:
+    """Return what the page shows, or ``None`` where the model gives no probability."""
+    found = word_effects(scorer, review)
+    if found is None:
+        return None
+    probability, words = found
     return {
-        "probability": whole,
-        "positive": whole >= scorer.threshold,
+        "probability": probability,
+        "positive": probability >= scorer.threshold,
         "threshold": scorer.threshold,
-        "words": [(word, _log_odds(whole) - _log_odds(other)) for word, other in zip(words, others, strict=True)],
+        "words": [(word.text.strip(), word.effect) for word in words],
     }
-
-
-def _log_odds(probability: float) -> float:
-    kept = min(max(probability, LEAST_PROBABILITY), 1 - LEAST_PROBABILITY)
-    return math.log(kept / (1 - kept))

@@ -235,6 +235,17 @@ def test_a_review_is_scored_with_the_effect_of_each_word(
     assert analyst.post(f"{BASE}/score", data={"review": "x" * 5001}).status_code == 422
 
 
+def test_a_long_review_is_read_whole_when_its_words_are_weighed(
+    analyst: TestClient, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(store, "a-run", exported=place(store, "export", Nothing()))
+    monkeypatch.setattr("review_sentiment_ui.scoring._scorer", lambda _: Fake())
+    page = analyst.post(f"{BASE}/score", data={"review": f"{'tea ' * 300}good"}).text
+    # Only the piece that holds the one good word matters, and it stands at the end.
+    assert page.count("<td>neither</td>") > 100
+    assert page.count("<td>positive</td>") == 1
+
+
 def test_a_model_that_is_gone_is_told(analyst: TestClient, store: ArtifactStore) -> None:
     published(store, "a-run", exported=nowhere("export"))
     answer = analyst.post(f"{BASE}/score", data={"review": "good"})

@@ -1,0 +1,52 @@
+"""How every template of ours is read: nothing undefined passes, and numbers look the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.reporting import formatting
+
+FILTERS = (
+    "bare",
+    "count",
+    "day",
+    "decimal",
+    "difference",
+    "duration",
+    "interval",
+    "moment",
+    "p_value",
+    "plural",
+    "points",
+    "points_interval",
+    "probability",
+    "score",
+    "share",
+    "share_interval",
+    "size",
+    "visible",
+)
+"""Functions of :mod:`pipeline.reporting.formatting` that templates may call by their names."""
+
+
+def template_environment(folder: Path, *, escape: Callable[[object], object] | None = None) -> Environment:
+    """Return the environment of a folder of templates.
+
+    Args:
+        folder: Where the templates lie.
+        escape: What makes a value harmless in another language than HTML; without it values are escaped for HTML.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=escape is None,  # noqa: S701 - what is no HTML brings an escape of its own
+        finalize=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=escape is not None,
+    )
+    environment.filters |= {name: getattr(formatting, name) for name in FILTERS}
+    return environment
