@@ -8,10 +8,11 @@ sections, so that a flat form or a command line can name them without a prefix.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from itertools import product
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from pipeline.errors import ConfigurationError, shown
@@ -25,6 +26,7 @@ DropoutShare = Annotated[float, Field(ge=0, lt=1)]
 
 DEMO_DUMP = "demo"
 KAGGLE_DUMP = "kaggle"
+INBOX_DUMP = "inbox"
 
 
 _SWEPT = ("directions", "seeds", "units", "layers", "embedding_size", "activation", "dropout", "batch_size")
@@ -43,8 +45,9 @@ class DataConfig(Section):
     dumps: tuple[str, ...] = Field(
         (DEMO_DUMP,),
         title="Dumps",
-        description="Review dumps: files, folders of shards, http(s):// or s3:// URLs, `kaggle` for the public "
-        "data set, or `demo` for a generated one. CSV, JSON lines, Parquet, SNAP text; plain, .gz or .zip.",
+        description="Review dumps: files, folders of shards, http(s):// or s3:// URLs, `inbox` for whatever is new in "
+        "the inbox, `kaggle` for the public data set, or `demo` for a generated one. CSV, JSON lines, Parquet, SNAP "
+        "text; plain, .gz or .zip.",
         min_length=1,
     )
     columns: dict[str, str] = Field(
@@ -62,6 +65,33 @@ class DataConfig(Section):
     encoding: str | None = Field(
         None, title="Encoding", description="Text encoding of the dump, e.g. `utf-8`, `cp1252`. Empty: detected."
     )
+
+
+class CollectionConfig(Section):
+    """Which of the dumps that were taken so far a run trains on."""
+
+    window: Literal["these", "all", "last", "since"] = Field(
+        "these",
+        title="Train on",
+        description="`these`: the dumps named above alone, an experiment that leaves the collection as it is. The "
+        "others add them to the collection and train on `all` of it, on the `last` dumps, or on those taken `since` "
+        "a day.",
+    )
+    window_dumps: int = Field(4, title="How many last dumps", description="For the window `last`.", ge=1, le=10_000)
+    window_since: date | None = Field(
+        None, title="Since which day", description="For the window `since`: dumps taken on this day (UTC) or later."
+    )
+    as_of: AwareDatetime | None = Field(
+        None,
+        title="As of",
+        description="Train as if it were this moment: on dumps taken until then, and on nothing new. Empty: now.",
+    )
+
+    @model_validator(mode="after")
+    def _since_needs_a_day(self) -> Self:
+        if self.window == "since" and self.window_since is None:
+            raise ValueError("The window `since` needs a day: fill in 'Since which day' (window_since)")
+        return self
 
 
 class ValidationConfig(Section):
@@ -86,6 +116,26 @@ class ValidationConfig(Section):
         description="Least share (0–1) of each of the two classes, negative and positive, among the labelled rows.",
         ge=0,
         le=0.5,
+    )
+
+
+class DriftConfig(Section):
+    """How far a dump may lie from what the champion was trained on before it is refused."""
+
+    max_label_shift: float = Field(
+        0.25,
+        title="Label shift allowed",
+        description="Largest change (0–1) of the share of positive reviews against what the champion was trained on; "
+        "beyond it the dump is refused. 1: no limit.",
+        gt=0,
+        le=1,
+    )
+    max_drift: float | None = Field(
+        None,
+        title="Drift allowed",
+        description="Largest population stability index of any column against what the champion was trained on; "
+        "beyond it the dump is refused. Empty: drift only warns.",
+        gt=0,
     )
 
 
@@ -255,6 +305,75 @@ class EvaluationConfig(Section):
     )
 
 
+class PromotionConfig(Section):
+    """When a challenger takes the champion's place. ``docs/promotion.md`` explains each rule."""
+
+    metric: Literal["balanced_accuracy", "accuracy", "negative_recall"] = Field(
+        "balanced_accuracy", title="Decided by", description="Figure by which challenger and champion are compared."
+    )
+    non_inferiority_margin: float = Field(
+        0.02,
+        title="Margin below the champion",
+        description="How far (0–1) the interval of the difference to the champion may reach below zero.",
+        gt=0,
+        lt=0.5,
+    )
+    required_improvement: float = Field(
+        0.0,
+        title="Improvement asked for",
+        description="By how much (0–1) the challenger must lie above the champion; a tie keeps the champion.",
+        ge=0,
+        lt=0.5,
+    )
+    baseline_margin: float = Field(
+        0.05,
+        title="Margin below TF-IDF",
+        description="How far (0–1) a model may stay below TF-IDF with logistic regression.",
+        ge=0,
+        lt=0.5,
+    )
+    slice_margin: float = Field(
+        0.05,
+        title="Margin of a slice",
+        description="How far (0–1) below the champion the challenger may be shown to lie on any kind of reviews.",
+        gt=0,
+        lt=0.5,
+    )
+    slice_rows: int = Field(
+        200, title="Smallest slice", description="Rows from which a kind of reviews is looked at.", ge=20
+    )
+    max_calibration_error: float = Field(
+        0.15,
+        title="Calibration error allowed",
+        description="Largest expected calibration error (0–1) of a challenger.",
+        gt=0,
+        le=1,
+    )
+    behaviour_margin: float = Field(
+        0.05,
+        title="Margin of the behaviour tests",
+        description="How far (0–1) the share of behaviour tests passed may fall below the champion's.",
+        gt=0,
+        lt=1,
+    )
+    approval: Literal["auto", "on_doubt", "always"] = Field(
+        "auto",
+        title="A person decides",
+        description="`auto`: never, a doubt keeps the champion. `on_doubt`: where the gate cannot tell. `always`: before "
+        "every promotion.",
+    )
+    approval_hours: float = Field(
+        24.0, title="Hours to decide", description="After so many hours without an answer the champion stays.", gt=0
+    )
+    force_promotion: str | None = Field(
+        None,
+        title="Promote whatever the gate says, because",
+        description="A reason, which is recorded with your name. Empty: the gate decides.",
+        min_length=5,
+        max_length=500,
+    )
+
+
 class HardwareConfig(Section):
     """Where training runs. Not part of any artifact's key but the trained models'."""
 
@@ -309,13 +428,16 @@ class RunConfig(Section):
         "`demo`: small models for a first look.",
     )
     data: DataConfig = DataConfig()
+    collection: CollectionConfig = CollectionConfig()
     validation: ValidationConfig = ValidationConfig()
+    drift: DriftConfig = DriftConfig()
     text: TextConfig = TextConfig()
     split: SplitConfig = SplitConfig()
     vocabulary: VocabularyConfig = VocabularyConfig()
     encoding: EncodingConfig = EncodingConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    promotion: PromotionConfig = PromotionConfig()
     hardware: HardwareConfig = HardwareConfig()
 
     @property

@@ -11,13 +11,16 @@ from pipeline.config import PROFILES, RunConfig
 
 SECTION_TITLES = {
     "data": "Data",
+    "collection": "Data",
     "validation": "Data",
+    "drift": "Data",
     "split": "Data",
     "text": "Text",
     "vocabulary": "Text",
     "encoding": "Text",
     "training": "Models",
     "evaluation": "Evaluation",
+    "promotion": "Promotion",
     "hardware": "Hardware",
 }
 

@@ -1,0 +1,245 @@
+"""The champion: which model is in service, who put it there and why, and what was there before.
+
+The truth is a row of numbered files, ``<store>/champions/000001.json`` and on, each a change that somebody made: the
+last one says which model serves. A file appears whole and never changes, and a number can be taken only once. So a
+reader sees one whole model at each instant, and of two runs that would replace the same champion the second is told
+that it has changed (compare and swap).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from pipeline.errors import ArtifactError, PipelineError, shown
+from pipeline.store import ArtifactReference, ArtifactStore, Record
+
+CHAMPIONS = "champions"
+"""Folder below the store's root."""
+_NUMBERED = re.compile(r"(\d{6})\.json")
+
+ChangeKind = Literal["promote", "force", "roll_back"]
+
+
+class ChampionChangedError(PipelineError):
+    """Another run changed the champion after this one had compared itself with it."""
+
+
+class NoChampionError(PipelineError):
+    """There is no champion, or none to go back to."""
+
+    exit_status = 6
+
+
+class ChampionModel(Record):
+    """A model that serves or served, with what a later challenger is compared with."""
+
+    name: str
+    """Variant, e.g. ``bi-seed1``."""
+    title: str
+    run_name: str
+    """The run that trained it."""
+    demo: bool
+    exported: ArtifactReference
+    evaluated: ArtifactReference
+    examined: ArtifactReference
+    cleaned: ArtifactReference
+    """The reviews of its training, validation and test parts."""
+    parts: ArtifactReference
+    """Which review was dealt to which part."""
+    landed: ArtifactReference
+    """The newest raw files among them."""
+    validated_raw: ArtifactReference
+
+
+class ChampionChange(Record):
+    """One numbered change."""
+
+    schema_version: Literal[1] = 1
+    number: int = Field(ge=1)
+    kind: ChangeKind
+    model: ChampionModel
+    """The model in service from now on."""
+    who: str
+    """The user, or ``the gate``."""
+    why: str
+    """The gate's sentence, or the reason that a person gave."""
+    run_name: str
+    """The run in which the change was made."""
+    decided: ArtifactReference | None = None
+    """The gate's decision; ``None`` for a roll-back."""
+    changed_at: AwareDatetime
+
+
+def champion(store: ArtifactStore) -> ChampionChange | None:
+    """Return the change that put the present champion into service, or ``None`` while there is none.
+
+    Raises:
+        ArtifactError: The newest record is damaged.
+    """
+    numbers = _numbers(store)
+    return _read(store, numbers[-1]) if numbers else None
+
+
+def champion_changes(store: ArtifactStore) -> tuple[ChampionChange, ...]:
+    """Return every change, the newest first.
+
+    Raises:
+        ArtifactError: A record is damaged.
+    """
+    return tuple(_read(store, number) for number in reversed(_numbers(store)))
+
+
+def change_champion(
+    store: ArtifactStore,
+    model: ChampionModel,
+    *,
+    kind: ChangeKind,
+    replacing: int,
+    who: str,
+    why: str,
+    run_name: str,
+    decided: ArtifactReference | None = None,
+) -> ChampionChange:
+    """Put a model into service if the champion is still the one that it was compared with.
+
+    Asking again for the very change that the same run made already returns that change, so that a task killed
+    between the change and its end may be repeated.
+
+    Args:
+        store: Where the record is kept.
+        model: The new champion.
+        kind: Whether the gate, a person against the gate, or a roll-back says so.
+        replacing: Number of the change that made the present champion; 0 if there was none.
+        who: Who says so.
+        why: The reason.
+        run_name: The run in which it happens.
+        decided: The gate's decision.
+
+    Raises:
+        ChampionChangedError: The champion is another one by now.
+    """
+    change = ChampionChange(
+        number=replacing + 1,
+        kind=kind,
+        model=model,
+        who=who,
+        why=why,
+        run_name=run_name,
+        decided=decided,
+        changed_at=datetime.now(UTC),
+    )
+    newest = champion(store)
+    at = newest.number if newest is not None else 0
+    if at == replacing and _created(store, change):
+        return change
+    found = _read(store, change.number) if change.number in _numbers(store) else newest
+    if found is not None and _same(found, change):
+        return found
+    now = f"{found.model.title} of run {found.model.run_name}" if found is not None else "none"
+    raise ChampionChangedError(
+        f"The champion has changed since {shown(model.title)} was compared with change {replacing}: by now it is "
+        f"{shown(now, 160)}. Nothing was replaced; run again, so that the comparison is with the present champion."
+    )
+
+
+def rolled_back(store: ArtifactStore) -> ChampionModel:
+    """Return the model that served before the present champion: what a roll-back puts into service.
+
+    Rolling back twice returns to where one was, so a roll-back can be undone like any change.
+
+    Raises:
+        NoChampionError: There is no champion, or it is the first one.
+    """
+    numbers = _numbers(store)
+    if not numbers:
+        raise NoChampionError("There is no champion yet, so there is nothing to go back from.")
+    present = _read(store, numbers[-1]).model
+    for number in reversed(numbers[:-1]):
+        before = _read(store, number).model
+        if before.exported != present.exported:
+            return before
+    raise NoChampionError(f"{shown(present.title)} is the first champion; there is none to go back to.")
+
+
+def _same(found: ChampionChange, asked: ChampionChange) -> bool:
+    return (found.kind, found.model, found.run_name) == (asked.kind, asked.model, asked.run_name)
+
+
+def _numbers(store: ArtifactStore) -> list[int]:
+    home = store.root / CHAMPIONS
+    try:
+        names = [entry.name for entry in home.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)))
+
+
+def _read(store: ArtifactStore, number: int) -> ChampionChange:
+    path = store.root / CHAMPIONS / _name(number)
+    try:
+        return ChampionChange.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is gone; restore it from a backup of the store.") from None
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{path} is damaged or of another version of this project ({error.error_count()} fields do not fit). "
+            "Restore it from a backup of the store; the models themselves are untouched."
+        ) from error
+
+
+def _name(number: int) -> str:
+    return f"{number:06}.json"
+
+
+def _created(store: ArtifactStore, change: ChampionChange) -> bool:
+    """Create the change's file whole; return whether its number was still free."""
+    target = store.root / CHAMPIONS / _name(change.number)
+    text = (change.model_dump_json(indent=2) + "\n").encode()
+    if not store.is_folder:
+        return _created_object(target, text)
+    path = Path(str(target))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _aside(path.parent, text) as written:
+        try:
+            # A link, unlike a rename, fails where the name is taken.
+            os.link(written, path)
+        except FileExistsError:
+            return False
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return True
+
+
+@contextlib.contextmanager
+def _aside(folder: Path, text: bytes) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as sink:
+            sink.write(text)
+            sink.flush()
+            os.fsync(sink.fileno())
+        Path(name).chmod(0o644)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _created_object(target: Any, text: bytes) -> bool:  # noqa: ANN401 - fsspec has no types
+    try:
+        # A conditional write (If-None-Match: *), which S3 and its kin honour.
+        target.fs.pipe_file(target.path, text, mode="create")
+    except FileExistsError:
+        return False
+    return True
