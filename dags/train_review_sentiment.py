@@ -22,11 +22,13 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import TaskGroup, dag
 from review_sentiment import tasks
+from review_sentiment.approval import ApprovePromotion
 from review_sentiment.parameters import form
+from review_sentiment.retraining import schedule
 
 
 @dag(
-    schedule=None,
+    schedule=schedule(),
     start_date=datetime(2025, 1, 1),  # noqa: DTZ001 - Airflow reads it in the deployment's own time zone
     catchup=False,
     max_active_runs=1,
@@ -53,14 +55,17 @@ def train_review_sentiment() -> None:
         validated_clean = tasks.validate_clean(cleaned)
         clean_contract = tasks.require_contract.override(task_id="require_clean_contract")(validated_clean)
         profiled = tasks.profile(landed, validated_raw, cleaned)
+        no_drift = tasks.require_no_drift(landed, profiled)
+        reviews = tasks.collect(landed, validated_raw, cleaned)
+        clean_contract >> profiled
+        no_drift >> reviews
 
     with story("sequences", "Deal and encode", "Training, validation and test without a leak; words become numbers"):
-        parts = tasks.split(cleaned)
-        clean_contract >> [profiled, parts]
-        leaks = tasks.check_leaks(cleaned, parts)
+        parts = tasks.split(reviews)
+        leaks = tasks.check_leaks(reviews, parts)
         no_leak = tasks.require_no_leak(leaks)
-        vocabulary = tasks.fit_vocabulary(cleaned, parts)
-        encoded = tasks.encode(cleaned, parts, vocabulary)
+        vocabulary = tasks.fit_vocabulary(reviews, parts)
+        encoded = tasks.encode(reviews, parts, vocabulary)
         references = {
             "landed": landed,
             "ingested": ingested,
@@ -68,6 +73,7 @@ def train_review_sentiment() -> None:
             "cleaned": cleaned,
             "validated_clean": validated_clean,
             "profiled": profiled,
+            "merged": reviews,
             "parts": parts,
             "leaks": leaks,
             "vocabulary": vocabulary,
@@ -76,7 +82,7 @@ def train_review_sentiment() -> None:
         data = tasks.gather_data(references)
 
     with story("floor", "What costs nothing", "Always the majority, and counting words: what a model must beat"):
-        baselines = tasks.baselines(cleaned, parts)
+        baselines = tasks.baselines(reviews, parts)
         no_leak >> [data, baselines]
         baseline_examined = tasks.examine_baseline(data, baselines)
 
@@ -94,6 +100,8 @@ def train_review_sentiment() -> None:
     ):
         comparison = tasks.compare(data, examined, baselines)
         verdict = tasks.decide(data, examined, baselines, comparison)
+        challenged = tasks.challenge(data, examined, verdict)
+        gated = tasks.gate(data, examined, verdict, challenged)
         published = tasks.publish_report(
             device=device,
             variants=examined,
@@ -101,9 +109,16 @@ def train_review_sentiment() -> None:
             baseline_examined=baseline_examined,
             comparison=comparison,
             verdict=verdict,
+            challenged=challenged,
+            gated=gated,
             data=references,
         )
-        tasks.conclude(verdict, published)
+
+    with story("service", "Into service", "A person is asked where the gate wants one; a promotion is one atomic step"):
+        approval = ApprovePromotion(task_id="approve", gated=gated, execution_timeout=None)
+        published >> approval
+        promoted = tasks.promote(gated, approval.output)
+        promoted >> tasks.conclude(gated, published)
 
 
 def story(group_id: str, title: str, tooltip: str) -> TaskGroup:

@@ -19,8 +19,8 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from pydantic import ConfigDict
 from pydantic.fields import FieldInfo
 
-from pipeline.config import PROFILES, RunConfig
-from pipeline.errors import ArtifactError, ConfigurationError, PipelineError
+from pipeline.config import PROFILES, RunConfig, read_settings
+from pipeline.errors import ArtifactError, PipelineError
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 from pipeline.workflow import (
     STORE_VARIABLE,
@@ -39,6 +39,7 @@ DATA_STAGES = {
     "clean": ("cleaned", "drop neutral and repeated reviews, label and normalise the rest"),
     "validate-clean": ("validated_clean", "hold the clean reviews against their contract"),
     "profile": ("profiled", "describe the clean reviews, beside those of the dump before"),
+    "collect": ("merged", "lay the reviews of the window together"),
     "split": ("parts", "deal the reviews to training, validation and test"),
     "check-leaks": ("leaks", "count what the test part shares with the other two"),
     "vocabulary": ("vocabulary", "choose the words that the models may know"),
@@ -201,23 +202,11 @@ class _Pairs(argparse.Action):
 def _configured(options: argparse.Namespace) -> RunConfig:
     values: dict[str, Any] = {}
     if options.config is not None:
-        values = _read_config(options.config)
+        values = read_settings(options.config)
     values |= {name: getattr(options, name) for _, name, _ in RunConfig.fields() if getattr(options, name) is not None}
     if options.profile is not None:
         values["profile"] = options.profile
     return RunConfig.from_flat(values)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"The configuration file {path} cannot be read as YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigurationError(f"{path} holds no `name: value` lines; `python -m pipeline config` prints an example.")
-    return {str(name): value for name, value in values.items()}
 
 
 def _store(options: argparse.Namespace) -> ArtifactStore:
@@ -256,7 +245,7 @@ def _model_stage(options: argparse.Namespace, name: str) -> None:
     steps = _workflow(options)
     data = steps.data_steps()
     if name == "baselines":
-        _show(steps.store, steps.baselines(_given(data.cleaned), _given(data.parts)))
+        _show(steps.store, steps.baselines(data.reviews, _given(data.parts)))
         return
     steps.preflight(data)
     for variant in steps.config.variants:

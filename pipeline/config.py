@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import product
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -359,8 +360,8 @@ class PromotionConfig(Section):
     approval: Literal["auto", "on_doubt", "always"] = Field(
         "auto",
         title="A person decides",
-        description="`auto`: never, a doubt keeps the champion. `on_doubt`: where the gate cannot tell. `always`: before "
-        "every promotion.",
+        description="`auto`: never, a doubt keeps the champion. `on_doubt`: where the gate cannot tell. `always`: "
+        "before every promotion.",
     )
     approval_hours: float = Field(
         24.0, title="Hours to decide", description="After so many hours without an answer the champion stays.", gt=0
@@ -439,6 +440,12 @@ class RunConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     promotion: PromotionConfig = PromotionConfig()
     hardware: HardwareConfig = HardwareConfig()
+
+    @property
+    def collects(self) -> bool:
+        """Whether the run works with the collection: adds to it, or trains on more of it than its own dumps."""
+        asked = self.collection.window != "these" or self.collection.as_of is not None
+        return asked or INBOX_DUMP in self.data.dumps
 
     @property
     def variants(self) -> tuple[VariantConfig, ...]:
@@ -532,6 +539,23 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
 }
 """What each profile changes of the defaults, by field name."""
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the parameters of a YAML file, by name, as ``RunConfig.from_flat`` takes them.
+
+    Raises:
+        ConfigurationError: It cannot be read, or holds no such lines.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"The configuration file {path} cannot be read as YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{path} holds no `name: value` lines; `python -m pipeline config` prints an example.")
+    return {str(name): value for name, value in values.items()}
 
 
 def _in_words(error: ValidationError) -> str:

@@ -57,6 +57,22 @@ class ContractBrokenError(PipelineError):
     exit_status = 4
 
 
+class DriftError(ContractBrokenError):
+    """The dump lies farther from what the champion was trained on than the limits allow."""
+
+
+class NothingNewError(PipelineError):
+    """No new dump, and the window was judged already: there is no reason to train. Not a failure."""
+
+    exit_status = 0
+
+
+class EmptyWindowError(PipelineError):
+    """The window holds no dump: none was taken (yet, or until the day asked for)."""
+
+    exit_status = 2
+
+
 class LeakError(PipelineError):
     """Rows of the test part are known from training although the strategy promises otherwise."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.errors import PipelineError
 from pipeline.store import ArtifactReference, Record
 from pipeline.training.records import DeviceRecord
 
@@ -15,10 +16,23 @@ class DataReferences(Record):
     cleaned: ArtifactReference | None = None
     validated_clean: ArtifactReference | None = None
     profiled: ArtifactReference | None = None
+    merged: ArtifactReference | None = None
+    """The reviews of the window: those of this run's dumps alone, or laid together with earlier ones."""
     parts: ArtifactReference | None = None
     leaks: ArtifactReference | None = None
     vocabulary: ArtifactReference | None = None
     encoded: ArtifactReference | None = None
+
+    @property
+    def reviews(self) -> ArtifactReference:
+        """The clean reviews that are split, trained on and judged by.
+
+        Raises:
+            PipelineError: The run has not come so far.
+        """
+        if self.merged is None:
+            raise PipelineError("A step was called before the steps that it builds on; run them first.")
+        return self.merged
 
 
 class VariantReferences(Record):
@@ -41,6 +55,8 @@ class ModelReferences(Record):
     variants: tuple[VariantReferences, ...] = ()
     comparison: ArtifactReference | None = None
     verdict: ArtifactReference | None = None
+    challenged: ArtifactReference | None = None
+    gated: ArtifactReference | None = None
 
 
 class RunReferences(Record):
@@ -61,5 +77,5 @@ class RunReferences(Record):
             for role in VariantReferences.model_fields:
                 if role != "name":
                     found[f"{role} {variant.name}"] = getattr(variant, role)
-        found |= {name: getattr(self.models, name) for name in ("comparison", "verdict")}
+        found |= {name: getattr(self.models, name) for name in ("comparison", "verdict", "challenged", "gated")}
         return {role: reference for role, reference in found.items() if reference is not None}

@@ -7,11 +7,13 @@ is cheap.
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict
@@ -23,7 +25,9 @@ from pipeline.store import ArtifactReference, ArtifactStore, Record
 
 if TYPE_CHECKING:
     from pipeline.examination import TextScorer
-    from pipeline.promotion import Verdict
+    from pipeline.profiling import ProfiledDump
+    from pipeline.promotion import GateDecision, Verdict
+    from pipeline.promotion.champions import ChampionChange, ChampionModel
     from pipeline.training.records import DeviceRecord
 
 log = logging.getLogger(__name__)
@@ -58,16 +62,22 @@ class Workflow:
     Attributes:
         config: Everything that the run was told.
         store: Where the artifacts lie.
+        run_name: The run's name, under which its choice of dumps is kept.
     """
 
     config: RunConfig
     store: ArtifactStore
+    run_name: str = field(default_factory=lambda: f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}")
 
     def land(self) -> ArtifactReference:
-        """Fetch the raw files and keep them as they came."""
-        from pipeline.ingest import land
+        """Fetch the raw files and keep them as they came; see :func:`pipeline.collection.take`.
 
-        return land(self.config.data, self.store)
+        Raises:
+            NothingNewError: There is no new dump and no other reason to train.
+        """
+        from pipeline.collection import take
+
+        return take(self.config, self.store, self.run_name).landed
 
     def ingest(self, landed: ArtifactReference) -> ArtifactReference:
         """Read the raw files into one typed table."""
@@ -104,11 +114,74 @@ class Workflow:
         return validate_clean(cleaned, self.config.validation, self.store)
 
     def profile(self, data: DataReferences) -> ArtifactReference:
-        """Describe the clean reviews, beside those of the dump before, where the store knows one."""
+        """Describe the clean reviews, beside what the champion was trained on, or the dump before."""
         from pipeline.profiling import ProfiledDump, previous_dump, profile
 
         dump = ProfiledDump(landed=data.landed, validated_raw=_there(data.validated_raw), cleaned=_there(data.cleaned))
-        return profile(dump, previous_dump(self.store, data.landed), self.store)
+        return profile(dump, self._champions_reviews(data) or previous_dump(self.store, data.landed), self.store)
+
+    def _champions_reviews(self, data: DataReferences) -> ProfiledDump | None:
+        """Return what a dump of the collection is held against: the reviews that the champion was trained on."""
+        from pipeline.profiling import ProfiledDump
+
+        present = self._champion() if self.config.collects else None
+        if present is None or present.model.demo != self.is_demo(data.landed):
+            return None
+        model = present.model
+        return ProfiledDump(landed=model.landed, validated_raw=model.validated_raw, cleaned=model.cleaned)
+
+    def require_no_drift(self, data: DataReferences) -> None:
+        """Stop here if a dump of the collection lies too far from what the champion was trained on.
+
+        Raises:
+            DriftError: With the figures, the limits and the next step.
+        """
+        from pipeline.collection import require_no_drift
+
+        if self._champions_reviews(data) is not None:
+            require_no_drift(_there(data.profiled), self.config.drift, self.store)
+
+    def collect(self, data: DataReferences) -> ArtifactReference:
+        """Add the run's dumps to the collection and lay the window's reviews together; an experiment does neither."""
+        from pipeline.collection import (
+            Portion,
+            accepted_intakes,
+            choose_window,
+            ingested_rows,
+            intake_of,
+            merge,
+            record_intake,
+            taking,
+        )
+
+        cleaned = _there(data.cleaned)
+        taken = taking(self.store, self.run_name) if self.config.collects else None
+        if taken is None:
+            return cleaned
+        if taken.new:
+            rows = self.store.manifest(cleaned).rows
+            kept = None if rows is None else rows.kept
+            record_intake(self.store, intake_of(taken, self.store, validated_raw=data.validated_raw, rows=kept))
+        if self.config.collection.window == "these" and self.config.collection.as_of is None:
+            return cleaned
+        # Not what was taken after this run: a run that is cleared trains on what it trained on.
+        known = [intake for intake in accepted_intakes(self.store) if intake.taken_at <= taken.taken_at]
+        window = choose_window(known, self.config.collection, demo=self.is_demo(data.landed))
+        if [intake.landed for intake in window] == [data.landed]:
+            return cleaned
+        portions = []
+        for intake in window:
+            validated = _there(intake.validated_raw)
+            rows_before = ingested_rows(validated, self.store)
+            portions.append(Portion(intake=intake, cleaned=self.clean(validated), ingested_rows=rows_before))
+        return merge(portions, self.store, deduplicate=self.config.text.deduplicate)
+
+    def _champion(self) -> ChampionChange | None:
+        """Return the champion that this run found: a change that it made itself does not count."""
+        from pipeline.promotion.champions import champion_changes
+
+        changes = champion_changes(self.store)
+        return next((change for change in changes if change.run_name != self.run_name), None)
 
     def split(self, cleaned: ArtifactReference) -> ArtifactReference:
         """Deal the reviews to training, validation and test."""
@@ -182,7 +255,7 @@ class Workflow:
         predicted = predict(variant.trained, _there(data.encoded), self.store)
         evaluated = evaluate(
             predicted,
-            _there(data.cleaned),
+            data.reviews,
             _there(data.vocabulary),
             config=self.config.evaluation,
             store=self.store,
@@ -201,7 +274,7 @@ class Workflow:
         exported = export(
             variant.trained,
             _there(data.vocabulary),
-            _there(data.cleaned),
+            data.reviews,
             _there(data.encoded),
             _there(variant.predicted),
             text=self.config.text,
@@ -228,7 +301,7 @@ class Workflow:
         examined = examine(
             exported,
             _there(variant.evaluated),
-            _there(data.cleaned),
+            data.reviews,
             load,
             self.store,
             model=variant.name,
@@ -240,7 +313,7 @@ class Workflow:
         """Test the baseline that counts words in the same way: what an LSTM buys shows on negations."""
         from pipeline.examination import examine_baseline
 
-        return examine_baseline(baselines, _there(data.cleaned), self.store)
+        return examine_baseline(baselines, data.reviews, self.store)
 
     def compare(
         self, data: DataReferences, variants: Sequence[VariantReferences], baselines: ArtifactReference
@@ -252,7 +325,7 @@ class Workflow:
             {variant.name: _there(variant.predicted) for variant in variants},
             {variant.name: _there(variant.evaluated) for variant in variants},
             baselines,
-            cleaned=_there(data.cleaned),
+            cleaned=data.reviews,
             config=self.config.evaluation,
             store=self.store,
         )
@@ -274,6 +347,98 @@ class Workflow:
             comparison,
             self.store,
             demo=self.is_demo(data.landed),
+            margin=self.config.promotion.baseline_margin,
+        )
+
+    def challenge(
+        self, data: DataReferences, variants: Sequence[VariantReferences], verdict: ArtifactReference
+    ) -> ArtifactReference | None:
+        """Let this run's best model and the champion score the same reviews; ``None`` where there is none to ask."""
+        from pipeline.promotion import challenge
+        from pipeline.scoring import load_scorer
+        from pipeline.training import hide_gpus_unless_wanted
+
+        present, challenger = self._champion(), self._challenger(data, variants, verdict)
+        if present is None or present.model.demo != challenger.demo or present.model.exported == challenger.exported:
+            return None
+        hide_gpus_unless_wanted(self.config.hardware)
+        return challenge(
+            challenger,
+            present.model,
+            self.config.evaluation,
+            self.store,
+            lambda exported: load_scorer(str(self.store.folder(exported))),
+        )
+
+    def gate(
+        self,
+        data: DataReferences,
+        variants: Sequence[VariantReferences],
+        verdict: ArtifactReference,
+        challenged: ArtifactReference | None,
+    ) -> ArtifactReference:
+        """Decide whether this run's best model takes the champion's place; from now on its window counts as judged."""
+        from pipeline.collection import read_window, record_judged
+        from pipeline.promotion import gate
+
+        decided = gate(
+            self._challenger(data, variants, verdict),
+            self._champion(),
+            verdict,
+            challenged,
+            config=self.config.promotion,
+            store=self.store,
+        )
+        if self.config.collects:
+            merged = data.reviews
+            landed = [data.landed]
+            if merged != data.cleaned:
+                landed = [dump.landed for dump in read_window(merged, self.store).dumps]
+            record_judged(self.store, landed, self.run_name)
+        return decided
+
+    def decision(self, gated: ArtifactReference) -> GateDecision:
+        """Return the gate's decision behind a reference."""
+        from pipeline.promotion import GateDecision
+
+        return self.store.summary(gated, GateDecision)
+
+    def promote(self, gated: ArtifactReference, *, who: str | None, approved: bool = False) -> ChampionChange | None:
+        """Put the challenger into service if the gate, or the person whom it asked, says so.
+
+        Args:
+            gated: The gate's decision.
+            who: The person who forced or approved it, if one did.
+            approved: Whether a person who was asked said yes.
+
+        Raises:
+            ChampionChangedError: Another run was first.
+        """
+        from pipeline.promotion import promote
+
+        by_person = self.decision(gated).forced or approved
+        name = (who or "somebody without a name") if by_person else "the gate"
+        return promote(gated, self.store, run_name=self.run_name, who=name, approved=approved)
+
+    def _challenger(
+        self, data: DataReferences, variants: Sequence[VariantReferences], verdict: ArtifactReference
+    ) -> ChampionModel:
+        from pipeline.promotion.champions import ChampionModel
+
+        decided = self.verdict(verdict)
+        best = next(variant for variant in variants if variant.name == decided.best_model)
+        return ChampionModel(
+            name=best.name,
+            title=decided.best_title,
+            run_name=self.run_name,
+            demo=decided.demo,
+            exported=_there(best.exported),
+            evaluated=_there(best.evaluated),
+            examined=_there(best.examined),
+            cleaned=data.reviews,
+            parts=_there(data.parts),
+            landed=data.landed,
+            validated_raw=_there(data.validated_raw),
         )
 
     def report(self, references: RunReferences, run_name: str) -> ArtifactReference:
@@ -303,6 +468,7 @@ class Workflow:
         checks: tuple[tuple[ArtifactReference | None, Gate], ...] = (
             (data.validated_raw, self.require_contract),
             (data.validated_clean, self.require_contract),
+            (data.profiled, lambda _: self.require_no_drift(data)),
             (data.leaks, self.require_no_leak),
         )
         for reference, require in checks:
@@ -312,6 +478,15 @@ class Workflow:
                 except (ContractBrokenError, LeakError) as error:
                     return str(error)
         return None
+
+    def _refuse_intake(self, data: DataReferences, reason: str) -> None:
+        """Keep that the dumps of a run may not be trained on; what was accepted before stays so."""
+        from pipeline.collection import intake_of, record_intake, taking
+
+        taken = taking(self.store, self.run_name) if self.config.collects else None
+        if taken is not None and taken.new and data.merged is None:
+            refused = intake_of(taken, self.store, validated_raw=data.validated_raw, rows=None, refused_because=reason)
+            record_intake(self.store, refused)
 
     def publish_report(
         self, run_name: str, data: DataReferences, models: ModelReferences, *, stopped_by: str | None = None
@@ -324,7 +499,10 @@ class Workflow:
             models: The artifacts from there on.
             stopped_by: Message of an error that stopped the run, where no contract or promise explains it.
         """
-        refusal = self.refusal(data) or stopped_by
+        refusal = self.refusal(data)
+        if refusal is not None:
+            self._refuse_intake(data, refusal)
+        refusal = refusal or stopped_by
         if refusal is None and models.verdict is None:
             missing = [name for name in DataReferences.model_fields if getattr(data, name) is None]
             step = missing[0] if missing else "training or evaluation"
@@ -360,15 +538,16 @@ class Workflow:
             ("cleaned", lambda data: self.clean(_there(data.validated_raw)), None),
             ("validated_clean", lambda data: self.validate_clean(_there(data.cleaned)), self.require_contract),
             ("profiled", self.profile, None),
-            ("parts", lambda data: self.split(_there(data.cleaned)), None),
-            ("leaks", lambda data: self.check_leaks(_there(data.cleaned), _there(data.parts)), self.require_no_leak),
-            ("vocabulary", lambda data: self.fit_vocabulary(_there(data.cleaned), _there(data.parts)), None),
-            (
-                "encoded",
-                lambda data: self.encode(_there(data.cleaned), _there(data.parts), _there(data.vocabulary)),
-                None,
-            ),
+            ("merged", self._collected, None),
+            ("parts", lambda data: self.split(data.reviews), None),
+            ("leaks", lambda data: self.check_leaks(data.reviews, _there(data.parts)), self.require_no_leak),
+            ("vocabulary", lambda data: self.fit_vocabulary(data.reviews, _there(data.parts)), None),
+            ("encoded", lambda data: self.encode(data.reviews, _there(data.parts), _there(data.vocabulary)), None),
         )
+
+    def _collected(self, data: DataReferences) -> ArtifactReference:
+        self.require_no_drift(data)
+        return self.collect(data)
 
     def run(self, run_name: str) -> RunResult:
         """Run the whole workflow in this process and publish the report, also of a refused run.
@@ -376,6 +555,8 @@ class Workflow:
         Raises:
             PipelineError: Something else than a contract or a promise stopped the run.
         """
+        if run_name != self.run_name:
+            return replace(self, run_name=run_name).run(run_name)
         try:
             data = self.data_steps()
         except PreparationError as error:
@@ -391,11 +572,15 @@ class Workflow:
             published = self.publish_report(run_name, data, models, stopped_by=str(error))
             log.warning("The report of the broken-off run: %s", published.report)
             raise
-        return self.publish_report(run_name, data, models)
+        result = self.publish_report(run_name, data, models)
+        change = self.promote(_there(models.gated), who=_user())
+        if change is not None:
+            log.info("The champion is now %s.", change.model.title)
+        return result
 
     def _model_steps(self, data: DataReferences) -> Iterator[ModelReferences]:
         """Train, judge, export, compare and decide, yielding what there is after each step."""
-        baselines = self.baselines(_there(data.cleaned), _there(data.parts))
+        baselines = self.baselines(data.reviews, _there(data.parts))
         models = ModelReferences(baselines=baselines, baseline_examined=self.examine_baseline(data, baselines))
         yield models
         models = models.model_copy(update={"device": self.preflight(data)})
@@ -408,7 +593,11 @@ class Workflow:
             yield models
         comparison = self.compare(data, models.variants, baselines)
         verdict = self.decide(data, models.variants, baselines, comparison)
-        yield models.model_copy(update={"comparison": comparison, "verdict": verdict})
+        models = models.model_copy(update={"comparison": comparison, "verdict": verdict})
+        yield models
+        challenged = self.challenge(data, models.variants, verdict)
+        gated = self.gate(data, models.variants, verdict, challenged)
+        yield models.model_copy(update={"challenged": challenged, "gated": gated})
 
     def told_of_clean(self, cleaned: ArtifactReference) -> dict[str, str | int]:
         """Return what an event says of clean reviews."""
@@ -507,6 +696,14 @@ def latest_model(store: ArtifactStore) -> str:
             f"The newest report, of run {latest.run_name}, ends without a model. Name an export of an earlier run."
         )
     return f"{exported.stage}/{exported.key}"
+
+
+def _user() -> str | None:
+    """Return who runs this process; a container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
 
 
 def _there(reference: ArtifactReference | None) -> ArtifactReference:

@@ -10,3 +10,5 @@ MODEL = Asset(name="judged_model", group="review_sentiment")
 """The best variant of a run; an event has the verdict, the scores and the exported model."""
 REPORT = Asset(name="evaluation_report", group="review_sentiment")
 """A published report; an event has its place and the verdict in a sentence."""
+CHAMPION = Asset(name="champion", group="review_sentiment")
+"""The model in service; an event tells of each change: the model, who, why."""

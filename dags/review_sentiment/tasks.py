@@ -15,12 +15,13 @@ from typing import Any
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from pipeline.errors import NothingNewError
 from pipeline.references import DataReferences, ModelReferences, VariantReferences
 from pipeline.store import ArtifactReference
 from pipeline.training.records import DeviceRecord
 from pipeline.workflow import Workflow, default_store
-from review_sentiment.assets import CLEAN_REVIEWS, MODEL, REPORT
-from review_sentiment.parameters import config_from
+from review_sentiment.assets import CHAMPION, CLEAN_REVIEWS, MODEL, REPORT
+from review_sentiment.retraining import config_of
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ ON_GPU: Json = {"queue": GPU_QUEUE, "pool": GPU_POOL, "execution_timeout": timed
 def workflow() -> Workflow:
     """Return the steps for the running task: its parameters and the deployment's store."""
     context = get_current_context()
-    return Workflow(config_from(context["params"], context["dag_run"].conf), default_store())
+    run = context["dag_run"]
+    return Workflow(config_of(run, context["params"]), default_store(), run.run_id)
 
 
 def _reference(value: Json) -> ArtifactReference:
@@ -57,13 +59,16 @@ def _reference(value: Json) -> ArtifactReference:
 
 
 def _present(value: Json | None) -> ArtifactReference | None:
-    return None if value is None else _reference(value)
+    return _reference(value) if value else None
 
 
 @task(execution_timeout=timedelta(hours=3))
 def land() -> Json:
-    """Check the parameters, fetch the raw files and keep them as they came."""
-    return workflow().land().model_dump()
+    """Check the parameters, fetch what is new and keep it as it came; where nothing is, the run ends here, skipped."""
+    try:
+        return workflow().land().model_dump()
+    except NothingNewError as reason:
+        raise AirflowSkipException(str(reason)) from None
 
 
 @task
@@ -107,15 +112,28 @@ def profile(landed: Json, validated_raw: Json, cleaned: Json) -> Json:
 
 
 @task
-def split(cleaned: Json) -> Json:
-    """Deal the reviews to training, validation and test."""
-    return workflow().split(_reference(cleaned)).model_dump()
+def require_no_drift(landed: Json, profiled: Json) -> None:
+    """Keep a dump out of the collection that lies too far from what the champion was trained on."""
+    workflow().require_no_drift(DataReferences.model_validate({"landed": landed, "profiled": profiled}))
 
 
 @task
-def check_leaks(cleaned: Json, parts: Json) -> Json:
+def collect(landed: Json, validated_raw: Json, cleaned: Json) -> Json:
+    """Add the dumps to the collection; lay their reviews together with earlier ones, as far as the window reaches."""
+    data = DataReferences.model_validate({"landed": landed, "validated_raw": validated_raw, "cleaned": cleaned})
+    return workflow().collect(data).model_dump()
+
+
+@task
+def split(reviews: Json) -> Json:
+    """Deal the reviews to training, validation and test."""
+    return workflow().split(_reference(reviews)).model_dump()
+
+
+@task
+def check_leaks(reviews: Json, parts: Json) -> Json:
     """Count what the test part shares with the other two."""
-    return workflow().check_leaks(_reference(cleaned), _reference(parts)).model_dump()
+    return workflow().check_leaks(_reference(reviews), _reference(parts)).model_dump()
 
 
 @task
@@ -125,22 +143,22 @@ def require_no_leak(leaks: Json) -> None:
 
 
 @task
-def fit_vocabulary(cleaned: Json, parts: Json) -> Json:
+def fit_vocabulary(reviews: Json, parts: Json) -> Json:
     """Choose the words that the models may know."""
-    return workflow().fit_vocabulary(_reference(cleaned), _reference(parts)).model_dump()
+    return workflow().fit_vocabulary(_reference(reviews), _reference(parts)).model_dump()
 
 
 @task
-def encode(cleaned: Json, parts: Json, vocabulary: Json) -> Json:
+def encode(reviews: Json, parts: Json, vocabulary: Json) -> Json:
     """Turn words into sequences of word ids."""
-    references = (_reference(value) for value in (cleaned, parts, vocabulary))
+    references = (_reference(value) for value in (reviews, parts, vocabulary))
     return workflow().encode(*references).model_dump()
 
 
 @task
-def baselines(cleaned: Json, parts: Json) -> Json:
+def baselines(reviews: Json, parts: Json) -> Json:
     """Judge always-majority and TF-IDF with logistic regression on the same rows."""
-    return workflow().baselines(_reference(cleaned), _reference(parts)).model_dump()
+    return workflow().baselines(_reference(reviews), _reference(parts)).model_dump()
 
 
 @task(**ON_GPU)
@@ -209,6 +227,23 @@ def decide(data: Json, variants: Sequence[Json], baselines: Json, comparison: Js
     return verdict.model_dump()
 
 
+@task(**ON_GPU)
+def challenge(data: Json, variants: Sequence[Json], verdict: Json) -> Json:
+    """Let the best model and the champion score the same reviews; nothing to do where there is no champion."""
+    references = DataReferences.model_validate(data)
+    challenged = workflow().challenge(references, _variants(variants), _reference(verdict))
+    # Airflow keeps no XCom of None, and warns whoever asks for it.
+    return {} if challenged is None else challenged.model_dump()
+
+
+@task
+def gate(data: Json, variants: Sequence[Json], verdict: Json, challenged: Json) -> Json:
+    """Decide whether the best model takes the champion's place, by rules with figures and bounds."""
+    references = DataReferences.model_validate(data)
+    steps = workflow()
+    return steps.gate(references, _variants(variants), _reference(verdict), _present(challenged)).model_dump()
+
+
 @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
 def publish_report(
     *,
@@ -218,6 +253,8 @@ def publish_report(
     baseline_examined: Json | None,
     comparison: Json | None,
     verdict: Json | None,
+    challenged: Json | None,
+    gated: Json | None,
     data: dict[str, Json | None],
 ) -> Json:
     """Publish the report of the run, also when a step refused or failed: that is when it is needed most.
@@ -235,6 +272,8 @@ def publish_report(
         baseline_examined=_present(baseline_examined),
         comparison=_present(comparison),
         verdict=_present(verdict),
+        challenged=_present(challenged),
+        gated=_present(gated),
     )
     run_name = get_current_context()["dag_run"].run_id
     result = workflow().publish_report(run_name, DataReferences.model_validate(data), models)
@@ -243,10 +282,33 @@ def publish_report(
     return result.model_dump()
 
 
-@task
-def conclude(verdict: Json, published: Json) -> str:
-    """Say the verdict; green only if every step was, for a published report alone does not make a success."""
-    sentence = workflow().verdict(_reference(verdict)).sentence
+@task(outlets=[CHAMPION])
+def promote(gated: Json, approval: Json) -> Json:
+    """Put the model into service if the gate or the person whom it asked says so; else the champion stays: skipped."""
+    context = get_current_context()
+    by = (approval.get("responded_by_user") or {}).get("name") or context["dag_run"].triggering_user_name
+    change = workflow().promote(_reference(gated), who=by, approved=bool(approval))
+    if change is None:
+        raise AirflowSkipException(workflow().decision(_reference(gated)).sentence)
+    told = {
+        "number": change.number,
+        "kind": change.kind,
+        "model": change.model.title,
+        "run": change.model.run_name,
+        "exported": str(change.model.exported),
+        "who": change.who,
+        "why": change.why,
+    }
+    _tell(CHAMPION, told)
+    return told
+
+
+@task(trigger_rule=TriggerRule.NONE_FAILED)
+def conclude(gated: Json, published: Json) -> str:
+    """Say the decision; green only if every step was, for a published report alone does not make a success."""
+    if gated is None:
+        raise AirflowSkipException("Nothing was trained, so there is nothing to decide.")
+    sentence = workflow().decision(_reference(gated)).sentence
     log.info("%s Report: %s", sentence, published["report"])
     return sentence
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.cleaning.duplicates import TEXT_DIGEST, first_equal, text_digests, value_codes
 from pipeline.cleaning.errors import CleaningError
 from pipeline.errors import shown
 
@@ -93,8 +93,9 @@ def decide(reviews: Path, *, deduplicate: bool) -> Verdict:
         if len(keys) and keys["user_id"].null_count == len(keys):
             notes.append("The dump names no users: reviews of equal text count as duplicates, whoever wrote them.")
         else:
-            same += [_codes(keys[name]) for name in ("user_id", "profile_name", "time")]
-        repeated = order[_seen_before([column[order] for column in same])]
+            same += [value_codes(keys[name]) for name in ("user_id", "profile_name", "time")]
+        first = first_equal([column[order] for column in same])
+        repeated = order[first != np.arange(len(order))]
         reasons[repeated] = 1 + REASONS.index(DUPLICATE)
 
     too_helpful = _mask(pc.greater(keys["helpfulness_numerator"], keys["helpfulness_denominator"]))
@@ -115,35 +116,10 @@ def _texts(reviews: Path) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
     lengths = []
     with pq.ParquetFile(reviews) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=["summary", "text"], use_threads=False):
-            # A missing text is not an empty one; no text holds this byte alone in UTF-8.
-            for text in batch["text"].to_pylist():
-                digests += hashlib.blake2b(b"\xff" if text is None else text.encode(), digest_size=16).digest()
+            digests += text_digests(batch["text"].to_pylist())
             sizes = [pc.fill_null(pc.binary_length(batch[name]), 0) for name in ("summary", "text")]
             lengths.append(pc.add(*sizes).to_numpy(zero_copy_only=False).astype(np.int64))
-    table = np.frombuffer(digests, dtype=np.dtype([("first", "<u8"), ("second", "<u8")]))
-    return table, np.concatenate([np.empty(0, dtype=np.int64), *lengths])
-
-
-def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """Return a number for each value, equal for equal values; a missing value is one of them."""
-    # One array, so that all values share one dictionary.
-    folded = pa.concat_arrays(column.chunks or [pa.array([], column.type)]).dictionary_encode(null_encoding="encode")
-    codes: npt.NDArray[np.int64] = folded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes
-
-
-def _seen_before(columns: list[npt.NDArray[np.generic]]) -> npt.NDArray[np.bool_]:
-    """Return where a row equals an earlier one in every column."""
-    rows = len(columns[0])
-    # Sorting is stable: within equal rows the first one stays first.
-    order = np.lexsort(columns)
-    equal = np.ones(max(rows - 1, 0), dtype=bool)
-    for column in columns:
-        sorted_column = column[order]
-        equal &= sorted_column[1:] == sorted_column[:-1]
-    seen = np.zeros(rows, dtype=bool)
-    seen[order[1:][equal]] = True
-    return seen
+    return np.frombuffer(digests, dtype=TEXT_DIGEST), np.concatenate([np.empty(0, dtype=np.int64), *lengths])
 
 
 def _mask(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:

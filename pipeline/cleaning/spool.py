@@ -35,7 +35,7 @@ class KeptReviews:
     """Rows by their position in the input.
 
     Attributes:
-        batches: Views of the file, schema ``COLUMNS``.
+        batches: Views of the file.
         starts: int64 [batches], place of each batch's first row among the rows that stay.
         places: int64 [input rows], place of each input row among the rows that stay.
     """
@@ -60,10 +60,20 @@ class KeptReviews:
                 done += len(batch)
                 # By name: a reader returns columns in the order of the file.
                 writer.write_batch(pa.record_batch([part[f.name].cast(f.type) for f in COLUMNS], schema=COLUMNS))
+        return cls.mapped(spool, np.cumsum(keep, dtype=np.int64) - 1)
+
+    @classmethod
+    def mapped(cls, spool: Path, places: npt.NDArray[np.int64]) -> KeptReviews:
+        """Map an Arrow file into memory.
+
+        Args:
+            spool: The file.
+            places: int64 [input rows], place of each input row in the file.
+        """
         reader = pa.ipc.open_file(pa.memory_map(str(spool)))
         batches = tuple(reader.get_batch(number) for number in range(reader.num_record_batches))
         starts = np.cumsum([0, *(len(batch) for batch in batches)], dtype=np.int64)[:-1]
-        return cls(batches, starts, np.cumsum(keep, dtype=np.int64) - 1)
+        return cls(batches, starts, places)
 
     def rows(self, positions: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.RecordBatch:
         """Return rows in the order asked for.

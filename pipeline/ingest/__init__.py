@@ -5,16 +5,22 @@
 """
 
 from pipeline.ingest.columns import read_column_mapping
-from pipeline.ingest.landing import land
+from pipeline.ingest.inbox import InboxFile
+from pipeline.ingest.landing import KnownFiles, Landing, UnreadableFile, land, land_new
 from pipeline.ingest.reading import ingest
 from pipeline.ingest.records import IngestedFile, IngestSummary, LandedFile, LandSummary
 
 __all__ = [
+    "InboxFile",
     "IngestSummary",
     "IngestedFile",
+    "KnownFiles",
     "LandSummary",
     "LandedFile",
+    "Landing",
+    "UnreadableFile",
     "ingest",
     "land",
+    "land_new",
     "read_column_mapping",
 ]

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import DEMO_DUMP, KAGGLE_DUMP, DataConfig
+from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, DataConfig
 from pipeline.errors import SourceError, shown
 from pipeline.ingest.containers import members
 from pipeline.ingest.demo import write_demo_dump
 from pipeline.ingest.http_source import download
+from pipeline.ingest.inbox import INBOX_VARIABLE, InboxFile, fetch_inbox, inbox_url, list_inbox
 from pipeline.ingest.kaggle_source import fetch_kaggle
 from pipeline.ingest.local_source import find_local
 from pipeline.ingest.naming import safe_name, unique_names, without_secrets
 from pipeline.ingest.object_store_source import fetch_objects
 from pipeline.ingest.records import LandedFile, LandSummary
+from pipeline.ingest.roots import require_allowed_dumps
 from pipeline.ingest.staging import FoundFile, copied, open_regular
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
@@ -46,6 +50,53 @@ class _LandParameters(BaseModel):
     demo: bool
 
 
+@dataclass(frozen=True)
+class UnreadableFile:
+    """A file that nobody named and that is no dump.
+
+    Attributes:
+        name: Its safe name.
+        sha256: Of its bytes.
+        bytes: Their number.
+        problem: What is wrong with it, and what to do.
+    """
+
+    name: str
+    sha256: str
+    bytes: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class KnownFiles:
+    """What was taken before, so that it is not taken again.
+
+    Attributes:
+        taken: SHA-256 of every file that was taken, to leave out of what the inbox holds.
+        accepted: Those of them that may be trained on already, to leave out of dumps given by name too.
+        unchanged: Whether a file of the inbox is surely one of those, by name, size and time, without reading it.
+    """
+
+    taken: frozenset[str] = frozenset()
+    accepted: frozenset[str] = frozenset()
+    unchanged: Callable[[InboxFile], bool] = lambda _: False
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What came of looking for dumps.
+
+    Attributes:
+        landed: The artifact; ``None`` if there was nothing new.
+        known: Names of files left out because their bytes were taken before.
+        unreadable: Files of the inbox that are no dumps, left out.
+    """
+
+    landed: ArtifactReference | None
+    known: tuple[str, ...]
+    unreadable: tuple[UnreadableFile, ...]
+
+
 def land(config: DataConfig, store: ArtifactStore) -> ArtifactReference:
     """Find or fetch every dump of the configuration and keep its bytes in the store.
 
@@ -63,20 +114,60 @@ def land(config: DataConfig, store: ArtifactStore) -> ArtifactReference:
         SourceError: A dump cannot be found or fetched, or is none (empty, a Git-LFS pointer, a web page, a program,
             an unsafe archive, …).
     """
+    landing = land_new(config, store, KnownFiles())
+    if landing.landed is None:
+        problem = f" {landing.unreadable[0].problem}" if landing.unreadable else ""
+        raise SourceError(f"There is no dump to read: the inbox is empty, or holds no whole dump.{problem}")
+    return landing.landed
+
+
+def land_new(config: DataConfig, store: ArtifactStore, known: KnownFiles) -> Landing:
+    """Land the dumps whose bytes were not taken before.
+
+    A file of the inbox that cannot be read as a dump is left out and told of: the others should not wait for it. A
+    dump that was given by name must be readable.
+
+    Args:
+        config: As for :func:`land`.
+        store: Where the artifact goes.
+        known: What was taken before.
+
+    Raises:
+        SourceError: As for :func:`land`.
+        ConfigurationError: A dump lies outside the places that the deployment reads from.
+    """
+    require_allowed_dumps(config.dumps)
     with tempfile.TemporaryDirectory(prefix="staging-", dir=_staging_parent(store)) as staging:
-        found = _find(config.dumps, Path(staging))
+        readable: list[tuple[FoundFile, _Content]] = []
+        left_out, unreadable = [], []
+        found = _find(config.dumps, Path(staging), known)
         names = unique_names([safe_name(file.name) for file in found])
         for file, name in zip(found, names, strict=True):
             with open_regular(file.path, name):
                 pass
-            members(file.path, name, encoding_known=config.encoding is not None)
-        contents = [_content(file, name) for file, name in zip(found, names, strict=True)]
-        return store.produce(
+            content = _content(file, name)
+            if content.sha256 in (known.taken if file.unattended else known.accepted):
+                left_out.append(name)
+                continue
+            try:
+                members(file.path, name, encoding_known=config.encoding is not None)
+            except SourceError as error:
+                if not file.unattended:
+                    raise
+                log.warning("%s of the inbox is passed over: %s", shown(name), error)
+                unreadable.append(UnreadableFile(name, content.sha256, file.path.stat().st_size, str(error)))
+                continue
+            readable.append((file, content))
+        if not readable:
+            return Landing(None, tuple(left_out), tuple(unreadable))
+        files, contents = [file for file, _ in readable], [content for _, content in readable]
+        landed = store.produce(
             LAND,
             inputs={},
-            params=_LandParameters(files=tuple(contents), demo=any(file.demo for file in found)),
-            build=lambda work: _build(work, found, contents),
+            params=_LandParameters(files=tuple(contents), demo=any(file.demo for file in files)),
+            build=lambda work: _build(work, files, contents),
         )
+        return Landing(landed, tuple(left_out), tuple(unreadable))
 
 
 def _build(work: Workspace, found: list[FoundFile], contents: list[_Content]) -> Outcome:
@@ -100,7 +191,7 @@ def _build(work: Workspace, found: list[FoundFile], contents: list[_Content]) ->
     return Outcome(LandSummary(files=tuple(landed), demo=any(file.demo for file in found)))
 
 
-def _find(dumps: tuple[str, ...], staging: Path) -> list[FoundFile]:
+def _find(dumps: tuple[str, ...], staging: Path, known: KnownFiles) -> list[FoundFile]:
     found: list[FoundFile] = []
     for number, dump in enumerate(dumps):
         folder = staging / str(number)
@@ -111,6 +202,8 @@ def _find(dumps: tuple[str, ...], staging: Path) -> list[FoundFile]:
             path = folder / DEMO_FILE
             write_demo_dump(path)
             found.append(FoundFile(path, DEMO_FILE, "demo", fetched=True, demo=True))
+        elif dump == INBOX_DUMP:
+            found.extend(_from_inbox(folder, known))
         elif dump == KAGGLE_DUMP:
             found.append(fetch_kaggle())
         elif not separator or scheme == "file":
@@ -126,6 +219,17 @@ def _find(dumps: tuple[str, ...], staging: Path) -> list[FoundFile]:
                 "Give a path, http://, https://, s3://, 'kaggle' or 'demo'."
             )
     return found
+
+
+def _from_inbox(folder: Path, known: KnownFiles) -> list[FoundFile]:
+    url = inbox_url()
+    if url is None:
+        raise SourceError(
+            f"The dump {shown(INBOX_DUMP)} needs an inbox; {INBOX_VARIABLE} names none. Set it to a folder or an s3:// "
+            "prefix for the process that runs this step, or name a dump."
+        )
+    complete = [file for file in list_inbox(url) if file.complete and not known.unchanged(file)]
+    return [replace(file, unattended=True) for file in fetch_inbox(url, complete, folder)]
 
 
 def _content(file: FoundFile, name: str) -> _Content:

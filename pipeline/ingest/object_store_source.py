@@ -13,10 +13,11 @@ from pipeline.ingest.naming import without_secrets
 from pipeline.ingest.staging import FoundFile
 
 MAX_SHARDS = 10_000
-_ADVICE = (
+ADVICE = (
     "Check the bucket, the key and the AWS credentials of this process "
     "(AWS_ACCESS_KEY_ID or a profile, AWS_ENDPOINT_URL for another store than AWS)"
 )
+"""What to do about a bucket that cannot be read, for the end of a message."""
 
 
 def fetch_objects(url: str, folder: Path) -> list[FoundFile]:
@@ -30,30 +31,43 @@ def fetch_objects(url: str, folder: Path) -> list[FoundFile]:
         SourceError: Nothing is there, access is refused, or no shard below the prefix is a dump.
     """
     origin = without_secrets(url)
+    key = checked_location(url)
+    try:
+        return _fetched(file_system(), key, origin, folder)
+    except PipelineError:
+        raise
+    except FileNotFoundError:
+        raise SourceError(f"{shown(origin, 200)}: there is no such object or prefix. {ADVICE}.") from None
+    except PermissionError:
+        raise SourceError(f"{shown(origin, 200)}: access is refused. {ADVICE}.") from None
+    except Exception as error:  # noqa: BLE001 - s3fs passes on botocore's, aiohttp's and its own errors
+        raise SourceUnavailableError(
+            f"{shown(origin, 200)} cannot be fetched ({type(error).__name__}: {shown(error, 200)}). {ADVICE}."
+        ) from None
+
+
+def checked_location(url: str) -> str:
+    """Return ``bucket/key`` of an ``s3://bucket/key`` address.
+
+    Raises:
+        SourceError: It names no bucket, or holds a login.
+    """
     parts = urlsplit(url)
     if "@" in parts.netloc or not parts.netloc:
         raise SourceError(
-            f"{shown(origin, 200)}: an s3 address is s3://bucket/key, without a login: credentials "
+            f"{shown(without_secrets(url), 200)}: an s3 address is s3://bucket/key, without a login: credentials "
             "belong in the environment "
             "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or in a profile."
         )
     # Not the parsed path: `#` and `?` are signs like any other in a key.
-    key = url.partition("://")[2]
-    try:
-        import fsspec
+    return url.partition("://")[2]
 
-        files = fsspec.filesystem(parts.scheme, skip_instance_cache=True, use_listings_cache=False)
-        return _fetched(files, key, origin, folder)
-    except PipelineError:
-        raise
-    except FileNotFoundError:
-        raise SourceError(f"{shown(origin, 200)}: there is no such object or prefix. {_ADVICE}.") from None
-    except PermissionError:
-        raise SourceError(f"{shown(origin, 200)}: access is refused. {_ADVICE}.") from None
-    except Exception as error:  # noqa: BLE001 - s3fs passes on botocore's, aiohttp's and its own errors
-        raise SourceUnavailableError(
-            f"{shown(origin, 200)} cannot be fetched ({type(error).__name__}: {shown(error, 200)}). {_ADVICE}."
-        ) from None
+
+def file_system() -> Any:  # noqa: ANN401 - fsspec has no types
+    """Return the object store, asked anew: what was listed before may have changed."""
+    import fsspec
+
+    return fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
 
 
 def _fetched(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]:  # noqa: ANN401 - fsspec has no types

@@ -5,6 +5,17 @@ from __future__ import annotations
 from pipeline.store import Record
 
 
+class KnownVersion(Record):
+    """What a server said of the version that it handed out: enough to ask it later for what is new."""
+
+    etag: str | None = None
+    """Its ``ETag`` header, as it came."""
+    last_modified: str | None = None
+    """Its ``Last-Modified`` header, as it came."""
+    number: int | None = None
+    """The version's number at Kaggle."""
+
+
 class LandedFile(Record):
     """One raw file, kept in the artifact as it came."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import SourceError, shown
+from pipeline.ingest.records import KnownVersion
 
 BLOCK_BYTES = 1024 * 1024
 MAX_DUMP_BYTES = 32 * 2**30
@@ -26,6 +27,8 @@ class FoundFile:
         origin: Where it came from, without credentials, query or absolute folders.
         fetched: It lies in the staging folder and may be moved, not copied.
         demo: It is the generated demo dump.
+        unattended: It was found in the inbox, and nobody named it.
+        version: What to ask its server for next time; ``None`` where the server told nothing, or there is none.
     """
 
     path: Path
@@ -33,6 +36,21 @@ class FoundFile:
     origin: str
     fetched: bool = False
     demo: bool = False
+    unattended: bool = False
+    version: KnownVersion | None = None
+
+
+@dataclass(frozen=True)
+class NotModified:
+    """The answer of a source that holds nothing new.
+
+    Attributes:
+        origin: Where it was looked for, without credentials or query.
+        version: The version that is still the newest.
+    """
+
+    origin: str
+    version: KnownVersion
 
 
 def open_regular(path: Path, name: str) -> BinaryIO:

@@ -9,6 +9,7 @@ that it has changed (compare and swap).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import tempfile
@@ -24,7 +25,9 @@ from pipeline.store import ArtifactReference, ArtifactStore, Record
 
 CHAMPIONS = "champions"
 """Folder below the store's root."""
-_NUMBERED = re.compile(r"(\d{6})\.json")
+_NUMBERED = re.compile(r"([0-9]{6})\.json")
+_WRITES = 3
+"""Attempts at a conditional write: S3 answers 409 to one of two that come at the same instant, and asks for another."""
 
 ChangeKind = Literal["promote", "force", "roll_back"]
 
@@ -144,7 +147,8 @@ def change_champion(
     found = _read(store, change.number) if change.number in _numbers(store) else newest
     if found is not None and _same(found, change):
         return found
-    now = f"{found.model.title} of run {found.model.run_name}" if found is not None else "none"
+    newest = champion(store)
+    now = f"{newest.model.title} of run {newest.model.run_name}" if newest is not None else "none"
     raise ChampionChangedError(
         f"The champion has changed since {shown(model.title)} was compared with change {replacing}: by now it is "
         f"{shown(now, 160)}. Nothing was replaced; run again, so that the comparison is with the present champion."
@@ -170,12 +174,41 @@ def rolled_back(store: ArtifactStore) -> ChampionModel:
     raise NoChampionError(f"{shown(present.title)} is the first champion; there is none to go back to.")
 
 
+def roll_back(store: ArtifactStore, *, who: str, why: str, run_name: str) -> ChampionChange:
+    """Put the model that served before back into service.
+
+    Asking again in the same run returns the change that it made already: going back once more would undo it.
+
+    Args:
+        store: Where the record is kept.
+        who: Who says so.
+        why: The reason.
+        run_name: The run in which it happens; no other roll-back may bear this name.
+
+    Raises:
+        NoChampionError: There is no champion, or it is the first one.
+        ChampionChangedError: Another run changed the champion at the same instant.
+    """
+    numbers = _numbers(store)
+    for number in reversed(numbers):
+        change = _read(store, number)
+        if (change.kind, change.run_name) == ("roll_back", run_name):
+            return change
+    model = rolled_back(store)
+    return change_champion(
+        store, model, kind="roll_back", replacing=numbers[-1] if numbers else 0, who=who, why=why, run_name=run_name
+    )
+
+
 def _same(found: ChampionChange, asked: ChampionChange) -> bool:
     return (found.kind, found.model, found.run_name) == (asked.kind, asked.model, asked.run_name)
 
 
 def _numbers(store: ArtifactStore) -> list[int]:
     home = store.root / CHAMPIONS
+    if not store.is_folder:
+        # fsspec remembers listings for as long as the process lives; a server would show the first champion for ever.
+        home.fs.invalidate_cache(home.path)
     try:
         names = [entry.name for entry in home.iterdir()]
     except (FileNotFoundError, NotADirectoryError):
@@ -186,7 +219,7 @@ def _numbers(store: ArtifactStore) -> list[int]:
 def _read(store: ArtifactStore, number: int) -> ChampionChange:
     path = store.root / CHAMPIONS / _name(number)
     try:
-        return ChampionChange.model_validate_json(path.read_bytes())
+        change = ChampionChange.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise ArtifactError(f"{path} is gone; restore it from a backup of the store.") from None
     except ValidationError as error:
@@ -194,6 +227,12 @@ def _read(store: ArtifactStore, number: int) -> ChampionChange:
             f"{path} is damaged or of another version of this project ({error.error_count()} fields do not fit). "
             "Restore it from a backup of the store; the models themselves are untouched."
         ) from error
+    if change.number != number:
+        raise ArtifactError(
+            f"{path} holds change {change.number}, so it is a copy under a wrong name. Restore it from a backup of the "
+            "store; the models themselves are untouched."
+        )
+    return change
 
 
 def _name(number: int) -> str:
@@ -214,11 +253,20 @@ def _created(store: ArtifactStore, change: ChampionChange) -> bool:
             os.link(written, path)
         except FileExistsError:
             return False
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP}:
+                raise
+            raise ArtifactError(
+                f"{path.parent} lies on a file system without hard links, by which two runs are kept from changing "
+                "the champion at once. Put the store on one that has them (ext4, XFS, NFS), or on s3://."
+            ) from error
+    # The folder's own name must last as well, the first time.
+    for folder in (path.parent, path.parent.parent):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     return True
 
 
@@ -237,9 +285,25 @@ def _aside(folder: Path, text: bytes) -> Iterator[Path]:
 
 
 def _created_object(target: Any, text: bytes) -> bool:  # noqa: ANN401 - fsspec has no types
-    try:
-        # A conditional write (If-None-Match: *), which S3 and its kin honour.
-        target.fs.pipe_file(target.path, text, mode="create")
-    except FileExistsError:
-        return False
-    return True
+    """Create an object whole by a conditional write (``If-None-Match: *``); return whether its name was still free.
+
+    S3 and most of its kin honour the condition (`Amazon's account of it`_). A server that ignores it would let the
+    second of two runs win.
+
+    .. _Amazon's account of it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    for attempt in range(1, _WRITES + 1):
+        try:
+            target.fs.pipe_file(target.path, text, mode="create")
+        except FileExistsError:
+            return False
+        except OSError:
+            # s3fs knows the refusal by a word that not every server sends, and has no word for status 409.
+            target.fs.invalidate_cache(target.path)
+            if target.exists():
+                return False
+            if attempt == _WRITES:
+                raise
+        else:
+            return True
+    return False

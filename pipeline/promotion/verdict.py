@@ -48,6 +48,7 @@ class DecideParams(BaseModel):
     """What the verdict depends on, besides its inputs."""
 
     demo: bool
+    margin: float
 
 
 class VerdictError(ArtifactError):
@@ -62,6 +63,7 @@ def decide(
     store: ArtifactStore,
     *,
     demo: bool = False,
+    margin: float = MARGIN,
 ) -> ArtifactReference:
     """Decide whether the best model may be used.
 
@@ -72,6 +74,7 @@ def decide(
         comparison: The ``compare`` artifact of the same models.
         store: Where artifacts lie.
         demo: Whether the reviews are generated ones; the verdict then says so.
+        margin: Balanced accuracy (0–1) by which the best model may stay below TF-IDF.
 
     Returns:
         An artifact whose summary is a ``Verdict``.
@@ -88,6 +91,7 @@ def decide(
             store.summary(leaks, LeakSummary),
             store.summary(comparison, ComparisonSummary),
             demo=demo,
+            margin=margin,
         )
         log.info("%s", result.sentence)
         return Outcome(result)
@@ -100,7 +104,7 @@ def decide(
             "leaks": leaks,
             "comparison": comparison,
         },
-        params=DecideParams(demo=demo),
+        params=DecideParams(demo=demo, margin=margin),
         build=build,
     )
 
@@ -112,6 +116,7 @@ def verdict(
     comparisons: ComparisonSummary,
     *,
     demo: bool,
+    margin: float = MARGIN,
 ) -> Verdict:
     """Apply the rules to the model that was best on validation; the first rule that fails gives the decision.
 
@@ -134,7 +139,7 @@ def verdict(
         _more_than_one_answer(best),
         _enough_rows(best),
         _better_than_majority(best),
-        _not_below_tfidf(pair),
+        _not_below_tfidf(pair, margin),
     )
     failed = next((rule for rule in rules if not rule.passed), None)
     decision: Decision = "accept" if failed is None else failed.if_failed
@@ -158,7 +163,7 @@ def verdict(
 
 def _numbers(best: EvaluationSummary, pair: Comparison) -> RuleResult:
     scores = best.model_dump(exclude={"mistakes"})
-    broken = sum(not math.isfinite(value) for value in _floats([scores, pair.model_dump()]))
+    broken = sum(not math.isfinite(value) for value in floats([scores, pair.model_dump()]))
     bad = best.unusable_probabilities + broken
     if not bad:
         sentence = "Every probability and every figure is a number."
@@ -242,17 +247,17 @@ def _better_than_majority(best: EvaluationSummary) -> RuleResult:
     )
 
 
-def _not_below_tfidf(pair: Comparison) -> RuleResult:
-    """Non-inferiority: the interval of the difference lies above −``MARGIN``; in between nothing can be told."""
+def _not_below_tfidf(pair: Comparison, margin: float) -> RuleResult:
+    """Non-inferiority: the interval of the difference lies above −``margin``; in between nothing can be told."""
     difference = pair.balanced_accuracy_difference
-    passed = difference.low >= -MARGIN and difference.value >= -MARGIN
-    points = f"{100 * MARGIN:.0f}"
-    measured = f"Against TF-IDF with logistic regression its balanced accuracy is {_against(difference.value)}"
+    passed = difference.low >= -margin and difference.value >= -margin
+    points = f"{100 * margin:.3g}"
+    measured = f"Against TF-IDF with logistic regression its balanced accuracy is {against(difference.value)}"
     if passed:
-        sentence = f"{measured}, and at worst {_against(difference.low)}: not below by more than {points} points."
-    elif difference.value >= -MARGIN:
+        sentence = f"{measured}, and at worst {against(difference.low)}: not below by more than {points} points."
+    elif difference.value >= -margin:
         sentence = (
-            f"{measured}, but its interval reaches {_against(difference.low)}: whether it is below by more than "
+            f"{measured}, but its interval reaches {against(difference.low)}: whether it is below by more than "
             f"{points} points cannot be told."
         )
     else:
@@ -261,9 +266,9 @@ def _not_below_tfidf(pair: Comparison) -> RuleResult:
         name="not_below_tfidf",
         sentence=sentence,
         figure=_finite(difference.low),
-        bound=-MARGIN,
+        bound=-margin,
         passed=passed,
-        if_failed="cannot_tell" if difference.value >= -MARGIN else "refuse",
+        if_failed="cannot_tell" if difference.value >= -margin else "refuse",
     )
 
 
@@ -276,7 +281,7 @@ def _sentence(
         return (
             f"{data}{best.title} {'passes every rule' if demo else 'may be used'}: balanced accuracy "
             f"{balanced.value:.2f} ({balanced.low:.2f} to {balanced.high:.2f}) on {best.scores.rows:,} test reviews, "
-            f"{_against(pair.balanced_accuracy_difference.value)} against TF-IDF with logistic regression."
+            f"{against(pair.balanced_accuracy_difference.value)} against TF-IDF with logistic regression."
         )
     opening = {"refuse": "must not be used", "cannot_tell": "cannot be judged", "accept": ""}[decision]
     # The rule's sentence goes on after a colon here.
@@ -284,8 +289,8 @@ def _sentence(
     return f"{data}{best.title} {opening}: {reason}"
 
 
-def _against(difference: float) -> str:
-    """Return a difference of shares as signed percentage points."""
+def against(difference: float) -> str:
+    """Return a difference of shares as signed percentage points, for a sentence."""
     if not math.isfinite(difference):
         return "not a number"
     return f"{100 * difference:+.1f} points".replace("-", "−").replace("−0.0", "+0.0")
@@ -295,12 +300,13 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _floats(value: object) -> Iterator[float]:
+def floats(value: object) -> Iterator[float]:
+    """Yield every float in nested dicts, lists and tuples."""
     if isinstance(value, float):
         yield value
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _floats(item)
+            yield from floats(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _floats(item)
+            yield from floats(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import AwareDatetime, ConfigDict
@@ -87,29 +88,73 @@ def published_run(contents: ReportContents, inputs: dict[str, ArtifactReference]
     )
 
 
+@dataclass(frozen=True)
+class History:
+    """What lies below ``reports/``.
+
+    Attributes:
+        runs: Every published run, the newest first.
+        unreadable: Folders whose record is damaged or of another version, in the order of their names.
+    """
+
+    runs: tuple[PublishedRun, ...]
+    unreadable: tuple[str, ...]
+
+
+def read_history(store: ArtifactStore) -> History:
+    """Return what was published; a record that cannot be read gets a line in the log.
+
+    A store without reports has none, and a folder without a record is on its way or no run's.
+    """
+    home = store.root / REPORTS
+    runs: list[PublishedRun] = []
+    unreadable: list[str] = []
+    try:
+        folders = [folder for folder in home.iterdir() if not folder.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        folders = []
+    for folder in folders:
+        try:
+            runs.append(_read(folder / RUN, folder.name))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            unreadable.append(folder.name)
+            _log_unreadable(folder / RUN, error)
+    return History(tuple(sorted(runs, key=lambda run: run.made_at, reverse=True)), tuple(sorted(unreadable)))
+
+
 def published_runs(store: ArtifactStore) -> tuple[PublishedRun, ...]:
     """Return every published run, the newest first; one whose record is damaged is left out, with a line in the log.
 
     A store without reports has none.
     """
-    home = store.root / REPORTS
-    found: list[PublishedRun] = []
-    try:
-        folders = [folder for folder in home.iterdir() if not folder.name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError):
-        return ()
-    for folder in folders:
-        run = _read(folder / RUN, folder.name)
-        if run is not None:
-            found.append(run)
-    return tuple(sorted(found, key=lambda run: run.made_at, reverse=True))
+    return read_history(store).runs
 
 
-def _read(path: UPath, name: str) -> PublishedRun | None:
+def find_published_run(store: ArtifactStore, folder: str) -> PublishedRun | None:
+    """Return one published run, without reading the others.
+
+    Args:
+        store: Where reports are published.
+        folder: Name below ``reports/``, as :func:`pipeline.reporting.publishing.safe_run_name` gives it.
+
+    Returns:
+        The run; ``None`` where there is none, or where its record is damaged, which gets a line in the log.
+    """
+    path = store.root / REPORTS / folder / RUN
     try:
-        return PublishedRun.model_validate_json(path.read_bytes()).model_copy(update={"folder": name})
+        return _read(path, folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        log.warning("%s cannot be read and is left out of the history: %s", path, str(error).split("\n")[0])
+        _log_unreadable(path, error)
         return None
+
+
+def _read(path: UPath, name: str) -> PublishedRun:
+    return PublishedRun.model_validate_json(path.read_bytes()).model_copy(update={"folder": name})
+
+
+def _log_unreadable(path: UPath, error: Exception) -> None:
+    log.warning("%s cannot be read and is left out of the history: %s", path, str(error).split("\n")[0])

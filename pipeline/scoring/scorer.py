@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -26,6 +27,7 @@ would only fill the memory of a whole batch."""
 
 BATCH_ROWS = 1024
 LATEST = "latest"
+CHAMPION = "champion"
 SHORTEST_KEY = 6
 SHOWN_EXPORTS = 5
 
@@ -48,7 +50,7 @@ class Scorer:
         Raises:
             ArtifactError: The folder is not an export, or a file of it is damaged.
         """
-        card = _card(folder)
+        card = read_card(folder)
         return cls(card=card, _score=_scoring_function(folder / MODEL_FILE))
 
     @property
@@ -67,7 +69,7 @@ class Scorer:
         Raises:
             PipelineError: ``texts`` is not a list of strings, or the two differ in length.
         """
-        reviews = [self._bounded(text) for text in self._joined(texts, summaries)]
+        reviews = [bounded(text, self.card.keep) for text in joined_reviews(self.card, texts, summaries)]
         # Rows of like length stand together, so that short reviews are not computed to the length of long ones.
         order = sorted(range(len(reviews)), key=lambda index: len(reviews[index]))
         probabilities = np.empty(len(reviews), dtype=np.float32)
@@ -84,29 +86,36 @@ class Scorer:
                 pass
         return probabilities
 
-    def _joined(self, texts: Sequence[str], summaries: Sequence[str] | None) -> list[str]:
-        if isinstance(texts, str | bytes) or not all(isinstance(text, str) for text in texts):
-            raise PipelineError(
-                "The reviews to score must be a list of strings; a single review goes in as [review]. "
-                f"Given: {shown(type(texts).__name__)}."
-            )
-        if summaries is None:
-            return list(texts)
-        if isinstance(summaries, str | bytes) or not all(isinstance(summary, str) for summary in summaries):
-            raise PipelineError("The summaries must be a list of strings, one a review (an empty one where none is).")
-        if len(summaries) != len(texts):
-            raise PipelineError(f"There are {len(texts)} reviews but {len(summaries)} summaries; give one each.")
-        if not self.card.join_summary:
-            log.warning("%s was trained without summaries; they are not read.", self.card.variant)
-            return list(texts)
-        return [joined(summary, text) for summary, text in zip(summaries, texts, strict=True)]
 
-    def _bounded(self, text: str) -> str:
-        if len(text) <= LONGEST_TEXT:
-            return text
-        end = self.card.keep
-        log.warning("A review has %d characters; its %s %d are read.", len(text), end, LONGEST_TEXT)
-        return text[-LONGEST_TEXT:] if end == "last" else text[:LONGEST_TEXT]
+def joined_reviews(card: ModelCard, texts: Sequence[str], summaries: Sequence[str] | None) -> list[str]:
+    """Return each review as the model reads it: its summary before its text, where the model was trained so.
+
+    Raises:
+        PipelineError: ``texts`` is not a list of strings, or the two differ in length.
+    """
+    if isinstance(texts, str | bytes) or not all(isinstance(text, str) for text in texts):
+        raise PipelineError(
+            "The reviews to score must be a list of strings; a single review goes in as [review]. "
+            f"Given: {shown(type(texts).__name__)}."
+        )
+    if summaries is None:
+        return list(texts)
+    if isinstance(summaries, str | bytes) or not all(isinstance(summary, str) for summary in summaries):
+        raise PipelineError("The summaries must be a list of strings, one a review (an empty one where none is).")
+    if len(summaries) != len(texts):
+        raise PipelineError(f"There are {len(texts)} reviews but {len(summaries)} summaries; give one each.")
+    if not card.join_summary:
+        log.warning("%s was trained without summaries; they are not read.", card.variant)
+        return list(texts)
+    return [joined(summary, text) for summary, text in zip(summaries, texts, strict=True)]
+
+
+def bounded(text: str, keep: Literal["last", "first"]) -> str:
+    """Return a text of at most ``LONGEST_TEXT`` characters: of a longer one the end that is read, with a warning."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    log.warning("A review has %d characters; its %s %d are read.", len(text), keep, LONGEST_TEXT)
+    return text[-LONGEST_TEXT:] if keep == "last" else text[:LONGEST_TEXT]
 
 
 def load_scorer(path: str, store: ArtifactStore | None = None) -> Scorer:
@@ -114,11 +123,13 @@ def load_scorer(path: str, store: ArtifactStore | None = None) -> Scorer:
 
     Args:
         path: A folder of an export, or a file or folder in it (``model.keras``, ``saved_model``); or, with a store,
-            ``export/KEY``, the KEY alone (its first six characters suffice) or ``latest``, the newest export.
+            ``export/KEY``, the KEY alone (its first six characters suffice), ``latest``, the newest export, or
+            ``champion``, the model in service.
         store: Where exports are looked for.
 
     Raises:
         ArtifactError: There is no such export; the message names some that there are.
+        NoChampionError: The champion was asked for and there is none.
     """
     here = Path(path).expanduser()
     if here.name in {MODEL_FILE, SAVED_MODEL_FOLDER} and here.exists():
@@ -132,10 +143,22 @@ def load_scorer(path: str, store: ArtifactStore | None = None) -> Scorer:
         )
     if store is None:
         raise ArtifactError(f"There is no export at {shown(path)}. Give the folder that holds {MODEL_FILE}.")
-    return Scorer.load(store.folder(_find(path, store)))
+    return Scorer.load(store.folder(find_export(path, store)))
 
 
-def _find(name: str, store: ArtifactStore) -> ArtifactReference:
+def find_export(name: str, store: ArtifactStore) -> ArtifactReference:
+    """Return the export that a name stands for.
+
+    Args:
+        name: ``champion``, ``latest``, ``export/KEY`` or the KEY alone (its first six characters suffice).
+        store: Where exports are looked for.
+
+    Raises:
+        ArtifactError: There is no such export; the message names some that there are.
+        NoChampionError: The champion was asked for and there is none.
+    """
+    if name == CHAMPION:
+        return _champion(store)
     folder = store.root / "artifacts" / "export"
     keys = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
     exports = [reference for reference in map(_reference, keys) if reference is not None and store.has(reference)]
@@ -154,8 +177,26 @@ def _find(name: str, store: ArtifactStore) -> ArtifactReference:
     problem = "fits several exports" if len(prefix) >= SHORTEST_KEY and matching else "is no folder and no export's key"
     raise ArtifactError(
         f"{shown(name)} {problem}. The store {shown(store.url)} holds {len(exports)}: {known}"
-        f"{', …' if len(exports) > SHOWN_EXPORTS else ''}. Name one of them, or `{LATEST}`."
+        f"{', …' if len(exports) > SHOWN_EXPORTS else ''}. Name one of them, `{LATEST}` or `{CHAMPION}`."
     )
+
+
+def _champion(store: ArtifactStore) -> ArtifactReference:
+    from pipeline.promotion.champions import NoChampionError, champion
+
+    change = champion(store)
+    if change is None:
+        raise NoChampionError(
+            f"The store {shown(store.url)} has no champion yet. Train one (`python -m pipeline run`), or name an "
+            f"export, e.g. `{LATEST}`."
+        )
+    if not store.has(change.model.exported):
+        raise ArtifactError(
+            f"The champion, {shown(change.model.title)} of run {shown(change.model.run_name)}, is "
+            f"{change.model.exported}, which the store {shown(store.url)} does not hold. Restore it from a backup, or "
+            "roll back to the champion before."
+        )
+    return change.model.exported
 
 
 def _reference(key: str) -> ArtifactReference | None:
@@ -165,7 +206,12 @@ def _reference(key: str) -> ArtifactReference | None:
         return None
 
 
-def _card(folder: Path) -> ModelCard:
+def read_card(folder: Path) -> ModelCard:
+    """Return what an export says of its model (``model.json``).
+
+    Raises:
+        ArtifactError: The folder is not an export, or that file is damaged.
+    """
     if not folder.is_dir():
         raise ArtifactError(f"There is no folder {shown(folder)}; an export is a folder with {MODEL_FILE}.")
     missing = [name for name in (CARD_FILE, MODEL_FILE) if not (folder / name).is_file()]

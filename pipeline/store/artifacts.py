@@ -33,6 +33,7 @@ from pydantic import BaseModel, ValidationError
 from upath import UPath
 
 from pipeline.errors import ArtifactError, shown
+from pipeline.store.files import changed_at, files_below, vanish
 from pipeline.store.manifest import ArtifactReference, FileRecord, Manifest, Record, RowAccount
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ SummaryType = TypeVar("SummaryType", bound=Record)
 
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
+USED = ".used"
 RECORDED_LIBRARIES = (
     "apache-airflow",
     "great-expectations",
@@ -158,13 +160,13 @@ class ArtifactStore:
         params_json = {} if params is None else params.model_dump(mode="json")
         key = _key(stage, inputs, params_json)
         reference = ArtifactReference(stage=stage.name, key=key)
-        if self.has(reference):
+        if self._taken(reference):
             done = self.manifest(reference)
             log.info("%s: reused, computed %s in %.1f s", reference, f"{done.started_at:%Y-%m-%d %H:%M}", done.seconds)
             return reference
 
         with _only_one_process(self._local / "locks" / f"{stage.name}-{key}"):
-            if self.has(reference):
+            if self._taken(reference):
                 log.info("%s: made by another process meanwhile", reference)
                 return reference
             return self._computed(stage, reference, inputs=inputs, params_json=params_json, build=build)
@@ -179,6 +181,8 @@ class ArtifactStore:
         build: Callable[[Workspace], Outcome],
     ) -> ArtifactReference:
         key = reference.key
+        for needed in inputs.values():
+            self._taken(needed)
         started, clock = datetime.now(UTC), time.perf_counter()
         in_progress = self._local / "in_progress"
         in_progress.mkdir(parents=True, exist_ok=True)
@@ -270,6 +274,102 @@ class ArtifactStore:
             shutil.rmtree(fetched, ignore_errors=True)
         return local
 
+    def artifacts(self) -> tuple[ArtifactReference, ...]:
+        """Return every artifact by stage and key; also folders without a manifest, which count as absent."""
+        self._root.fs.invalidate_cache()
+        found = []
+        for stage in _names(self._root / "artifacts"):
+            for key in _names(self._root / "artifacts" / stage):
+                # Whatever else lies there was put there by somebody, and is theirs.
+                with contextlib.suppress(ValidationError):
+                    found.append(ArtifactReference(stage=stage, key=key))
+        return tuple(found)
+
+    def last_used(self, reference: ArtifactReference) -> datetime | None:
+        """Return when an artifact was made, or reused or asked for by a later stage; ``None`` if it is not there.
+
+        For a folder without a manifest it is the latest change of a file in it.
+        """
+        home = self._home(reference)
+        made = changed_at(home / MANIFEST)
+        if made is None:
+            return max((file.changed_at for file in files_below(home)), default=None)
+        return max(made, (None if self.is_folder else changed_at(self._mark(reference))) or made)
+
+    def remove(self, reference: ArtifactReference, *, last_used: datetime) -> bool:
+        """Remove an artifact, at once for every reader, unless it was used after ``last_used``.
+
+        Returns:
+            Whether it is gone by this call.
+
+        Raises:
+            ArtifactError: It cannot be moved or deleted.
+        """
+
+        def used(place: UPath) -> bool:
+            if self.is_folder:
+                return (changed_at(place / MANIFEST) or last_used) > last_used
+            return (changed_at(self._mark(reference)) or last_used) > last_used
+
+        lock = self._local / "locks" / f"{reference.stage}-{reference.key}"
+        with _only_one_process(lock, wait=False) as alone:
+            now = self.last_used(reference) if alone else None
+            if now is None or now > last_used:
+                return False
+            in_progress = self._local / "in_progress"
+            try:
+                if not self.is_folder:
+                    # The copy on this machine goes first: nothing would lead a later clean-up to it.
+                    copy = UPath(self._local / "artifacts" / reference.stage / reference.key)
+                    vanish(copy, MANIFEST, lambda _: False, in_progress=in_progress)
+                return vanish(self._home(reference), MANIFEST, used, in_progress=in_progress)
+            except OSError as error:
+                raise ArtifactError(
+                    f"{reference} cannot be removed from the store {shown(self.url)}: {shown(error, 200)}. Give this "
+                    "user the right to write there, or remove it as its owner."
+                ) from error
+
+    def being_made(self) -> frozenset[ArtifactReference]:
+        """Return the artifacts that processes of this machine are working on at this moment."""
+        found = set()
+        for lock in (self._local / "locks").glob("*-*"):
+            stage, _, key = lock.name.rpartition("-")
+            with contextlib.suppress(ValidationError, FileNotFoundError), lock.open("r") as handle:
+                reference = ArtifactReference(stage=stage, key=key)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    found.add(reference)
+        return frozenset(found)
+
+    @property
+    def local(self) -> Path:
+        """This machine's folder with ``in_progress/``, ``resumable/`` and ``locks/``; a folder store's own."""
+        return self._local
+
+    def _taken(self, reference: ArtifactReference) -> bool:
+        """Return whether an artifact is there, marked as used now: a clean-up that has looked before then spares it.
+
+        Asked again after the mark is set, since a clean-up hides first and looks for marks then: of the two, one
+        sees the other.
+        """
+        if not self.has(reference):
+            return False
+        try:
+            if self.is_folder:
+                os.utime(str(self._home(reference) / MANIFEST))
+            else:
+                self._mark(reference).write_bytes(b"")
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            log.warning("%s cannot be marked as used (%s); a clean-up goes by its age.", reference, error.strerror)
+        return self.has(reference)
+
+    def _mark(self, reference: ArtifactReference) -> UPath:
+        """Return the empty object that says when an artifact was used last; a folder's manifest can say so itself."""
+        return self._home(reference) / USED
+
     def _home(self, reference: ArtifactReference) -> UPath:
         return self._root / "artifacts" / reference.stage / reference.key
 
@@ -300,6 +400,14 @@ class ArtifactStore:
                 target = home / file.relative_to(folder).as_posix()
                 with file.open("rb") as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
+
+
+def _names(place: UPath) -> list[str]:
+    """Return the names of the folders at a place, links left out."""
+    try:
+        return sorted(entry.name for entry in place.iterdir() if entry.is_dir() and not entry.is_symlink())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _key(stage: Stage, inputs: Mapping[str, ArtifactReference], params: Mapping[str, object]) -> str:
@@ -364,13 +472,20 @@ def _rename_or_yield(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _only_one_process(lock: Path) -> Iterator[None]:
-    """Let one process of this machine at a time work on a key; the others wait, so that they share no checkpoint."""
+def _only_one_process(lock: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Let one process of this machine at a time work on a key, so that no two share a checkpoint.
+
+    The others wait for it or, where they do not ``wait``, go on with ``False``.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
         try:
-            yield
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
         finally:
             lock.unlink(missing_ok=True)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
 
-from review_sentiment_ui import history, overview, quarantine, reports, scoring, training
-from review_sentiment_ui.pages import FILES, PageFile, base
+from review_sentiment_ui import comparison, history, overview, quarantine, reports, scoring, training
+from review_sentiment_ui.pages import FILES, POLICY, PageFile, base, page, told
+
+log = logging.getLogger(__name__)
 
 DAG_ID = "train_review_sentiment"
 """Who may read this DAG may read what came out of it."""
@@ -19,12 +22,8 @@ HEADERS = {
     # Reviews and figures are private: nothing between server and reader may keep them.
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": POLICY,
 }
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
-)
-"""For pages that bring no policy of their own."""
 
 
 def create_app() -> FastAPI:
@@ -36,7 +35,7 @@ def create_app() -> FastAPI:
         openapi_url=None,
         dependencies=[Depends(requires_access_dag("GET", param_dag_id=DAG_ID))],
     )
-    for pages in (overview, history, training, scoring, quarantine, reports):
+    for pages in (overview, history, comparison, training, scoring, quarantine, reports):
         app.include_router(pages.router)
 
     @app.get("/files/{name}")
@@ -46,10 +45,12 @@ def create_app() -> FastAPI:
     @app.middleware("http")
     async def private(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         base.set(request.scope.get("root_path", ""))
-        response = await answer(request)
+        try:
+            response = await answer(request)
+        except Exception as error:  # noqa: BLE001 - a store that is away raises what its library raises
+            response = page("unreadable.html.j2", status=503, problem=told(error))
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
 
     return app

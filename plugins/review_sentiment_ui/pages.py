@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import tomllib
 from contextvars import ContextVar
 from enum import StrEnum
 from functools import lru_cache
@@ -10,12 +13,25 @@ from pathlib import Path
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 
+import pipeline
+from pipeline.errors import PipelineError
 from pipeline.reporting import formatting
 from pipeline.reporting.html import VERDICT_WORDS
 from pipeline.reporting.templating import template_environment
 
+log = logging.getLogger(__name__)
+
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = Path(__file__).parent
+COMMIT_VARIABLE = "REVIEW_SENTIMENT_COMMIT"
+LONGEST_COMMIT = 40
+"""Characters of a SHA-1 digest in hexadecimal."""
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+)
+"""For pages that bring no policy of their own."""
 
 
 class PageFile(StrEnum):
@@ -41,12 +57,47 @@ NAVIGATION = (
 )
 
 
-def page(template: str, *, status: int = 200, here: str = "", **values: object) -> HTMLResponse:
-    """Return a page made from a template; text in ``values`` is escaped, its control characters spelled out."""
-    shown = {name: formatting.visible(value) if isinstance(value, str) else value for name, value in values.items()}
-    return HTMLResponse(
-        _environment().get_template(template).render(shown, here=here, base=base.get()), status_code=status
-    )
+def page(
+    template: str, *, status: int = 200, here: str = "", policy: str | None = None, **values: object
+) -> HTMLResponse:
+    """Return a page made from a template; every text in it is escaped, its control characters spelled out.
+
+    Args:
+        template: The file's name.
+        status: HTTP status.
+        here: The address in the navigation that the page belongs to.
+        policy: A Content-Security-Policy instead of ``POLICY``.
+        values: What the template shows.
+    """
+    made = _environment().get_template(template).render(values, here=here, base=base.get(), about=about())
+    return HTMLResponse(made, status_code=status, headers={"Content-Security-Policy": policy or POLICY})
+
+
+def told(error: Exception) -> str:
+    """Return what may stand on a page of a failed read: our own sentences whole, of any other its kind alone.
+
+    Another library's message may hold an address with a login; it goes to the log.
+    """
+    if isinstance(error, PipelineError):
+        return str(error)
+    log.error("A page could not read what it shows.", exc_info=error)
+    return f"It cannot be read ({type(error).__name__}); the API server's log says more."
+
+
+def about() -> str:
+    """Return which version of the project made a page, and of which commit where ``REVIEW_SENTIMENT_COMMIT`` tells."""
+    commit = os.environ.get(COMMIT_VARIABLE, "").strip()[:LONGEST_COMMIT]
+    return f"Review sentiment {_version()}" + (f", commit {commit}" if commit else "")
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    # The project is run from its folder and not installed, so no package's metadata knows it.
+    try:
+        text = (Path(pipeline.__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+        return str(tomllib.loads(text)["project"]["version"])
+    except (OSError, ValueError, KeyError):
+        return "of an unknown version"
 
 
 @lru_cache(maxsize=1)
@@ -54,4 +105,6 @@ def _environment() -> Environment:
     environment = template_environment(TEMPLATES)
     environment.globals |= {"navigation": NAVIGATION, "outcomes": VERDICT_WORDS}
     environment.filters["difference_of_log_odds"] = lambda value: f"{value:+.2f}".replace("-", formatting.MINUS)
+    # Before escaping. Not what is markup already, which the templates themselves made.
+    environment.finalize = lambda value: formatting.visible(value) if type(value) is str else value
     return environment

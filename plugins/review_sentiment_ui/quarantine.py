@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from pipeline.errors import PipelineError
-from pipeline.reporting.history import PublishedRun, published_runs
+from pipeline.reporting.history import PublishedRun, find_published_run
 from pipeline.reporting.publishing import safe_run_name
 from pipeline.workflow import default_store
 from review_sentiment_ui.pages import page
@@ -38,7 +39,7 @@ def quarantine(
     rows = _rows(run)
     if run is None or rows is None:
         return page("no_quarantine.html.j2", status=404, run_id=run_id)
-    counts = _counts(rows)
+    counts = _counts(tuple(rows.files))
     wanted = reason if reason in counts else None
     total = counts[wanted] if wanted is not None else sum(counts.values())
     return page(
@@ -66,8 +67,7 @@ def download(run_id: str, reason: str | None = None) -> Response:
 
 
 def _run(run_id: str) -> PublishedRun | None:
-    folder = safe_run_name(run_id)
-    return next((run for run in published_runs(default_store()) if run.folder == folder), None)
+    return find_published_run(default_store(), safe_run_name(run_id))
 
 
 def _rows(run: PublishedRun | None) -> ds.Dataset | None:
@@ -83,8 +83,14 @@ def _rows(run: PublishedRun | None) -> ds.Dataset | None:
         return None
 
 
-def _counts(rows: ds.Dataset) -> dict[str, int]:
-    counted = rows.to_table(columns=["reason"])["reason"].value_counts().to_pylist()
+# An artifact never changes, so neither do its counts.
+@lru_cache(maxsize=64)
+def _counts(files: tuple[str, ...]) -> dict[str, int]:
+    import pyarrow.dataset as ds
+
+    counted = (
+        ds.dataset(list(files), format="parquet").to_table(columns=["reason"])["reason"].value_counts().to_pylist()
+    )
     return {item["values"]: item["counts"] for item in sorted(counted, key=lambda item: -item["counts"])}
 
 

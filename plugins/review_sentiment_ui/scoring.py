@@ -1,7 +1,8 @@
-"""Try a review: what the newest model says of it, and which of its words speak for what."""
+"""Try a review: what the champion, or else the newest model, says of it, and which of its words speak for what."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,12 @@ from fastapi.responses import HTMLResponse
 
 from pipeline.errors import PipelineError
 from pipeline.examination import word_effects
-from pipeline.reporting.history import PublishedRun, published_runs
+from pipeline.reporting.history import published_runs
+from pipeline.reporting.publishing import safe_run_name
 from pipeline.scoring.light import LightScorer
+from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.workflow import default_store
+from review_sentiment_ui.champions import in_service
 from review_sentiment_ui.pages import page
 
 router = APIRouter()
@@ -22,30 +26,71 @@ LONGEST_REVIEW = 5_000
 """Characters; nobody types more, and each word costs one more pass through the model."""
 
 
+@dataclass(frozen=True)
+class Answering:
+    """The model that answers.
+
+    Attributes:
+        title: What it is.
+        run_name: The run that trained it.
+        folder: Where that run's report is.
+        demo: Whether it knows generated reviews only.
+        exported: Its artifact.
+        champion: Number of the change that put it into service; ``None`` if it is the newest model instead.
+        problem: Why it is not the champion, where that one's record cannot be read.
+    """
+
+    title: str
+    run_name: str
+    folder: str
+    demo: bool
+    exported: ArtifactReference
+    champion: int | None = None
+    problem: str | None = None
+
+
 @router.get("/score", response_class=HTMLResponse)
 def ask() -> HTMLResponse:
     """Show the empty box."""
-    return page("score.html.j2", here="/score", text="", run=_newest(), answer=None, problem=None)
+    return page("score.html.j2", here="/score", text="", model=_answering(default_store()), answer=None, problem=None)
 
 
 @router.post("/score", response_class=HTMLResponse)
 def answer(review: Annotated[str, Form(max_length=LONGEST_REVIEW)]) -> HTMLResponse:
     """Show the model's answer, with the effect of each word."""
-    run = _newest()
-    if run is None or run.exported is None:
-        return page("score.html.j2", here="/score", text=review, run=None, answer=None, problem=None)
+    store = default_store()
+    model = _answering(store)
+    if model is None:
+        return page("score.html.j2", here="/score", text=review, model=None, answer=None, problem=None)
     try:
-        scorer = _scorer(str(default_store().folder(run.exported)))
+        scorer = _scorer(str(store.folder(model.exported)))
     except PipelineError as error:
-        return page("score.html.j2", here="/score", text=review, run=run, answer=None, problem=str(error), status=503)
+        return page(
+            "score.html.j2", here="/score", text=review, model=model, answer=None, problem=str(error), status=503
+        )
     answered = _answer(scorer, review)
     problem = None if answered else "The model gives no probability for this review: its weights are damaged."
-    return page("score.html.j2", here="/score", text=review, run=run, answer=answered, problem=problem)
+    return page("score.html.j2", here="/score", text=review, model=model, answer=answered, problem=problem)
 
 
-def _newest() -> PublishedRun | None:
-    """Return the newest run that ended with a model."""
-    return next((run for run in published_runs(default_store()) if run.exported is not None), None)
+def _answering(store: ArtifactStore) -> Answering | None:
+    """Return the champion, else the best model of the newest run that ended with one."""
+    serving = in_service(store)
+    if serving.change is not None:
+        model = serving.change.model
+        return Answering(
+            model.title,
+            model.run_name,
+            safe_run_name(model.run_name),
+            model.demo,
+            model.exported,
+            champion=serving.change.number,
+        )
+    for run in published_runs(store):
+        if run.exported is not None:
+            title = run.best_title or "The best model"
+            return Answering(title, run.run_name, run.folder, run.demo, run.exported, problem=serving.problem)
+    return None
 
 
 @lru_cache(maxsize=2)

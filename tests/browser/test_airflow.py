@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +19,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from pipeline.reporting.history import find_published_run
+from pipeline.reporting.publishing import safe_run_name
+from pipeline.store import ArtifactStore
 from tests.browser.accessibility import accessibility_violations
+from tests.plugins.conftest import served, took
 from tests.support import reviews, write_csv
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -33,6 +38,7 @@ class Site:
 
     address: str
     password: str
+    store: ArtifactStore
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         again = subprocess.run([*server, "up", *options], env=environment, capture_output=True, text=True, check=True)
         assert "running already" in again.stdout
         [password] = json.loads((home / "airflow" / "passwords.json").read_text()).values()
-        yield Site(address, password)
+        yield Site(address, password, ArtifactStore(str(home / "store")))
     finally:
         down = subprocess.run([*server, "down", *options], env=environment, capture_output=True, text=True, check=False)
     assert "stopped" in down.stdout, down.stdout + down.stderr
@@ -105,6 +111,26 @@ def run_id(site: Site, page: Page, tmp_path_factory: pytest.TempPathFactory) -> 
     return str(run["dag_run_id"])
 
 
+@pytest.fixture(scope="module")
+def comparison(site: Site, run_id: str) -> str:
+    """Address of two reports side by side: the run's, in service as champion, and a copy that was champion before."""
+    first = safe_run_name(run_id)
+    run = find_published_run(site.store, first)
+    assert run is not None
+    reports = Path(site.store.url) / "reports"
+    shutil.copytree(reports / first, reports / "another-run")
+    record = json.loads((reports / first / "run.json").read_text())
+    before = {"stage": "export", "key": "0" * 32}
+    changed = record | {"run_name": "another-run", "exported": before, "made_at": "2026-01-01T00:00:00Z"}
+    (reports / "another-run" / "run.json").write_text(json.dumps(changed))
+    # Numbers that no change of the run's own can have taken.
+    served(site.store, 900, "another-run")
+    served(site.store, 901, run_id, run.exported, kind="force", who="anna", why="The numbers of May. " * 9)
+    took(site.store, 1, "a_dump_with_a_rather_long_name_as_some_exports_have_them.csv.gz", run_name=run_id)
+    took(site.store, 2, "week2.csv", outcome="refused", reason="4.1 % of the rows are bad, 1.0 % is allowed. " * 4)
+    return f"compare?first={first}&second=another-run"
+
+
 def open_form(site: Site, page: Page):
     """Return the trigger form's dialog."""
     page.goto(f"{site.address}/dags/{DAG}")
@@ -145,9 +171,9 @@ def test_history_quarantine_and_scoring_box_are_a_click_away(site: Site, page: P
     page.goto(f"{site.address}/dags/{DAG}")
     page.get_by_role("link", name="Model history").click()
     history = page.frame_locator("iframe")
-    expect(history.get_by_role("link", name=run_id)).to_be_visible(timeout=60_000)
-    keep(page, "history")
-    row = history.get_by_role("row", name=run_id)
+    table = history.get_by_role("region", name="Every run")
+    expect(table.get_by_role("link", name=run_id)).to_be_visible(timeout=60_000)
+    row = table.get_by_role("row", name=run_id)
     row.get_by_role("link", name="1", exact=True).click()
     expect(history.get_by_role("cell", name="bad_score")).to_be_visible()
     keep(page, "quarantine")
@@ -161,13 +187,65 @@ def test_history_quarantine_and_scoring_box_are_a_click_away(site: Site, page: P
     keep(page, "score")
 
 
-@pytest.mark.parametrize("path", ["", "history", "training", "score"])
+def test_two_runs_are_compared_with_the_keyboard_alone(site: Site, page: Page, run_id: str, comparison: str) -> None:
+    page.goto(f"{site.address}/review-sentiment/history")
+    for name in (run_id, "another-run"):
+        page.get_by_label(f"Compare {name}").focus()
+        page.keyboard.press("Space")
+    page.get_by_role("button", name="Compare the ticked runs").focus()
+    page.keyboard.press("Enter")
+    link = page.get_by_role("link", name="Both whole reports side by side")
+    expect(link).to_be_visible()
+    keep(page, "history")
+    link.focus()
+    page.keyboard.press("Enter")
+    frames = page.locator("iframe")
+    expect(frames).to_have_count(2)
+    for number in (0, 1):
+        expect(frames.nth(number).content_frame.locator("#verdict")).to_be_visible()
+    left, right = (frames.nth(number).bounding_box() for number in (0, 1))
+    assert left is not None
+    assert right is not None
+    assert left["x"] + left["width"] <= right["x"]
+    keep(page, "compare")
+    page.get_by_role("link", name="Open this report alone").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#verdict")).to_be_visible()
+
+
+PAGES = ("", "history", "training", "score", "history with two compared", "two reports")
+
+
+def address_of(path: str, comparison: str) -> str:
+    """Return a page's address below the pages."""
+    compared = comparison.replace("compare?first=", "history?compare=").replace("&second=", "&compare=")
+    return {"history with two compared": compared, "two reports": comparison}.get(path, path)
+
+
+@pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_the_pages(site: Site, page: Page, run_id: str, path: str, scheme: str) -> None:
+def test_axe_finds_nothing_on_the_pages(site: Site, page: Page, comparison: str, path: str, scheme: str) -> None:
     other = page.context.new_page()
     other.emulate_media(color_scheme=scheme)
-    other.goto(f"{site.address}/review-sentiment/{path}")
+    other.goto(f"{site.address}/review-sentiment/{address_of(path, comparison)}")
     assert accessibility_violations(other) == []
+    if not path and scheme == "light":
+        expect(other.get_by_text("In service since")).to_be_visible()
+        keep(other, "overview")
+    other.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_needs_no_sideways_scrolling(site: Site, page: Page, comparison: str, path: str) -> None:
+    other = page.context.new_page()
+    other.set_viewport_size({"width": 390, "height": 844})
+    other.goto(f"{site.address}/review-sentiment/{address_of(path, comparison)}")
+    assert other.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    if path == "two reports":
+        upper, lower = (other.locator("iframe").nth(number).bounding_box() for number in (0, 1))
+        assert upper is not None
+        assert lower is not None
+        assert upper["y"] + upper["height"] <= lower["y"]
     other.close()
 
 
@@ -187,7 +265,7 @@ def test_the_pages_take_the_look_chosen_in_airflow(site: Site, page: Page, chose
 
 def test_a_stranger_sees_nothing(site: Site, browser: Browser, run_id: str) -> None:
     context = browser.new_context()
-    for path in ("", "history", "score", f"runs/{run_id}/"):
+    for path in ("", "history", "score", f"runs/{run_id}/", f"compare?first={run_id}&second={run_id}"):
         answer = context.request.get(f"{site.address}/review-sentiment/{path}")
         assert answer.status == 401
         assert "accuracy" not in answer.text()

@@ -142,7 +142,8 @@ class Answer(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[str]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("REVIEW_SENTIMENT_ALLOW_PRIVATE_ADDRESSES", "1")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Answer)) as httpd:
         thread = threading.Thread(target=httpd.serve_forever)
         thread.start()

@@ -12,6 +12,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from pipeline.collection import Intake, TakenFile
+from pipeline.promotion.champions import ChampionChange, ChampionModel
 from pipeline.reporting.history import PublishedRun
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
@@ -25,6 +27,8 @@ def server(airflow_home: Path) -> FastAPI:
     passwords = airflow_home / "passwords.json"
     passwords.write_text(json.dumps({USER: PASSWORD}), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
+        # Airflow puts it there when it is first imported, which another test may have done with a path of its own.
+        patch.syspath_prepend(Path(__file__).resolve().parents[2] / "plugins")
         patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", f"{USER}:admin")
         patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
         patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests alone" * 4)
@@ -44,6 +48,7 @@ def anonymous(server: FastAPI) -> Iterator[TestClient]:
 def analyst(server: FastAPI, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """A visitor who may read the DAG; the pages read the test's own store."""
     monkeypatch.setenv("REVIEW_SENTIMENT_STORE", store.url)
+    monkeypatch.delenv("REVIEW_SENTIMENT_INBOX", raising=False)
     with TestClient(server, base_url="http://localhost") as client:
         token = client.post("/auth/token", json={"username": USER, "password": PASSWORD}).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
@@ -84,6 +89,54 @@ def published(
     (folder / "report.json").write_text("{}", encoding="utf-8")
 
 
-def nowhere(stage: str) -> ArtifactReference:
+def served(
+    store: ArtifactStore, number: int, run_name: str, exported: ArtifactReference | None = None, **changes: Any
+) -> None:
+    """Put a change of champion into the store, as ``change_champion`` leaves it."""
+    exported = exported or nowhere("export", number)
+    model = ChampionModel(
+        name="bi-seed1",
+        title=f"Bidirectional LSTM of {run_name}",
+        run_name=run_name,
+        demo=False,
+        exported=exported,
+        evaluated=nowhere("evaluate"),
+        examined=nowhere("examine"),
+        cleaned=nowhere("clean"),
+        parts=nowhere("split"),
+        landed=nowhere("land"),
+        validated_raw=nowhere("validate_raw"),
+    )
+    change = ChampionChange(
+        number=number,
+        kind="promote",
+        model=model,
+        who="the gate",
+        why=f"Better by 0.0{number}.",
+        run_name=run_name,
+        changed_at=datetime(2026, 2, 1, tzinfo=UTC) + timedelta(days=number),
+    ).model_copy(update=changes)
+    folder = Path(store.url) / "champions"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{number:06}.json").write_text(change.model_dump_json(), encoding="utf-8")
+
+
+def took(store: ArtifactStore, number: int, name: str, **changes: Any) -> None:
+    """Put an intake into the store, as ``record_intake`` leaves it."""
+    intake = Intake(
+        run_name=f"run-{number}",
+        taken_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number),
+        outcome="accepted",
+        files=(TakenFile(name=name, sha256=f"{number:064x}", bytes=4),),
+        demo=False,
+        rows=1000 + number,
+        landed=nowhere("land", number),
+    ).model_copy(update=changes)
+    folder = Path(store.url) / "collection" / "intakes"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{intake.key}.json").write_text(intake.model_dump_json(), encoding="utf-8")
+
+
+def nowhere(stage: str, number: int = 0) -> ArtifactReference:
     """Return a reference to an artifact that no store holds."""
-    return ArtifactReference(stage=stage, key="0" * 32)
+    return ArtifactReference(stage=stage, key=f"{number:032x}")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
 import subprocess
 import sys
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +18,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from pipeline.store import ArtifactReference, ArtifactStore, Record
-from tests.plugins.conftest import nowhere, published
+from tests.plugins.conftest import nowhere, published, served, took
 from tests.support import place
 
 if TYPE_CHECKING:
@@ -170,9 +174,14 @@ def test_damaged_and_foreign_records_do_not_hide_the_others(analyst: TestClient,
         (reports / name / "run.json").write_text(text)
     (reports / "before").mkdir()
     (reports / "latest.json").write_text("{}")
+    published(store, "none", day=-1, validated_raw=None, exported=nowhere("export"), balanced_accuracy=None)
     page = analyst.get(f"{BASE}/history").text
     assert ">good</a>" in page
-    assert "half" not in page
+    # Named, so that nobody looks for them in vain, and to be opened all the same.
+    told = page[page.index("of another version of this project") :]
+    assert f'<a href="{BASE}/runs/half/">half</a>, <a href="{BASE}/runs/older/">older</a>' in told
+    assert "before" not in told[: told.index("</p>")]
+    assert analyst.get(f"{BASE}/").status_code == 200
 
 
 def test_the_history_lists_runs_newest_first_and_compares_two(analyst: TestClient, store: ArtifactStore) -> None:
@@ -214,6 +223,365 @@ def test_a_quarantine_that_is_gone_gets_advice(analyst: TestClient, store: Artif
     assert analyst.get(f"{BASE}/runs/a-run/quarantine").status_code == 404
 
 
+def main_of(page: str) -> str:
+    """Return a page's own part with its white space made even."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page[page.index("<main>") : page.index("</main>")]).split())
+
+
+def part_of(page: str, identity: str) -> str:
+    """Return the section under a heading with that id."""
+    return re.split(r"</section>", page[page.index(f'id="{identity}"') :])[0]
+
+
+def test_the_overview_tells_which_model_serves_since_when_and_why(analyst: TestClient, store: ArtifactStore) -> None:
+    exported = place(store, "export", Nothing())
+    published(store, "a-run", exported=exported)
+    served(store, 1, "before")
+    served(store, 2, "a-run", exported, kind="force", who="anna", why="The numbers of May.")
+    part = part_of(analyst.get(f"{BASE}/").text, "champion")
+    assert "Bidirectional LSTM of a-run" in part
+    assert "In service since 2026-02-03 00:00 UTC" in part
+    assert "Forced by anna: The numbers of May." in part
+    assert f'<a href="{BASE}/runs/a-run/">' in part
+    assert "0.900" in part
+
+
+def test_scores_of_another_model_are_not_shown_as_the_champions(analyst: TestClient, store: ArtifactStore) -> None:
+    # The run was cleared and trained anew: its report is about another model by now.
+    published(store, "a-run", exported=place(store, "export", Nothing()))
+    served(store, 1, "a-run", nowhere("export", 1))
+    part = part_of(analyst.get(f"{BASE}/").text, "champion")
+    assert "not in this store" in part
+    assert "0.900" not in part
+
+
+@pytest.mark.parametrize("damage", ["{", '{"schema_version": 2}', None, b"\xff\xfe"])
+def test_a_damaged_champion_record_is_told_on_every_page(
+    analyst: TestClient, store: ArtifactStore, damage: str | bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(store, "a-run", exported=place(store, "export", Nothing()))
+    served(store, 1, "a-run")
+    newest = Path(store.url) / "champions" / "000002.json"
+    if damage is None:
+        newest.mkdir()
+    else:
+        newest.write_bytes(damage.encode() if isinstance(damage, str) else damage)
+    monkeypatch.setattr("review_sentiment_ui.scoring._scorer", lambda _: Fake())
+    for path in ("/", "/history", "/score"):
+        answer = analyst.get(BASE + path)
+        assert answer.status_code == 200, path
+        assert "cannot be told" in answer.text, path
+        assert "a-run" in answer.text, path
+    # Answered by the newest model, and not as if by the champion.
+    page = main_of(analyst.post(f"{BASE}/score", data={"review": "good"}).text)
+    assert "this is not the champion's answer" in page
+    assert "The newest model, Bidirectional LSTM, seed 1" in page
+    assert "Positive, probability" in page
+
+
+def test_a_damaged_record_of_an_earlier_change_hides_the_list_and_not_the_champion(
+    analyst: TestClient, store: ArtifactStore
+) -> None:
+    exported = place(store, "export", Nothing())
+    published(store, "a-run", exported=exported)
+    served(store, 1, "before")
+    served(store, 2, "a-run", exported)
+    (Path(store.url) / "champions" / "000001.json").write_text("{")
+    page = analyst.get(f"{BASE}/history").text
+    assert "They cannot be listed." in part_of(page, "changes")
+    assert '<span class="mark">champion</span>' in page
+    assert "Bidirectional LSTM of a-run" in part_of(analyst.get(f"{BASE}/").text, "champion")
+
+
+def test_the_history_marks_the_champion_and_the_one_before_and_lists_the_changes(
+    analyst: TestClient, store: ArtifactStore
+) -> None:
+    models = [place(store, "export", Nothing(), label=name) for name in ("first", "second", "third")]
+    for day, (name, model) in enumerate(zip(("first", "second", "third"), models, strict=True)):
+        published(store, name, day=day, exported=model)
+    served(store, 1, "first", models[0])
+    served(store, 2, "second", models[1])
+    served(store, 3, "first", models[0], kind="roll_back", who="bob", why="Complaints about the second one.")
+    page = analyst.get(f"{BASE}/history").text
+    rows = {name: re.search(rf">{name}</a>(.*?)</th>", page) for name in ("first", "second", "third")}
+    assert '<span class="mark">champion</span>' in rows["first"][1]
+    assert '<span class="mark">previous champion</span>' in rows["second"][1]
+    assert "mark" not in rows["third"][1]
+    # Told apart by form and word in the picture too, and to those who hear it.
+    assert page.count("<circle") == 1
+    assert 'class="champion"' in page
+    assert 'class="previous"' in page
+    assert ">champion</text>" in page
+    assert "first: 0.900, champion; second: 0.900, previous champion; third: 0.900" in page
+    changes = " ".join(re.sub(r"<[^>]+>", " ", part_of(page, "changes")).split())
+    assert re.search(r"3 2026-02-04 00:00 UTC .*of first champion Rolled back bob Complaints .* 2 2026-02-03", changes)
+    assert "1 2026-02-02 00:00 UTC" in changes
+
+
+def test_two_reports_stand_side_by_side(analyst: TestClient, store: ArtifactStore) -> None:
+    published(store, "first", report="<p>report one</p>", day=1)
+    published(store, "second", report="<p>report two</p>", day=2)
+    beside = analyst.get(f"{BASE}/history", params={"compare": ["first", "second"]}).text
+    [address] = re.findall(rf'href="({BASE}/compare\?[^"]+)"', beside)
+    answer = analyst.get(address.replace("&amp;", "&"))
+    assert answer.status_code == 200
+    frames = re.findall(r"<iframe [^>]+>", answer.text)
+    assert [re.search(r'title="([^"]+)"', frame)[1] for frame in frames] == ["Report of second", "Report of first"]
+    for frame in frames:
+        source = re.search(r'src="([^"]+)"', frame)[1]
+        assert analyst.get(source).text.startswith("<p>report")
+        assert "frame-ancestors 'self'" in analyst.get(source).headers["content-security-policy"]
+        assert f'<a href="{source}">Open this report alone' in answer.text
+        assert "allow-scripts" not in frame
+    assert "frame-src 'self'" in answer.headers["content-security-policy"]
+    for path in ("/", "/history", "/score", "/compare", "/runs/first/"):
+        assert "frame-src" not in analyst.get(BASE + path).headers["content-security-policy"], path
+
+
+def test_a_report_of_an_older_version_can_be_compared(analyst: TestClient, store: ArtifactStore) -> None:
+    published(store, "new")
+    published(store, "old")
+    for text in ('{"schema_version": 0}', "", None):
+        record = Path(store.url) / "reports" / "old" / "run.json"
+        record.unlink(missing_ok=True)
+        if text is not None:
+            record.write_text(text)
+        answer = analyst.get(f"{BASE}/compare", params={"first": "new", "second": "old"})
+        assert answer.status_code == 200
+        assert "A report of another version" in answer.text
+        assert answer.text.count("<iframe") == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("a-run", "gone"), ("a-run", "a-run"), ("a-run", ""), ("", ""), ("../a-run", "a-run"), (HOSTILE, "\x00"),
+     ("latest.json", "a-run"), ("x" * 5000, "a-run")],
+)  # fmt: skip
+def test_a_comparison_without_two_reports_gets_advice(
+    analyst: TestClient, store: ArtifactStore, first: str, second: str
+) -> None:
+    published(store, "a-run")
+    (Path(store.url) / "reports" / "latest.json").write_text("{}")
+    answer = analyst.get(f"{BASE}/compare", params={"first": first, "second": second})
+    assert answer.status_code == 404
+    assert "Tick two different runs" in answer.text
+    assert "<iframe" not in answer.text
+    assert HOSTILE not in answer.text
+    assert "<script>" not in answer.text
+
+
+def test_one_or_three_ticked_runs_get_a_sentence(analyst: TestClient, store: ArtifactStore) -> None:
+    for day, name in enumerate(("one", "two", "three")):
+        published(store, name, day=day)
+    assert "takes two" in analyst.get(f"{BASE}/history", params={"compare": ["one"]}).text
+    page = analyst.get(f"{BASE}/history", params={"compare": ["one", "two", "three"]}).text
+    assert "the two newest of them are compared" in page
+    assert "first=three&amp;second=two" in page
+    assert "not in this store" in analyst.get(f"{BASE}/history", params={"compare": ["gone"]}).text
+
+
+def listed(page: str) -> dict[str, str]:
+    """Return each file of the inbox with its state, as the overview tells it."""
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', part_of(page, "inbox"), re.DOTALL)
+    return {name: " ".join(re.sub(r"<[^>]+>", "", row.split("</td>")[0]).split()) for name, row in rows}
+
+
+def put(inbox: Path, name: str, text: bytes = b"text", day: int = 1) -> None:
+    """Put a file into an inbox, written on that day of January 2026."""
+    inbox.mkdir(exist_ok=True)
+    (inbox / name).write_bytes(text)
+    at = datetime(2026, 1, day, tzinfo=UTC).timestamp()
+    os.utime(inbox / name, (at, at))
+
+
+def test_the_overview_tells_what_became_of_each_file_of_the_inbox(
+    analyst: TestClient, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = tmp_path / "inbox"
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(inbox))
+    for name in ("week 1.csv", "week2.csv", "new.csv"):
+        put(inbox, name)
+    put(inbox, "longer.csv", b"longer")
+    put(inbox, "again.csv", day=20)
+    put(inbox, "notes.pdf")
+    published(store, "run-5")
+    took(store, 5, "week_1.csv")
+    took(store, 6, "week2.csv", outcome="refused", reason="Too many bad rows.")
+    took(store, 7, "longer.csv")
+    took(store, 8, "again.csv")
+    read = []
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: read.append(1))
+    page = analyst.get(f"{BASE}/").text
+    assert listed(page) == {
+        "week 1.csv": "taken by run-5",
+        "week2.csv": "taken by run-6, refused",
+        "new.csv": "new or unknown name",
+        "longer.csv": "new or unknown name",
+        "again.csv": "written anew since run-8 took it",
+    }
+    assert not read
+    assert "notes.pdf" in re.split("passed over", part_of(page, "inbox"))[1]
+    dumps = " ".join(re.sub(r"<[^>]+>", "", part_of(page, "dumps")).split())
+    assert "week2.csvRefused: Too many bad rows.2026-01-07 00:00 UTCrun-61,006" in dumps
+    assert f'<a href="{BASE}/runs/run-5/">run-5</a>' in part_of(page, "inbox")
+
+
+def test_an_unfinished_file_is_not_called_new(
+    analyst: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.ingest.inbox import InboxFile, InboxLook
+
+    now = datetime.now(UTC)
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path))
+    monkeypatch.setattr(
+        "pipeline.ingest.inbox.look_into",
+        lambda _: InboxLook((InboxFile(name="half.csv", bytes=1, modified=now, complete=False),), ()),
+    )
+    assert listed(analyst.get(f"{BASE}/").text) == {"half.csv": "being written"}
+
+
+def test_a_missing_or_empty_inbox_gets_a_sentence(
+    analyst: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "No inbox is set" in analyst.get(f"{BASE}/").text
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path / "empty"))
+    assert "holds no dump" in analyst.get(f"{BASE}/").text
+    for name in ("gone", "file"):
+        monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path / name))
+        answer = analyst.get(f"{BASE}/")
+        assert answer.status_code == 200
+        assert "cannot be listed" in answer.text, name
+
+
+def test_an_inbox_that_fails_in_its_librarys_own_way_gives_nothing_away(
+    analyst: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: str) -> None:
+        raise RuntimeError("no route to s3://user:secret@host")
+
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", "s3://user:secret@bucket/inbox?token=secret")
+    monkeypatch.setattr("pipeline.ingest.inbox.look_into", fails)
+    answer = analyst.get(f"{BASE}/")
+    assert answer.status_code == 200
+    assert "cannot be listed" in answer.text
+    assert "RuntimeError" in answer.text
+    assert "secret" not in answer.text
+
+
+def test_an_inbox_that_does_not_answer_keeps_nobody_waiting(
+    analyst: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.ingest.inbox import InboxLook
+
+    answered, asked = threading.Event(), []
+
+    def hangs(_: str) -> InboxLook:
+        asked.append(threading.current_thread())
+        answered.wait()
+        return InboxLook((), ())
+
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", "s3://bucket/inbox")
+    monkeypatch.setattr("pipeline.ingest.inbox.look_into", hangs)
+    monkeypatch.setattr("review_sentiment_ui.dumps.PATIENCE_SECONDS", 0.01)
+    try:
+        for _ in range(6):
+            assert "has not answered" in analyst.get(f"{BASE}/").text
+        # However often the page is looked at, few wait.
+        assert len(asked) == 4
+    finally:
+        answered.set()
+        for thread in asked:
+            thread.join()
+    assert "holds no dump" in analyst.get(f"{BASE}/").text
+
+
+def test_a_damaged_collection_gets_a_sentence(
+    analyst: TestClient, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path / "inbox"))
+    put(tmp_path / "inbox", "new.csv")
+    published(store, "a-run")
+    took(store, 1, "week1.csv")
+    (Path(store.url) / "collection" / "intakes" / "half.json").write_text("{")
+    page = analyst.get(f"{BASE}/").text
+    assert "The collection cannot be read." in page
+    assert listed(page) == {"new.csv": "not known: the collection cannot be read"}
+    assert "a-run" in page
+
+
+def test_many_dumps_are_shown_in_pages(analyst: TestClient, store: ArtifactStore) -> None:
+    for number in range(60):
+        took(store, number, f"dump-{number:02}.csv")
+    pages = [analyst.get(f"{BASE}/", params={"page": number}).text for number in (1, 2, 3, 4)]
+    assert [page.count("Accepted</span>") for page in pages] == [25, 25, 10, 0]
+    assert pages[0].index("dump-59.csv") < pages[0].index("dump-58.csv")
+    assert 'rel="next"' not in pages[2]
+    assert analyst.get(f"{BASE}/", params={"page": 0}).status_code == 422
+
+
+def test_hostile_names_and_reasons_are_shown_as_text(
+    analyst: TestClient, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.collection import TakenFile
+    from pipeline.ingest.inbox import InboxFile, InboxLook
+
+    now = datetime.now(UTC)
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", f"/nowhere/{HOSTILE}")
+    monkeypatch.setenv("REVIEW_SENTIMENT_COMMIT", HOSTILE)
+    # A name that is no text comes from the operating system with lone surrogates.
+    names = (HOSTILE, '" onload="alert(1)', "\udcff.csv")
+    monkeypatch.setattr(
+        "pipeline.ingest.inbox.look_into",
+        lambda _: InboxLook(
+            tuple(InboxFile(name=name, bytes=1, modified=now, complete=True) for name in names), (HOSTILE,)
+        ),
+    )
+    exported = place(store, "export", Nothing())
+    hostile = {"run_name": HOSTILE, "headline": HOSTILE, "dumps": (HOSTILE,), "best_title": HOSTILE}
+    published(store, "a-run", exported=exported, **hostile)
+    published(store, "b-run")
+    (Path(store.url) / "reports" / "<b>x").mkdir()
+    (Path(store.url) / "reports" / "<b>x" / "run.json").write_text("{")
+    served(store, 1, HOSTILE, exported, who=HOSTILE, why=HOSTILE)
+    took(
+        store, 1, "x", outcome="refused", reason=HOSTILE, run_name=HOSTILE,
+        files=(TakenFile(name=HOSTILE, sha256="0" * 64, bytes=1),),
+    )  # fmt: skip
+    for path in ("/", "/history?compare=a-run&compare=b-run", "/score", "/compare?first=a-run&second=b-run"):
+        answer = analyst.get(BASE + path)
+        assert answer.status_code == 200, path
+        for raw in ("<script>alert", "\u202e", "\x1b", 'x="alert', '" onload="', "<b>"):
+            assert raw not in answer.text, (path, raw)
+        assert "⟨U+202E⟩" in answer.text
+    assert "⟨U+DCFF⟩.csv" in analyst.get(f"{BASE}/").text
+
+
+def test_a_store_that_is_away_gets_a_page(
+    analyst: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away() -> None:
+        raise ConnectionError("https://user:secret@host is away")
+
+    monkeypatch.setattr("review_sentiment_ui.overview.default_store", away)
+    answer = analyst.get(f"{BASE}/")
+    assert answer.status_code == 503
+    assert "ConnectionError" in answer.text
+    assert "secret" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_every_page_says_which_version_made_it(analyst: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tomllib
+
+    version = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
+    monkeypatch.delenv("REVIEW_SENTIMENT_COMMIT", raising=False)
+    assert f"<footer><p>Review sentiment {version}</p></footer>" in analyst.get(f"{BASE}/").text
+    monkeypatch.setenv("REVIEW_SENTIMENT_COMMIT", "0123abc")
+    assert f"Review sentiment {version}, commit 0123abc</p></footer>" in analyst.get(f"{BASE}/history").text
+
+
 class Fake:
     """A model that likes the word good."""
 
@@ -244,6 +612,30 @@ def test_a_long_review_is_read_whole_when_its_words_are_weighed(
     # Only the piece that holds the one good word matters, and it stands at the end.
     assert page.count("<td>neither</td>") > 100
     assert page.count("<td>positive</td>") == 1
+
+
+def test_the_champion_answers_and_says_so(
+    analyst: TestClient, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion = place(store, "export", Nothing(), label="champion")
+    published(store, "newest", day=9, exported=place(store, "export", Nothing(), label="newest"))
+    asked = []
+    monkeypatch.setattr("review_sentiment_ui.scoring._scorer", lambda folder: asked.append(folder) or Fake())
+    page = main_of(analyst.post(f"{BASE}/score", data={"review": "good"}).text)
+    assert "No model is in service yet; the newest, Bidirectional LSTM, seed 1 of the run newest , answers" in page
+    served(store, 1, "the-champions-run", champion)
+    page = main_of(analyst.post(f"{BASE}/score", data={"review": "good"}).text)
+    assert "The champion, Bidirectional LSTM of the-champions-run of the run the-champions-run , answers" in page
+    assert asked[1] == str(store.folder(champion))
+
+
+def test_a_champion_whose_model_is_gone_is_not_replaced_unseen(analyst: TestClient, store: ArtifactStore) -> None:
+    published(store, "newest", exported=place(store, "export", Nothing()))
+    served(store, 1, "gone")
+    answer = analyst.post(f"{BASE}/score", data={"review": "good"})
+    assert answer.status_code == 503
+    assert 'role="alert"' in answer.text
+    assert "The champion, Bidirectional LSTM of gone" in answer.text
 
 
 def test_a_model_that_is_gone_is_told(analyst: TestClient, store: ArtifactStore) -> None:

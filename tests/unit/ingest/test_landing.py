@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
-import types
 
 import pytest
 
@@ -109,34 +107,3 @@ def test_a_dump_beyond_the_limit_is_refused(tmp_path, store, monkeypatch) -> Non
     monkeypatch.setattr(staging, "MAX_DUMP_BYTES", 20)
     with pytest.raises(SourceError, match=r"a dump may have 20\."):
         land(DataConfig(dumps=(str(written(tmp_path / "r.csv", csv_text())),)), store)
-
-
-def fake_kaggle(monkeypatch, download) -> None:
-    module = types.ModuleType("kagglehub")
-    module.dataset_download = download
-    monkeypatch.setitem(sys.modules, "kagglehub", module)
-
-
-def test_kaggle_gives_its_reviews_csv(tmp_path, store, monkeypatch) -> None:
-    written(tmp_path / "Reviews.csv", csv_text())
-    written(tmp_path / "hashes.txt", "x")
-    asked = []
-    fake_kaggle(monkeypatch, lambda handle: asked.append(handle) or str(tmp_path))
-    rows, summary = read(store, "kaggle")
-    assert asked == ["snap/amazon-fine-food-reviews"]
-    assert len(rows) == 2
-    assert not summary.demo
-    assert (tmp_path / "Reviews.csv").exists(), "the client's cache is not ours to empty"
-
-
-def test_kaggle_out_of_reach_says_how_to_go_on(tmp_path, store, monkeypatch) -> None:
-    def refuse(handle):
-        raise ConnectionError("no route to host")
-
-    fake_kaggle(monkeypatch, refuse)
-    with pytest.raises(SourceError, match=r"could not be had from Kaggle.*no route to host.*or use the dump 'demo'"):
-        land(DataConfig(dumps=("kaggle",)), store)
-    (tmp_path / "cache").mkdir()
-    fake_kaggle(monkeypatch, lambda _: str(tmp_path / "cache"))
-    with pytest.raises(SourceError, match=r"holds no Reviews.csv; it holds nothing"):
-        land(DataConfig(dumps=("kaggle",)), store)

@@ -1,0 +1,120 @@
+"""Buttons on a task's page in Airflow: from a task to the pages that show what it did.
+
+A link is text that the task leaves when it ends: only these tasks bear them, and the API server needs nothing of ours.
+Links to our own pages have no slash in front: Airflow's page resolves them below whatever prefix it is served under.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
+from airflow.sdk.types import TaskInstanceKey
+
+PAGES = "review-sentiment"
+"""Where the plugin's pages are, below Airflow's own address."""
+TENSORBOARD_VARIABLE = "REVIEW_SENTIMENT_TENSORBOARD_URL"
+MLFLOW_VARIABLE = "MLFLOW_TRACKING_URI"
+
+
+def report_page(run_id: str) -> str:
+    """Return the place of a run's report below Airflow's address."""
+    return f"{PAGES}/runs/{quote(run_id, safe='')}/"
+
+
+class EvaluationReportLink(BaseOperatorLink):
+    """To the report of the run."""
+
+    name = "Evaluation report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
+        """Return the page."""
+        return report_page(ti_key.run_id)
+
+
+class DataDocsLink(BaseOperatorLink):
+    """To Great Expectations' pages on the dump."""
+
+    name = "Data Docs"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
+        """Return the page."""
+        return f"{report_page(ti_key.run_id)}data_docs_raw/index.html"
+
+
+class TrainingNowLink(BaseOperatorLink):
+    """To the learning curves of what trains."""
+
+    name = "Training now"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
+        """Return the page."""
+        return f"{PAGES}/training"
+
+
+class TensorBoardLink(BaseOperatorLink):
+    """To the deployment's TensorBoard."""
+
+    name = "TensorBoard"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
+        """Return its address."""
+        return _address(TENSORBOARD_VARIABLE)
+
+
+class MlflowLink(BaseOperatorLink):
+    """To the deployment's MLflow."""
+
+    name = "MLflow"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
+        """Return its address."""
+        return _address(MLFLOW_VARIABLE)
+
+
+def training_links() -> tuple[BaseOperatorLink, ...]:
+    """Return the links of a training: those to servers that the deployment names an address of, too."""
+    links: list[BaseOperatorLink] = [TrainingNowLink()]
+    if _is_address(TENSORBOARD_VARIABLE):
+        links.append(TensorBoardLink())
+    if _is_address(MLFLOW_VARIABLE):
+        links.append(MlflowLink())
+    return tuple(links)
+
+
+def _is_address(variable: str) -> bool:
+    return os.environ.get(variable, "").lower().startswith(("http://", "https://"))
+
+
+def _address(variable: str) -> str:
+    """Return a server's address without login, query and fragment; empty, which Airflow shows as no link, for none."""
+    from pipeline.ingest.naming import without_secrets
+
+    return without_secrets(os.environ[variable]) if _is_address(variable) else ""
+
+
+class ReportingOperator(_PythonDecoratedOperator):
+    """Operator of ``@reporting_task``."""
+
+    operator_extra_links = (EvaluationReportLink(), DataDocsLink())
+
+
+class TrainingOperator(_PythonDecoratedOperator):
+    """Operator of ``@training_task``."""
+
+    operator_extra_links = training_links()
+
+
+def reporting_task(function: Callable[..., Any] | None = None, **arguments: Any) -> TaskDecorator:  # noqa: ANN401 - as `@task` itself
+    """Make a task as ``@task`` does, with links to the run's report and Data Docs."""
+    return task_decorator_factory(function, decorated_operator_class=ReportingOperator, **arguments)
+
+
+def training_task(function: Callable[..., Any] | None = None, **arguments: Any) -> TaskDecorator:  # noqa: ANN401 - as `@task` itself
+    """Make a task as ``@task`` does, with links to where its training can be watched."""
+    return task_decorator_factory(function, decorated_operator_class=TrainingOperator, **arguments)

@@ -1,0 +1,43 @@
+"""Which reviews repeat an earlier one: by numbers and digests, so that no text stays in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+TEXT_DIGEST = np.dtype([("first", "<u8"), ("second", "<u8")])
+"""128 bits of BLAKE2b."""
+
+
+def text_digests(texts: Iterable[str | None]) -> bytes:
+    """Return the digest of each text, one after the other; ``np.frombuffer`` with ``TEXT_DIGEST`` reads them."""
+    # A missing text is not an empty one; no text holds this byte alone in UTF-8.
+    return b"".join(
+        hashlib.blake2b(b"\xff" if text is None else text.encode(), digest_size=TEXT_DIGEST.itemsize).digest()
+        for text in texts
+    )
+
+
+def value_codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return a number for each value, equal for equal values; a missing value is one of them."""
+    # One array, so that all values share one dictionary.
+    folded = pa.concat_arrays(column.chunks or [pa.array([], column.type)]).dictionary_encode(null_encoding="encode")
+    codes: npt.NDArray[np.int64] = folded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
+
+
+def first_equal(columns: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.int64]:
+    """Return for each row the position, int64 ``[rows]``, of the first that equals it in every column."""
+    rows = len(columns[0])
+    # Sorting is stable: within equal rows the first one stays first.
+    order = np.lexsort(columns)
+    starts = np.ones(rows, dtype=bool)
+    if rows:
+        starts[1:] = np.logical_or.reduce([column[order][1:] != column[order][:-1] for column in columns])
+    first = np.empty(rows, dtype=np.int64)
+    first[order] = order[np.maximum.accumulate(np.where(starts, np.arange(rows), 0))]
+    return first

@@ -1,0 +1,71 @@
+"""What a clean-up would remove."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+
+from pipeline.retention.contents import FoundArtifact, found_strays
+from pipeline.retention.records import CleanUpPlan, KeptArtifact, OldArtifact, OldReport, RetentionPolicy
+from pipeline.retention.roots import contents
+from pipeline.store import ArtifactReference, ArtifactStore
+
+
+def plan_clean_up(store: ArtifactStore, policy: RetentionPolicy, now: datetime) -> CleanUpPlan:
+    """Say what a clean-up would remove and why the rest stays; nothing changes in the store.
+
+    Args:
+        store: What is to be cleaned up.
+        policy: What is kept.
+        now: The moment from which ages count, with its time zone.
+
+    Raises:
+        RetentionError: A record cannot be read, so that what it keeps is unknown.
+        ArtifactError: A record of the champions is damaged.
+    """
+    found = contents(store, policy, now)
+    old = {reference: artifact for reference, artifact in found.artifacts.items() if reference not in found.kept}
+    return CleanUpPlan(
+        made_at=now,
+        policy=policy,
+        artifacts=tuple(
+            OldArtifact(reference=reference, bytes=old[reference].bytes, last_used=old[reference].last_used)
+            for reference in consumers_first(old)
+        ),
+        reports=tuple(
+            OldReport(
+                folder=report.folder,
+                run_name=report.run_name,
+                made_at=report.made_at or report.changed_at,
+                bytes=report.bytes,
+                changed_at=report.changed_at,
+            )
+            for report in sorted(found.old_reports, key=lambda report: report.made_at or report.changed_at)
+        ),
+        strays=found_strays(store, before=now - policy.grace),
+        kept=tuple(KeptArtifact(reference=reference, reason=reason) for reference, reason in found.kept.items()),
+        kept_reports=found.kept_reports,
+        unreadable=found.unreadable,
+    )
+
+
+def consumers_first(artifacts: Mapping[ArtifactReference, FoundArtifact]) -> list[ArtifactReference]:
+    """Return artifacts so that each comes before what it was made of: a kill leaves none without its inputs."""
+    by_key: dict[str, list[ArtifactReference]] = defaultdict(list)
+    for reference in artifacts:
+        by_key[reference.key].append(reference)
+    inputs_first: list[ArtifactReference] = []
+    entered = set[ArtifactReference]()
+    for start in artifacts:
+        # Twice on the stack: to be entered, and to be left once all that it was made of has been.
+        waiting = [(start, False)]
+        while waiting:
+            reference, leaving = waiting.pop()
+            if leaving:
+                inputs_first.append(reference)
+            elif reference not in entered:
+                entered.add(reference)
+                waiting.append((reference, True))
+                waiting += [(needed, False) for key in sorted(artifacts[reference].keys) for needed in by_key[key]]
+    return inputs_first[::-1]

@@ -1,0 +1,275 @@
+"""A dump scored shard by shard: each shard an artifact, so that what was scored before a kill is never scored again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from pipeline.cleaning.rules import joined
+from pipeline.errors import ArtifactError, ConfigurationError
+from pipeline.ingest import IngestSummary
+from pipeline.scoring.bulk import WINDOW_ROWS, BulkScorer, Scored
+from pipeline.scoring.records import PREDICTIONS_FILE
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
+
+log = logging.getLogger(__name__)
+
+SCORE_STAGE = Stage("score", version=1)
+REVIEWS = "reviews.parquet"
+SET_ASIDE_FILE = "set_aside.parquet"
+
+ROWS_PER_SHARD = 50_000
+"""Some seconds to a minute of work on two cores, and at most some hundred megabytes of memory."""
+MOST_SHARDS = 1_000
+"""Airflow maps a task over at most 1,024 inputs unless told otherwise (``core.max_map_length``)."""
+
+UNREADABLE = "unparseable"
+NO_TEXT = "empty_text"
+"""Reasons for which a row is not scored, as the quarantine of training names them. Its other reasons are about stars,
+votes and times, which a model does not read."""
+DETAILS = {NO_TEXT: "The text is missing or blank."}
+
+PREDICTION_SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("id", pa.int64()),
+        pa.field("probability", pa.float32(), nullable=False),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("model_version", pa.string(), nullable=False),
+        pa.field("unknown_word_share", pa.float32(), nullable=False),
+    ]
+)
+SET_ASIDE_SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("id", pa.int64()),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string()),
+    ]
+)
+_READ = ("row", "file", "line", "id", "summary", "text", "problem", "problem_detail")
+
+
+class Shard(Record):
+    """A run of rows of an ingested dump."""
+
+    first_row: int = Field(ge=0)
+    rows: int = Field(ge=1)
+
+    @property
+    def title(self) -> str:
+        """The rows in words, for people, who count from 1."""
+        return f"rows {self.first_row + 1:,}–{self.first_row + self.rows:,}"
+
+
+class ShardPlan(Record):
+    """How a dump is cut."""
+
+    rows: int
+    shards: tuple[Shard, ...]
+
+
+class ScoreSummary(Record):
+    """One scored shard."""
+
+    model: str
+    """The model's title, for people."""
+    model_version: str
+    """Its export, ``export/KEY``."""
+    threshold: float
+    runtime: str
+    """What computed the network, with its version."""
+    first_row: int
+    rows_in: int
+    rows: int
+    """Rows scored; the others stand in ``set_aside.parquet``."""
+    positive: int
+    set_aside: dict[str, int]
+    seconds: float
+
+
+def plan_shards(ingested: ArtifactReference, store: ArtifactStore, rows_per_shard: int = ROWS_PER_SHARD) -> ShardPlan:
+    """Cut an ingested dump into shards of equal size but for the last.
+
+    Args:
+        ingested: Artifact of ``ingest``.
+        store: Where it lies.
+        rows_per_shard: Rows of a shard at most.
+
+    Raises:
+        ConfigurationError: There would be none, or more than ``MOST_SHARDS``.
+        ArtifactError: The artifact is missing.
+    """
+    rows = store.summary(ingested, IngestSummary).rows
+    least = -(-rows // MOST_SHARDS)
+    if rows_per_shard < max(1, least):
+        raise ConfigurationError(
+            f"Rows per shard is {rows_per_shard}, but a dump of {rows:,} rows may be cut into {MOST_SHARDS:,} shards "
+            f"at most; set it to {max(1, least):,} or more (recommended: {max(ROWS_PER_SHARD, least):,})."
+        )
+    starts = range(0, rows, rows_per_shard)
+    return ShardPlan(
+        rows=rows,
+        shards=tuple(Shard(first_row=start, rows=min(rows_per_shard, rows - start)) for start in starts),
+    )
+
+
+def score_shard(
+    exported: ArtifactReference, ingested: ArtifactReference, shard: Shard, store: ArtifactStore
+) -> ArtifactReference:
+    """Score one shard of an ingested dump; one that was scored before is reused.
+
+    Stars, votes and times are not looked at, so rows whose only fault lies there are scored too. What cannot be read
+    at all, or has no text, is set aside with the reason.
+
+    Args:
+        exported: Artifact of ``export``, or one that `dump.choose_model` adopted.
+        ingested: Artifact of ``ingest``.
+        shard: Which rows.
+        store: Where all of them lie and the result goes.
+
+    Returns:
+        Artifact with ``predictions.parquet`` (row int64, id int64, probability float32, label int8 at the model's
+        threshold, model_version string, unknown_word_share float32) and ``set_aside.parquet`` (row, id, file, line,
+        reason, detail), both in the order of the rows, and a ``ScoreSummary``.
+
+    Raises:
+        ArtifactError: An artifact is missing or damaged, or the shard is not of this dump.
+    """
+
+    def build(work: Workspace) -> Outcome:
+        return _build(work, exported, store.folder(exported), store.folder(ingested) / REVIEWS, shard)
+
+    return store.produce(SCORE_STAGE, inputs={"exported": exported, "ingested": ingested}, params=shard, build=build)
+
+
+def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Path, shard: Shard) -> Outcome:
+    started = time.perf_counter()
+    scorer = BulkScorer.load(model)
+    version = f"{exported.stage}/{exported.key}"
+    reasons: Counter[str] = Counter()
+    seen = scored = positive = 0
+    kept: list[pa.RecordBatch] = []
+
+    with (
+        pq.ParquetWriter(work.folder / PREDICTIONS_FILE, PREDICTION_SCHEMA, compression="zstd") as predictions,
+        pq.ParquetWriter(work.folder / SET_ASIDE_FILE, SET_ASIDE_SCHEMA, compression="zstd") as set_aside,
+    ):
+
+        def windows() -> Iterator[list[str]]:
+            nonlocal seen
+            for batch in rows_of(source, shard):
+                seen += batch.num_rows
+                reason = _reasons(batch)
+                readable = pc.is_null(reason)
+                gone = batch.append_column("reason", reason).filter(pc.invert(readable))
+                if gone.num_rows:
+                    set_aside.write_batch(_set_aside(gone))
+                    reasons.update(gone["reason"].to_pylist())
+                rest = batch.filter(readable)
+                if rest.num_rows:
+                    kept.append(rest.select(["row", "id"]))
+                    yield _texts(rest, join_summary=scorer.card.join_summary)
+
+        for answer in scorer.score(windows()):
+            rows = kept.pop(0)
+            batch = _predictions(rows, answer, scorer.threshold, version)
+            predictions.write_batch(batch)
+            scored += batch.num_rows
+            positive += pc.sum(batch["label"]).as_py()
+    if seen != shard.rows:
+        raise ArtifactError(
+            f"The dump ends after {shard.first_row + seen:,} rows, before the shard of {shard.title}. The plan is of "
+            "another dump; plan and score again."
+        )
+    seconds = time.perf_counter() - started
+    log.info("score: %s in %.1f s with %s, %d set aside", shard.title, seconds, scorer.runtime, sum(reasons.values()))
+    summary = ScoreSummary(
+        model=scorer.card.title,
+        model_version=version,
+        threshold=scorer.threshold,
+        runtime=scorer.runtime,
+        first_row=shard.first_row,
+        rows_in=seen,
+        rows=scored,
+        positive=positive,
+        set_aside=dict(sorted(reasons.items())),
+        seconds=round(seconds, 3),
+    )
+    return Outcome(summary, rows=RowAccount(rows_in=seen, kept=scored, set_aside=summary.set_aside))
+
+
+def rows_of(source: Path, shard: Shard) -> Iterator[pa.RecordBatch]:
+    """Yield a shard's rows, at most ``WINDOW_ROWS`` at a time; of the file only the row groups that hold some are read.
+
+    Args:
+        source: ``reviews.parquet`` of ``ingest``.
+        shard: Which rows.
+    """
+    with pq.ParquetFile(source) as file:
+        end, stop = 0, shard.first_row + shard.rows
+        for group in range(file.num_row_groups):
+            start, end = end, end + file.metadata.row_group(group).num_rows
+            if end <= shard.first_row:
+                continue
+            if start >= stop:
+                return
+            position = start
+            for batch in file.iter_batches(WINDOW_ROWS, row_groups=[group], columns=list(_READ), use_threads=False):
+                first = max(0, shard.first_row - position)
+                last = min(batch.num_rows, stop - position)
+                position += batch.num_rows
+                if first < last:
+                    yield batch.slice(first, last - first)
+
+
+def _reasons(batch: pa.RecordBatch) -> pa.Array:
+    """Return string [rows], why a row cannot be scored; null where it can."""
+    unreadable = pc.fill_null(pc.equal(batch["problem"], UNREADABLE), fill_value=False)
+    blank = pc.fill_null(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(batch["text"])), 0), fill_value=True)
+    nothing = pa.scalar(None, pa.string())
+    return pc.if_else(unreadable, UNREADABLE, pc.if_else(blank, NO_TEXT, nothing))
+
+
+def _set_aside(gone: pa.RecordBatch) -> pa.RecordBatch:
+    unreadable = pc.equal(gone["reason"], UNREADABLE)
+    detail = pc.if_else(unreadable, gone["problem_detail"], pa.scalar(DETAILS[NO_TEXT]))
+    columns = [gone[name] for name in SET_ASIDE_SCHEMA.names[:-1]]
+    return pa.record_batch([*columns, detail], schema=SET_ASIDE_SCHEMA)
+
+
+def _texts(rows: pa.RecordBatch, *, join_summary: bool) -> list[str]:
+    texts: list[str] = rows["text"].to_pylist()
+    if not join_summary:
+        return texts
+    return [joined(summary, text) for summary, text in zip(rows["summary"].to_pylist(), texts, strict=True)]
+
+
+def _predictions(rows: pa.RecordBatch, answer: Scored, threshold: float, version: str) -> pa.RecordBatch:
+    probability = answer.probability
+    sound = (probability >= 0) & (probability <= 1)
+    if not bool(sound.all()):
+        raise ArtifactError(
+            f"The model {version} gives {probability[~sound][0]} for a review, which is no probability (0 to 1). Its "
+            "file is damaged; export the model again."
+        )
+    columns = [
+        rows["row"],
+        rows["id"],
+        pa.array(probability),
+        pa.array((probability >= np.float32(threshold)).astype(np.int8)),
+        pa.repeat(pa.scalar(version), rows.num_rows),
+        pa.array(answer.unknown_word_share),
+    ]
+    return pa.record_batch(columns, schema=PREDICTION_SCHEMA)

@@ -1,0 +1,207 @@
+"""A conversation with MLflow: quiet, bounded in time, one at a time, its failures named."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PipelineError, shown
+from pipeline.store import ArtifactStore
+from pipeline.tracking.address import LOCK, artifact_folder, shown_address, tracking_uri, without_login
+from pipeline.tracking.errors import TrackingError, TrackingUnavailableError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+log = logging.getLogger(__name__)
+
+EXPERIMENT = "review_sentiment"
+TAG = "review_sentiment"
+"""In front of every tag that is ours."""
+
+_ALWAYS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    # MLflow would replace the handlers of SQLAlchemy's and Alembic's loggers, which are Airflow's, too.
+    "MLFLOW_CONFIGURE_LOGGING": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # A server may ask for a wait of hours; the task is repeated later instead.
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+_UNLESS_SET = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+"""Seconds, repetitions, seconds: a server that is away is known to be so within half a minute, not twenty."""
+_NOISY = ("mlflow", "alembic", "urllib3.connectionpool", "git")
+_SILENT = logging.CRITICAL + 1
+"""What they tell as an error reaches the log as ours, in words and without logins."""
+_FORBIDDEN = (401, 403)
+_TOO_MANY = 429
+_SERVER_FAULT = 500
+_SHOWN_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class Connection:
+    """MLflow, ready to be asked.
+
+    Attributes:
+        client: MLflow's own client.
+        address: Where it is, without a login.
+        experiment_id: The project's experiment.
+    """
+
+    client: MlflowClient
+    address: str
+    experiment_id: str
+
+
+@contextlib.contextmanager
+def connected(store: ArtifactStore) -> Iterator[Connection | None]:
+    """Talk to the store's MLflow; yields ``None`` where tracking is off.
+
+    The process's environment and loggers are as before at the end. With the embedded database only one process at a
+    time gets in, and the others wait.
+
+    Raises:
+        TrackingUnavailableError: MLflow is away, overloaded or broken; raised from inside the block, too.
+        TrackingError: It refuses, or the embedded database was moved here from elsewhere.
+    """
+    uri = tracking_uri(store)
+    if uri is None:
+        yield None
+        return
+    artifacts = artifact_folder(store)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_quiet(uri))
+        if artifacts is not None:
+            stack.enter_context(_only_one(artifacts.parent / LOCK))
+        try:
+            yield _connection(uri, artifacts)
+        except PipelineError:
+            raise
+        except Exception as error:
+            named = _named(error, uri)
+            if named is None:
+                raise
+            # Not chained: the original quotes the address with its login, and a task's log shows it.
+            raise named from None
+
+
+def _connection(uri: str, artifacts: Path | None) -> Connection:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(tracking_uri=uri, registry_uri=os.environ["MLFLOW_REGISTRY_URI"])
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        location = None if artifacts is None else artifacts.as_uri()
+        try:
+            client.create_experiment(EXPERIMENT, artifact_location=location)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None or experiment.lifecycle_stage != "active":
+        raise TrackingError(
+            f"The experiment {EXPERIMENT} was deleted in MLflow at {shown(shown_address(uri))}. Restore it there "
+            "(`mlflow experiments restore`), or delete it for good (`mlflow gc`)."
+        )
+    if artifacts is not None and experiment.artifact_location != artifacts.as_uri():
+        raise TrackingError(
+            f"The store was moved: its MLflow database keeps artifacts at {shown(experiment.artifact_location, 160)}, "
+            f"but they belong into {shown(artifacts, 160)}. Move mlflow.db and mlflow-artifacts out of the store; a "
+            "new database is begun, and the champions are registered anew."
+        )
+    return Connection(client=client, address=shown_address(uri), experiment_id=experiment.experiment_id)
+
+
+@contextlib.contextmanager
+def _quiet(uri: str) -> Iterator[None]:
+    """Set MLflow's switches and silence what it says of itself, for the time of the block."""
+    changed = {
+        **{name: os.environ.get(name) or value for name, value in _UNLESS_SET.items()},
+        **_ALWAYS,
+        "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_REGISTRY_URI": os.environ.get("MLFLOW_REGISTRY_URI") or uri,
+    }
+    before = {name: os.environ.get(name) for name in changed}
+    levels = {name: logging.getLogger(name).level for name in _NOISY}
+    os.environ.update(changed)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(_SILENT)
+    try:
+        # Recorded, because MLflow sets filters of its own around some of its warnings.
+        with warnings.catch_warnings(record=True):
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    """Let one process at a time read what is missing and add it, so that nothing is added twice."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _named(error: Exception, uri: str) -> PipelineError | None:
+    """Return an error of MLflow, or of what it stores with, as one that tells a user what to do."""
+    status = _status(error)
+    if status is None:
+        return None
+    place = shown(shown_address(uri), 160)
+    said = shown(without_login(str(error), uri), _SHOWN_CHARACTERS)
+    if status in _FORBIDDEN:
+        return TrackingError(
+            f"MLflow at {place} refuses this login ({status}): {said}. Set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, where the tasks run."
+        )
+    if status >= _SERVER_FAULT or status == _TOO_MANY:
+        return TrackingUnavailableError(
+            f"MLflow at {place} does not answer as it should: {said}. Nothing is lost, the store holds all of it: "
+            "repeat this step when MLflow is back, or turn tracking off with REVIEW_SENTIMENT_TRACKING=off."
+        )
+    return TrackingError(
+        f"MLflow at {place} refuses what it was sent ({status}): {said}. Nothing is lost, the store holds all of it. "
+        "Compare its version with the one in requirements.txt."
+    )
+
+
+def _status(error: Exception) -> int | None:
+    """Return the HTTP status that an error has or stands for; ``None`` for an error of this project's code."""
+    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if isinstance(error, MlflowException):
+        return int(error.get_http_status_code())  # type: ignore[no-untyped-call]
+    if isinstance(error, RequestException):
+        return _SERVER_FAULT if error.response is None else error.response.status_code
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_FAULT))
+    if isinstance(error, BotoCoreError | SQLAlchemyError):
+        return _SERVER_FAULT
+    return None

@@ -1,0 +1,103 @@
+"""Exports as MLflow's models: code and plain files, no pickle."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.scoring.records import ExportSummary
+from pipeline.scoring.scorer import BATCH_ROWS, LONGEST_TEXT
+from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.tracking.connection import TAG, Connection
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+
+MODEL_NAME = "review_sentiment"
+EXPORTED_TAG = f"{TAG}.exported"
+MODEL_CODE = Path(__file__).with_name("model_code.py")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "tensorflow")
+"""What a process that loads the model must have installed; none of this project's code."""
+ABANDONED_SECONDS = 3600
+"""An upload that was begun so long ago and not finished was killed; a younger one may be another task's."""
+
+
+def find_model(connection: Connection, exported: ArtifactReference) -> LoggedModel | None:
+    """Return MLflow's complete copy of an export, the oldest if there are several, or ``None``."""
+    ready = [model for model in _copies(connection, exported) if _is_ready(model)]
+    return min(ready, key=lambda model: (model.creation_timestamp, model.model_id), default=None)
+
+
+def log_model(
+    connection: Connection, exported: ArtifactReference, store: ArtifactStore, run_id: str | None
+) -> LoggedModel:
+    """Return MLflow's copy of an export, logging it if it has none yet.
+
+    Args:
+        connection: MLflow.
+        exported: Artifact of ``export``.
+        store: Where it lies.
+        run_id: The variant's run in MLflow, if it has one.
+
+    Raises:
+        ArtifactError: The export is missing.
+    """
+    found = find_model(connection, exported)
+    if found is not None:
+        return found
+    client = connection.client
+    for model in _copies(connection, exported):
+        if time.time() - model.creation_timestamp / 1000 > ABANDONED_SECONDS:
+            client.delete_logged_model(model.model_id)
+    folder = store.folder(exported)
+    summary = store.summary(exported, ExportSummary)
+    model = client.create_logged_model(
+        connection.experiment_id,
+        name=MODEL_NAME,
+        source_run_id=run_id,
+        tags={EXPORTED_TAG: exported.key, f"{TAG}.variant": summary.variant},
+        params={"threshold": str(summary.threshold)},
+    )
+    with tempfile.TemporaryDirectory(prefix="mlflow-model-") as scratch:
+        path = Path(scratch) / "model"
+        _save(path, folder, model, run_id)
+        client.log_model_artifacts(model.model_id, str(path))
+    # Last, so that a model whose upload was killed is never taken for a whole one.
+    return client.finalize_logged_model(model.model_id, "READY")
+
+
+def _save(path: Path, export: Path, model: LoggedModel, run_id: str | None) -> None:
+    import mlflow
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", "review")]), outputs=Schema([ColSpec("double", "probability")])
+    )
+    mlflow.pyfunc.save_model(
+        path=str(path),
+        python_model=str(MODEL_CODE),
+        artifacts={"export": str(export)},
+        signature=signature,
+        # Named, because MLflow finds them by loading the model in another process.
+        pip_requirements=[f"{name}=={metadata.version(name)}" for name in REQUIREMENTS],
+        model_config={"longest_text": LONGEST_TEXT, "batch_rows": BATCH_ROWS},
+        mlflow_model=Model(
+            artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run_id, model_id=model.model_id
+        ),
+    )
+
+
+def _copies(connection: Connection, exported: ArtifactReference) -> list[LoggedModel]:
+    return list(
+        connection.client.search_logged_models(
+            [connection.experiment_id], filter_string=f"tags.`{EXPORTED_TAG}` = '{exported.key}'"
+        )
+    )
+
+
+def _is_ready(model: LoggedModel) -> bool:
+    return str(model.status) == "READY"

@@ -1,0 +1,378 @@
+"""A run of this project in MLflow: one MLflow run per variant, all of it read from the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import RunConfig, TrainingConfig
+from pipeline.evaluation import EvaluationSummary
+from pipeline.ingest.records import LandSummary
+from pipeline.promotion import GateDecision, Verdict
+from pipeline.references import RunReferences, VariantReferences
+from pipeline.reporting.formatting import markdown, visible
+from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, REPORTS, safe_run_name
+from pipeline.statistics import Interval
+from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.tracking.address import without_login
+from pipeline.tracking.connection import TAG, Connection, connected
+from pipeline.tracking.models import log_model
+from pipeline.tracking.records import TrackedRun, TrackedVariant
+from pipeline.training.records import EpochRecord, TrainSummary
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+log = logging.getLogger(__name__)
+
+LAYOUT = 1
+"""Raised when what is logged of a run changes: runs are then logged anew when their task is repeated."""
+KEY_TAG = f"{TAG}.key"
+DIGEST_TAG = f"{TAG}.digest"
+FINISHED = "FINISHED"
+REPORT_FOLDER = "report"
+LONGEST_VALUE = 5_000
+"""Characters of a tag or parameter; MLflow takes 6,000 of a parameter and 8,000 of a tag."""
+BATCH_PARAMS, BATCH_METRICS = 100, 1_000
+"""Most of each in one request (MLflow's REST interface)."""
+MILLISECONDS = 1_000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One value of a metric.
+
+    Attributes:
+        name: With its group in front, e.g. ``validation/loss``.
+        value: The value; finite.
+        at: Milliseconds since 1970.
+        step: The epoch; 0 for a figure of the whole training.
+    """
+
+    name: str
+    value: float
+    at: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What MLflow is told of one variant; the same store always tells the same.
+
+    Attributes:
+        key: Names the variant's run: the trained artifact's key and the run's name.
+        name: The MLflow run's name, for people.
+        tags: By name.
+        params: By name.
+        metrics: In the order of time.
+        files: Content by name below ``report/``.
+        started: Milliseconds since 1970.
+        ended: The same.
+    """
+
+    key: str
+    name: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: tuple[Measured, ...]
+    files: dict[str, bytes]
+    started: int
+    ended: int
+
+    @property
+    def digest(self) -> str:
+        """Digest of all of it, by which a repetition knows that nothing is new."""
+        question = [
+            LAYOUT,
+            self.name,
+            self.tags,
+            self.params,
+            [asdict(metric) for metric in self.metrics],
+            {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()},
+        ]
+        return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """What was decided on the best variant.
+
+    Attributes:
+        best: Its name.
+        tags: The decisions, in the terms of the records.
+    """
+
+    best: str
+    tags: dict[str, str]
+
+    @classmethod
+    def read(cls, references: RunReferences, store: ArtifactStore) -> _Decided | None:
+        if references.models.verdict is None:
+            return None
+        verdict = store.summary(references.models.verdict, Verdict)
+        tags, sentence = {f"{TAG}.verdict": str(verdict.decision)}, verdict.sentence
+        if references.models.gated is not None:
+            gated = store.summary(references.models.gated, GateDecision)
+            tags[f"{TAG}.gate"], sentence = gated.decision, gated.sentence
+        # MLflow shows this tag as the run's description.
+        return cls(best=verdict.best_model, tags={**tags, "mlflow.note.content": markdown(sentence)})
+
+
+def track_run(references: RunReferences, config: RunConfig, run_name: str, store: ArtifactStore) -> TrackedRun:
+    """Log a finished run: a run in MLflow for each variant; report and model with the best one.
+
+    May be repeated at any time: a run that is complete is left alone, one that was killed halfway is completed, and
+    one whose content has changed since is replaced.
+
+    Args:
+        references: The run's artifacts.
+        config: What it was told.
+        run_name: Its name; hostile text is made visible.
+        store: Where the artifacts and the published report lie.
+
+    Raises:
+        TrackingUnavailableError: MLflow is away.
+        TrackingError: MLflow refuses.
+        ArtifactError: An artifact is missing.
+    """
+    with connected(store) as connection:
+        if connection is None:
+            return TrackedRun(address=None)
+        decided = _Decided.read(references, store)
+        best = None if decided is None else decided.best
+        common = _common_tags(references, config, run_name, store, best)
+        tracked, logged, model_id = [], 0, None
+        for variant in references.models.variants:
+            is_best = variant.name == best
+            told = _told(variant, config, run_name, store, common=common, decided=decided if is_best else None)
+            run = _present(connection, told)
+            if run.info.status != FINISHED:
+                _log(connection, run, told)
+            if is_best and variant.exported is not None:
+                model_id = _with_model(connection, run, variant.exported, store)
+            if run.info.status != FINISHED:
+                # Last, so that a run that says it is finished is whole.
+                connection.client.set_terminated(run.info.run_id, FINISHED, end_time=told.ended)
+                logged += 1
+            tracked.append(TrackedVariant(name=variant.name, run_id=run.info.run_id))
+        log.info("MLflow at %s: %d variants of this run, %d of them new.", connection.address, len(tracked), logged)
+        return TrackedRun(
+            address=connection.address,
+            experiment_id=connection.experiment_id,
+            variants=tuple(tracked),
+            best=best,
+            model_id=model_id,
+            logged=logged,
+        )
+
+
+def run_key(trained: ArtifactReference, run_name: str) -> str:
+    """Return what names a variant's run in MLflow: the trained artifact's key and the run's name."""
+    return f"{trained.key}/{safe_run_name(run_name)}"
+
+
+def find_runs(connection: Connection, key: str) -> list[Run]:
+    """Return the runs that bear a key, the finished ones first: more than one only if two tasks raced."""
+    found = connection.client.search_runs([connection.experiment_id], f"tags.`{KEY_TAG}` = '{key}'")
+    return sorted(found, key=lambda run: (run.info.status != FINISHED, run.info.run_id))
+
+
+def _present(connection: Connection, told: Told) -> Run:
+    """Return the variant's one run in MLflow, begun if it is new; other runs under its key are deleted."""
+    client = connection.client
+    found = find_runs(connection, told.key)
+    kept = next((run for run in found if run.data.tags.get(DIGEST_TAG) == told.digest), None)
+    for run in found:
+        if run is not kept:
+            log.info("MLflow's run %s of %s is replaced: it says something else.", run.info.run_id, told.name)
+            client.delete_run(run.info.run_id)
+    if kept is not None:
+        return kept
+    tags = {**told.tags, KEY_TAG: told.key, DIGEST_TAG: told.digest, **_commit()}
+    return client.create_run(connection.experiment_id, start_time=told.started, tags=tags, run_name=told.name)
+
+
+def _log(connection: Connection, run: Run, told: Told) -> None:
+    """Log parameters, metrics and files; what is there already is written again as it is."""
+    from mlflow.entities import Metric, Param
+
+    client, run_id = connection.client, run.info.run_id
+    params = [Param(name, value) for name, value in told.params.items()]
+    for start in range(0, len(params), BATCH_PARAMS):
+        client.log_batch(run_id, params=params[start : start + BATCH_PARAMS], synchronous=True)
+    metrics = [Metric(metric.name, metric.value, metric.at, metric.step) for metric in told.metrics]
+    for start in range(0, len(metrics), BATCH_METRICS):
+        client.log_batch(run_id, metrics=metrics[start : start + BATCH_METRICS], synchronous=True)
+    if told.files:
+        with tempfile.TemporaryDirectory(prefix="mlflow-report-") as scratch:
+            for name, content in told.files.items():
+                (Path(scratch) / name).write_bytes(content)
+            client.log_artifacts(run_id, scratch, REPORT_FOLDER)
+
+
+def _with_model(connection: Connection, run: Run, exported: ArtifactReference, store: ArtifactStore) -> str:
+    """Make sure that MLflow has the export and shows it with the run; return the model's id."""
+    from mlflow.entities import LoggedModelOutput
+
+    model_id = str(log_model(connection, exported, store, run.info.run_id).model_id)
+    shown_models = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
+    if model_id not in shown_models:
+        connection.client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, step=0)])
+    return model_id
+
+
+def _told(
+    variant: VariantReferences,
+    config: RunConfig,
+    run_name: str,
+    store: ArtifactStore,
+    *,
+    common: dict[str, str],
+    decided: _Decided | None,
+) -> Told:
+    """Read what MLflow is told of a variant; ``decided`` is given for the best one."""
+    summary = store.summary(variant.trained, TrainSummary)
+    started = int(store.manifest(variant.trained).started_at.timestamp() * MILLISECONDS)
+    ended = started + int(summary.seconds * MILLISECONDS)
+    tags = {
+        **common,
+        f"{TAG}.variant": variant.name,
+        f"{TAG}.title": summary.variant.title,
+        f"{TAG}.trained": variant.trained.key,
+        f"{TAG}.device": visible(summary.device.name),
+    }
+    if variant.exported is not None:
+        tags[f"{TAG}.exported"] = variant.exported.key
+    files = {}
+    if decided is not None:
+        tags |= decided.tags
+        files = _report(run_name, store)
+    figures = [
+        Measured("training/seconds", summary.seconds, ended, 0),
+        Measured("training/weights", summary.weights, ended, 0),
+        Measured("training/best_epoch", summary.best_epoch, ended, 0),
+    ]
+    if variant.evaluated is not None:
+        evaluation = store.summary(variant.evaluated, EvaluationSummary)
+        figures += [Measured(name, value, ended, 0) for name, value in _figures(evaluation).items()]
+    metrics = (*_epochs(summary.epochs, started), *figures)
+    return Told(
+        key=run_key(variant.trained, run_name),
+        name=visible(f"{variant.name} of {run_name}")[:LONGEST_VALUE],
+        tags={name: value[:LONGEST_VALUE] for name, value in tags.items()},
+        params=_params(summary, config),
+        # A metric that is no number says nothing, and JSON has none.
+        metrics=tuple(metric for metric in metrics if math.isfinite(metric.value)),
+        files=files,
+        started=started,
+        ended=ended,
+    )
+
+
+def _common_tags(
+    references: RunReferences, config: RunConfig, run_name: str, store: ArtifactStore, best: str | None
+) -> dict[str, str]:
+    page = store.root / REPORTS / safe_run_name(run_name) / PAGE
+    tags = {
+        f"{TAG}.run_name": visible(run_name),
+        f"{TAG}.profile": config.profile,
+        f"{TAG}.demo": str(store.summary(references.data.landed, LandSummary).demo).lower(),
+        f"{TAG}.data": _data(references, store),
+    }
+    if best is not None:
+        tags[f"{TAG}.best"] = best
+    if page.exists():
+        tags[f"{TAG}.report"] = visible(str(page))
+    return tags
+
+
+def _data(references: RunReferences, store: ArtifactStore) -> str:
+    """Return the SHA-256 of every raw file that the run trains on, as far as they fit, and how many there are."""
+    digests: dict[str, None] = {}
+    data = references.data
+    # From the window's reviews back to every file that they came from.
+    waiting, seen = [data.merged or data.cleaned or data.landed], set()
+    while waiting:
+        reference = waiting.pop()
+        if reference in seen:
+            continue
+        seen.add(reference)
+        if reference.stage == data.landed.stage:
+            digests |= dict.fromkeys(file.sha256 for file in store.summary(reference, LandSummary).files)
+        else:
+            waiting += store.manifest(reference).inputs.values()
+    fitting = LONGEST_VALUE // 80
+    told = sorted(digests)[:fitting]
+    rest = len(digests) - len(told)
+    files = "1 file" if len(digests) == 1 else f"{len(digests)} files"
+    return f"{files}: {' '.join(told)}{f' and {rest} more' if rest else ''}"
+
+
+def _params(summary: TrainSummary, config: RunConfig) -> dict[str, str]:
+    """Return the variant's own fields, and the run's that differ from its profile."""
+    differing = {name: value for name, value in config.differences().items() if name not in TrainingConfig.model_fields}
+    own = summary.variant.model_dump(mode="json", exclude={"name"})
+    values = {"profile": config.profile, **differing, **own}
+    return {name: _text(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # The addresses of dumps may carry a login.
+    return visible(without_login(text))[:LONGEST_VALUE]
+
+
+def _epochs(epochs: tuple[EpochRecord, ...], started: int) -> list[Measured]:
+    measured, at = [], started
+    for epoch in epochs:
+        at += int(epoch.seconds * MILLISECONDS)
+        for name, value in epoch.model_dump(exclude={"epoch"}).items():
+            group, _, rest = name.partition("_")
+            grouped = f"validation/{rest}" if group == "validation" else f"training/{name}"
+            # The whole training's seconds stand under that name.
+            grouped = {"training/seconds": "training/epoch_seconds"}.get(grouped, grouped)
+            measured.append(Measured(grouped, value, at, epoch.epoch))
+    return measured
+
+
+def _figures(evaluation: EvaluationSummary) -> dict[str, float]:
+    """Return the figures on the test part, each interval with its ends as ``…_low`` and ``…_high``."""
+    scores = evaluation.scores
+    figures: dict[str, float] = {
+        "threshold": evaluation.threshold,
+        "validation/balanced_accuracy": evaluation.validation_balanced_accuracy,
+        "test/rows": scores.rows,
+        "test/predicted_positive_share": scores.predicted_positive_share,
+    }
+    intervals = {name: getattr(scores, name) for name in type(scores).model_fields}
+    for label in ("negative", "positive"):
+        of_class = getattr(scores, label)
+        intervals |= {f"{label}_{name}": getattr(of_class, name) for name in ("precision", "recall", "f1")}
+    for name, interval in intervals.items():
+        if isinstance(interval, Interval):
+            figures |= {
+                f"test/{name}": interval.value,
+                f"test/{name}_low": interval.low,
+                f"test/{name}_high": interval.high,
+            }
+    return figures
+
+
+def _report(run_name: str, store: ArtifactStore) -> dict[str, bytes]:
+    """Return the published report's files, as far as there are any."""
+    home = store.root / REPORTS / safe_run_name(run_name)
+    return {name: (home / name).read_bytes() for name in (PAGE, DATA, MESSAGE, MODEL_CARD) if (home / name).exists()}
+
+
+def _commit() -> dict[str, str]:
+    """Return the tag by which MLflow shows the code's commit, where it runs from a Git checkout."""
+    from mlflow.utils.git_utils import get_git_commit
+
+    commit = get_git_commit(str(Path(__file__).resolve().parents[2]))
+    return {} if commit is None else {"mlflow.source.git.commit": str(commit)}

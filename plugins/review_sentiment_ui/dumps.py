@@ -1,0 +1,142 @@
+"""The inbox, and what became of each dump: read from names, sizes and records, never from the dumps themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import BoundedSemaphore, Thread
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PipelineError, SourceUnavailableError
+from pipeline.ingest.naming import safe_name, without_secrets
+from pipeline.store import ArtifactStore
+from review_sentiment_ui.pages import told
+
+if TYPE_CHECKING:
+    from pipeline.collection import Intake
+    from pipeline.ingest.inbox import InboxFile, InboxLook
+
+PATIENCE_SECONDS = 5.0
+"""How long a page waits for the inbox: an object store that is away keeps its caller for minutes."""
+MOST_WAITING = 4
+SHOWN_FILES = 100
+
+_waiting = BoundedSemaphore(MOST_WAITING)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file in the inbox.
+
+    Attributes:
+        file: Its name, size and time.
+        taken: The newest intake that holds a file of this name and size, if any.
+        changed: Whether the file was written to after that intake: its content may be new.
+    """
+
+    file: InboxFile
+    taken: Intake | None
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """The inbox at one look.
+
+    Attributes:
+        place: Where it is, without a login; ``None`` where none is set.
+        arrivals: Its files, the newest first.
+        left_out: How many older ones are not among them.
+        passed_over: What lies there and is no dump, with the reasons.
+        problem: Why it cannot be listed.
+    """
+
+    place: str | None = None
+    arrivals: tuple[Arrival, ...] = ()
+    left_out: int = 0
+    passed_over: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The intakes.
+
+    Attributes:
+        intakes: Newest first; none where one of them cannot be read.
+        problem: Why they cannot be read.
+    """
+
+    intakes: tuple[Intake, ...] = ()
+    problem: str | None = None
+
+
+def taken(store: ArtifactStore) -> Taken:
+    """Return what was taken so far."""
+    from pipeline.collection import intakes
+
+    try:
+        return Taken(intakes(store))
+    except (PipelineError, OSError) as error:
+        return Taken(problem=told(error))
+
+
+def inbox(known: tuple[Intake, ...]) -> Inbox:
+    """Return the inbox's files, each with the intake that took a file of its name and size.
+
+    Args:
+        known: The intakes, newest first.
+    """
+    from pipeline.ingest.inbox import inbox_url
+
+    place = None
+    try:
+        url = inbox_url()
+        if url is None:
+            return Inbox()
+        place = without_secrets(url) if "://" in url else url
+        look = _look_into(url, place)
+    except Exception as error:  # noqa: BLE001 - a listing raises what the object store's library raises
+        return Inbox(place, problem=told(error))
+    # What was landed bears a safe name.
+    by_name = {(safe_name(file.name), file.bytes): intake for intake in reversed(known) for file in intake.files}
+    files = sorted(look.files, key=lambda file: file.modified, reverse=True)
+    arrivals = []
+    for file in files[:SHOWN_FILES]:
+        intake = by_name.get((safe_name(file.name), file.bytes))
+        arrivals.append(Arrival(file, intake, changed=intake is not None and file.modified >= intake.taken_at))
+    return Inbox(place, tuple(arrivals), len(files) - len(arrivals), look.passed_over[:SHOWN_FILES])
+
+
+def _look_into(url: str, place: str) -> InboxLook:
+    """Look into the inbox, or give up after a while.
+
+    Raises:
+        SourceUnavailableError: It did not answer in time.
+    """
+    from pipeline.ingest.inbox import look_into
+
+    late = SourceUnavailableError(
+        f"{place} has not answered within {PATIENCE_SECONDS:.0f} seconds. Look again later; runs wait longer."
+    )
+    if not _waiting.acquire(blocking=False):
+        raise late
+    answer: SimpleQueue[InboxLook | Exception] = SimpleQueue()
+
+    def look() -> None:
+        try:
+            answer.put(look_into(url))
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            answer.put(error)
+        finally:
+            _waiting.release()
+
+    # A daemon, so that a server that is told to stop does not wait for it.
+    Thread(target=look, name="inbox", daemon=True).start()
+    try:
+        found = answer.get(timeout=PATIENCE_SECONDS)
+    except Empty:
+        raise late from None
+    if isinstance(found, Exception):
+        raise found
+    return found

@@ -1,0 +1,129 @@
+"""The clean-up as a DAG: it looks unless it is told to remove."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.errors import ConfigurationError
+from pipeline.retention import RetentionPolicy
+from pipeline.store import ArtifactReference, ArtifactStore
+from tests.unit.retention.given import OLD, left, made, record
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.dagrun import DagRun
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DAG_ID = "clean_up_artifacts"
+HEAVY = {"tensorflow", "keras", "pandas", "great_expectations", "mlflow", "sklearn", "nltk", "matplotlib", "pyarrow"}
+
+
+@pytest.fixture
+def old(
+    airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[ArtifactStore, ArtifactReference, ArtifactReference]:
+    """A store of this test alone, with an artifact that the collection names and one that nothing does."""
+    monkeypatch.setenv("REVIEW_SENTIMENT_STORE", str(tmp_path / "store"))
+    store = ArtifactStore(str(tmp_path / "store"))
+    kept, gone = made(store, "kept", when=OLD), made(store, "gone", when=OLD)
+    record(store, "collection/intakes/x.json", kept.model_dump())
+    return store, kept, gone
+
+
+def run(dag_bag: DagBag, **conf: object) -> tuple[DagRun, dict[str, str]]:
+    done = dag_bag.dags[DAG_ID].test(run_conf=conf or None)
+    return done, {instance.task_id: str(instance.state) for instance in done.get_task_instances()}
+
+
+def test_as_it_stands_it_looks_only(
+    dag_bag: DagBag, old: tuple[ArtifactStore, ArtifactReference, ArtifactReference]
+) -> None:
+    store, kept, gone = old
+    done, states = run(dag_bag)
+    assert states == {"plan": "success", "remove": "skipped"}
+    assert left(store) == {kept, gone}
+    planned = done.get_task_instance("plan").xcom_pull(task_ids="plan")
+    assert planned["figures"]["artifacts"] == 1
+    assert planned["figures"]["bytes"] > 0
+    assert planned["figures"]["kept"] == {"record": 1}
+    assert len(json.dumps(planned)) < 4_000
+
+
+def test_told_to_remove_it_removes(
+    dag_bag: DagBag, old: tuple[ArtifactStore, ArtifactReference, ArtifactReference]
+) -> None:
+    store, kept, _ = old
+    done, states = run(dag_bag, dry_run=False)
+    assert states == {"plan": "success", "remove": "success"}
+    assert left(store) == {kept}
+    assert done.get_task_instance("remove").xcom_pull(task_ids="remove")["artifacts"] == 1
+
+
+def test_a_record_that_cannot_be_read_ends_it_without_a_retry(
+    dag_bag: DagBag, old: tuple[ArtifactStore, ArtifactReference, ArtifactReference]
+) -> None:
+    store, kept, gone = old
+    record(store, "collection/intakes/x.json", "{")
+    done, states = run(dag_bag, dry_run=False)
+    assert states == {"plan": "failed", "remove": "upstream_failed"}
+    assert done.get_task_instance("plan").try_number == 1
+    assert left(store) == {kept, gone}
+
+
+def test_the_form_is_the_policy(dag_bag: DagBag) -> None:
+    from review_sentiment.retention_tasks import asked
+
+    params = dag_bag.dags[DAG_ID].params
+    assert set(params) == {"dry_run", "keep_reports", "keep_days", "keep_changes"}
+    assert asked(params.dump(), None) == (RetentionPolicy(), True)
+    assert asked(params.dump(), {"keep_days": 3, "dry_run": False}) == (RetentionPolicy(keep_days=3), False)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"keep_report": 3}, {"keep_reports": 0}, {"keep_days": "<b>many"}, {"dry_run": "no"}, {"grace_hours": 1}]
+)
+def test_a_wrong_parameter_is_refused(dag_bag: DagBag, wrong: dict[str, object]) -> None:
+    from review_sentiment.retention_tasks import asked
+
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        asked(dag_bag.dags[DAG_ID].params.dump(), wrong)
+
+
+def test_it_runs_by_itself_only_where_the_deployment_says_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    from review_sentiment.retention_tasks import SCHEDULE_VARIABLE, schedule
+
+    monkeypatch.delenv(SCHEDULE_VARIABLE, raising=False)
+    assert schedule() is None
+    monkeypatch.setenv(SCHEDULE_VARIABLE, "0 5 * * 0")
+    assert "0 5 * * 0" in str(vars(schedule()))
+
+
+def test_a_run_that_the_schedule_starts_removes(
+    old: tuple[ArtifactStore, ArtifactReference, ArtifactReference], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from review_sentiment import retention_tasks
+
+    for kind, looks_only in (("scheduled", False), ("manual", True)):
+        started = {"dag_run": SimpleNamespace(run_type=kind, conf={}), "params": {"dry_run": True}}
+        monkeypatch.setattr(retention_tasks, "get_current_context", lambda started=started: started)
+        assert retention_tasks.plan.function()["dry_run"] is looks_only
+
+
+def test_parsing_loads_nothing_heavy(airflow_home: Path) -> None:
+    program = (
+        "import json, sys\n"
+        f"sys.path.insert(0, {str(CHECKOUT / 'dags')!r})\n"
+        "import clean_up_artifacts\n"
+        f"print(json.dumps(sorted({HEAVY!r} & set(sys.modules))))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    out = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(out.stdout.strip().splitlines()[-1]) == []
