@@ -39,7 +39,7 @@ from review_sentiment.retraining import schedule
     doc_md=__doc__,
     tags=["review-sentiment", "training"],
 )
-def train_review_sentiment() -> None:
+def train_review_sentiment() -> None:  # noqa: PLR0915 - one statement a step, and nothing but steps
     """Wire the steps; each is documented where it is defined."""
     with story(
         "reading", "Read the dump", "Land the raw files, read them, set bad rows aside, hold them to a contract"
@@ -102,23 +102,26 @@ def train_review_sentiment() -> None:
         verdict = tasks.decide(data, examined, baselines, comparison)
         challenged = tasks.challenge(data, examined, verdict)
         gated = tasks.gate(data, examined, verdict, challenged)
-        published = tasks.publish_report(
-            device=device,
-            variants=examined,
-            baselines=baselines,
-            baseline_examined=baseline_examined,
-            comparison=comparison,
-            verdict=verdict,
-            challenged=challenged,
-            gated=gated,
-            data=references,
-        )
+        models = {
+            "device": device,
+            "variants": examined,
+            "baselines": baselines,
+            "baseline_examined": baseline_examined,
+            "comparison": comparison,
+            "verdict": verdict,
+            "challenged": challenged,
+            "gated": gated,
+        }
+        published = tasks.publish_report(data=references, **models)
 
     with story("service", "Into service", "A person is asked where the gate wants one; a promotion is one atomic step"):
         approval = ApprovePromotion(task_id="approve", gated=gated, execution_timeout=None)
         published >> approval
         promoted = tasks.promote(gated, approval.output)
         promoted >> tasks.conclude(gated, published)
+        tracked = tasks.track(data=references, **models)
+        published >> tracked
+        [promoted, tracked] >> tasks.mirror_champion()
 
 
 def story(group_id: str, title: str, tooltip: str) -> TaskGroup:

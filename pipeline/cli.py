@@ -20,7 +20,7 @@ from pydantic import ConfigDict
 from pydantic.fields import FieldInfo
 
 from pipeline.config import PROFILES, RunConfig, read_settings
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError, NothingNewError, PipelineError
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 from pipeline.workflow import (
     STORE_VARIABLE,
@@ -30,6 +30,8 @@ from pipeline.workflow import (
     default_store,
     latest_model,
     latest_report,
+    roll_back_champion,
+    user_name,
 )
 
 DATA_STAGES = {
@@ -58,6 +60,7 @@ MODEL_STAGES = {
 VARIANT_STAGES = ("train", "evaluate", "export", "examine")
 """The steps of one variant, each on the result of the one before."""
 
+SHOWN_WIDTH = 100
 SHOWN_REVIEW = 100
 """Characters of a review that ``predict`` repeats beside its probability."""
 
@@ -86,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         options.command(options)
+    except NothingNewError as reason:
+        print(reason)
     except PipelineError as stopped:
         error = stopped.cause if isinstance(stopped, PreparationError) else stopped
         if options.verbose:
@@ -131,6 +136,9 @@ def build_parser() -> argparse.ArgumentParser:
         command(name, summary, lambda options, name=name: _model_stage(options, name))  # type: ignore[misc]
     command("config", "print the configuration that these options make, as YAML", _config)
     command("summary", "print scores, verdict and place of the newest report", _summary, configured=False)
+    command("champion", "tell which model serves, and every change of it", _champion, configured=False)
+    back = command("roll-back", "put the model that served before back into service", _roll_back, configured=False)
+    back.add_argument("why", metavar="WHY", help="what is wrong with the present champion; it is kept with your name")
     predict = command("predict", "score review texts with an exported model", _predict, configured=False)
     predict.add_argument("model", metavar="MODEL", help="folder of an export, export/KEY, or `latest`")
     predict.add_argument("text", metavar="TEXT", nargs="*", help="reviews; without any, one a line from standard input")
@@ -263,6 +271,24 @@ def _config(options: argparse.Namespace) -> None:
 
 def _summary(options: argparse.Namespace) -> None:
     show_latest(_store(options))
+
+
+def _champion(options: argparse.Namespace) -> None:
+    from pipeline.promotion import champion_changes
+
+    changes = champion_changes(_store(options))
+    if not changes:
+        print("There is no champion yet: no run's model has passed the gate.")
+    for change in changes:
+        print(f"{change.number:4}  {change.changed_at:%Y-%m-%d %H:%M}  {change.kind:9}  {change.model.title}")
+        print(f"      export/{change.model.exported.key[:12]} of run {change.model.run_name}")
+        print(textwrap.indent(textwrap.fill(f"{change.who}: {change.why}", SHOWN_WIDTH), "      "))
+
+
+def _roll_back(options: argparse.Namespace) -> None:
+    run_name = f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
+    change = roll_back_champion(_store(options), who=user_name(), why=options.why, run_name=run_name)
+    print(f"The champion is now {change.model.title} of run {change.model.run_name}.")
 
 
 def _predict(options: argparse.Namespace) -> None:

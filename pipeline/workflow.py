@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from pipeline.profiling import ProfiledDump
     from pipeline.promotion import GateDecision, Verdict
     from pipeline.promotion.champions import ChampionChange, ChampionModel
+    from pipeline.tracking import MirroredChampion, TrackedRun
     from pipeline.training.records import DeviceRecord
 
 log = logging.getLogger(__name__)
 
 STORE_VARIABLE = "REVIEW_SENTIMENT_STORE"
 DEFAULT_STORE = ".store"
+NOBODY = "somebody without a name"
 
 
 def default_store() -> ArtifactStore:
@@ -417,7 +419,7 @@ class Workflow:
         from pipeline.promotion import promote
 
         by_person = self.decision(gated).forced or approved
-        name = (who or "somebody without a name") if by_person else "the gate"
+        name = (who or NOBODY) if by_person else "the gate"
         return promote(gated, self.store, run_name=self.run_name, who=name, approved=approved)
 
     def _challenger(
@@ -440,6 +442,16 @@ class Workflow:
             landed=data.landed,
             validated_raw=_there(data.validated_raw),
         )
+
+    def track(self, data: DataReferences, models: ModelReferences) -> TrackedRun:
+        """Tell MLflow of the run.
+
+        Raises:
+            TrackingUnavailableError: Its server is away; the same call later tells the same.
+        """
+        from pipeline.tracking import track_run
+
+        return track_run(RunReferences(data=data, models=models), self.config, self.run_name, self.store)
 
     def report(self, references: RunReferences, run_name: str) -> ArtifactReference:
         """Write the report of whatever the run has come to."""
@@ -573,7 +585,7 @@ class Workflow:
             log.warning("The report of the broken-off run: %s", published.report)
             raise
         result = self.publish_report(run_name, data, models)
-        change = self.promote(_there(models.gated), who=_user())
+        change = self.promote(_there(models.gated), who=user_name())
         if change is not None:
             log.info("The champion is now %s.", change.model.title)
         return result
@@ -634,6 +646,31 @@ class Workflow:
         from pipeline.promotion import Verdict
 
         return self.store.summary(reference, Verdict)
+
+
+def roll_back_champion(store: ArtifactStore, *, who: str, why: str, run_name: str) -> ChampionChange:
+    """Put the model that served before the present champion back into service.
+
+    Raises:
+        NoChampionError: There is none to go back to.
+        ChampionChangedError: Somebody else was faster.
+    """
+    from pipeline.promotion import roll_back
+
+    change = roll_back(store, who=who, why=why, run_name=run_name)
+    log.info("The champion is now %s of run %s.", change.model.title, change.model.run_name)
+    return change
+
+
+def mirrored_champion(store: ArtifactStore) -> MirroredChampion:
+    """Let MLflow's registry say which model is the champion.
+
+    Raises:
+        TrackingUnavailableError: Its server is away; the same call later does the same.
+    """
+    from pipeline.tracking import mirror_champion
+
+    return mirror_champion(store)
 
 
 class PreparationError(PipelineError):
@@ -698,12 +735,12 @@ def latest_model(store: ArtifactStore) -> str:
     return f"{exported.stage}/{exported.key}"
 
 
-def _user() -> str | None:
+def user_name() -> str:
     """Return who runs this process; a container's user may have no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return None
+        return NOBODY
 
 
 def _there(reference: ArtifactReference | None) -> ArtifactReference:

@@ -192,6 +192,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         **airflow_environment.settings(home),
         "PATH": path,
         "REVIEW_SENTIMENT_STORE": os.environ.get("REVIEW_SENTIMENT_STORE") or str(CHECKOUT / ".store"),
+        "REVIEW_SENTIMENT_INBOX": inbox(),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         # Two cores train one model at a time; more task processes only fight for them.
         "AIRFLOW__CORE__PARALLELISM": os.environ.get("AIRFLOW__CORE__PARALLELISM", "4"),
@@ -211,6 +212,15 @@ def environment(home: Path, port: int) -> dict[str, str]:
         # The default waits a second between looks at empty tasks' heartbeats; logs of finished tasks stay in the home.
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
     }
+
+
+def inbox() -> str:
+    """Return where new dumps are looked for: ``REVIEW_SENTIMENT_INBOX``, or the folder ``inbox`` of the checkout."""
+    if given := os.environ.get("REVIEW_SENTIMENT_INBOX"):
+        return given
+    folder = CHECKOUT / "inbox"
+    folder.mkdir(exist_ok=True)
+    return str(folder)
 
 
 def login(home: Path) -> tuple[str, str]:
@@ -263,7 +273,8 @@ def _taken(port: int) -> str | None:
 
 def _tell(home: Path, server: Server) -> None:
     user, password = login(home)
-    print(f"\n  Airflow   {server.address}\n  User      {user}\n  Password  {password}\n\n`make down` stops it.")
+    print(f"\n  Airflow   {server.address}\n  User      {user}\n  Password  {password}\n  Inbox     {inbox()}\n")
+    print("A dump that is put into the inbox is trained on by itself. `make down` stops Airflow.")
 
 
 def _record(home: Path) -> Path:

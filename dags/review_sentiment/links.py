@@ -110,11 +110,24 @@ class TrainingOperator(_PythonDecoratedOperator):
     operator_extra_links = training_links()
 
 
-def reporting_task(function: Callable[..., Any] | None = None, **arguments: Any) -> TaskDecorator:  # noqa: ANN401 - as `@task` itself
+def reporting_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:  # noqa: ANN401 - as `@task` itself
     """Make a task as ``@task`` does, with links to the run's report and Data Docs."""
-    return task_decorator_factory(function, decorated_operator_class=ReportingOperator, **arguments)
+    return _made(ReportingOperator, function, arguments)
 
 
-def training_task(function: Callable[..., Any] | None = None, **arguments: Any) -> TaskDecorator:  # noqa: ANN401 - as `@task` itself
+def training_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:  # noqa: ANN401 - as `@task` itself
     """Make a task as ``@task`` does, with links to where its training can be watched."""
-    return task_decorator_factory(function, decorated_operator_class=TrainingOperator, **arguments)
+    return _made(TrainingOperator, function, arguments)
+
+
+def mapped_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:  # noqa: ANN401 - as `@task` itself
+    """Make a task as ``@task`` does that keeps its documentation when it is mapped, which ``@task`` forgets."""
+    return _made(_PythonDecoratedOperator, function, arguments)
+
+
+def _made(operator: type[_PythonDecoratedOperator], function: Callable[..., Any] | None, arguments: Any) -> Any:  # noqa: ANN401
+    def decorate(function: Callable[..., Any]) -> TaskDecorator:
+        documented = {"doc_md": function.__doc__, **arguments}
+        return task_decorator_factory(function, decorated_operator_class=operator, **documented)
+
+    return decorate if function is None else decorate(function)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable
 
 from pipeline.config import INBOX_DUMP, RunConfig, read_settings
+from pipeline.workflow import default_store
 from review_sentiment.parameters import config_from
 
 SCHEDULE_VARIABLE = "REVIEW_SENTIMENT_SCHEDULE"
@@ -35,7 +36,7 @@ class Run(Protocol):
 def sources() -> tuple[str, ...]:
     """Return the dumps of automatic runs; none where nothing is configured."""
     given = os.environ.get(SOURCES_VARIABLE, "").split()
-    inbox = [INBOX_DUMP] if os.environ.get(INBOX_VARIABLE) else []
+    inbox = [INBOX_DUMP] if os.environ.get(INBOX_VARIABLE, "").strip() else []
     return tuple(given or inbox)
 
 
@@ -53,7 +54,12 @@ def schedule() -> AssetOrTimeSchedule | CronTriggerTimetable | list[Asset] | Non
 
 def new_dumps() -> Asset | None:
     """Return the asset that a new file in the inbox updates, where there is an inbox."""
-    return None
+    if INBOX_DUMP not in sources():
+        return None
+    # In the folder of plugins, which Airflow puts on the path of each of its processes.
+    from dump_watcher import new_dumps_asset
+
+    return new_dumps_asset(default_store().url)
 
 
 def config_of(run: Run, params: Mapping[str, Any]) -> RunConfig:

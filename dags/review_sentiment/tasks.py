@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
@@ -19,9 +19,12 @@ from pipeline.errors import NothingNewError
 from pipeline.references import DataReferences, ModelReferences, VariantReferences
 from pipeline.store import ArtifactReference
 from pipeline.training.records import DeviceRecord
-from pipeline.workflow import Workflow, default_store
+from pipeline.workflow import NOBODY, Workflow, default_store, mirrored_champion, roll_back_champion
 from review_sentiment.assets import CHAMPION, CLEAN_REVIEWS, MODEL, REPORT
 from review_sentiment.retraining import config_of
+
+if TYPE_CHECKING:
+    from pipeline.promotion import ChampionChange
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,12 @@ DEFAULTS: Json = {
     ),
 }
 ON_GPU: Json = {"queue": GPU_QUEUE, "pool": GPU_POOL, "execution_timeout": timedelta(hours=12)}
+UNTIL_THE_SERVER_IS_BACK: Json = {
+    "retries": 10,
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(hours=1),
+}
+"""Nothing is lost while MLflow's server is away: what it lacks is read from the store again, for about five hours."""
 
 
 def workflow() -> Workflow:
@@ -265,21 +274,34 @@ def publish_report(
         raise AirflowSkipException(
             "No dump could be read, so there is nothing to report; see the log of the first red task."
         )
-    models = ModelReferences(
-        device=None if device is None else DeviceRecord.model_validate(device),
-        variants=tuple(_variants(variants)),
-        baselines=_present(baselines),
-        baseline_examined=_present(baseline_examined),
-        comparison=_present(comparison),
-        verdict=_present(verdict),
-        challenged=_present(challenged),
-        gated=_present(gated),
+    models = _models(
+        device=device,
+        variants=variants,
+        baselines=baselines,
+        baseline_examined=baseline_examined,
+        comparison=comparison,
+        verdict=verdict,
+        challenged=challenged,
+        gated=gated,
     )
     run_name = get_current_context()["dag_run"].run_id
     result = workflow().publish_report(run_name, DataReferences.model_validate(data), models)
     log.info("Report: %s", result.report)
     _tell(REPORT, result.model_dump())
     return result.model_dump()
+
+
+@task(**UNTIL_THE_SERVER_IS_BACK)
+def track(*, data: dict[str, Json], **models: Any) -> Json:  # noqa: ANN401 - as publish_report takes them
+    """Tell MLflow of every variant: parameters, epochs, scores, the report and the best model."""
+    steps = workflow()
+    return steps.track(DataReferences.model_validate(data), _models(**models)).model_dump()
+
+
+@task(trigger_rule=TriggerRule.NONE_FAILED, **UNTIL_THE_SERVER_IS_BACK)
+def mirror_champion() -> Json:
+    """Let MLflow's aliases say what the store says: which model is the champion, and which was before."""
+    return mirrored_champion(default_store()).model_dump()
 
 
 @task(outlets=[CHAMPION])
@@ -290,17 +312,18 @@ def promote(gated: Json, approval: Json) -> Json:
     change = workflow().promote(_reference(gated), who=by, approved=bool(approval))
     if change is None:
         raise AirflowSkipException(workflow().decision(_reference(gated)).sentence)
-    told = {
-        "number": change.number,
-        "kind": change.kind,
-        "model": change.model.title,
-        "run": change.model.run_name,
-        "exported": str(change.model.exported),
-        "who": change.who,
-        "why": change.why,
-    }
-    _tell(CHAMPION, told)
-    return told
+    return _tell_of_champion(change)
+
+
+@task(outlets=[CHAMPION])
+def roll_back() -> Json:
+    """Put the model that served before back into service, with who says so and why."""
+    context = get_current_context()
+    run = context["dag_run"]
+    who = run.triggering_user_name or NOBODY
+    return _tell_of_champion(
+        roll_back_champion(default_store(), who=who, why=context["params"]["why"], run_name=run.run_id)
+    )
 
 
 @task(trigger_rule=TriggerRule.NONE_FAILED)
@@ -318,12 +341,34 @@ def _tell(asset: Asset, told: Json) -> None:
     get_current_context()["outlet_events"][asset].extra = told
 
 
+def _tell_of_champion(change: ChampionChange) -> Json:
+    told = {
+        "number": change.number,
+        "kind": change.kind,
+        "model": change.model.title,
+        "run": change.model.run_name,
+        "exported": str(change.model.exported),
+        "who": change.who,
+        "why": change.why,
+    }
+    _tell(CHAMPION, told)
+    return told
+
+
 def _variant_step(name: str, variant: Json, data: Json) -> Json:
     steps = workflow()
     references = VariantReferences.model_validate(variant)
     _label(steps, references.name)
     done: VariantReferences = getattr(steps, name)(DataReferences.model_validate(data), references)
     return done.model_dump()
+
+
+def _models(device: Json | None, variants: Sequence[Json], **references: Json | None) -> ModelReferences:
+    return ModelReferences(
+        device=None if device is None else DeviceRecord.model_validate(device),
+        variants=tuple(_variants(variants)),
+        **{name: _present(value) for name, value in references.items()},
+    )
 
 
 def _variants(values: Sequence[Json]) -> list[VariantReferences]:

@@ -65,7 +65,8 @@ def _take(config: RunConfig, store: ArtifactStore, run_name: str) -> Taking:
     if landing.known:
         log.info("Left out, since their content was taken before: %s", ", ".join(landing.known))
     if landing.landed is not None:
-        return Taking(run_name=run_name, taken_at=now, landed=landing.landed, new=True)
+        versions = landing.versions
+        return Taking(run_name=run_name, taken_at=now, landed=landing.landed, new=True, versions=versions)
     if landing.unreadable:
         raise SourceError(f"The inbox holds nothing new that can be read. {landing.unreadable[0].problem}")
     return _from_collection(config, store, run_name, now)
@@ -100,6 +101,8 @@ def _known_files(known: Sequence[Intake]) -> KnownFiles:
         taken=frozenset(file.sha256 for intake in known for file in intake.files),
         accepted=frozenset(file.sha256 for intake in known if intake.outcome == "accepted" for file in intake.files),
         unchanged=unchanged,
+        # The oldest first, so that the newest stays.
+        versions={one.origin: one.version for intake in reversed(known) for one in intake.versions},
     )
 
 
@@ -143,4 +146,5 @@ def intake_of(
         rows=rows,
         landed=taken.landed,
         validated_raw=validated_raw,
+        versions=taken.versions,
     )

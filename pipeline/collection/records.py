@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
+from pipeline.ingest.records import SourceVersion
 from pipeline.store import ArtifactReference, Record
 
 
@@ -33,6 +34,8 @@ class Intake(Record):
     landed: ArtifactReference | None
     """The raw files; ``None`` for a file that could not be opened as a dump."""
     validated_raw: ArtifactReference | None = None
+    versions: tuple[SourceVersion, ...] = ()
+    """Which versions of their sources the files are, so that the next run asks for newer ones only."""
 
     @property
     def key(self) -> str:
@@ -49,6 +52,7 @@ class Taking(Record):
     landed: ArtifactReference
     new: bool
     """Whether the files were new; else the run trains on what the collection holds."""
+    versions: tuple[SourceVersion, ...] = ()
 
 
 class WindowDump(Record):

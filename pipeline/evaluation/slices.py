@@ -90,7 +90,7 @@ def slices(
     known = Vocabulary.load(store.folder(vocabulary) / VOCABULARY_FILE)
     found = [
         _slice(dimension, place, test.labels[rows], right[rows], whole=matrix, samples=samples)
-        for dimension in _dimensions(_reviews(store, cleaned, test.rows), known)
+        for dimension in dimensions_of(reviews_of(store, cleaned, test.rows), known)
         for place in range(len(dimension.labels))
         # A kind that holds every review tells nothing that the scores do not.
         if 0 < len(rows := np.flatnonzero(dimension.values == place)) < len(right)
@@ -147,7 +147,7 @@ def _slice(
     )
 
 
-def _reviews(store: ArtifactStore, cleaned: ArtifactReference, rows: NDArray[np.int64]) -> pa.Table:
+def reviews_of(store: ArtifactStore, cleaned: ArtifactReference, rows: NDArray[np.int64]) -> pa.Table:
     """Return the test reviews in the order of ``rows``, with how many reviews of all their product has."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -176,7 +176,7 @@ def _reviews(store: ArtifactStore, cleaned: ArtifactReference, rows: NDArray[np.
     return table
 
 
-def _dimensions(reviews: pa.Table, vocabulary: Vocabulary) -> Iterator[Dimension]:
+def dimensions_of(reviews: pa.Table, vocabulary: Vocabulary) -> Iterator[Dimension]:
     """Yield each property that the reviews have a column for."""
     import pyarrow.compute as pc
 

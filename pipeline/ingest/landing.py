@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -17,13 +17,14 @@ from pipeline.ingest.containers import members
 from pipeline.ingest.demo import write_demo_dump
 from pipeline.ingest.http_source import download
 from pipeline.ingest.inbox import INBOX_VARIABLE, InboxFile, fetch_inbox, inbox_url, list_inbox
+from pipeline.ingest.kaggle_source import ORIGIN as KAGGLE_ORIGIN
 from pipeline.ingest.kaggle_source import fetch_kaggle
 from pipeline.ingest.local_source import find_local
 from pipeline.ingest.naming import safe_name, unique_names, without_secrets
 from pipeline.ingest.object_store_source import fetch_objects
-from pipeline.ingest.records import LandedFile, LandSummary
+from pipeline.ingest.records import KnownVersion, LandedFile, LandSummary, SourceVersion
 from pipeline.ingest.roots import require_allowed_dumps
-from pipeline.ingest.staging import FoundFile, copied, open_regular
+from pipeline.ingest.staging import FoundFile, NotModified, copied, open_regular
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
 log = logging.getLogger(__name__)
@@ -75,11 +76,13 @@ class KnownFiles:
         taken: SHA-256 of every file that was taken, to leave out of what the inbox holds.
         accepted: Those of them that may be trained on already, to leave out of dumps given by name too.
         unchanged: Whether a file of the inbox is surely one of those, by name, size and time, without reading it.
+        versions: What the servers of http(s) addresses and Kaggle said of the versions that were taken, by origin.
     """
 
     taken: frozenset[str] = frozenset()
     accepted: frozenset[str] = frozenset()
     unchanged: Callable[[InboxFile], bool] = lambda _: False
+    versions: Mapping[str, KnownVersion] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,13 @@ class Landing:
         landed: The artifact; ``None`` if there was nothing new.
         known: Names of files left out because their bytes were taken before.
         unreadable: Files of the inbox that are no dumps, left out.
+        versions: Which versions of their sources the landed files are, as far as servers tell.
     """
 
     landed: ArtifactReference | None
     known: tuple[str, ...]
     unreadable: tuple[UnreadableFile, ...]
+    versions: tuple[SourceVersion, ...] = ()
 
 
 def land(config: DataConfig, store: ArtifactStore) -> ArtifactReference:
@@ -139,12 +144,12 @@ def land_new(config: DataConfig, store: ArtifactStore, known: KnownFiles) -> Lan
     require_allowed_dumps(config.dumps)
     with tempfile.TemporaryDirectory(prefix="staging-", dir=_staging_parent(store)) as staging:
         readable: list[tuple[FoundFile, _Content]] = []
-        left_out, unreadable = [], []
-        found = _find(config.dumps, Path(staging), known)
+        left_out: list[str] = []
+        unreadable: list[UnreadableFile] = []
+        found, not_modified = _find(config.dumps, Path(staging), known)
+        left_out += [answer.origin for answer in not_modified]
         names = unique_names([safe_name(file.name) for file in found])
         for file, name in zip(found, names, strict=True):
-            with open_regular(file.path, name):
-                pass
             content = _content(file, name)
             if content.sha256 in (known.taken if file.unattended else known.accepted):
                 left_out.append(name)
@@ -167,7 +172,8 @@ def land_new(config: DataConfig, store: ArtifactStore, known: KnownFiles) -> Lan
             params=_LandParameters(files=tuple(contents), demo=any(file.demo for file in files)),
             build=lambda work: _build(work, files, contents),
         )
-        return Landing(landed, tuple(left_out), tuple(unreadable))
+        versions = (SourceVersion(origin=file.origin, version=file.version) for file in files if file.version)
+        return Landing(landed, tuple(left_out), tuple(unreadable), tuple(versions))
 
 
 def _build(work: Workspace, found: list[FoundFile], contents: list[_Content]) -> Outcome:
@@ -180,7 +186,7 @@ def _build(work: Workspace, found: list[FoundFile], contents: list[_Content]) ->
             shutil.move(file.path, target)
             size = target.stat().st_size
         else:
-            with open_regular(file.path, content.name) as source:
+            with open_regular(file.path, content.name, follow_links=not file.unattended) as source:
                 size, digest = copied(source, target, content.name)
             if digest != content.sha256:
                 raise SourceError(
@@ -191,8 +197,11 @@ def _build(work: Workspace, found: list[FoundFile], contents: list[_Content]) ->
     return Outcome(LandSummary(files=tuple(landed), demo=any(file.demo for file in found)))
 
 
-def _find(dumps: tuple[str, ...], staging: Path, known: KnownFiles) -> list[FoundFile]:
+def _find(dumps: tuple[str, ...], staging: Path, known: KnownFiles) -> tuple[list[FoundFile], list[NotModified]]:
+    """Return the files behind the dumps, and the sources that hold no newer version."""
     found: list[FoundFile] = []
+    not_modified: list[NotModified] = []
+    answers: list[FoundFile | NotModified] = []
     for number, dump in enumerate(dumps):
         folder = staging / str(number)
         folder.mkdir()
@@ -205,20 +214,25 @@ def _find(dumps: tuple[str, ...], staging: Path, known: KnownFiles) -> list[Foun
         elif dump == INBOX_DUMP:
             found.extend(_from_inbox(folder, known))
         elif dump == KAGGLE_DUMP:
-            found.append(fetch_kaggle())
+            answers.append(fetch_kaggle(known.versions.get(KAGGLE_ORIGIN, KnownVersion()).number))
         elif not separator or scheme == "file":
             found.extend(find_local(rest if separator else dump))
         elif scheme in {"http", "https"}:
-            found.append(download(dump, folder))
+            # An origin is without its query, and two queries are two files.
+            version = None if "?" in dump else known.versions.get(without_secrets(dump))
+            answers.append(download(dump, folder, version))
         elif scheme == "s3":
             found.extend(fetch_objects(dump, folder))
         else:
             raise SourceError(
                 f"The dump {shown(without_secrets(dump), 200)} begins with {shown(scheme)}://, which "
                 "cannot be fetched. "
-                "Give a path, http://, https://, s3://, 'kaggle' or 'demo'."
+                "Give a path, http://, https://, s3://, 'kaggle', 'inbox' or 'demo'."
             )
-    return found
+        found += [answer for answer in answers if isinstance(answer, FoundFile)]
+        not_modified += [answer for answer in answers if isinstance(answer, NotModified)]
+        answers.clear()
+    return found, not_modified
 
 
 def _from_inbox(folder: Path, known: KnownFiles) -> list[FoundFile]:
@@ -233,7 +247,7 @@ def _from_inbox(folder: Path, known: KnownFiles) -> list[FoundFile]:
 
 
 def _content(file: FoundFile, name: str) -> _Content:
-    with open_regular(file.path, name) as stream:
+    with open_regular(file.path, name, follow_links=not file.unattended) as stream:
         _, digest = copied(stream, None, name)
     return _Content(name=name, sha256=digest)
 

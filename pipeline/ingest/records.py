@@ -16,6 +16,14 @@ class KnownVersion(Record):
     """The version's number at Kaggle."""
 
 
+class SourceVersion(Record):
+    """Which version of a source was taken."""
+
+    origin: str
+    """Where it lies, without credentials."""
+    version: KnownVersion
+
+
 class LandedFile(Record):
     """One raw file, kept in the artifact as it came."""
 

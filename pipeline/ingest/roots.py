@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, DataConfig, TrainingConfig
 from pipeline.errors import ConfigurationError, shown
+from pipeline.ingest.inbox import inbox_url
 from pipeline.ingest.naming import without_secrets
 
 ROOTS_VARIABLE = "REVIEW_SENTIMENT_ALLOWED_ROOTS"
@@ -82,15 +83,15 @@ def require_allowed_vectors(vectors: str | None) -> None:
 
 
 def is_allowed(given: str) -> bool:
-    """Return whether a path or URL lies in one of the deployment's roots; anything does where there are none.
+    """Return whether a path or URL lies in one of the deployment's roots or in its inbox; anything does without roots.
 
-    For an address that another one led to, such as the target of a redirect.
+    Also for an address that another one led to, such as the target of a redirect.
 
     Raises:
         ConfigurationError: A root is none.
     """
     roots = allowed_roots()
-    return not roots or any(_lies_in(given, root) for root in roots)
+    return not roots or any(_lies_in(given, root) for root in roots) or _lies_in_inbox(given)
 
 
 def _require(given: str, title: str | None, name: str, others: str) -> None:
@@ -119,6 +120,16 @@ def _lies_in(given: str, root: str) -> bool:
         raise _bad_root(root, "a folder is named by its whole path")
     path = _path(given)
     return path is not None and path.is_relative_to(folder)
+
+
+def _lies_in_inbox(given: str) -> bool:
+    inbox = inbox_url() or ""
+    home, address = _address(inbox), _address(given)
+    folder, path = _path(inbox) if inbox else None, _path(given)
+    return bool(
+        (home is not None and address is not None and address.below(home))
+        or (folder is not None and path is not None and path.is_relative_to(folder))
+    )
 
 
 def _address(given: str) -> _Address | None:

@@ -53,7 +53,7 @@ class NotModified:
     version: KnownVersion
 
 
-def open_regular(path: Path, name: str) -> BinaryIO:
+def open_regular(path: Path, name: str, *, follow_links: bool = True) -> BinaryIO:
     """Open a file for reading if it is a regular one: a pipe or a device would never end.
 
     Raises:
@@ -61,7 +61,8 @@ def open_regular(path: Path, name: str) -> BinaryIO:
     """
     try:
         # Not blocking, so that a named pipe cannot hold the workflow up before it is recognised.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0))
+        handle = os.open(path, flags)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SourceError(f"{shown(name)} cannot be opened: {reason}. Check the path and who may read it.") from None

@@ -352,12 +352,12 @@ def _compared(chosen: _Chosen, answer: _Answers) -> ComparedModel:
 
 def _slices(chosen: _Chosen, answers: Mapping[str, _Answers], store: ArtifactStore) -> Iterator[ComparedSlice]:
     """Yield how the two compare on each kind of reviews that the evaluation knows."""
-    from pipeline.evaluation.slices import _dimensions, _reviews
+    from pipeline.evaluation.slices import dimensions_of, reviews_of
     from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary
 
     right = _right(chosen, answers)
     words = Vocabulary.load(store.folder(chosen.owner.exported) / VOCABULARY_FILE)
-    for dimension in _dimensions(_reviews(store, chosen.owner.cleaned, chosen.rows), words):
+    for dimension in dimensions_of(reviews_of(store, chosen.owner.cleaned, chosen.rows), words):
         for place, label in enumerate(dimension.labels):
             inside = dimension.values == place
             rows = int(inside.sum())

@@ -25,7 +25,7 @@ from pipeline.promotion.records import (
     RowSet,
     Verdict,
 )
-from pipeline.promotion.verdict import against, floats
+from pipeline.promotion.verdict import DEMO_WORDS, against, floats
 from pipeline.statistics import Interval, share_of
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.training.records import ExportSummary
@@ -131,7 +131,9 @@ def gate(
             contract=store.summary(challenger.validated_raw, ValidationSummary),
             exported=store.summary(challenger.exported, ExportSummary),
             examined=store.summary(challenger.examined, ExaminationSummary),
-            champion_examined=None if present is None else store.summary(present.model.examined, ExaminationSummary),
+            champion_examined=None
+            if present is None or _gives_way(present.model, challenger)
+            else store.summary(present.model.examined, ExaminationSummary),
             challenged=None if challenged is None else store.summary(challenged, ChallengeSummary),
         )
         decision = gate_decision(challenger, present, evidence, config)
@@ -212,7 +214,7 @@ def gate_decision(
             f"The {what} is of {shown(name)}, but the challenger is {shown(challenger.name)}; give the gate what "
             "belongs to one model of one run."
         )
-    first = present is None or (present.model.demo and not challenger.demo)
+    first = present is None or _gives_way(present.model, challenger)
     rules = tuple(_rules(challenger, present, evidence, config, first=first))
     answer, reason = _answer(rules, config)
     told = _promotion(challenger, present, evidence, config, first=first)
@@ -235,6 +237,11 @@ def gate_decision(
         forced=forced,
         demo=challenger.demo,
     )
+
+
+def _gives_way(champion: ChampionModel, challenger: ChampionModel) -> bool:
+    """Return whether a champion of generated reviews meets a challenger of real ones: there is nothing to compare."""
+    return champion.demo and not challenger.demo
 
 
 def _answer(rules: tuple[GateRule, ...], config: PromotionConfig) -> tuple[GateAnswer, GateRule | None]:
@@ -288,10 +295,9 @@ def _rules(
 
 
 def _verdict(verdict: Verdict) -> GateRule:
-    sentence = verdict.sentence
     return _rule(
         "verdict",
-        f"The verdict on it by itself: {_lowered(sentence)}",
+        f"The verdict on it by itself: {_said(verdict)}",
         None,
         None,
         passed=verdict.decision == "accept",
@@ -357,7 +363,7 @@ def _export_agrees(exported: ExportSummary) -> GateRule:
     else:
         sentence = (
             f"From the raw text of {exported.checked_rows:,} test reviews the exported model gives the probabilities "
-            f"that were judged, {'but for' if agrees else 'only within'} {exported.largest_difference:.1g}."
+            f"that were judged {'to within' if agrees else 'but for up to'} {exported.largest_difference:.1g}."
         )
     return _rule(
         "export_agrees",
@@ -445,8 +451,8 @@ def _enough_rows(row_set: RowSet, config: PromotionConfig) -> GateRule:
     enough, points = rows >= needed, _points(config.non_inferiority_margin)
     return _rule(
         "enough_rows",
-        f"They were compared on {rows:,} {kind}; {needed:,} {'tell' if enough else 'are needed to tell'} {points} "
-        "points apart.",
+        f"They were compared on {rows:,} {kind}; {needed:,} {'suffice' if enough else 'are needed'} to tell "
+        f"{points} points.",
         rows,
         needed,
         passed=enough,
@@ -464,7 +470,7 @@ def _not_below_on_old_rows(row_set: RowSet, config: PromotionConfig) -> GateRule
     if rows < needed:
         return _rule(
             name,
-            f"{where} are {rows:,} {kind} that neither model had met, fewer than {needed:,}: they take no part.",
+            f"{where} are {rows:,} {kind}; with fewer than {needed:,} they take no part.",
             None,
             -config.non_inferiority_margin,
             passed=True,
@@ -580,7 +586,7 @@ def _sentence(
     answer: GateAnswer, reason: GateRule | None, challenger: ChampionModel, present: ChampionChange | None, told: str
 ) -> str:
     """Say what is done and why; ``told`` is what is said of a promotion."""
-    data = "On demo data, which say nothing of real reviews: " if challenger.demo else ""
+    data = DEMO_WORDS if challenger.demo else ""
     title = challenger.title
     champion = None if present is None else present.model.title
     because = "every rule is passed, and a person decides on every promotion."
@@ -607,7 +613,7 @@ def _promotion(
 ) -> str:
     """Say what is said where the challenger is promoted."""
     if present is None:
-        return f"{challenger.title} becomes the first champion: {_lowered(evidence.verdict.sentence)}"
+        return f"{challenger.title} becomes the first champion: {_said(evidence.verdict)}"
     told = f"{challenger.title} takes the place of {present.model.title}"
     if first:
         return f"{told}, which was trained on generated reviews."
@@ -644,6 +650,11 @@ def _rule(
 
 def _points(share: float) -> str:
     return f"{100 * share:.3g}"
+
+
+def _said(verdict: Verdict) -> str:
+    """Return the verdict's sentence as it goes on after a colon; what is demo data is said in front of it all."""
+    return _lowered(verdict.sentence.removeprefix(DEMO_WORDS))
 
 
 def _lowered(sentence: str) -> str:

@@ -116,12 +116,13 @@ def _quantiles(gains: int, losses: int, rows: int, places: NDArray[np.float64]) 
         return np.zeros(len(places))
     if rows in {gains, losses}:
         return np.full(len(places), float(rows if gains else -rows))
-    # Sums from −rows to rows; a circle that long does not overlap itself.
-    angles = 2 * np.pi * np.arange(2 * rows + 1) / (2 * rows + 1)
+    # A circle with room for the sums from −rows to rows does not overlap itself; powers of two transform fastest.
+    length = 1 << (2 * rows).bit_length()
+    angles = 2 * np.pi * np.arange(length) / length
     ties = rows - gains - losses
     one = (gains * np.exp(-1j * angles) + losses * np.exp(1j * angles) + ties) / rows
     chances = np.clip(np.fft.ifft(one**rows).real, 0, None)
     # The sums below zero stand behind those above.
-    up_to = np.cumsum(np.concatenate([chances[rows + 1 :], chances[: rows + 1]]))
+    up_to = np.cumsum(np.concatenate([chances[length - rows :], chances[: rows + 1]]))
     up_to /= up_to[-1]
     return np.searchsorted(up_to, places - ROUNDING).astype(np.float64) - rows

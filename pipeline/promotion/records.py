@@ -49,8 +49,6 @@ class Verdict(Record):
     candidates: tuple[Candidate, ...]
     """All models, the best first."""
     demo: bool
-    champion: str | None = None
-    """The model in service that the best was also compared with; ``None`` while there is none."""
 
 
 class PairedTally(Record):

@@ -26,7 +26,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 
 log = logging.getLogger(__name__)
 
-STAGE = Stage("decide", version=1)
+STAGE = Stage("decide", version=2)
 
 MARGIN = 0.05
 """Balanced accuracy by which the best model may stay below TF-IDF with logistic regression.
@@ -36,6 +36,9 @@ the one that improves with data. Five points are more than seeds and test rows s
 that the known faults (unmasked padding, a network that never left the majority) cost: a model further below than
 that is broken, not unlucky.
 """
+
+DEMO_WORDS = "On demo data, which say nothing of real reviews: "
+"""Begin the sentence of a verdict or decision on generated reviews."""
 
 MIN_RARE_ROWS = FEW_ROWS
 """Test rows of the smaller class from which ``MARGIN`` means anything.
@@ -275,7 +278,7 @@ def _not_below_tfidf(pair: Comparison, margin: float) -> RuleResult:
 def _sentence(
     decision: Decision, best: EvaluationSummary, pair: Comparison, failed: RuleResult | None, *, demo: bool
 ) -> str:
-    data = "On demo data, which say nothing of real reviews: " if demo else ""
+    data = DEMO_WORDS if demo else ""
     if failed is None:
         balanced = best.scores.balanced_accuracy
         return (

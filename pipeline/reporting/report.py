@@ -17,7 +17,7 @@ from pipeline.reporting.records import ReportSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import DeviceRecord
 
-STAGE = Stage("report", version=2)
+STAGE = Stage("report", version=3)
 
 
 class ReportParams(BaseModel):

@@ -75,12 +75,11 @@ class _CleanUp:
         """Remove a report's folder; ``latest.json`` names another one."""
         from pipeline.reporting.publishing import PAGE, REPORTS
 
-        still_old = any(
-            (found.folder, found.changed_at) == (report.folder, report.changed_at) for found in now.old_reports
-        )
         name = f"{REPORTS}/{report.folder}"
-        if not still_old:
-            self.spare(name, CHANGED)
+        found = {old.folder: old.changed_at for old in now.old_reports}.get(report.folder)
+        if found != report.changed_at:
+            if found is not None or report.folder in now.kept_reports:
+                self.spare(name, CHANGED)
             return
         try:
             gone = vanish(
@@ -111,6 +110,9 @@ class _CleanUp:
                     self.artifacts.append(reference)
                     self.freed += artifact.bytes
                     return
+                if self.store.last_used(reference) is None:
+                    # Another clean-up was faster.
+                    return
             except ArtifactError as error:
                 why = str(error)
         self.spare(str(reference), why)
@@ -124,8 +126,10 @@ class _CleanUp:
         aside = Path(tempfile.mkdtemp(prefix="removed-", dir=in_progress)) / path.name
         try:
             path.rename(aside)
-        except FileNotFoundError:
+        except OSError as error:
             aside.parent.rmdir()
+            if not isinstance(error, FileNotFoundError):
+                self.spare(stray.place, f"it cannot be removed: {shown(error, 200)}")
             return
         if self._gone_on_with(stray) or stray_changed_at(aside) > stray.changed_at:
             try:

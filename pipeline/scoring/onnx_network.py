@@ -108,11 +108,12 @@ def graph(weights: Mapping[str, Array]) -> bytes:
 
     constants: dict[str, npt.NDArray[Any]] = {
         "embedding": weights["embedding"],
-        "flat": np.array([0, 0, -1]),
         "flat_state": np.array([0, -1]),
     }
     nodes = [helper.make_node("Gather", ["embedding", "ids"], ["signal_0"])]
     layers = int(weights["layers"])
+    if layers > 1:
+        constants["flat_outputs"] = np.array([0, 0, -1])
     for layer in range(1, layers + 1):
         directions = ["forward"]
         if f"lstm_{layer}_backward_kernel" in weights:
@@ -136,7 +137,7 @@ def graph(weights: Mapping[str, Array]) -> bytes:
         )
         # From [length, directions, rows, units] to [length, rows, directions × units], and the like of the last state.
         source, order, shape = (
-            (f"state_{layer}", [1, 0, 2], "flat_state") if last else (f"outputs_{layer}", [0, 2, 1, 3], "flat")
+            (f"state_{layer}", [1, 0, 2], "flat_state") if last else (f"outputs_{layer}", [0, 2, 1, 3], "flat_outputs")
         )
         nodes.append(helper.make_node("Transpose", [source], [f"turned_{layer}"], perm=order))
         nodes.append(helper.make_node("Reshape", [f"turned_{layer}", shape], [f"signal_{layer}"]))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, shown
 from pipeline.store import ArtifactStore
-from pipeline.tracking.address import LOCK, artifact_folder, shown_address, tracking_uri, without_login
+from pipeline.tracking.address import DATABASE, LOCK, artifact_folder, shown_address, tracking_uri, without_login
 from pipeline.tracking.errors import TrackingError, TrackingUnavailableError
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def connected(store: ArtifactStore) -> Iterator[Connection | None]:
         stack.enter_context(_quiet(uri))
         if artifacts is not None:
             stack.enter_context(_only_one(artifacts.parent / LOCK))
+            if not (artifacts.parent / DATABASE).exists():
+                log.info("MLflow's database is made in the store; this takes some seconds, once.")
         try:
             yield _connection(uri, artifacts)
         except PipelineError:

@@ -98,8 +98,8 @@ def inbox(known: tuple[Intake, ...]) -> Inbox:
         look = _look_into(url, place)
     except Exception as error:  # noqa: BLE001 - a listing raises what the object store's library raises
         return Inbox(place, problem=told(error))
-    # What was landed bears a safe name.
-    by_name = {(safe_name(file.name), file.bytes): intake for intake in reversed(known) for file in intake.files}
+    # What was taken bears its safe name already.
+    by_name = {(file.name, file.bytes): intake for intake in reversed(known) for file in intake.files}
     files = sorted(look.files, key=lambda file: file.modified, reverse=True)
     arrivals = []
     for file in files[:SHOWN_FILES]:

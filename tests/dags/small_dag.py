@@ -20,6 +20,7 @@ from pipeline.workflow import RunResult
 def small_review_sentiment() -> None:
     @task
     def land() -> list[int]:
+        """Take the dumps."""
         if get_current_context()["dag_run"].conf["what"] == "nothing":
             notes.say("skipped", "Nothing new", "No dump has come since the last run.")
             raise AirflowSkipException
@@ -37,6 +38,7 @@ def small_review_sentiment() -> None:
 
     @reporting_task(trigger_rule=TriggerRule.ALL_DONE)
     def publish_report(trained: object) -> None:
+        """Publish the report."""
         if trained is None:
             raise AirflowSkipException
         context = get_current_context()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-DAG_FILES = {"clean_up_artifacts.py", "train_review_sentiment.py"}
+DAG_FILES = {"clean_up_artifacts.py", "score_reviews.py", "train_review_sentiment.py"}
 """Every DAG file, so that a new one is not forgotten here."""
 GPU_TASKS = {"preflight", "train", "evaluate", "export", "examine"}
 HEAVY = ("tensorflow", "keras", "pandas", "great_expectations", "mlflow", "sklearn", "nltk", "matplotlib", "pyarrow")

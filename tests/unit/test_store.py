@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import textwrap
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,72 @@ def test_rows_that_vanish_are_refused(kept: int, gone: dict[str, int], error: in
     else:
         with pytest.raises(ValidationError):
             RowAccount(rows_in=rows_in, kept=kept, set_aside=gone)
+
+
+def age(store: ArtifactStore, reference: ArtifactReference) -> datetime:
+    """Let an artifact have been used last an hour ago; return when that was."""
+    then = datetime.now(UTC) - timedelta(hours=1)
+    home = store.root / "artifacts" / reference.stage / reference.key
+    if store.is_folder:
+        os.utime(str(home / "manifest.json"), (then.timestamp(), then.timestamp()))
+    else:
+        for path in home.fs.find(home.path):
+            home.fs.store[path].modified = then
+    found = store.last_used(reference)
+    assert found is not None
+    assert abs(found - then) < timedelta(seconds=1)
+    return found
+
+
+def test_artifacts_are_listed_and_what_is_none_is_not(any_store: ArtifactStore) -> None:
+    assert any_store.artifacts() == ()
+    references = {produce(any_store, number) for number in (1, 2)}
+    (any_store.root / "artifacts" / "double" / "notes.txt").write_text("mine")
+    assert set(any_store.artifacts()) == references
+
+
+def test_reuse_marks_an_artifact_as_used_and_so_does_making_another_of_it(any_store: ArtifactStore) -> None:
+    reference = produce(any_store)
+    before = age(any_store, reference)
+    produce(any_store)
+    reused = any_store.last_used(reference)
+    assert reused is not None
+    assert reused > before
+    before = age(any_store, reference)
+    seen = []
+
+    def build(_: Workspace) -> Outcome:
+        seen.append(any_store.last_used(reference))
+        return Outcome(Figure(value=1))
+
+    any_store.produce(Stage("next"), inputs={"of": reference}, params=None, build=build)
+    assert seen[0] is not None
+    assert seen[0] > before
+
+
+def test_an_artifact_is_removed_unless_it_was_used_since(any_store: ArtifactStore) -> None:
+    reference, other = produce(any_store, 1), produce(any_store, 2)
+    copy = any_store.folder(reference)
+    before = age(any_store, reference)
+    produce(any_store, 1)
+    assert not any_store.remove(reference, last_used=before)
+    assert any_store.has(reference)
+    assert any_store.remove(reference, last_used=age(any_store, reference))
+    assert any_store.artifacts() == (other,)
+    assert any_store.last_used(reference) is None
+    assert not copy.exists()
+    assert not any_store.remove(reference, last_used=before)
+    assert produce(any_store, 1) == reference
+
+
+def test_an_artifact_that_is_being_made_is_known_and_not_removed(any_store: ArtifactStore) -> None:
+    reference = produce(any_store)
+    before = age(any_store, reference)
+    lock = any_store.local / "locks" / f"double-{reference.key}"
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        assert any_store.being_made() == {reference}
+        assert not any_store.remove(reference, last_used=before)
+        assert lock.exists()
+    assert any_store.being_made() == frozenset()
+    assert any_store.remove(reference, last_used=before)

@@ -131,7 +131,7 @@ def portion(store: ArtifactStore, number: int, rows: list[int]) -> Portion:
             "product_id": [f"B{row % 3}" for row in source],
             "user_id": [f"U{row}" for row in source],
             "time": pa.array([row // 2 for row in source], pa.int64()),
-            "text": [f"text {row}" if row % 5 else None for row in source],
+            "text": pa.array([f"text {row}" if row % 5 else None for row in source], pa.string()),
             "label": pa.array([row % 2 for row in source], pa.int8()),
             "words": [f"word {row}" for row in source],
         }

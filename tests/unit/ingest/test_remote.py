@@ -250,7 +250,8 @@ def test_not_modified_is_no_answer_to_who_knows_nothing(server, tmp_path) -> Non
             download(server.url("/versioned/always.csv"), tmp_path, known)
 
 
-def test_a_file_that_changes_in_between_is_not_pieced_together(server, tmp_path) -> None:
+def test_a_file_that_changes_in_between_is_not_pieced_together(server, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(staging, "BLOCK_BYTES", 4)  # so that something of the first attempt is on the disk
     server.failures = 1
     found = download(server.url("/versioned/etag.csv"), tmp_path, KnownVersion(etag='"zero"'))
     assert isinstance(found, FoundFile)

@@ -145,6 +145,19 @@ def test_addresses_that_only_look_like_a_root(home, given: str) -> None:
     assert not is_allowed(given)
 
 
+def test_the_inbox_is_a_root_of_its_own(home, monkeypatch) -> None:
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(home / "inside out"))
+    written(home / "inside out" / "new.csv", csv_text())
+    (home / "inside out" / "link.csv").symlink_to("/etc/passwd")
+    assert is_allowed(f"{home}/inside out/new.csv")
+    assert not is_allowed(f"{home}/inside out/link.csv")
+    assert not is_allowed(f"{home}/inside out/../new.csv")
+    assert not is_allowed("s3://inbox/dumps/new.csv")
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", "s3://inbox/dumps")
+    assert is_allowed("s3://inbox/dumps/new.csv")
+    assert not is_allowed("s3://inbox/new.csv")
+
+
 def test_what_is_refused_is_shown_without_its_secrets(home) -> None:
     with pytest.raises(ConfigurationError) as error:
         require_allowed_dumps(["https://user:hunter2@evil.example/r.csv?signature=hunter3"])

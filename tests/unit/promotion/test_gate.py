@@ -47,7 +47,7 @@ from tests.unit.promotion.examples import (
 from tests.unit.promotion.test_challenge import CONFIG, NEW, OLD, Asked, good, trained
 from tests.unit.promotion.test_verdict import against_tfidf
 
-THOROUGH = settings(deadline=None, max_examples=80, derandomize=True)
+THOROUGH = settings(deadline=None, max_examples=50, derandomize=True)
 ORDER = {"refuse": 0, "keep": 1, "needs_person": 2, "promote": 3}
 NEVER = object()
 FEW = row_set(counts(300, 40, 10), counts(5000, 150, 120))
@@ -232,6 +232,12 @@ def test_demo_models_never_replace_real_ones_and_always_give_way():
     gives_way = ask(change(demo=True), challenged=None, champion_examined=None)
     assert (gives_way.decision, gives_way.first, gives_way.replacing) == ("promote", True, 4)
     assert "takes the place of Bidirectional LSTM old, which was trained on generated reviews" in gives_way.sentence
+    said = the_verdict().model_copy(update={"sentence": f"{refused.sentence[:49]}It passes every rule."})
+    alone = ask(None, new=model(demo=True), verdict=said, challenged=None, champion_examined=None)
+    assert alone.sentence == (
+        "On demo data, which say nothing of real reviews: Bidirectional LSTM new becomes the first champion: it passes "
+        "every rule."
+    )
     among_demos = ask(change(demo=True), new=model(demo=True))
     assert (among_demos.decision, among_demos.first) == ("promote", False)
 

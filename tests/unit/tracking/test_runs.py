@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.evaluation import EvaluationSummary
+from pipeline.ingest.records import LandedFile, LandSummary
+from pipeline.promotion import GateDecision
 from pipeline.references import RunReferences
-from pipeline.store import ArtifactStore
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.tracking import TrackedRun, TrackingError, track_run
 from tests.support import place
 from tests.unit.tracking.conftest import BEST, RUN_NAME, Example, client_of
@@ -83,7 +86,6 @@ def test_each_variant_has_a_run_with_what_the_store_knows_of_it(example: Example
     assert (params["direction"], params["seed"], params["epochs"], params["profile"]) == ("bi", "2", "8", "default")
     tags = {name.removeprefix("review_sentiment."): value for name, value in best.data.tags.items()}
     assert (tags["run_name"], tags["variant"], tags["demo"], tags["verdict"]) == (RUN_NAME, BEST, "false", "accept")
-    assert "5d1f4bcf1f9e3650ef624d7a88348c20" in tags["data"]
     assert tags["report"].endswith("/report.html")
 
 
@@ -122,6 +124,60 @@ def test_repeating_adds_nothing(example: Example) -> None:
 
     assert again == first.model_copy(update={"logged": 0})
     assert len(models_of(example)) == 1
+
+
+def test_the_window_and_the_gate_stand_with_the_best_variant(example: Example) -> None:
+    store, data = example.store, example.references.data
+    cleaned = [place_cleaned(store, name) for name in ("first.csv", "second.csv")]
+    merged = store.produce(
+        Stage("merge"),
+        inputs={f"cleaned {number}": reference for number, reference in enumerate(cleaned)},
+        params=None,
+        build=lambda _: Outcome(store.summary(cleaned[0], CleanSummary)),
+    )
+    gated = place(
+        store,
+        "gate",
+        GateDecision(
+            decision="keep",
+            sentence="The champion <b>stays</b>.",
+            rules=(),
+            challenger=example.promote().model,
+            replacing=1,
+            champion_title="the champion",
+            first=False,
+            forced=False,
+            demo=False,
+        ),
+    )
+    track(
+        example,
+        references=RunReferences(
+            data=data.model_copy(update={"merged": merged}),
+            models=example.references.models.model_copy(update={"gated": gated}),
+        ),
+    )
+
+    tags = runs_of(example)[BEST].data.tags
+    assert tags["review_sentiment.data"] == f"2 files: {digest('first.csv')} {digest('second.csv')}"
+    assert (tags["review_sentiment.verdict"], tags["review_sentiment.gate"]) == ("accept", "keep")
+    assert "stays" in tags["mlflow.note.content"]
+    assert "<b>" not in tags["mlflow.note.content"]
+    assert "review_sentiment.gate" not in runs_of(example)["uni-seed1"].data.tags
+
+
+def digest(name: str) -> str:
+    return f"{name[0]}" * 8
+
+
+def place_cleaned(store: ArtifactStore, name: str) -> ArtifactReference:
+    """Place clean reviews of one raw file, with the way from one to the other."""
+    file = LandedFile(name=name, path="raw/0", origin=name, bytes=1, sha256=digest(name))
+    landed = place(store, "land", LandSummary(files=(file,), demo=False), label=name)
+    summary = CleanSummary(
+        normalisation="default", summary_joined=True, stop_words="", steps=(), positive=1, negative=1, notes=()
+    )
+    return store.produce(Stage("clean"), inputs={"landed": landed}, params=None, build=lambda _: Outcome(summary))
 
 
 def test_the_same_training_in_another_run_is_a_run_of_its_own(example: Example) -> None:

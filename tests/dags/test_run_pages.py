@@ -1,16 +1,19 @@
-"""What stands beside a run in Airflow's list, as a run through a DAG leaves it there."""
+"""What a run leaves in Airflow's UI, and tells of itself: its note, its tasks' links, and a message where it failed."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
 from pipeline.store import ArtifactStore
+from tests.dags.webhook import Webhook, listening
 from tests.plugins.conftest import published
 
 if TYPE_CHECKING:
@@ -51,7 +54,16 @@ def plugin(small_dag: DAG) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def ended(small_dag: DAG, plugin: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, DagRun]:
+def told() -> Iterator[Webhook]:
+    """An incoming webhook."""
+    with listening() as webhook:
+        yield webhook
+
+
+@pytest.fixture(scope="module")
+def ended(
+    small_dag: DAG, plugin: dict[str, Any], told: Webhook, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, DagRun]:
     """Four runs through the small DAG, each with another end."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
@@ -64,6 +76,9 @@ def ended(small_dag: DAG, plugin: dict[str, Any], tmp_path_factory: pytest.TempP
     for what in ("judged", "contract", "error", "nothing"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("REVIEW_SENTIMENT_STORE", store.url)
+            patch.setenv("REVIEW_SENTIMENT_NOTIFY_WEBHOOK_CONN", "chat")
+            patch.setenv("AIRFLOW_CONN_CHAT", json.dumps({"conn_type": "http", "password": told.url}))
+            patch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/prefix/")
             # A run's name is known only once it runs.
             patch.setattr(module, "safe_run_name", lambda _, name=what: name)
             # Every DAG of the project would be parsed for each run.
@@ -78,7 +93,7 @@ def test_a_judged_run_bears_verdict_figures_and_the_reports_place(ended: dict[st
     assert note(run) == (
         "**Accepted (demo data)**: May be used: it beats &lt;counting&gt; words.\n\n"
         "Balanced accuracy 0.900 (0.880–0.920) · ROC-AUC 0.900 · "
-        "Negative reviews found 90.0\N{NARROW NO-BREAK SPACE}%\n\n"
+        "Negative reviews found 90.0 %\n\n"
         f"Report: `s3://bucket/reports/{run.run_id}/report.html`"
     )
 
@@ -177,6 +192,76 @@ def test_a_long_story_is_cut(ended: dict[str, DagRun], plugin: dict[str, Any], m
     monkeypatch.setitem(plugin, "_read", lambda _: {"kind": "skipped", "text": "&" * 5000})
     announce(run)
     assert len(note(run) or "") == 1000
+
+
+def test_only_the_tasks_that_have_pages_bear_links_and_a_runs_links_resolve(
+    ended: dict[str, DagRun], small_dag: DAG
+) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    run = ended["judged"]
+    dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(small_dag))
+    report = f"review-sentiment/runs/{quote(run.run_id, safe='')}/"
+    assert "+" not in report
+    found = {
+        (instance.task_id, instance.map_index): {
+            name: task.get_extra_links(instance, name) for name in task.extra_links
+        }
+        for instance in run.get_task_instances()
+        if (task := dag.get_task(instance.task_id))
+    }
+    reporting = {"Evaluation report": report, "Data Docs": f"{report}data_docs_raw/index.html"}
+    training = {"Training now": "review-sentiment/training"}
+    assert found == {
+        ("land", -1): {},
+        ("train", 0): training,
+        ("train", 1): training,
+        ("publish_report", -1): reporting,
+        ("conclude", -1): reporting,
+    }
+    assert dag.get_task("train").operator_name == "@task"
+
+
+def test_links_to_servers_are_there_where_the_deployment_names_them(ended, monkeypatch: pytest.MonkeyPatch) -> None:
+    from review_sentiment import links
+
+    def given() -> dict[str, str]:
+        return {link.name: link.get_link(None, ti_key=None) for link in links.training_links()}
+
+    assert set(given()) == {"Training now"}
+    monkeypatch.setenv(
+        "REVIEW_SENTIMENT_TENSORBOARD_URL", "https://someone:secret@board.example:6006/tb/?token=secret#x"
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "HTTP://mlflow.example")
+    assert given() == {
+        "Training now": "review-sentiment/training",
+        "TensorBoard": "https://board.example:6006/tb/",
+        "MLflow": "http://mlflow.example",
+    }
+    for other in ("file:///mlruns", "sqlite:///mlflow.db", "javascript:alert(1)"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", other)
+        assert "MLflow" not in given()
+
+
+def test_failed_runs_are_told_of_and_no_other(ended: dict[str, DagRun], told: Webhook) -> None:
+    # In `dag.test()` nobody answers a callback that asks for XComs: the message says what Airflow itself knows.
+    assert [message["text"].splitlines()[:2] for message in told.messages] == [
+        ["*Failed*: The task train failed; its log says why.", f"*Run*: small_review_sentiment / {ended[what].run_id}"]
+        for what in ("contract", "error")
+    ]
+
+
+def test_every_task_explains_itself_in_the_ui(small_dag: DAG) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(small_dag))
+    assert {task.task_id: task.doc_md for task in dag.tasks} == {
+        "land": "Take the dumps.",
+        # `@task` alone forgets it where the task is mapped.
+        "train": "Fit one variant.",
+        "publish_report": "Publish the report.",
+        "conclude": "Green only if every step was.",
+    }
 
 
 def test_the_listener_loads_nothing_of_ours_nor_anything_heavy(airflow_home: Path) -> None:

@@ -1,0 +1,319 @@
+"""How fast raw reviews become predictions, text work included, against ``Model.predict`` on padded arrays, in one run.
+
+Network: the article's (REFERENCE.md): Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1), one direction.
+Reviews: real ones, their raw text resampled, where they lie beside the checkout; else the generated demo's.
+
+Ways:
+  padded      keras ``Model.predict`` over arrays that are padded to 150 already, batches of 1,024, TensorFlow's own
+              thread settings, no text work at all: the ratios' 1.0.
+  scorer      ``Scorer``: the exported model reads the text itself, with TensorFlow's string operations.
+  tensorflow  ``BulkScorer`` with the network in TensorFlow: text the pipeline's way, windows sorted by length, towers.
+  onnx        ``BulkScorer`` with the network in ONNX Runtime; with ``--packages FOLDER`` where onnx and onnxruntime are
+              installed in a folder of their own.
+  text        the text work of ``BulkScorer`` alone, up to word ids.
+  torch       PyTorch's nn.LSTM over word ids (no text work), sorted by length, each batch padded to its longest row and
+              packed; with ``--torch-python PYTHON``.
+
+Each way has a process of its own, since threads are set once per process; they are warmed up and then take turns, round
+by round, because the machine may be shared. ``CPU`` is processor time: of use where others disturb the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+MAX_LENGTH = 150
+VOCABULARY = 116_775
+BATCH = 1024
+REAL_FILES = ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz")
+PADDED_SHARE = 4
+"""The padded way takes so many times fewer rows a round."""
+
+
+def raw_reviews(folder: Path, rows: int) -> tuple[str, list[str]]:
+    """Return where the reviews are from, and their raw texts."""
+    generator = np.random.default_rng(1)
+    if all((folder / name).is_file() for name in REAL_FILES):
+        source, texts = "real reviews, resampled", []
+        for name in REAL_FILES:
+            with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as stream:
+                texts += [record["Text"] for record in csv.DictReader(stream)]
+    else:
+        from pipeline.ingest.demo import write_demo_dump
+
+        source = "the generated demo's (no real reviews beside the checkout)"
+        with tempfile.TemporaryDirectory() as scratch:
+            write_demo_dump(Path(scratch) / "demo.csv")
+            with (Path(scratch) / "demo.csv").open(encoding="utf-8", newline="") as stream:
+                texts = [record["Text"] for record in csv.DictReader(stream)]
+    return source, [texts[place] for place in generator.integers(0, len(texts), rows)]
+
+
+def make_export(folder: Path, texts: list[str]) -> None:
+    """Write an export with random weights, and the reviews' word ids, into a folder."""
+    from pipeline.cleaning import normalise_many
+    from pipeline.config import RunConfig
+    from pipeline.scoring.light import save_weights
+    from pipeline.scoring.model import build_model as with_text
+    from pipeline.scoring.normalisation import normaliser
+    from pipeline.scoring.records import ModelCard
+    from pipeline.training.model import build_model
+    from pipeline.vocabulary import Vocabulary
+
+    distinct = list(dict.fromkeys(" ".join(normalise_many(texts, "article")).split()))
+    # As many words as the full data set has, so that the embedding does not fit the caches better than it would.
+    words = distinct + [f"filler{number:06}".translate(str.maketrans("0123456789", "abcdefghij"))
+                        for number in range(VOCABULARY - 1 - len(distinct))]  # fmt: skip
+    vocabulary = Vocabulary(tuple(words), (1,) * len(words), None)
+    variant = RunConfig.from_flat({"profile": "article", "directions": ("uni",), "padding": "masked"}).variants[0]
+    network = build_model(variant, vocabulary.size)
+    model = with_text(
+        network, normaliser("article"), words=vocabulary.words, unknown_id=None, max_length=MAX_LENGTH, keep="last",
+        padding="masked", empty_id=1,
+    )  # fmt: skip
+    model.save(folder / "model.keras")
+    save_weights(network, activation=variant.activation, empty_id=1, path=folder / "weights.npz")
+    vocabulary.save(folder / "vocabulary.json")
+    card = ModelCard(
+        variant="uni-seed1", title="One way", threshold=0.5, normalisation="article", join_summary=False,
+        max_length=MAX_LENGTH, keep="last", padding="masked", vocabulary_words=len(words), libraries={},
+    )  # fmt: skip
+    (folder / "model.json").write_text(card.model_dump_json())
+    from pipeline.scoring import BulkScorer
+
+    sequences, _ = BulkScorer.load(folder).encode(texts)
+    np.savez(folder / "ids.npz", offsets=sequences.offsets, ids=sequences.ids)
+    (folder / "texts.json").write_text(json.dumps(texts))
+
+
+# ---- The workers ----
+
+
+def serve(way: str, folder: Path, packages: Path | None) -> None:
+    """Answer turns on stdin, one JSON line each; the last turn's probabilities lie in the folder."""
+    score = {"padded": _padded, "scorer": _scorer, "torch": _torch}.get(way, lambda at: _bulk(at, way, packages))(
+        folder
+    )
+    score()
+    print(json.dumps({"ready": 1}), flush=True)
+    for _ in sys.stdin:
+        wall, cpu = time.perf_counter(), time.process_time()
+        rows, probability = score()
+        answer = {"rows": rows, "seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+        if probability is not None:
+            np.save(folder / f"{way}.npy", probability)
+        print(json.dumps(answer), flush=True)
+
+
+Score = Callable[[], tuple[int, Any]]
+
+
+def _ids(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    arrays = np.load(folder / "ids.npz")
+    return arrays["offsets"], arrays["ids"], np.diff(arrays["offsets"])
+
+
+def _filled(offsets: np.ndarray, ids: np.ndarray, rows: np.ndarray, width: int) -> np.ndarray:
+    within = np.arange(width) < np.diff(offsets)[rows, None]
+    filled = np.zeros((len(rows), width), np.int32)
+    filled[within] = ids[(offsets[rows, None] + np.arange(width))[within]]
+    return filled
+
+
+def _padded(folder: Path) -> Score:
+    import keras
+    from keras import layers
+
+    offsets, ids, lengths = _ids(folder)
+    rows = np.random.default_rng(2).permutation(len(lengths))[: max(BATCH, len(lengths) // PADDED_SHARE)]
+    inputs = keras.Input((MAX_LENGTH,), dtype="int32")
+    signal = layers.Embedding(VOCABULARY, 32)(inputs)
+    for number in (1, 2):
+        signal = layers.LSTM(128, return_sequences=number == 1)(signal)
+    signal = layers.Dense(32, activation="relu")(signal)
+    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(signal))
+    filled = _filled(offsets, ids, rows, MAX_LENGTH)
+
+    def score() -> tuple[int, Any]:
+        model.predict(filled, batch_size=BATCH, verbose=0)
+        return len(filled), None
+
+    return score
+
+
+def _scorer(folder: Path) -> Score:
+    from pipeline.scoring import Scorer
+
+    scorer, texts = Scorer.load(folder), json.loads((folder / "texts.json").read_text())
+    texts = texts[: len(texts) // 2]
+    return lambda: (len(texts), scorer.probabilities(texts))
+
+
+def _bulk(folder: Path, way: str, packages: Path | None) -> Score:
+    from pipeline.scoring import bulk
+
+    if packages is not None:
+        sys.path.append(str(packages))
+    if way == "tensorflow":
+        bulk.find_spec = lambda _: None  # type: ignore[assignment]
+    scorer, texts = bulk.BulkScorer.load(folder), json.loads((folder / "texts.json").read_text())
+    if way == "text":
+        return lambda: (len(scorer.encode(texts)[0]), None)
+    if not scorer.runtime.startswith(way):
+        raise SystemExit(f"This would measure {scorer.runtime}; install onnx and onnxruntime, or give --packages.")
+    return lambda: (len(texts), scorer.probabilities(texts))
+
+
+def _torch(folder: Path) -> Score:
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence
+
+    offsets, ids, lengths = _ids(folder)
+    weights = np.load(folder / "weights.npz")
+    array = {name: torch.from_numpy(weights[name]) for name in weights.files if weights[name].dtype == np.float32}
+    lstm = torch.nn.LSTM(32, 128, 2, batch_first=True)
+    with torch.no_grad():
+        for number in (1, 2):
+            getattr(lstm, f"weight_ih_l{number - 1}").copy_(array[f"lstm_{number}_forward_kernel"].T)
+            getattr(lstm, f"weight_hh_l{number - 1}").copy_(array[f"lstm_{number}_forward_recurrent"].T)
+            getattr(lstm, f"bias_ih_l{number - 1}").copy_(array[f"lstm_{number}_forward_bias"])
+            getattr(lstm, f"bias_hh_l{number - 1}").zero_()
+    order = np.argsort(-lengths, kind="stable")
+
+    def score() -> tuple[int, Any]:
+        probability = np.empty(len(order), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH):
+                rows = order[start : start + BATCH]
+                read = np.maximum(lengths[rows], 1)
+                filled = _filled(offsets, ids, rows, int(read.max()))
+                filled[lengths[rows] == 0, 0] = 1
+                signal = torch.nn.functional.embedding(torch.from_numpy(filled), array["embedding"])
+                _, (state, _) = lstm(pack_padded_sequence(signal, torch.from_numpy(read), batch_first=True))
+                hidden = torch.relu(state[-1] @ array["dense_kernel"] + array["dense_bias"])
+                logit = hidden @ array["output_kernel"] + array["output_bias"]
+                probability[rows] = torch.sigmoid(logit)[:, 0].numpy()
+        return len(order), probability
+
+    return score
+
+
+# ---- The comparison ----
+
+
+class Worker:
+    """One way in a process of its own: warmed up once, then asked for turns."""
+
+    def __init__(self, python: str, way: str, folder: Path, packages: Path | None) -> None:
+        """Start the process and wait until it is warm."""
+        command = [python, str(Path(__file__)), "--worker", way, "--data", str(folder)]
+        command += ["--packages", str(packages)] if packages else []
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self.way, self.wall, self.cpu = way, list[float](), list[float]()
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen(command, text=True, env=environment, **pipes)
+        self._read()
+
+    def turn(self) -> None:
+        """Have one turn and keep its figures."""
+        cast("IO[str]", self._process.stdin).write("go\n")
+        cast("IO[str]", self._process.stdin).flush()
+        answer = self._read()
+        self.wall.append(answer["rows"] / answer["seconds"])
+        self.cpu.append(answer["rows"] / answer["cpu_seconds"])
+
+    def stop(self) -> None:
+        """End the process."""
+        cast("IO[str]", self._process.stdin).close()
+        self._process.wait()
+
+    def _read(self) -> dict[str, float]:
+        for line in cast("IO[str]", self._process.stdout):
+            if line.startswith("{"):
+                answer: dict[str, float] = json.loads(line)
+                return answer
+        raise SystemExit(f"The worker {self.way} ended early; run it by hand (--worker) to see why.")
+
+
+def compare(workers: list[Worker], rounds: int, folder: Path) -> None:
+    """Let every way have its turns and print the table."""
+    for _ in range(rounds):
+        for worker in workers:
+            worker.turn()
+    for worker in workers:
+        worker.stop()
+    base = workers[0]
+    print(
+        f"{'':12} {'reviews/s':>10} {'ratio':>6} {'per CPU s':>10} {'ratio':>6}   largest difference of a probability"
+    )
+    for worker in workers:
+        cells = []
+        for mine, theirs in ((worker.wall, base.wall), (worker.cpu, base.cpu)):
+            ratios = [one / two for one, two in zip(mine, theirs, strict=True)]
+            cells.append(f"{statistics.median(mine):>10,.0f} {statistics.median(ratios):>6.2f}")
+        print(f"{worker.way:12} {' '.join(cells)}   {_difference(folder, worker.way)}")
+
+
+def _difference(folder: Path, way: str) -> str:
+    """Return how far a way's probabilities lie from those of ``tensorflow``."""
+    mine, theirs = folder / f"{way}.npy", folder / "tensorflow.npy"
+    if not mine.exists():
+        return ""
+    probability = np.load(mine)
+    if way == "scorer":
+        # Its patterns stand in for the article's HTML parser, so a few texts are read otherwise.
+        differences = np.abs(probability - np.load(theirs)[: len(probability)])
+        return f"{np.percentile(differences, 99):.1e} (99 % of the rows)"
+    return f"{np.abs(probability - np.load(theirs)).max():.1e}"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--rows", type=int, default=16_384)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--packages", type=Path, help="folder with onnx and onnxruntime, where they are not installed")
+    parser.add_argument("--onnx", action="store_true", help="measure ONNX Runtime too")
+    parser.add_argument("--torch-python", help="a Python with PyTorch and NumPy; without it PyTorch is left out")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        serve(options.worker, options.data, options.packages)
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-scoring-") as scratch:
+        folder = Path(scratch)
+        source, texts = raw_reviews(ROOT.parent / "shared" / "data", options.rows)
+        make_export(folder, texts)
+        lengths = _ids(folder)[2]
+        print(
+            f"{len(texts):,} reviews ({source}), mean {lengths.mean():.1f} words, {options.rounds} rounds", flush=True
+        )
+        ways = ["padded", "scorer", "tensorflow", "text"]
+        if options.onnx or options.packages:
+            ways.insert(3, "onnx")
+        workers = [Worker(sys.executable, way, folder, options.packages) for way in ways]
+        if options.torch_python:
+            workers.append(Worker(options.torch_python, "torch", folder, None))
+        compare(workers, options.rounds, folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The trigger form: choices in words, dates as dates, and the inbox's files to choose from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import RunConfig
+from pipeline.errors import ConfigurationError
+
+
+@pytest.fixture
+def parameters(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that makes the form."""
+    monkeypatch.delenv("REVIEW_SENTIMENT_INBOX", raising=False)
+    from review_sentiment import parameters
+
+    return parameters
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder where others put dumps."""
+    home = tmp_path / "inbox"
+    home.mkdir()
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(home))
+    return home
+
+
+def put(inbox: Path, name: str, age: int) -> str:
+    path = inbox / name
+    path.write_text("x", encoding="utf-8")
+    os.utime(path, (2_000_000_000 - age, 2_000_000_000 - age))
+    return str(path)
+
+
+def test_every_choice_is_shown_in_words(parameters) -> None:
+    seen = 0
+    for name, param in parameters.form().items():
+        schema = param.schema
+        choices = [value for value in schema.get("enum") or schema.get("examples") or [] if value is not None]
+        if not choices or name == "profile":
+            continue
+        seen += 1
+        # Nothing is left in the code's own spelling, and nothing is named that does not exist.
+        assert set(parameters.CHOICES[name]) == set(choices), name
+        assert {value: schema["values_display"][value] for value in choices} == parameters.CHOICES[name]
+    assert seen >= 12
+    assert "enum" not in parameters.form()["directions"].schema
+
+
+def test_dates_are_dates_in_the_form(parameters) -> None:
+    form = parameters.form()
+    for name, kind in (("window_since", "date"), ("as_of", "date-time")):
+        assert form[name].schema["format"] == kind
+        assert form[name].schema["type"] == ["string", "null"]
+    config = parameters.config_from(
+        {"window": "since", "window_since": "2026-02-01", "as_of": "2026-03-01T00:00:00Z"}, {}
+    )
+    assert config.flat()["window_since"] == "2026-02-01"
+
+
+@pytest.mark.parametrize(
+    ("given", "titles"),
+    [
+        ({"window": "since"}, ["Since which day (window_since)", "window"]),
+        ({"test_share": 0.6, "validation_share": 0.6}, ["Test share", "validation share"]),
+        ({"window_since": "yesterday"}, ["Since which day (window_since)"]),
+        ({"as_of": "2026-03-01T00:00:00"}, ["As of (as_of)"]),
+        ({"approval_hours": 0}, ["Hours to decide (approval_hours)"]),
+        ({"force_promotion": "yes"}, ["Promote whatever the gate says, because (force_promotion)"]),
+    ],
+)
+def test_a_mistake_names_the_field_as_the_form_does(parameters, given: dict[str, Any], titles: list[str]) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        parameters.config_from(given, None)
+    plain = str(error.value).replace("'", "")
+    assert all(title in plain for title in titles)
+
+
+def test_without_an_inbox_the_form_is_what_the_configuration_is(parameters, monkeypatch) -> None:
+    for none in ("", "s3://bucket/prefix", "/no/such/folder", "bad\0name", "~nobody-of-that-name/x", __file__):
+        monkeypatch.setitem(os.environ, "REVIEW_SENTIMENT_INBOX", none) if "\0" not in none else None
+        assert set(parameters.form()) == {"profile", *(name for _, name, _ in RunConfig.fields())}
+
+
+def test_the_inboxs_files_are_offered_newest_first(parameters, inbox: Path) -> None:
+    old, new = put(inbox, "old.csv", 100), put(inbox, "New <b>.csv.gz", 1)
+    put(inbox, ".hidden.csv", 0)
+    put(inbox, "picture.png", 0)
+    put(inbox, "line\nfeed.csv", 0)
+    (inbox / "folder.csv").mkdir()
+    (inbox / "link.csv").symlink_to("/etc/passwd")
+    form = parameters.form()
+    assert list(form)[:3] == ["profile", "dumps", "inbox_dumps"]
+    schema = form["inbox_dumps"].schema
+    assert schema["examples"] == [new, old]
+    assert schema["values_display"] == {new: "New <b>.csv.gz", old: "old.csv"}
+    # Free text stays possible where the dumps are named.
+    assert "examples" not in form["dumps"].schema
+
+
+def test_only_the_newest_of_many_are_offered(parameters, inbox: Path) -> None:
+    for age in range(60):
+        put(inbox, f"{age}.csv", age)
+    assert list(parameters.inbox_files().values()) == [f"{age}.csv" for age in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        (["demo"], ["/in/a.csv"]),
+        (None, ["/in/a.csv"]),
+        (["/b.csv"], ["/b.csv", "/in/a.csv"]),
+        (["demo", "/b.csv"], ["demo", "/b.csv", "/in/a.csv"]),
+    ],
+)
+def test_chosen_files_join_the_dumps(parameters, named: list[str] | None, expected: list[str]) -> None:
+    params = {"dumps": named, "inbox_dumps": None}
+    assert list(parameters.config_from(params, {"inbox_dumps": ["/in/a.csv"]}).data.dumps) == expected
+    assert parameters.config_from(params, None).data.dumps == tuple(named or ["demo"])
+    assert parameters.config_from({**params, "inbox_dumps": ["/in/a.csv"]}, None).profile == "default"

@@ -1,0 +1,236 @@
+"""A season of retraining on a real Airflow: dumps arrive, models come and go, and a person steps in at the end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.collection import intakes
+from pipeline.ingest.demo import write_demo_dump
+from pipeline.promotion import champion, champion_changes
+from pipeline.reporting.history import PublishedRun, published_runs
+from pipeline.store import ArtifactStore
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TRAIN, SCORE, ROLL_BACK = "train_review_sentiment", "score_reviews", "roll_back_champion"
+RUN_SECONDS = 900
+"""How long a loaded machine with two cores may take for a tiny run."""
+SETTINGS = """\
+profile: demo
+epochs: 3
+directions: [uni]
+units: [16]
+bootstrap_samples: 100
+window: all
+"""
+
+
+@dataclass
+class Season:
+    """A running Airflow with an inbox."""
+
+    address: str
+    home: Path
+    client: httpx.Client
+    seen: set[str] = field(default_factory=set)
+
+    @property
+    def inbox(self) -> Path:
+        """Where dumps are put."""
+        return self.home / "inbox"
+
+    @property
+    def store(self) -> ArtifactStore:
+        """Where everything ends up."""
+        return ArtifactStore(str(self.home / "store"))
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        answer = self.client.get(f"/api/v2/dags/{dag}/dagRuns", params={"order_by": "run_after", "limit": 100})
+        return answer.raise_for_status().json()["dag_runs"]
+
+    def trigger(self, dag: str, conf: dict[str, Any]) -> dict[str, Any]:
+        answer = self.client.post(f"/api/v2/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
+        run_id = answer.raise_for_status().json()["dag_run_id"]
+        return self.finished(dag, run_id)
+
+    def next_run(self) -> dict[str, Any]:
+        """Wait for a training run that nobody has looked at yet, to its end."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < deadline:
+            new = [run["dag_run_id"] for run in self.runs(TRAIN) if run["dag_run_id"] not in self.seen]
+            if new:
+                return self.finished(TRAIN, new[0])
+            time.sleep(1)
+        raise AssertionError("no run was set off")
+
+    def finished(self, dag: str, run_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < deadline:
+            run = next(run for run in self.runs(dag) if run["dag_run_id"] == run_id)
+            if run["state"] in {"success", "failed"}:
+                self.seen.add(run_id)
+                return run
+            time.sleep(1)
+        raise AssertionError(f"{run_id} did not end; its tasks: {self.states(dag, run_id)}")
+
+    def states(self, dag: str, run_id: str) -> dict[str, str | None]:
+        answer = self.client.get(f"/api/v2/dags/{dag}/dagRuns/{run_id}/taskInstances", params={"limit": 200})
+        return {task["task_id"]: task["state"] for task in answer.raise_for_status().json()["task_instances"]}
+
+    def published(self, run: dict[str, Any]) -> PublishedRun:
+        return next(found for found in published_runs(self.store) if found.run_name == run["dag_run_id"])
+
+    def report(self, run: dict[str, Any]) -> str:
+        folder = self.published(run).folder
+        answer = self.client.get(f"/review-sentiment/runs/{folder}/")
+        return answer.raise_for_status().text
+
+
+@pytest.fixture(scope="module")
+def season(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Season]:
+    home = tmp_path_factory.mktemp("season")
+    (home / "inbox").mkdir()
+    (home / "retrain.yaml").write_text(SETTINGS)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(CHECKOUT),
+        "REVIEW_SENTIMENT_STORE": str(home / "store"),
+        "REVIEW_SENTIMENT_INBOX": str(home / "inbox"),
+        "REVIEW_SENTIMENT_INBOX_SETTLE_SECONDS": "1",
+        "REVIEW_SENTIMENT_INBOX_POLL_SECONDS": "2",
+        "REVIEW_SENTIMENT_RETRAIN_CONFIG": str(home / "retrain.yaml"),
+        "REVIEW_SENTIMENT_SCHEDULE": "none",
+    }
+    server = [sys.executable, str(CHECKOUT / "scripts" / "airflow_server.py")]
+    options = ["--home", str(home / "airflow"), "--port", str(port)]
+    up = subprocess.run([*server, "up", *options], env=environment, capture_output=True, text=True, check=False)
+    try:
+        assert up.returncode == 0, up.stdout + up.stderr
+        address = f"http://127.0.0.1:{port}"
+        [(user, password)] = json.loads((home / "airflow" / "passwords.json").read_text()).items()
+        with httpx.Client(base_url=address, timeout=60) as client:
+            token = client.post("/auth/token", json={"username": user, "password": password}).json()["access_token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            yield Season(address, home, client)
+    finally:
+        subprocess.run([*server, "down", *options], env=environment, capture_output=True, check=False)
+
+
+def land(season: Season, name: str, source: Path) -> None:
+    """Put a dump into the inbox as an upload should: under another name first."""
+    aside = season.inbox / f"{name}.part"
+    aside.write_bytes(source.read_bytes())
+    aside.rename(season.inbox / name)
+
+
+def dump(season: Season, name: str, rows: int, seed: int) -> Path:
+    path = season.home / name
+    write_demo_dump(path, rows=rows, seed=seed)
+    return path
+
+
+def altered(season: Season, name: str, change: Any, seed: int) -> Path:
+    """Return a dump whose rows were changed, each by its number."""
+    source = dump(season, f"source-of-{name}", 1_500, seed)
+    with source.open(newline="", encoding="utf-8") as stream:
+        header, *rows = csv.reader(stream)
+    place = header.index("Score")
+    target = season.home / name
+    with target.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        for number, row in enumerate(rows):
+            row[place] = change(number, row[place])
+            writer.writerow(row)
+    return target
+
+
+def test_a_season(season: Season) -> None:
+    # A first dump lands, and its model is the first champion.
+    land(season, "a.csv", dump(season, "a.csv", 6_000, seed=1))
+    first = season.next_run()
+    assert first["run_type"] == "asset_triggered"
+    assert first["state"] == "success", season.states(TRAIN, first["dag_run_id"])
+    opened = champion(season.store)
+    assert opened is not None
+    assert (opened.number, opened.kind, opened.who) == (1, "promote", "the gate")
+    assert opened.model.run_name == first["dag_run_id"]
+
+    # A second one lands: the next model is trained on both, and the decision has its figures.
+    second_dump = dump(season, "b.csv", 6_000, seed=2)
+    land(season, "b.csv", second_dump)
+    second = season.next_run()
+    assert second["state"] == "success", season.states(TRAIN, second["dag_run_id"])
+    assert [intake.outcome for intake in intakes(season.store)] == ["accepted", "accepted"]
+    report = season.report(second)
+    assert "a.csv" in report
+    assert "b.csv" in report
+    assert "new test" in report.lower()
+
+    # The same content under another name sets nothing off, and a run that is asked for it is skipped in seconds.
+    land(season, "b-again.csv", second_dump)
+    third = season.trigger(TRAIN, {"dumps": ["inbox"], "window": "all"})
+    assert third["state"] == "success"
+    assert set(season.states(TRAIN, third["dag_run_id"]).values()) == {"skipped"}
+    assert {run["dag_run_id"] for run in season.runs(TRAIN)} == season.seen
+
+    # A dump with a tenth of its rows broken is refused by its contract; the champion is untouched.
+    before = champion_changes(season.store)
+    land(season, "corrupt.csv", altered(season, "corrupt.csv", lambda n, score: "?" if n % 10 == 0 else score, seed=3))
+    fourth = season.next_run()
+    assert fourth["state"] == "failed"
+    assert season.states(TRAIN, fourth["dag_run_id"])["require_raw_contract"] == "failed"
+    assert "contract" in season.report(fourth)
+    assert champion_changes(season.store) == before
+
+    # One whose stars were turned round is refused because it is unlike what the champion knows.
+    land(season, "flipped.csv", altered(season, "flipped.csv", lambda _, score: str(6 - int(score)), seed=4))
+    fifth = season.next_run()
+    assert fifth["state"] == "failed"
+    assert season.states(TRAIN, fifth["dag_run_id"])["require_no_drift"] == "failed"
+    assert "Share of positive reviews" in season.report(fifth)
+    assert champion_changes(season.store) == before
+    assert [intake.outcome for intake in intakes(season.store)] == ["refused", "refused", "accepted", "accepted"]
+
+    # A person insists on another model, and goes back.
+    told = {
+        "dumps": ["inbox"],
+        "window": "last",
+        "window_dumps": 1,
+        "profile": "demo",
+        "epochs": 2,
+        "directions": ["bi"],
+    }
+    insisted = {**told, "units": [16], "bootstrap_samples": 100, "force_promotion": "the shop wants the newest only"}
+    sixth = season.trigger(TRAIN, insisted)
+    assert sixth["state"] == "success", season.states(TRAIN, sixth["dag_run_id"])
+    forced = champion(season.store)
+    assert (forced.kind, forced.who) == ("force", "analyst")
+    assert "the shop wants the newest only" in forced.why
+    back = season.trigger(ROLL_BACK, {"why": "it was a mistake"})
+    assert back["state"] == "success", season.states(ROLL_BACK, back["dag_run_id"])
+    now = champion(season.store)
+    assert (now.kind, now.who, now.why) == ("roll_back", "analyst", "it was a mistake")
+    assert now.model == before[0].model
+
+    # Scoring uses what serves now.
+    scored = season.trigger(SCORE, {"dumps": [str(second_dump)]})
+    assert scored["state"] == "success", season.states(SCORE, scored["dag_run_id"])
+    [predictions] = (season.home / "store" / "predictions").glob("*/predictions.parquet")
+    assert set(pq.read_table(predictions)["model_version"].to_pylist()) == {now.model.exported.key}

@@ -1,0 +1,77 @@
+"""The clean-up on S3 itself, whose listings are remembered and whose dates are to the second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.retention import RetentionPolicy, clean_up, plan_clean_up
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
+from tests.unit.retention.given import NOW, Asked, Nothing, left, record, serve
+
+LATER = NOW + timedelta(days=100)
+"""S3 lets nobody set an object's date, so the clock goes forward."""
+
+
+@pytest.fixture
+def s3_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ArtifactStore]:
+    """A store in a bucket of an S3 server of this test alone."""
+    moto = pytest.importorskip("moto.server")
+    fsspec = pytest.importorskip("fsspec")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    # A connection that an earlier test has left leads to its own server.
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(f"store-{port}")
+    yield ArtifactStore(f"s3://store-{port}/reviews", cache=tmp_path / "cache")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    server.stop()
+
+
+def produced(store: ArtifactStore, name: str, *inputs: ArtifactReference) -> ArtifactReference:
+    def build(work: Workspace) -> Outcome:
+        (work.folder / "sub").mkdir()
+        (work.folder / "sub" / "a [*].txt").write_text(name)
+        return Outcome(Nothing())
+
+    return store.produce(
+        Stage("work"), inputs={str(n): one for n, one in enumerate(inputs)}, params=Asked(run_name=name), build=build
+    )
+
+
+def test_on_s3_the_unreachable_goes_and_the_rest_stays(s3_store: ArtifactStore) -> None:
+    raw, gone = produced(s3_store, "raw"), produced(s3_store, "gone")
+    also_gone = produced(s3_store, "also gone", gone)
+    model, named = produced(s3_store, "model", raw), produced(s3_store, "named")
+    serve(s3_store, model)
+    record(s3_store, "collection/intakes/x.json", named.model_dump())
+
+    assert plan_clean_up(s3_store, RetentionPolicy(), NOW).artifacts == ()
+    found = plan_clean_up(s3_store, RetentionPolicy(), LATER)
+    assert [artifact.reference for artifact in found.artifacts] == [also_gone, gone]
+    meanwhile = produced(s3_store, "meanwhile")
+    result = clean_up(s3_store, found)
+
+    assert result.artifacts == (also_gone, gone)
+    assert left(s3_store) == {raw, model, named, meanwhile}
+    assert not [path for path in s3_store.root.fs.find(s3_store.root.path) if gone.key in path]
+
+
+def test_on_s3_another_process_sees_what_went(s3_store: ArtifactStore) -> None:
+    """A listing that this process remembers must not hide what another has written or removed."""
+    gone = produced(s3_store, "gone")
+    list((s3_store.root / "artifacts" / "work").iterdir())
+    other = type(s3_store.root.fs)(skip_instance_cache=True)
+    base = f"{s3_store.root.path}/artifacts/work/{gone.key}"
+    found = plan_clean_up(s3_store, RetentionPolicy(), LATER)
+    other.rm(base, recursive=True)
+    assert clean_up(s3_store, found).artifacts == ()
+    assert s3_store.artifacts() == ()
