@@ -32,6 +32,10 @@ up: $(VENV)/.run ## Start Airflow with its UI on this machine and print address 
 down: ## Stop all that `make up` started
 	@[ ! -x $(BIN)/python ] || $(BIN)/python scripts/airflow_server.py down
 
+.PHONY: mlflow
+mlflow: $(VENV)/.run ## Open MLflow's UI on the store's runs and models (PORT=5000); Ctrl-C ends it
+	@$(BIN)/python scripts/mlflow_server.py
+
 .PHONY: pictures
 pictures: $(VENV)/.dev ## Take the example reports' pictures anew (minutes; needs Chromium)
 	$(BIN)/python scripts/take_report_pictures.py

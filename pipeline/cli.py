@@ -21,6 +21,15 @@ from pydantic.fields import FieldInfo
 
 from pipeline.config import PROFILES, RunConfig, read_settings
 from pipeline.errors import ArtifactError, NothingNewError, PipelineError
+from pipeline.retention import (
+    KNOBS,
+    RetentionPolicy,
+    clean_up,
+    figures_as_text,
+    plan_clean_up,
+    policy_from,
+    result_as_text,
+)
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 from pipeline.workflow import (
     STORE_VARIABLE,
@@ -70,6 +79,7 @@ EPILOG = """examples:
   python -m pipeline run --dumps a.csv.gz b.csv.gz --profile article
   python -m pipeline clean --dumps Reviews.csv               up to the clean reviews, then stop
   python -m pipeline train --dumps Reviews.csv --epochs 3 --directions bi --units 64 128
+  python -m pipeline clean-up                                what takes room for nothing; --yes removes it
   python -m pipeline predict latest "Not good at all."       score a review with the newest model
 
 exit status: 0 done · 1 unexpected error · 2 wrong parameters · 3 unreadable dump · 4 data refused
@@ -139,6 +149,16 @@ def build_parser() -> argparse.ArgumentParser:
     command("champion", "tell which model serves, and every change of it", _champion, configured=False)
     back = command("roll-back", "put the model that served before back into service", _roll_back, configured=False)
     back.add_argument("why", metavar="WHY", help="what is wrong with the present champion; it is kept with your name")
+    tidy = command("clean-up", "show what nothing in the store needs any more, or remove it", _clean_up, configured=False)
+    tidy.add_argument("--yes", action="store_true", help="remove it; without this it is only shown")
+    for name in KNOBS:
+        field = RetentionPolicy.model_fields[name]
+        tidy.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar="NUMBER",
+            default=field.default,
+            help=f"{field.description} (default: {field.default:g})",
+        )
     predict = command("predict", "score review texts with an exported model", _predict, configured=False)
     predict.add_argument("model", metavar="MODEL", help="folder of an export, export/KEY, or `latest`")
     predict.add_argument("text", metavar="TEXT", nargs="*", help="reviews; without any, one a line from standard input")
@@ -289,6 +309,17 @@ def _roll_back(options: argparse.Namespace) -> None:
     run_name = f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
     change = roll_back_champion(_store(options), who=user_name(), why=options.why, run_name=run_name)
     print(f"The champion is now {change.model.title} of run {change.model.run_name}.")
+
+
+def _clean_up(options: argparse.Namespace) -> None:
+    policy = policy_from({name: getattr(options, name) for name in KNOBS})
+    store = _store(options)
+    plan = plan_clean_up(store, policy, datetime.now(UTC))
+    print(figures_as_text(plan.figures()))
+    if options.yes:
+        print(result_as_text(clean_up(store, plan)))
+    elif plan.figures().bytes:
+        print("Nothing was removed; with --yes it is.")
 
 
 def _predict(options: argparse.Namespace) -> None:

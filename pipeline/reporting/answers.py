@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 from pipeline.cleaning.records import CleanSummary
+from pipeline.collection.records import Window
 from pipeline.evaluation.records import Comparison, ComparisonSummary, EvaluationSummary, Slice
 from pipeline.evaluation.rules import TFIDF
 from pipeline.examination.records import BehaviourTest
 from pipeline.ingest.records import IngestSummary, LandSummary
 from pipeline.profiling.records import ProfileSummary
-from pipeline.promotion.records import Verdict
+from pipeline.promotion.records import ChallengeSummary, GateDecision, RowSet, Verdict
 from pipeline.reporting import formatting
+from pipeline.reporting.into_service import gate_told, has_both_classes
 from pipeline.reporting.records import Answer, Answers, Caution, Outcome, Tone, VariantReport
+from pipeline.statistics import Interval
 
 FRESH = timedelta(days=365)
 """Age of the newest review up to which the data count as fresh: a year holds every season once."""
@@ -40,6 +44,9 @@ def answers(
     variants: Sequence[VariantReport],
     comparison: ComparisonSummary | None,
     verdict: Verdict | None,
+    gate: GateDecision | None,
+    challenge: ChallengeSummary | None,
+    window: Window | None,
     cautions: Sequence[Caution],
 ) -> Answers:
     """Return the answers that the figures allow; a comparison that was not made is no answer.
@@ -55,7 +62,10 @@ def answers(
         majority: The baseline that gives every review the same answer.
         variants: All variants.
         comparison: The pairs of models.
-        verdict: The gate's decision.
+        verdict: Whether the best variant may be used.
+        gate: Whether it goes into service.
+        challenge: It and the model in service on the same rows.
+        window: The dumps that were laid together, if several were.
         cautions: What the report warns of.
     """
     judged = best if best is not None and best.evaluated is not None else None
@@ -64,8 +74,8 @@ def answers(
         against_majority=_against_majority(judged, majority),
         against_word_counts=_against_word_counts(judged, comparison),
         against_other_variant=_against_other_variant(judged, variants, comparison),
-        against_champion=_against_champion(judged, comparison, verdict),
-        data=_data(land, ingest, clean, data_profile, made_at),
+        against_champion=_against_champion(judged, outcome, verdict, gate, challenge),
+        data=_data(land, ingest, clean, data_profile, window, made_at),
         weakness=_weakness(judged),
     )
 
@@ -84,7 +94,7 @@ def _trust(outcome: Outcome, verdict: Verdict | None, cautions: Sequence[Caution
         answer, tone = "Not for real reviews", "unknown"
     elif outcome == "accept" and serious:
         answer, tone = "Not before reading the warnings", "unknown"
-    sentence = _gate(outcome, verdict)
+    sentence = _rules(outcome, verdict)
     if serious:
         told = "; ".join(caution.title for caution in serious)
         sentence += f" {formatting.plural(len(serious), 'serious warning')}: {told}."
@@ -93,14 +103,14 @@ def _trust(outcome: Outcome, verdict: Verdict | None, cautions: Sequence[Caution
     return Answer(question="May I trust this model?", answer=answer, sentence=sentence, tone=tone)
 
 
-def _gate(outcome: Outcome, verdict: Verdict | None) -> str:
+def _rules(outcome: Outcome, verdict: Verdict | None) -> str:
     if verdict is None or not verdict.rules:
         return "The run stopped before a model was judged." if outcome == "stopped" else "No model is judged yet."
     failed = [rule for rule in verdict.rules if not rule.passed]
     if not failed:
-        return f"All {formatting.plural(len(verdict.rules), 'rule')} of the gate hold for {verdict.best_title}."
+        return f"All {formatting.plural(len(verdict.rules), 'rule')} of the verdict hold for {verdict.best_title}."
     return (
-        f"{formatting.count(len(failed))} of {formatting.plural(len(verdict.rules), 'rule')} of the gate "
+        f"{formatting.count(len(failed))} of {formatting.plural(len(verdict.rules), 'rule')} of the verdict "
         f"{'fails' if len(failed) == 1 else 'fail'} for {verdict.best_title}."
     )
 
@@ -145,23 +155,46 @@ def _against_other_variant(
 
 
 def _against_champion(
-    best: VariantReport | None, comparison: ComparisonSummary | None, verdict: Verdict | None
+    best: VariantReport | None,
+    outcome: Outcome,
+    verdict: Verdict | None,
+    gate: GateDecision | None,
+    challenge: ChallengeSummary | None,
 ) -> Answer | None:
-    if best is None or verdict is None:
+    """Answer from the challenge; a run that was stopped in front of the gate knows nothing of a champion."""
+    if best is None or verdict is None or (gate is None and outcome == "stopped"):
         return None
     question = "Is it better than the model in service?"
-    if verdict.champion is None:
-        return Answer(
-            question=question,
-            answer="None yet",
-            sentence="No model is in service yet, so there is none to beat.",
-            tone="unknown",
+    answer: str
+    tone: Tone = "unknown"
+    compared = None if challenge is None else challenge.new_test
+    if gate is None or gate.champion_title is None:
+        answer, sentence = "None yet", "No model is in service yet, so there is none to beat."
+    elif any(rule.name == "new_model" and not rule.passed for rule in gate.rules):
+        answer, sentence = "It is that model", f"{best.title} of this run is the model in service."
+    elif gate.first:
+        answer = "Not compared"
+        sentence = f"{gate.champion_title} is in service, but was trained on generated reviews."
+    elif compared is None:
+        answer = "Not compared"
+        sentence = f"{gate.champion_title} is in service; no comparison on the same reviews was made."
+    elif compared.differences is None or not has_both_classes(compared):
+        answer, sentence = "Not compared", f"Reviews of both classes are needed. {compared.sentence}"
+    else:
+        difference = compared.differences.balanced_accuracy
+        answer, tone = _shown(difference, shown=difference.low > 0 or difference.high < 0)
+        sentence = (
+            f"{formatting.points(difference.value)} of balanced accuracy against {gate.champion_title} "
+            f"({formatting.points_interval(difference)}) on {formatting.plural(compared.rows, 'review')} that neither "
+            f"had met. It alone is right on {formatting.plural(_alone(compared, 'only_challenger'), 'review')}, the "
+            f"other alone on {formatting.count(_alone(compared, 'only_champion'))}."
         )
-    pair = _turned(best.name, verdict.champion, comparison)
-    if pair is None:
-        sentence = f"{verdict.champion} is in service; no comparison on the same reviews was made."
-        return Answer(question=question, answer="Not compared", sentence=sentence, tone="unknown")
-    return _compared(question, pair)
+    told = "" if gate is None else f" {gate_told(gate)}"
+    return Answer(question=question, answer=answer, sentence=sentence + told, tone=tone)
+
+
+def _alone(row_set: RowSet, who: Literal["only_challenger", "only_champion"]) -> int:
+    return sum(getattr(tally, who) for tally in (row_set.negative, row_set.positive))
 
 
 def _direction(variant: VariantReport) -> str | None:
@@ -194,14 +227,7 @@ def _turned(first: str, second: str, comparison: ComparisonSummary | None) -> Co
 
 def _compared(question: str, pair: Comparison) -> Answer:
     difference = pair.balanced_accuracy_difference
-    answer: str
-    tone: Tone
-    if not pair.shown:
-        answer, tone = "Not shown", "unknown"
-    elif difference.value > 0:
-        answer, tone = "Yes", "good"
-    else:
-        answer, tone = "No, worse", "bad"
+    answer, tone = _shown(difference, shown=pair.shown)
     sentence = (
         f"{formatting.points(difference.value)} of balanced accuracy against {pair.second_title} "
         f"({formatting.points_interval(difference)}). It alone is right on "
@@ -211,11 +237,18 @@ def _compared(question: str, pair: Comparison) -> Answer:
     return Answer(question=question, answer=answer, sentence=sentence, tone=tone)
 
 
+def _shown(difference: Interval, *, shown: bool) -> tuple[str, Tone]:
+    if not shown:
+        return "Not shown", "unknown"
+    return ("Yes", "good") if difference.value > 0 else ("No, worse", "bad")
+
+
 def _data(
     land: LandSummary,
     ingest: IngestSummary | None,
     clean: CleanSummary | None,
     data_profile: ProfileSummary | None,
+    window: Window | None,
     made_at: datetime,
 ) -> Answer:
     names = [file.name for file in land.files]
@@ -228,6 +261,12 @@ def _data(
         kept = formatting.share(rows / ingest.rows) if ingest.rows else formatting.NOT_DEFINED
         sentence += f", {formatting.count(rows)} ({kept}) left after cleaning"
     sentence += "."
+    if window is not None:
+        together = sum(dump.rows - dump.repeated for dump in window.dumps)
+        sentence += (
+            f" With those of earlier dumps it was trained and judged on {formatting.plural(together, 'review')} of "
+            f"{formatting.plural(len(window.dumps), 'dump')}."
+        )
     answer, tone = _freshness(data_profile.newest if data_profile is not None else None, made_at)
     if data_profile is not None and data_profile.newest is not None:
         sentence += (

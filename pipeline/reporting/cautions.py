@@ -33,10 +33,10 @@ TELLING_THRESHOLD = 0.01
 """Difference of balanced accuracy between the chosen threshold and 0.5 from which the choice is worth a word."""
 
 MOST_MOVED = 3
-"""Columns, and words, of the previous dump's comparison that a warning names."""
+"""Columns, and words, of the comparison with earlier reviews that a warning names."""
 
 NEW_WORD_SHARE = 0.05
-"""Share of words that the previous dump lacks from which a reader is told (one word in twenty)."""
+"""Share of words that earlier reviews lack from which a reader is told (one word in twenty)."""
 
 LEAK_WORDS = {
     "identical_text": "repeat a text",
@@ -240,14 +240,14 @@ def _of_drift(data_profile: ProfileSummary | None) -> Iterator[Caution]:
         yield Caution(
             kind="drift",
             serious=False,
-            title="The reviews have changed since the previous dump",
-            text=f"Moved beyond chance: {named}{more}. A model of the previous dump may not fit these.",
+            title="The reviews differ from earlier ones",
+            text=f"Moved beyond chance: {named}{more}. A model of the earlier reviews may not fit these.",
         )
     if before.label_shifted:
         yield Caution(
             kind="drift",
             serious=False,
-            title="The share of positive reviews has moved since the previous dump",
+            title="The share of positive reviews differs from earlier ones",
             text=f"By {formatting.points(before.positive_share_shift.value)} "
             f"({formatting.points_interval(before.positive_share_shift)}).",
         )
@@ -256,14 +256,14 @@ def _of_drift(data_profile: ProfileSummary | None) -> Iterator[Caution]:
         yield Caution(
             kind="drift",
             serious=False,
-            title="Many words are new since the previous dump",
+            title="Many words stand in no earlier review",
             text=f"{formatting.share(before.new_word_share)} of the words" + (f", such as {words}." if words else "."),
         )
     if before.quarantine_risen:
         yield Caution(
             kind="quarantine",
             serious=False,
-            title="More rows break the rules than in the previous dump",
+            title="More rows break the rules than before",
             text=f"{formatting.share(before.quarantined_share)} of the rows are in quarantine, "
             f"{formatting.share(before.previous_quarantined_share)} were: the export that makes the dump may have "
             "changed.",

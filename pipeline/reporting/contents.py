@@ -6,22 +6,27 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.config import RunConfig
+from pipeline.collection.drift import require_no_drift
+from pipeline.collection.merging import MERGE, read_window
+from pipeline.config import DriftConfig, RunConfig
 from pipeline.encoding.records import EncodingSummary
+from pipeline.errors import DriftError
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import MAJORITY, best_first
 from pipeline.examination.records import ExaminationSummary
 from pipeline.ingest.records import IngestSummary, LandSummary
 from pipeline.profiling.records import ProfileSummary
-from pipeline.promotion.records import Verdict
+from pipeline.profiling.stage import PREVIOUS
+from pipeline.promotion.records import ChallengeSummary, GateDecision, Verdict
 from pipeline.references import RunReferences, VariantReferences
 from pipeline.reporting.answers import answers
 from pipeline.reporting.article import article_comparison
 from pipeline.reporting.cautions import cautions
-from pipeline.reporting.funnel import funnel
+from pipeline.reporting.funnel import funnel, window_funnel
 from pipeline.reporting.records import (
     Outcome,
     QuarantinedRow,
@@ -78,15 +83,26 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
     baselines = read(models.baselines, BaselinesSummary)
     comparison = read(models.comparison, ComparisonSummary)
     verdict = read(models.verdict, Verdict)
-    manifests = {role: store.manifest(reference) for role, reference in references.inputs().items()}
+    gate = read(models.gated, GateDecision)
+    challenge = read(models.challenged, ChallengeSummary)
+    # A run on its own dumps alone merges nothing: its clean reviews stand for the window.
+    merged = None if data.merged == data.cleaned else data.merged
+    window = None if merged is None else read_window(merged, store)
+    manifests = {
+        role: store.manifest(reference)
+        for role, reference in references.inputs().items()
+        if role != "merged" or merged is not None
+    }
     split_rows = manifests["parts"].rows if "parts" in manifests else None
+    split_set_aside = split_rows.set_aside if split_rows is not None else {}
     broken = tuple(
         expectation
         for validation in (validation_raw, validation_clean)
         if validation is not None
         for expectation in validation.contract.broken
     )
-    outcome, headline, next_step = _outcome(references.refusal, broken, verdict)
+    drifted = _drift(references.refusal, data.profiled, config.drift, store)
+    outcome, headline, next_step = _outcome(references.refusal, broken, drifted, verdict)
     made_at = max(manifest.started_at for manifest in manifests.values())
     warned = cautions(
         config,
@@ -125,6 +141,9 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
             variants=variants,
             comparison=comparison,
             verdict=verdict,
+            gate=gate,
+            challenge=challenge,
+            window=window,
             cautions=warned,
         ),
         best_variant=best,
@@ -143,7 +162,7 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
         comparison=comparison,
         verdict=verdict,
         article=article_comparison(config, variants),
-        funnel=funnel(ingest, validation_raw, clean, split, split_rows.set_aside if split_rows is not None else {}),
+        funnel=funnel(ingest, validation_raw, clean, split if window is None else None, split_set_aside),
         quarantined_rows=tuple(_quarantined_rows(data.validated_raw, store)),
         stages=tuple(_account(role, manifest) for role, manifest in manifests.items()),
         libraries={name: version for manifest in manifests.values() for name, version in manifest.libraries.items()},
@@ -153,6 +172,11 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
         reproduce=reproduce_command(config),
         data_profile=data_profile,
         baseline_examined=read(models.baseline_examined, ExaminationSummary),
+        gate=gate,
+        challenge=challenge,
+        window=window,
+        window_funnel=window_funnel(window, split, split_set_aside),
+        earlier_is_window="profiled" in manifests and _against_window(manifests["profiled"]),
     )
 
 
@@ -176,10 +200,57 @@ def _option(flag: str, value: object) -> list[str]:
     return [flag, str(value)]
 
 
+def _against_window(profiled: Manifest) -> bool:
+    """Return whether a profile is held against the reviews of several dumps."""
+    earlier = profiled.inputs.get(f"{PREVIOUS}cleaned")
+    return earlier is not None and earlier.stage == MERGE.name
+
+
+@dataclass(frozen=True)
+class _Drift:
+    """What a dump was refused for that lies too far from the champion's.
+
+    Attributes:
+        head: What it is about.
+        findings: Each figure beyond its limit.
+        advice: What to do about it, without repetitions.
+    """
+
+    head: str
+    findings: tuple[str, ...]
+    advice: tuple[str, ...]
+
+
+def _drift(
+    refusal: str | None, profiled: ArtifactReference | None, limits: DriftConfig, store: ArtifactStore
+) -> _Drift | None:
+    """Return what a refusal by drift says; ``None`` where something else stopped the run."""
+    if refusal is None or profiled is None:
+        return None
+    try:
+        require_no_drift(profiled, limits, store)
+    except DriftError as error:
+        # Only this very message is taken to pieces: any other may look like it.
+        if str(error) != refusal:
+            return None
+    else:
+        return None
+    head, *lines = refusal.splitlines()
+    found = [line.removeprefix("- ").partition(" Next: ") for line in lines if line.startswith("- ")]
+    return _Drift(
+        head=head.removesuffix(":"),
+        findings=tuple(finding.removesuffix(".") for finding, _, _ in found),
+        advice=tuple(dict.fromkeys(advice[:1].upper() + advice[1:] for _, _, advice in found if advice)),
+    )
+
+
 def _outcome(
-    refusal: str | None, broken: tuple[ExpectationResult, ...], verdict: Verdict | None
+    refusal: str | None, broken: tuple[ExpectationResult, ...], drifted: _Drift | None, verdict: Verdict | None
 ) -> tuple[Outcome, str, str | None]:
     if refusal is not None:
+        if drifted is not None and not broken:
+            headline = f"Training was refused. {drifted.head}: {'. '.join(drifted.findings)}."
+            return "stopped", headline, " ".join(drifted.advice)
         if broken:
             clauses = "; ".join(
                 f"{expectation.title}: {expectation.observed}, expected {expectation.expected}"

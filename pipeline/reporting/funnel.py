@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pipeline.cleaning.records import CleanSummary
+from pipeline.collection.merging import REPEATED
 from pipeline.collection.records import Window
 from pipeline.ingest.records import IngestSummary
 from pipeline.reporting.records import FunnelStage
 from pipeline.splitting.records import SplitSummary
 from pipeline.validation.records import ValidationSummary
-
-REPEATED = "repeated_across_dumps"
-"""Reason of ``merge`` for a review that an earlier dump of the window holds too."""
 
 REASON_TITLES = {
     "unparseable": "Cannot be read as a review",

@@ -12,6 +12,15 @@ from markupsafe import Markup
 
 from pipeline.promotion.records import RuleResult
 from pipeline.reporting.explanation import EFFECT_STEPS, behaviour_rows, explained
+from pipeline.reporting.into_service import (
+    FAILURE_WORDS,
+    HISTORY_HINT,
+    ROW_SET_TITLES,
+    gate_notes,
+    gate_word,
+    has_both_classes,
+    worst_differences,
+)
 from pipeline.reporting.pictures import pictures
 from pipeline.reporting.records import Outcome, ReportContents
 from pipeline.reporting.templating import template_environment
@@ -50,6 +59,10 @@ MOST_MISTAKES = 8
 MOST_TERMS = 15
 MOST_SUSPECTED = 6
 MOST_EXPLAINED = 6
+MOST_DUMPS = 12
+"""Dumps of a window up to which their table stands open: a year of monthly ones."""
+MOST_COMPARED_SLICES = 20
+"""Kinds of reviews on which challenger and champion are shown beside each other."""
 
 
 def render_html(contents: ReportContents) -> str:
@@ -104,6 +117,14 @@ def render_html(contents: ReportContents) -> str:
         most_mistakes=MOST_MISTAKES,
         most_terms=MOST_TERMS,
         most_suspected=MOST_SUSPECTED,
+        most_dumps=MOST_DUMPS,
+        gate_word=gate_word(contents.gate) if contents.gate is not None else None,
+        gate_notes=list(gate_notes(contents.gate)) if contents.gate is not None else [],
+        history_hint=HISTORY_HINT,
+        failure_words=FAILURE_WORDS,
+        row_set_titles=ROW_SET_TITLES,
+        has_both_classes=has_both_classes,
+        compared_slices=worst_differences(contents.challenge, MOST_COMPARED_SLICES),
         # Both come from this package's own files, never from data.
         style=Markup(style),  # noqa: S704
         policy=Markup(policy),  # noqa: S704
@@ -148,6 +169,7 @@ def _sections(contents: ReportContents) -> list[tuple[str, str]]:
     )
     present = [
         ("verdict", "Verdict", True),
+        ("gate", "Into service?", contents.gate is not None),
         ("warnings", "Warnings", bool(contents.cautions)),
         ("scores", "Scores", judged),
         ("comparison", "Comparison", compared is not None and bool(compared.comparisons or compared.seed_groups)),

@@ -20,6 +20,8 @@ ROW_SET_TITLES = {"new_test": "On this run's test part", "old_test": "On the cha
 
 def gate_word(gate: GateDecision) -> str:
     """Return the decision in a few words."""
+    if gate.forced:
+        return "Yes, a person says so"
     return {
         "promote": "Yes, the gate promotes it",
         "keep": "No, no model goes into service" if gate.champion_title is None else "No, the champion stays",

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from pipeline.reporting import formatting
 from pipeline.reporting.html import verdict_word
+from pipeline.reporting.into_service import gate_word
 from pipeline.reporting.records import ReportContents
 
 MOST_CAUTIONS = 3
 MOST_CHARACTERS = 300
 """Of each sentence that comes from elsewhere."""
+MOST_OF_DECISION = 160
+"""Characters of the gate's sentence, whose beginning tells most."""
 MOST_WORDS = 120
 """Characters of a short answer or a title."""
 
@@ -23,6 +26,9 @@ def render_message(contents: ReportContents) -> str:
 def _lines(contents: ReportContents) -> Iterator[str]:
     yield f"**{verdict_word(contents)}**: {_cut(contents.headline)}"
     yield ""
+    if contents.gate is not None:
+        yield f"Into service? **{gate_word(contents.gate)}**: {_cut(contents.gate.sentence, MOST_OF_DECISION)}"
+        yield ""
     if contents.demo:
         yield "_Demo data: these reviews were generated; the figures say nothing about real ones._"
         yield ""

@@ -12,6 +12,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.records import EvaluationSummary, Slice
 from pipeline.examination.records import BehaviourTest, ExaminationSummary
 from pipeline.reporting import formatting
+from pipeline.reporting.into_service import HISTORY_HINT, gate_word
 from pipeline.reporting.records import ReportContents
 from pipeline.reporting.templating import template_environment
 
@@ -73,6 +74,8 @@ def render_model_card(contents: ReportContents) -> str:
             worst=_worst(judged),
             failed=_failed(best.examined if best is not None else None),
             code=_code,
+            gate_word=gate_word(contents.gate) if contents.gate is not None else None,
+            history_hint=HISTORY_HINT,
         )
     )
     found = sections(card)

@@ -24,6 +24,7 @@ class Pictures:
     behaviour: tuple[Figure, ...]
     words: tuple[Figure, ...]
     funnel: tuple[Figure, ...]
+    window: tuple[Figure, ...]
     labels: tuple[Figure, ...]
     lengths: tuple[Figure, ...]
     drift: tuple[Figure, ...]
@@ -55,7 +56,8 @@ def pictures(contents: ReportContents) -> Pictures:
         slices=_drawn([figures.slices(best) if best is not None else None]),
         behaviour=_drawn([figures.behaviour(contents.examinations, judged)]),
         words=_drawn([figures.model_words(contents.baselines)]),
-        funnel=_drawn([figures.funnel(contents.funnel, contents.split)]),
+        funnel=_drawn([figures.funnel(contents.funnel, contents.split if contents.window is None else None)]),
+        window=_drawn([figures.window_funnel(contents.window_funnel, contents.split)]),
         labels=_drawn([figures.label_share(contents.data_profile)]),
         lengths=_drawn([figures.lengths(contents.encoding)]),
         drift=_drawn(

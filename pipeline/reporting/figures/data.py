@@ -33,7 +33,18 @@ PARTS: tuple[Tone, ...] = ("series-1", "series-2", "baseline")
 
 
 def funnel(funnel: Sequence[FunnelStage], split: SplitSummary | None) -> Figure | None:
-    """Draw what is left after each step and what went for which reason; the parts are the last bar."""
+    """Draw what is left of a dump after each step and what went for which reason; the parts are the last bar."""
+    return _funnel(funnel, split, "funnel", "What happened to the rows", "read")
+
+
+def window_funnel(funnel: Sequence[FunnelStage], split: SplitSummary | None) -> Figure | None:
+    """Draw the same of the clean reviews of several dumps that were laid together."""
+    return _funnel(funnel, split, "window", "What happened to the reviews of the window", "laid together")
+
+
+def _funnel(
+    funnel: Sequence[FunnelStage], split: SplitSummary | None, identifier: str, title: str, begun: str
+) -> Figure | None:
     if not funnel or funnel[0].rows_left <= 0:
         return None
     whole = funnel[0].rows_left
@@ -70,9 +81,9 @@ def funnel(funnel: Sequence[FunnelStage], split: SplitSummary | None) -> Figure 
         ]
         return figure(
             drawn,
-            "funnel",
-            "What happened to the rows",
-            f"{formatting.plural(whole, 'row')} read. "
+            identifier,
+            title,
+            f"{formatting.plural(whole, 'row')} {begun}. "
             + " ".join(said)
             + (
                 " The parts: " + ", ".join(f"{part.name} {formatting.count(part.rows)}" for part in parts) + "."

@@ -1,4 +1,4 @@
-"""How far this dump has moved from the one before."""
+"""How far this dump has moved from earlier reviews."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def drift(comparison: DumpComparison | None) -> Figure | None:
         return figure(
             drawn,
             "drift",
-            "How far each column has moved since the dump before",
+            "How far each column has moved from earlier reviews",
             " ".join(
                 f"{one.title}: index {formatting.score(one.stability_index)}, bound {formatting.score(one.bound)}, "
                 + ("moved." if one.moved else "no more than chance.")
@@ -83,7 +83,7 @@ def column_drift(column: ColumnDrift) -> Figure | None:
         head.mark(14, 12, "series-1", "circle", 7)
         head.text(24, 16, "this dump")
         head.mark(100, 12, "baseline", "circle", 7, hollow=True)
-        head.text(110, 16, "the dump before")
+        head.text(110, 16, "earlier reviews")
         panel = drawn.panel((BIN_LEFT, 28, BIN_RIGHT, 26), (0, high), (BIN_ROW * len(shown), 0))
         ticks = multiples(0, high, step)
         panel.x_ticks(ticks, [f"{100 * value:g} %" for value in ticks])
@@ -100,14 +100,14 @@ def column_drift(column: ColumnDrift) -> Figure | None:
             drawn,
             f"drift-{in_letters(column.name)}",
             f"{column.title}: now and before",
-            f"Share of the reviews in each range, now and in the dump before; index "
+            f"Share of the reviews in each range, now and in earlier reviews; index "
             f"{formatting.score(column.stability_index)}, bound {formatting.score(column.bound)}. "
             + " ".join(
                 f"{one.label}: {formatting.share(one.share)}, before {formatting.share(one.previous_share)}."
                 for one in shown
             ),
             FigureTable(
-                ("Range", "This dump", "The dump before", "Change"),
+                ("Range", "This dump", "Earlier reviews", "Change"),
                 tuple(
                     (
                         one.label,
