@@ -5,6 +5,7 @@ FROM ${AIRFLOW_IMAGE}
 COPY requirements.txt /opt/review-sentiment/
 RUN pip install --no-cache-dir --require-hashes -r /opt/review-sentiment/requirements.txt
 
+COPY pyproject.toml /opt/review-sentiment/
 COPY pipeline /opt/review-sentiment/pipeline
 COPY dags /opt/review-sentiment/dags
 COPY plugins /opt/review-sentiment/plugins

@@ -149,7 +149,7 @@ def build_parser() -> argparse.ArgumentParser:
     command("champion", "tell which model serves, and every change of it", _champion, configured=False)
     back = command("roll-back", "put the model that served before back into service", _roll_back, configured=False)
     back.add_argument("why", metavar="WHY", help="what is wrong with the present champion; it is kept with your name")
-    tidy = command("clean-up", "show what nothing in the store needs any more, or remove it", _clean_up, configured=False)
+    tidy = command("clean-up", "show what nothing in the store needs, or remove it", _clean_up, configured=False)
     tidy.add_argument("--yes", action="store_true", help="remove it; without this it is only shown")
     for name in KNOBS:
         field = RetentionPolicy.model_fields[name]

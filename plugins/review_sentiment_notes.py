@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DAG_IDS = frozenset({"train_review_sentiment", "change_champion"})
+DAG_IDS = frozenset({"train_review_sentiment", "roll_back_champion", "score_reviews", "clean_up_artifacts"})
 NOTE_KEY = "review_sentiment_note"
 AUTHOR = "review-sentiment"
 """Stands as the author of our notes: a run that was cleared gets a new one, a person's own note stays."""

@@ -11,6 +11,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -116,12 +117,18 @@ def _records(home: UPath) -> list[UPath]:
 
 def _read(path: UPath, kind: type[RecordType]) -> RecordType:
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return _parsed(path.read_bytes(), kind)
     except ValidationError as error:
         raise ArtifactError(
             f"{path} is damaged or of another version of this project ({error.error_count()} fields do not fit). "
             "Restore it from a backup of the store, or remove it: its dump then counts as never taken."
         ) from error
+
+
+@lru_cache(maxsize=4_096)
+def _parsed(text: bytes, kind: type[RecordType]) -> RecordType:
+    """Return the record; a page that lists hundreds asks for the same ones again and again."""
+    return kind.model_validate_json(text)
 
 
 def _write(store: ArtifactStore, path: UPath, record: Record) -> None:

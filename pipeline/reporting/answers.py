@@ -75,7 +75,7 @@ def answers(
         against_word_counts=_against_word_counts(judged, comparison),
         against_other_variant=_against_other_variant(judged, variants, comparison),
         against_champion=_against_champion(judged, outcome, verdict, gate, challenge),
-        data=_data(land, ingest, clean, data_profile, window, made_at),
+        data=_data(land, ingest, clean, data_profile, window=window, made_at=made_at),
         weakness=_weakness(judged),
     )
 
@@ -248,6 +248,7 @@ def _data(
     ingest: IngestSummary | None,
     clean: CleanSummary | None,
     data_profile: ProfileSummary | None,
+    *,
     window: Window | None,
     made_at: datetime,
 ) -> Answer:

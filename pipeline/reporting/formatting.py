@@ -195,9 +195,14 @@ def plural(number: int, singular: str, many: str | None = None) -> str:
 
 
 def bare(value: float | None) -> str:
-    """Return a figure that may be a count or a score: whole numbers without decimals, others like scores."""
+    """Return a figure that may be a count or a score: whole numbers without decimals, others like scores.
+
+    One that three decimals would make nothing keeps its first digit: ``0.0001``, ``2e-7``.
+    """
     if value is not None and math.isfinite(value) and value == int(value):
         return count(int(value))
+    if value is not None and 0 < abs(value) < 0.0005:  # noqa: PLR2004 - half of the last decimal shown
+        return f"{value:.1g}".replace("e-0", "e-").replace("-0.", f"{MINUS}0.")
     return score(value)
 
 

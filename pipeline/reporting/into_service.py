@@ -19,15 +19,10 @@ ROW_SET_TITLES = {"new_test": "On this run's test part", "old_test": "On the cha
 
 
 def gate_word(gate: GateDecision) -> str:
-    """Return the decision in a few words."""
+    """Return the decision in a word or two, as they stand in front of its sentence."""
     if gate.forced:
-        return "Yes, a person says so"
-    return {
-        "promote": "Yes, the gate promotes it",
-        "keep": "No, no model goes into service" if gate.champion_title is None else "No, the champion stays",
-        "refuse": "No, the gate refuses it",
-        "needs_person": "A person decides",
-    }[gate.decision]
+        return "Yes, by force"
+    return {"promote": "Yes", "keep": "No", "refuse": "No, refused", "needs_person": "Not settled"}[gate.decision]
 
 
 def gate_told(gate: GateDecision) -> str:
@@ -50,8 +45,8 @@ def gate_notes(gate: GateDecision) -> Iterator[str]:
         yield (
             "First champion: no model is in service yet, so there is none to compare it with."
             if gate.champion_title is None
-            else f"First champion of real reviews: {gate.champion_title}, which is in service, was trained on generated "
-            "ones, so there is nothing to compare."
+            else f"First champion of real reviews: {gate.champion_title}, which is in service, was trained on "
+            "generated ones, so there is nothing to compare."
         )
     if gate.demo:
         yield "Demo: it was trained on generated reviews. It gives way to the first good model of real ones."

@@ -23,7 +23,7 @@ from pipeline.reporting.history import find_published_run
 from pipeline.reporting.publishing import safe_run_name
 from pipeline.store import ArtifactStore
 from tests.browser.accessibility import accessibility_violations
-from tests.plugins.conftest import served, took
+from tests.plugins.conftest import nowhere, served, took
 from tests.support import reviews, write_csv
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -120,14 +120,17 @@ def comparison(site: Site, run_id: str) -> str:
     reports = Path(site.store.url) / "reports"
     shutil.copytree(reports / first, reports / "another-run")
     record = json.loads((reports / first / "run.json").read_text())
-    before = {"stage": "export", "key": "0" * 32}
-    changed = record | {"run_name": "another-run", "exported": before, "made_at": "2026-01-01T00:00:00Z"}
+    before = nowhere("export")
+    changed = record | {
+        "run_name": "another-run", "exported": before.model_dump(), "made_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
     (reports / "another-run" / "run.json").write_text(json.dumps(changed))
     # Numbers that no change of the run's own can have taken.
-    served(site.store, 900, "another-run")
-    served(site.store, 901, run_id, run.exported, kind="force", who="anna", why="The numbers of May. " * 9)
+    served(site.store, 900, "another-run", before)
+    reason = "The model before was trained on last year's products and misses complaints about the new ones."
+    served(site.store, 901, run_id, run.exported, kind="force", who="anna", why=reason)
     took(site.store, 1, "a_dump_with_a_rather_long_name_as_some_exports_have_them.csv.gz", run_name=run_id)
-    took(site.store, 2, "week2.csv", outcome="refused", reason="4.1 % of the rows are bad, 1.0 % is allowed. " * 4)
+    took(site.store, 2, "week2.csv", outcome="refused", reason="4.1 % of the rows are bad, 1.0 % is allowed.")
     return f"compare?first={first}&second=another-run"
 
 
@@ -196,6 +199,9 @@ def test_two_runs_are_compared_with_the_keyboard_alone(site: Site, page: Page, r
     page.keyboard.press("Enter")
     link = page.get_by_role("link", name="Both whole reports side by side")
     expect(link).to_be_visible()
+    for mark in ("champion", "previous champion"):
+        expect(page.locator(".mark").get_by_text(mark, exact=True).first).to_be_visible()
+        expect(page.locator("svg text").get_by_text(mark, exact=True)).to_be_visible()
     keep(page, "history")
     link.focus()
     page.keyboard.press("Enter")

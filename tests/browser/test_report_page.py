@@ -14,12 +14,13 @@ from pipeline.reporting import gather
 from pipeline.reporting.html import render_html
 from pipeline.store import ArtifactStore
 from tests.browser.accessibility import accessibility_violations
-from tests.unit.reporting.example import ExampleRun, example_run, refused_run
+from tests.unit.reporting.example import ExampleRun, example_run, refused_run, window_run
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SCREENS = {"desktop": DESKTOP, "phone": PHONE}
 RUNS: dict[str, Callable[[ArtifactStore], ExampleRun]] = {
-    "default": example_run,
+    # With every section: a champion to be compared with, and earlier dumps laid together with the run's own.
+    "default": window_run,
     "article": lambda store: example_run(store, "article"),
     "refused": refused_run,
 }
@@ -64,8 +65,8 @@ FOCUSED = """async () => {
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The report of each of ``RUNS``, and one whose texts are hostile, as files."""
     folder = tmp_path_factory.mktemp("pages")
-    hostile = dict.fromkeys(("file_name", "review", "origin", "word", "label"), PLANTED)
-    runs = RUNS | {"hostile": lambda store: example_run(store, "default", **hostile)}
+    hostile = dict.fromkeys(("file_name", "review", "origin", "word", "label", "champion", "reason"), PLANTED)
+    runs = RUNS | {"hostile": lambda store: window_run(store, **hostile)}
     files = {}
     for name, make in runs.items():
         store = ArtifactStore(str(folder / f"store-{name}"))

@@ -133,7 +133,7 @@ def test_a_new_champion_scores_the_dumps_that_the_deployment_names(airflow_home:
         "import json\n"
         "from airflow.dag_processing.dagbag import DagBag\n"
         f"dag = DagBag(dag_folder={str(CHECKOUT / 'dags')!r}).dags['score_reviews']\n"
-        "assets = [asset.name for _, asset in dag.timetable.asset_condition.iter_assets()]\n"
+        "assets = [asset.name for asset in dag.timetable.asset_condition.objects]\n"
         "print(json.dumps([assets, dag.params.dump()]))\n"
     )
     environment = {**os.environ, "REVIEW_SENTIMENT_SCORE_AFTER_PROMOTION": "/data/a.csv, s3://bucket/b.parquet,"}

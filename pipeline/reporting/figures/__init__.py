@@ -5,7 +5,7 @@ Each function takes frozen records and returns a :class:`Figure`, or ``None`` wh
 
 from pipeline.reporting.figures.behaviour import behaviour
 from pipeline.reporting.figures.curves import calibration, distributions, precision_recall_negative, roc
-from pipeline.reporting.figures.data import funnel, label_share, lengths
+from pipeline.reporting.figures.data import funnel, label_share, lengths, window_funnel
 from pipeline.reporting.figures.drift import column_drift, drift
 from pipeline.reporting.figures.figure import Figure, FigureTable
 from pipeline.reporting.figures.scores import score_forest, seed_spread
@@ -32,4 +32,5 @@ __all__ = [
     "score_forest",
     "seed_spread",
     "slices",
+    "window_funnel",
 ]

@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.cleaning.records import CleanSummary, FunnelStep
+from pipeline.collection.merging import MERGE, REPEATED, WINDOW
+from pipeline.collection.records import TakenFile, Window, WindowDump
 from pipeline.config import RunConfig, VariantConfig
 from pipeline.encoding.records import EncodedPart, EncodingSummary, LengthBin, LengthPercentile
 from pipeline.evaluation.records import (
@@ -44,18 +46,39 @@ from pipeline.examination.records import (
 )
 from pipeline.ingest.records import IngestedFile, IngestSummary, LandedFile, LandSummary
 from pipeline.profiling.records import ColumnDrift, DriftBin, DumpComparison, NewWord, PeriodShare, ProfileSummary
-from pipeline.promotion.records import Candidate, RuleResult, Verdict
+from pipeline.promotion.champions import ChampionModel
+from pipeline.promotion.paired import difference_of, differences
+from pipeline.promotion.records import (
+    Candidate,
+    ChallengeSummary,
+    ComparedModel,
+    ComparedSlice,
+    GateDecision,
+    GateRule,
+    PairedTally,
+    RowSet,
+    RowSetName,
+    RuleResult,
+    Verdict,
+)
 from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
 from pipeline.splitting.records import LeakFigure, LeakSummary, PartSummary, SplitSummary
 from pipeline.statistics import Interval, wilson_interval
-from pipeline.store import ArtifactStore
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.training.records import DeviceRecord, EpochRecord, ExportSummary, PredictSummary, TrainSummary
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
 from pipeline.vocabulary.records import PartCoverage, VocabularySummary
-from tests.support import place
+from tests.support import Given, place
 
 NEGATIVE, POSITIVE = 241, 1_203
 """Test rows of each class in the example."""
+
+LANDED_DIGEST = "5d1f4bcf1f9e3650ef624d7a88348c20ed3f85d647e8fbaac0a730ab2f09f95e"
+
+WINDOW_ROWS_LEFT_OUT = 5_211
+"""Copies of reviews of earlier dumps in the example's window."""
+TRAIN, WINDOW_TRAIN = 6_318, 11_621
+"""Rows of the training part, of the dump alone and of the window; the other parts are the same."""
 
 TEST_ENTROPY = -sum(
     rows / (NEGATIVE + POSITIVE) * math.log(rows / (NEGATIVE + POSITIVE)) for rows in (NEGATIVE, POSITIVE)
@@ -78,11 +101,14 @@ class ExampleRun:
 def example_run(store: ArtifactStore, profile: str = "default", **changes: Any) -> ExampleRun:
     """Place a run with a verdict: healthy in ``default`` and ``demo``, with a collapsed model in ``article``.
 
+    ``default`` meets a champion, the others are the first of their store.
+
     Args:
         store: Where to.
         profile: Of the configuration; ``default`` trains two seeds of each direction.
-        changes: Texts to plant: ``file_name``, ``review``, ``origin``, ``word``, ``label``, ``case``; ``accept``:
-            whether the verdict is so; ``seeds``.
+        changes: Texts to plant: ``file_name``, ``review``, ``origin``, ``word``, ``label``, ``case``, ``champion``
+            (a title), ``reason`` (of a forced promotion); ``accept``: whether the verdict is so; ``seeds``; ``window``:
+            whether earlier dumps are laid together with the run's own.
     """
     values: dict[str, Any] = {"profile": profile, "dumps": ["fine_foods_a.csv.gz"], "epochs": 8}
     config = RunConfig.from_flat(values | {"seeds": changes.get("seeds", [1, 2] if profile == "default" else [1])})
@@ -133,18 +159,29 @@ def example_run(store: ArtifactStore, profile: str = "default", **changes: Any) 
             suspected_labels=suspected_labels(**changes),
         ),
     )
+    data = place_data(store, config, demo=demo, **changes)
+    verdict = the_verdict(bi, uni, accept=accept, demo=demo)
+    challenge = the_challenge(bi, **changes) if profile == "default" else None
+    decision = the_decision(verdict, challenge, challenger_of(verdict, variants, data), **changes)
     references = RunReferences(
-        data=place_data(store, config, demo=demo, **changes),
+        data=data,
         models=ModelReferences(
             device=DEVICE,
             baselines=baselines,
             baseline_examined=place(store, "examine", examination(TFIDF, "TF-IDF with logistic regression", **changes)),
             variants=variants,
             comparison=comparison,
-            verdict=place(store, "decide", the_verdict(bi, uni, accept=accept, demo=demo)),
+            verdict=place(store, "decide", verdict),
+            challenged=None if challenge is None else place(store, "challenge", challenge),
+            gated=place(store, "gate", decision),
         ),
     )
     return ExampleRun(references, config)
+
+
+def window_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
+    """Place a run whose reviews were laid together with those of two earlier dumps."""
+    return example_run(store, "default", window=True, **changes)
 
 
 def rejected_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
@@ -153,7 +190,7 @@ def rejected_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
 
 
 def minimal_run(store: ArtifactStore) -> ExampleRun:
-    """Place a run with a verdict and nothing that may be missing: no curves, slices, examinations or profile."""
+    """Place a run with a verdict and nothing that may be missing: no curves, slices, examinations, profile or gate."""
     config = RunConfig.from_flat({"profile": "default", "dumps": ["fine_foods_a.csv.gz"], "directions": ["bi"]})
     variant = config.variants[0]
     bare = evaluation(variant, collapsed=False).model_copy(
@@ -164,7 +201,7 @@ def minimal_run(store: ArtifactStore) -> ExampleRun:
         judged.model_copy(update={"curves": None, "operating_points": (), "label_entropy": None})
         for judged in (tfidf(), majority())
     )
-    data = place_data(store, config, demo=False).model_copy(update={"profiled": None})
+    data = place_data(store, config, demo=False).model_copy(update={"profiled": None, "merged": None})
     references = RunReferences(
         data=data,
         models=ModelReferences(
@@ -214,7 +251,8 @@ def refused_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
 
 def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes: Any) -> DataReferences:
     """Place everything from landing to encoding."""
-    article = config.profile == "article"
+    article, window = config.profile == "article", changes.get("window", False)
+    cleaned = place(store, "clean", clean_summary(config))
     return DataReferences(
         landed=place(store, "land", land_summary(demo=demo, **changes)),
         ingested=place(store, "ingest", ingest_summary(demo=demo, **changes)),
@@ -224,10 +262,11 @@ def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes
             validation_summary("raw"),
             tables={"quarantine.parquet": quarantine_table(**changes)},
         ),
-        cleaned=place(store, "clean", clean_summary(config)),
+        cleaned=cleaned,
         validated_clean=place(store, "validate_clean", validation_summary("clean")),
         profiled=place(store, "profile", profile_summary(**changes)),
-        parts=place(store, "split", split_summary(config)),
+        merged=place_window(store, clean_summary(config), **changes) if window else cleaned,
+        parts=place_parts(store, split_summary(config, WINDOW_TRAIN if window else TRAIN)),
         leaks=place(
             store,
             "check_leaks",
@@ -256,6 +295,52 @@ def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes
     )
 
 
+def place_window(store: ArtifactStore, clean: CleanSummary, **changes: Any) -> ArtifactReference:
+    """Place the clean reviews of three dumps, the last of them the run's own, laid together."""
+    own = clean.positive + clean.negative
+    dumps = tuple(
+        WindowDump(
+            landed=ArtifactReference(stage="land", key=str(number) * 32),
+            files=(TakenFile(name=changes.get("file_name", name), sha256=digest, bytes=1_500_000),),
+            taken_at=datetime(2026, 8 + number, 2, 4, 1, tzinfo=UTC),
+            rows=rows,
+            repeated=repeated,
+        )
+        for number, (name, digest, rows, repeated) in enumerate(
+            (
+                ("fine_foods_2010.csv.gz", "0a" * 32, 4_310, 0),
+                ("fine_foods_2011.csv.gz", "7e" * 32, 6_204, 612),
+                ("fine_foods_a.csv.gz", LANDED_DIGEST, own, WINDOW_ROWS_LEFT_OUT - 612),
+            )
+        )
+    )
+    rows = sum(dump.rows for dump in dumps)
+    left = rows - WINDOW_ROWS_LEFT_OUT
+    steps = (
+        FunnelStep(name="read", reason=None, rows=rows),
+        FunnelStep(name="drop copies of reviews of earlier dumps", reason=REPEATED, rows=left),
+    )
+    summary = clean.model_copy(update={"steps": steps, "positive": left - 2_310, "negative": 2_310})
+
+    def build(work: Workspace) -> Outcome:
+        (work.folder / WINDOW).write_text(Window(dumps=dumps).model_dump_json(), encoding="utf-8")
+        set_aside = {REPEATED: WINDOW_ROWS_LEFT_OUT}
+        return Outcome(summary, rows=RowAccount(rows_in=rows, kept=left, set_aside=set_aside))
+
+    return store.produce(MERGE, inputs={}, params=Given(label="test"), build=build)
+
+
+def place_parts(store: ArtifactStore, split: SplitSummary) -> ArtifactReference:
+    """Place the parts, with an account of the rows that splitting set aside: none."""
+    rows = sum(part.rows for part in split.parts)
+    return store.produce(
+        Stage("split"),
+        inputs={},
+        params=Given(label=f"{rows} rows"),
+        build=lambda _: Outcome(split, rows=RowAccount(rows_in=rows, kept=rows, set_aside={})),
+    )
+
+
 def land_summary(*, demo: bool, **changes: Any) -> LandSummary:
     """Return one landed file."""
     name = changes.get("file_name", "fine_foods_a.csv.gz")
@@ -266,7 +351,7 @@ def land_summary(*, demo: bool, **changes: Any) -> LandSummary:
                 path="raw/0",
                 origin=changes.get("origin", "dumps/fine_foods_a.csv.gz"),
                 bytes=1_972_737,
-                sha256="5d1f4bcf1f9e3650ef624d7a88348c20ed3f85d647e8fbaac0a730ab2f09f95e",
+                sha256=LANDED_DIGEST,
             ),
         ),
         demo=demo,
@@ -373,7 +458,7 @@ def clean_summary(config: RunConfig) -> CleanSummary:
     )
 
 
-def split_summary(config: RunConfig) -> SplitSummary:
+def split_summary(config: RunConfig, train: int = TRAIN) -> SplitSummary:
     """Return three parts of unlike sizes."""
 
     def part(name: Any, rows: int, positive: int) -> PartSummary:
@@ -391,7 +476,7 @@ def split_summary(config: RunConfig) -> SplitSummary:
         strategy=config.split.strategy,
         group_by=config.split.group_by,
         parts=(
-            part("train", 6_318, 5_370),
+            part("train", train, round(0.85 * train)),
             part("validation", 768, 655),
             part("test", NEGATIVE + POSITIVE, POSITIVE),
         ),
@@ -1056,4 +1141,165 @@ def the_verdict(best: EvaluationSummary, other: EvaluationSummary, *, accept: bo
             for item in (best, other)
         ),
         demo=demo,
+    )
+
+
+def challenger_of(verdict: Verdict, variants: tuple[VariantReferences, ...], data: DataReferences) -> ChampionModel:
+    """Return the best model of a run as the gate knows it."""
+    best = next(variant for variant in variants if variant.name == verdict.best_model)
+    assert best.exported is not None
+    assert best.evaluated is not None
+    assert best.examined is not None
+    assert data.parts is not None
+    assert data.validated_raw is not None
+    return ChampionModel(
+        name=best.name,
+        title=verdict.best_title,
+        run_name="scheduled__2026-11-23",
+        demo=verdict.demo,
+        exported=best.exported,
+        evaluated=best.evaluated,
+        examined=best.examined,
+        cleaned=data.reviews,
+        parts=data.parts,
+        landed=data.landed,
+        validated_raw=data.validated_raw,
+    )
+
+
+def the_challenge(best: EvaluationSummary, **changes: Any) -> ChallengeSummary:
+    """Return a challenger a little above the champion on its own test part, and level on the champion's."""
+    champion = changes.get("champion", "Bidirectional LSTM, seed 3")
+
+    def row_set(name: RowSetName, negative: PairedTally, positive: PairedTally, left_out: int) -> RowSet:
+        def figures(who: str) -> ComparedModel:
+            right = [tally.both + getattr(tally, f"only_{who}") for tally in (negative, positive)]
+            return ComparedModel(
+                balanced_accuracy=(right[0] / negative.rows + right[1] / positive.rows) / 2,
+                accuracy=sum(right) / (negative.rows + positive.rows),
+                negative_recall=right[0] / negative.rows,
+                calibration_error=0.0312 if who == "challenger" else 0.0441,
+                unusable=0,
+            )
+
+        rows = negative.rows + positive.rows
+        owner = "this run" if name == "new_test" else "the champion"
+        return RowSet(
+            name=name,
+            rows=rows,
+            known_to_challenger=0 if name == "new_test" else left_out,
+            known_to_champion=left_out if name == "new_test" else 0,
+            left_out=left_out,
+            sentence=f"Compared on {rows:,} test reviews of {owner}; {left_out:,} more were left out, because the same "
+            f"text stood in training or validation of {champion}, the champion, or of the challenger.",
+            negative=negative,
+            positive=positive,
+            differences=differences(negative, positive, 200),
+            challenger=figures("challenger"),
+            champion=figures("champion"),
+            slices=compared_slices(**changes) if name == "new_test" else (),
+        )
+
+    return ChallengeSummary(
+        challenger=best.model,
+        challenger_title=best.title,
+        champion="bi-seed3",
+        champion_title=champion,
+        new_test=row_set(
+            "new_test",
+            PairedTally(both=190, only_challenger=14, only_champion=9, neither=20),
+            PairedTally(both=1_050, only_challenger=31, only_champion=25, neither=66),
+            39,
+        ),
+        old_test=row_set(
+            "old_test",
+            PairedTally(both=150, only_challenger=7, only_champion=8, neither=15),
+            PairedTally(both=800, only_challenger=22, only_champion=20, neither=38),
+            212,
+        ),
+    )
+
+
+def compared_slices(**changes: Any) -> tuple[ComparedSlice, ...]:
+    """Return more kinds of reviews than a page shows, in no order."""
+    label = changes.get("label", "4 stars")
+    kinds = [("stars", "Stars", label, 214, 6, 15), ("stars", "Stars", "5 stars", 989, 40, 22)]
+    kinds += [("year", "Year", str(1_999 + place), 40 + place, place % 7, 3) for place in range(24)]
+    return tuple(
+        ComparedSlice(
+            dimension=dimension,
+            dimension_title=title,
+            label=name,
+            rows=rows,
+            only_challenger=gains,
+            only_champion=losses,
+            difference=difference_of(gains, losses, rows),
+        )
+        for dimension, title, name, rows, gains, losses in kinds
+    )
+
+
+def the_decision(
+    verdict: Verdict, challenge: ChallengeSummary | None, challenger: ChampionModel, **changes: Any
+) -> GateDecision:
+    """Return what the gate decides: as the verdict is and, beside a champion, that a person is asked."""
+    accepted, reason = verdict.decision == "accept", changes.get("reason")
+    rules = [
+        GateRule(
+            name="verdict",
+            sentence=f"The verdict on it by itself: {verdict.sentence}",
+            figure=None,
+            bound=None,
+            passed=accepted,
+            if_failed="refuse",
+        ),
+        GateRule(
+            name="export_agrees",
+            sentence="From the raw text of 500 test reviews the exported model gives the probabilities that were "
+            "judged, but for 2e-07.",
+            figure=2e-7,
+            bound=1e-4,
+            passed=True,
+            if_failed="refuse",
+        ),
+    ]
+    if challenge is not None:
+        rows = challenge.new_test.negative.rows
+        rules.append(
+            GateRule(
+                name="enough_rows",
+                sentence=f"They were compared on {rows} negative reviews, the smaller class; 601 are needed to tell 2 "
+                "points apart.",
+                figure=rows,
+                bound=601,
+                passed=False,
+                if_failed="cannot_tell",
+            )
+        )
+    champion = None if challenge is None else challenge.champion_title
+    if not accepted:
+        answer, sentence = "refuse", f"{challenger.title} is refused: {verdict.sentence}"
+    elif champion is None:
+        answer, sentence = "promote", f"{challenger.title} becomes the first champion: {verdict.sentence}"
+    else:
+        answer, sentence = (
+            "needs_person",
+            (
+                f"A person decides whether {challenger.title} takes the place of {champion}: they were compared on too "
+                "few negative reviews."
+            ),
+        )
+    if reason is not None:
+        answer = "promote"
+        sentence = f"{challenger.title} goes into service because a person says so: {reason}."
+    return GateDecision(
+        decision=answer,
+        sentence=sentence,
+        rules=tuple(rules),
+        challenger=challenger,
+        replacing=0 if champion is None else 4,
+        champion_title=champion,
+        first=champion is None,
+        forced=reason is not None,
+        demo=verdict.demo,
     )

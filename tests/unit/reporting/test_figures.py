@@ -26,7 +26,7 @@ from pipeline.reporting.figures.theme import apart, multiples, nice_step
 from pipeline.reporting.records import FunnelStage
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactStore
-from tests.unit.reporting.example import example_run, minimal_run, refused_run
+from tests.unit.reporting.example import example_run, minimal_run, refused_run, window_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 STYLE = Path("pipeline/reporting/templates/figures.css")
@@ -38,7 +38,7 @@ MARK_TONES = ("accent", "gone")
 @cache
 def contents(folder: Path, profile: str) -> ReportContents:
     store = ArtifactStore(str(folder / profile))
-    place: Any = {"refused": refused_run, "minimal": minimal_run}.get(profile)
+    place: Any = {"refused": refused_run, "minimal": minimal_run, "window": window_run}.get(profile)
     run = place(store) if place is not None else example_run(store, profile)
     return gather(run.references, run.config, store, "run")
 
@@ -55,6 +55,7 @@ def drawn(report: ReportContents) -> Iterator[Figure]:
     before = profile.comparison if profile is not None else None
     found = [
         figures.funnel(report.funnel, report.split),
+        figures.window_funnel(report.window_funnel, report.split),
         figures.label_share(profile),
         figures.lengths(report.encoding),
         figures.score_forest(judged),
@@ -83,7 +84,7 @@ def tree(figure: Figure) -> Any:
     return etree.fromstring(str(figure.svg).encode())
 
 
-@pytest.mark.parametrize("profile", ["default", "article"])
+@pytest.mark.parametrize("profile", ["window", "article"])
 def test_each_picture_is_one_inert_svg_with_its_text_alternative(folder: Path, profile: str) -> None:
     found = pictures(folder, profile)
     assert len(found) >= 16

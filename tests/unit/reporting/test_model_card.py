@@ -13,7 +13,7 @@ from pipeline.reporting import ReportContents, formatting, gather, model_card
 from pipeline.reporting.model_card import SECTIONS, ModelCardError, render_model_card, sections
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactStore
-from tests.unit.reporting.example import example_run, minimal_run, refused_run, rejected_run
+from tests.unit.reporting.example import example_run, minimal_run, refused_run, rejected_run, window_run
 
 HOSTILE = (
     "| cell | `code` <script>alert(1)</script> [here](javascript:alert(2)) ![x](http://evil/x.png) @all\n"
@@ -36,8 +36,9 @@ def gathered(folder: Path, make: Any = example_run, *arguments: Any, **changes: 
         (rejected_run, ()),
         (refused_run, ()),
         (minimal_run, ()),
+        (window_run, ()),
     ],
-    ids=["complete", "collapsed", "demo", "rejected", "refused", "minimal"],
+    ids=["complete", "collapsed", "demo", "rejected", "refused", "minimal", "window"],
 )
 def test_no_section_is_missing_or_empty(tmp_path: Path, make: Any, arguments: tuple[Any, ...]) -> None:
     card = render_model_card(gathered(tmp_path, make, *arguments))
@@ -83,6 +84,25 @@ def test_the_figures_are_those_of_the_json(tmp_path: Path) -> None:
     assert f"misses {formatting.markdown(formatting.share(missed))}" in found["Ethical considerations"]
 
 
+def test_the_dumps_of_the_window_are_named_with_their_digests(tmp_path: Path) -> None:
+    training = sections(render_model_card(gathered(tmp_path, window_run)))["Training data"]
+    assert "- Window: 3 dumps laid together, 19,044 clean reviews; " in training
+    assert "; Copy of a review of an earlier dump: 5,211 went; 13,833 left. Oldest first:" in training
+    dumps = [line for line in training.splitlines() if line.startswith("- Dump taken")]
+    assert [line[line.index("(SHA") :][:24] for line in dumps] == [
+        "(SHA-256 0a0a0a0a0a0a…)",
+        "(SHA-256 7e7e7e7e7e7e…)",
+        "(SHA-256 5d1f4bcf1f9e…)",
+    ]
+    assert "Rows of this run's files: 9,542 read, 8,530 left after cleaning" in training
+
+
+def test_the_gates_decision_is_told_and_that_it_is_not_the_last_word(tmp_path: Path) -> None:
+    use = sections(render_model_card(gathered(tmp_path)))["Intended use"]
+    assert "- Into service? Not settled. A person decides whether Bidirectional LSTM, seed 2 takes" in use
+    assert "told on the page of the champion and in its history" in use
+
+
 def test_the_collapsed_model_is_named_as_such(tmp_path: Path) -> None:
     contents = gathered(tmp_path, example_run, "article")
     collapsed = next(item for item in contents.variants if item.evaluated.no_better_than_majority)
@@ -112,7 +132,9 @@ def test_only_slices_that_are_shown_to_be_worse_are_called_so(tmp_path: Path) ->
 
 def test_outside_text_stays_plain_text(tmp_path: Path) -> None:
     contents = gathered(
-        tmp_path, example_run, file_name=HOSTILE, review=HOSTILE, origin=HOSTILE, word=HOSTILE, label=HOSTILE
+        tmp_path,
+        window_run,
+        **dict.fromkeys(("file_name", "review", "origin", "word", "label", "champion", "reason"), HOSTILE),
     )
     best = contents.best
     titled = best.model_copy(

@@ -18,16 +18,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from pipeline.collection.drift import require_no_drift
+from pipeline.config import DriftConfig
+from pipeline.errors import DriftError
 from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import TFIDF
 from pipeline.examination.records import ExaminationSummary
+from pipeline.profiling.stage import STAGE as PROFILE
+from pipeline.promotion.records import ChallengeSummary, GateDecision, GateRule, PairedTally
 from pipeline.references import DataReferences, ModelReferences, RunReferences
 from pipeline.reporting import ReportContents, formatting, gather, report
 from pipeline.reporting.html import render_html
 from pipeline.statistics import Interval, wilson_interval
-from pipeline.store import ArtifactStore
-from tests.support import place
-from tests.unit.reporting.example import ExampleRun, curves, example_run, minimal_run, refused_run, rejected_run
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome
+from tests.support import Given, place
+from tests.unit.reporting.example import (
+    ExampleRun,
+    curves,
+    example_run,
+    minimal_run,
+    profile_summary,
+    refused_run,
+    rejected_run,
+    window_run,
+)
 
 RUN_NAME = "manual__2026-11-23T05:33:00+00:00"
 HOSTILE = (
@@ -44,7 +58,8 @@ HOSTILE = (
 @cache
 def made(folder: Path, profile: str) -> tuple[ArtifactStore, ExampleRun]:
     store = ArtifactStore(str(folder))
-    place = {"refused": refused_run, "rejected": rejected_run, "minimal": minimal_run}.get(profile)
+    given = {"refused": refused_run, "rejected": rejected_run, "minimal": minimal_run, "window": window_run}
+    place = given.get(profile)
     return store, place(store) if place is not None else example_run(store, profile)
 
 
@@ -84,12 +99,11 @@ def page_of(folder: Path, profile: str) -> BeautifulSoup:
 
 
 def hostile_run(store: ArtifactStore, text: str) -> ExampleRun:
-    return example_run(
-        store, "default", seeds=[1], review=text, file_name=text, origin=text, word=text, label=text, case=text
-    )
+    planted = dict.fromkeys(("review", "file_name", "origin", "word", "label", "case", "champion", "reason"), text)
+    return window_run(store, seeds=[1], **planted)
 
 
-ALL = ("default", "article", "demo", "refused", "rejected", "minimal")
+ALL = ("default", "article", "demo", "refused", "rejected", "minimal", "window")
 
 
 @pytest.mark.parametrize("profile", ALL)
@@ -197,6 +211,253 @@ def test_the_funnel_adds_up_and_is_on_the_page(folder: Path) -> None:
         assert f"{step.rows_left:,}" in shown
 
 
+def test_both_funnels_of_a_window_add_up_and_are_on_the_page(folder: Path) -> None:
+    contents = contents_of(folder, "window")
+    data = BeautifulSoup(render_html(contents), "lxml").select_one("#data")
+
+    for steps in (contents.funnel, contents.window_funnel):
+        for before, after in pairwise(steps):
+            assert before.rows_left - after.set_aside == after.rows_left
+    own = contents.window.dumps[-1]
+    assert contents.funnel[0].rows_left == 9_542
+    assert contents.funnel[-1].rows_left == contents.clean.positive + contents.clean.negative == own.rows
+    assert contents.window_funnel[0].rows_left == 4_310 + 6_204 + own.rows
+    assert contents.window_funnel[1].set_aside == 5_211
+    assert contents.window_funnel[-1].rows_left == sum(part.rows for part in contents.split.parts)
+    assert {picture["id"] for picture in data.select("figure")} >= {"figure-funnel", "figure-window"}
+    # The run's own funnel ends before the parts: those are made of other dumps' reviews, too.
+    assert "train" not in data.select_one("#figure-funnel").get_text()
+    assert "train" in data.select_one("#figure-window").get_text()
+
+
+def test_the_window_names_its_dumps_oldest_first_and_sums_them_up(folder: Path) -> None:
+    rows = [
+        [cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])]
+        for row in rows_below(page_of(folder, "window"), "dumps of the window")
+    ]
+
+    assert rows == [
+        ["fine_foods_2010.csv.gz", "0a0a0a0a0a0a", "2026-08-02 04:01 UTC", "4,310", "0", "4,310"],
+        ["fine_foods_2011.csv.gz", "7e7e7e7e7e7e", "2026-09-02 04:01 UTC", "6,204", "612", "5,592"],
+        ["fine_foods_a.csv.gz of this run", "5d1f4bcf1f9e", "2026-10-02 04:01 UTC", "8,530", "4,599", "3,931"],
+        ["Together", "", "", "19,044", "5,211", "13,833"],
+    ]
+    assert not list(rows_below(page_of(folder, "default"), "dumps of the window"))
+    answer = contents_of(folder, "window").answers.data.sentence
+    assert "With those of earlier dumps it was trained and judged on 13,833 reviews of 3 dumps." in answer
+
+
+def test_a_long_window_folds_away(folder: Path) -> None:
+    contents = contents_of(folder, "window")
+    window = contents.window.model_copy(update={"dumps": contents.window.dumps * 5})
+    page = BeautifulSoup(render_html(contents.model_copy(update={"window": window})), "lxml")
+
+    assert "All 15 dumps" in page.select_one("#data details > summary:-soup-contains('of the window')").get_text()
+
+
+def test_an_artifact_that_stands_for_two_roles_is_counted_once(folder: Path) -> None:
+    keys = [(stage.stage, stage.key) for stage in contents_of(folder, "default").stages]
+
+    assert len(keys) == len(set(keys))
+    assert "merged" in [stage.role for stage in contents_of(folder, "window").stages]
+
+
+def test_the_gate_says_what_becomes_of_the_model_and_shows_every_rule(folder: Path) -> None:
+    contents = contents_of(folder, "default")
+    section = BeautifulSoup(render_html(contents), "lxml").select_one("#gate")
+
+    assert section.h2.get_text() == "Into service?"
+    assert section.select_one(".lead").get_text().startswith("Not settled. A person decides whether Bidirectional")
+    assert "told on the page of the champion and in its history" in section.get_text()
+    rules = {
+        row.select_one(".mono").get_text(): [cell.get_text(" ", strip=True) for cell in row.find_all("td")]
+        for row in rows_below(section, "A failed rule that refuses decides")
+    }
+    assert rules == {
+        "verdict": ["✓ passed", "–", "–"],
+        "export_agrees": ["✓ passed", "2e-7", "0.0001"],
+        "enough_rows": ["✕ failed cannot tell", "233", "601"],
+    }
+    # The cover's reasons stay those of the verdict.
+    assert len(BeautifulSoup(render_html(contents), "lxml").select("#verdict .reasons li")) == 3
+
+
+def test_challenger_and_champion_stand_beside_each_other_on_both_row_sets(folder: Path) -> None:
+    contents = contents_of(folder, "default")
+    section = BeautifulSoup(render_html(contents), "lxml").select_one("#gate")
+
+    tables = [table for table in section.find_all("table") if "each at its own threshold" in table.caption.get_text()]
+    assert len(tables) == 2
+    for table, row_set in zip(tables, (contents.challenge.new_test, contents.challenge.old_test), strict=True):
+        challenger, champion, difference = (
+            [cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])]
+            for row in table.tbody.find_all("tr")
+        )
+        assert challenger[0] == "Challenger Bidirectional LSTM, seed 2"
+        assert champion[0] == "Champion Bidirectional LSTM, seed 3"
+        for cells, figures in ((challenger, row_set.challenger), (champion, row_set.champion)):
+            assert cells[1:] == [
+                formatting.score(figures.balanced_accuracy),
+                formatting.score(figures.accuracy),
+                formatting.share(figures.negative_recall),
+                formatting.score(figures.calibration_error),
+            ]
+        interval = row_set.differences.negative_recall
+        assert difference[3] == f"{formatting.points(interval.value)} {formatting.points_interval(interval)}"
+        assert row_set.sentence in section.get_text()
+    assert "only the challenger is right" in section.get_text()
+
+
+def test_kinds_of_reviews_stand_worst_first_and_are_cut(folder: Path) -> None:
+    contents = contents_of(folder, "default")
+    rows = list(
+        rows_below(BeautifulSoup(render_html(contents), "lxml").select_one("#gate"), "worst for the challenger")
+    )
+
+    assert len(contents.challenge.new_test.slices) == 26
+    assert len(rows) == 20
+    shown = [float(row.find_all("td")[-1].get_text().split()[0].replace("−", "-")) for row in rows]
+    assert shown == sorted(shown)
+    assert shown[0] < 0
+    assert "6 better ones are in report.json" in rows[0].find_parent("table").caption.get_text()
+
+
+def gated(folder: Path, profile: str = "default", *, challenge: bool = True, **changes: Any) -> ReportContents:
+    """Return a run whose gate decided something else, or that was not compared."""
+    store, run = made(folder / profile, profile)
+    decision = store.summary(run.references.models.gated, GateDecision).model_copy(update=changes)
+    references = with_models(
+        run,
+        gated=place(store, "gate", decision, label=repr(sorted(changes.items()))),
+        challenged=run.references.models.challenged if challenge else None,
+    )
+    return gather(references, run.config, store, RUN_NAME)
+
+
+def test_first_forced_and_demo_decisions_say_so(folder: Path) -> None:
+    def notes(contents: ReportContents) -> str:
+        return " ".join(
+            item.get_text() for item in BeautifulSoup(render_html(contents), "lxml").select("#gate > ul li")
+        )
+
+    assert notes(contents_of(folder, "default")) == ""
+    assert notes(contents_of(folder, "demo")).startswith("First champion: no model is in service yet")
+    assert "Demo: it was trained on generated reviews" in notes(contents_of(folder, "demo"))
+    assert "By force" in notes(gated(folder, forced=True, decision="promote"))
+    replaced = gated(folder, challenge=False, first=True, champion_title="The demo's model")
+    assert "First champion of real reviews: The demo's model" in notes(replaced)
+    assert replaced.answers.against_champion.answer == "Not compared"
+
+
+def test_the_model_in_service_is_compared_where_it_can_be(folder: Path, store: ArtifactStore) -> None:
+    assert contents_of(folder, "article").answers.against_champion.answer == "None yet"
+    assert contents_of(folder, "minimal").answers.against_champion.answer == "None yet"
+    told = contents_of(folder, "default").answers.against_champion.sentence
+    assert "against Bidirectional LSTM, seed 3" in told
+    assert "right on 45 reviews, the other alone on 34" in told
+    assert told.endswith("The gate leaves it to a person.")
+
+    uncompared = gated(folder, challenge=False).answers.against_champion
+    assert (uncompared.answer, uncompared.tone) == ("Not compared", "unknown")
+    itself = GateRule(name="new_model", sentence="", figure=None, bound=None, passed=False, if_failed="keep")
+    same = gated(folder, challenge=False, rules=(itself,), decision="keep").answers.against_champion
+    assert same.answer == "It is that model"
+    assert same.sentence.endswith("The gate keeps the champion.")
+
+
+@pytest.mark.parametrize(
+    ("interval", "answer"),
+    [((0.01, 0.002, 0.02), "Yes"), ((-0.03, -0.05, -0.01), "No, worse"), ((0.01, 0.0, 0.02), "Not shown")],
+)
+def test_better_than_the_champion_means_beyond_chance(
+    folder: Path, interval: tuple[float, float, float], answer: str
+) -> None:
+    store, run = made(folder / "default", "default")
+    challenge = store.summary(run.references.models.challenged, ChallengeSummary)
+    value, low, high = interval
+    differences = challenge.new_test.differences.model_copy(
+        update={"balanced_accuracy": Interval(value=value, low=low, high=high)}
+    )
+    new_test = challenge.new_test.model_copy(update={"differences": differences})
+    challenged = place(store, "challenge", challenge.model_copy(update={"new_test": new_test}), label=answer)
+    contents = gather(with_models(run, challenged=challenged), run.config, store)
+
+    assert contents.answers.against_champion.answer == answer
+
+
+def test_without_a_class_there_is_no_balanced_accuracy_to_compare(folder: Path) -> None:
+    store, run = made(folder / "default", "default")
+    challenge = store.summary(run.references.models.challenged, ChallengeSummary)
+    new_test = challenge.new_test.model_copy(update={"negative": PairedTally()})
+    none = challenge.new_test.model_copy(update={"negative": PairedTally(), "rows": 0, "differences": None})
+    for row_set, told in ((new_test, "n/a"), (none, "There is nothing to compare.")):
+        changed = challenge.model_copy(update={"new_test": row_set, "old_test": None})
+        challenged = place(store, "challenge", changed, label=told)
+        contents = gather(with_models(run, challenged=challenged), run.config, store)
+        section = BeautifulSoup(render_html(contents), "lxml").select_one("#gate").get_text()
+        assert told in section
+        assert "come from the same split" in section
+        assert contents.answers.against_champion.answer == "Not compared"
+
+
+def test_a_run_that_stopped_in_front_of_the_gate_says_nothing_of_a_champion(folder: Path) -> None:
+    store, run = made(folder / "default", "default")
+    stopped = with_models(run, challenged=None, gated=None).model_copy(update={"refusal": "The store is full."})
+    contents = gather(stopped, run.config, store)
+
+    assert contents.answers.against_champion is None
+    assert BeautifulSoup(render_html(contents), "lxml").select_one("#gate") is None
+
+
+def test_a_refusal_by_drift_says_which_figures_and_what_to_do(store: ArtifactStore) -> None:
+    run = example_run(store, "default", seeds=[1])
+    limits = DriftConfig(max_label_shift=0.0001, max_drift=0.02)
+    comparison = profile_summary().comparison.model_copy(
+        update={"positive_share_shift": Interval(value=-0.2, low=-0.22, high=-0.18)}
+    )
+    profiled = place(store, "profile", profile_summary().model_copy(update={"comparison": comparison}), label="far")
+    with pytest.raises(DriftError) as refused:
+        require_no_drift(profiled, limits, store)
+    references = RunReferences(
+        data=run.references.data.model_copy(
+            update=dict.fromkeys(("merged", "parts", "leaks", "vocabulary", "encoded")) | {"profiled": profiled}
+        ),
+        refusal=str(refused.value),
+    )
+    config = run.config.model_copy(update={"drift": limits})
+    contents = gather(references, config, store)
+
+    assert contents.outcome == "stopped"
+    assert contents.headline == (
+        "Training was refused. The dump differs from what the champion was trained on by 2 figures beyond their "
+        "limits: Share of positive reviews: -20.0 points (-22.0 to -18.0); allowed are 0. Length in words: population "
+        "stability index 0.033; allowed is 0.02."
+    )
+    assert contents.next_step.startswith("Look whether stars or labels were turned round")
+    assert "raise 'Drift allowed' (max_drift)." in contents.next_step
+    page = BeautifulSoup(render_html(contents), "lxml")
+    assert "- Length in words" in page.select_one("#verdict pre.message").get_text()
+    # Another message that looks like it is shown as it is.
+    forged = references.model_copy(update={"refusal": str(refused.value).replace("Stars", "x") + "\n- a. Next: b"})
+    assert gather(forged, config, store).headline.startswith("The run stopped before its verdict: The dump differs")
+
+
+def test_earlier_reviews_of_several_dumps_are_not_taken_for_one(store: ArtifactStore) -> None:
+    run = example_run(store, "default", seeds=[1])
+    profiled = store.produce(
+        PROFILE,
+        inputs={"previous_cleaned": ArtifactReference(stage="merge", key="1" * 32)},
+        params=Given(label="window"),
+        build=lambda _: Outcome(profile_summary()),
+    )
+    data = run.references.data.model_copy(update={"profiled": profiled})
+    contents = gather(run.references.model_copy(update={"data": data}), run.config, store)
+
+    told = "fine_foods_2011.csv.gz and the dumps that it was laid together with"
+    assert told in BeautifulSoup(render_html(contents), "lxml").select_one("#data").get_text()
+    assert told not in render_html(gather(run.references, run.config, store))
+
+
 def test_a_collapsed_model_is_called_out_at_the_top_in_the_table_and_beside_the_article(folder: Path) -> None:
     page = page_of(folder, "article")
 
@@ -271,8 +532,9 @@ def test_each_reason_of_the_quarantine_shows_its_first_rows(folder: Path) -> Non
     ]
 
 
-def test_any_prefix_of_a_run_makes_a_page(folder: Path) -> None:
-    store, run = made(folder / "default", "default")
+@pytest.mark.parametrize("profile", ["default", "window"])
+def test_any_prefix_of_a_run_makes_a_page(folder: Path, profile: str) -> None:
+    store, run = made(folder / profile, profile)
     whole = run.references
     known: dict[str, Any] = {}
     for name in DataReferences.model_fields:
@@ -304,7 +566,7 @@ def test_hostile_text_is_shown_and_does_nothing(store: ArtifactStore, folder: Pa
     attributes = [sorted(tag.attrs) for tag in page.find_all(True)]
     assert attributes == [sorted(tag.attrs) for tag in reference.find_all(True)]
     assert text in page.select_one("#explanation blockquote").get_text()
-    for section in ("#slices", "#behaviour", "#explanation", "#data", "#provenance"):
+    for section in ("#gate", "#slices", "#behaviour", "#explanation", "#data", "#provenance"):
         assert text in page.select_one(section).get_text(), section
     assert text in page.select_one("header").get_text()
 
@@ -356,12 +618,12 @@ def test_every_section_is_there_when_its_figures_are(folder: Path) -> None:
         assert linked == [section["id"] for section in page.select("main > section")]
         return linked
 
-    all_but_the_article = ["verdict", "warnings", "scores", "comparison", "curves", "confusion", "slices", "behaviour",
-                           "explanation", "data", "provenance"]  # fmt: skip
+    all_but_the_article = ["verdict", "gate", "warnings", "scores", "comparison", "curves", "confusion", "slices",
+                           "behaviour", "explanation", "data", "provenance"]  # fmt: skip
     assert sections("default") == all_but_the_article
-    assert sections("article") == [*all_but_the_article[:4], "article", *all_but_the_article[4:]]
+    assert sections("article") == [*all_but_the_article[:5], "article", *all_but_the_article[5:]]
     assert sections("refused") == ["verdict", "warnings", "data", "provenance"]
-    assert not {"slices", "behaviour", "article"} & set(sections("minimal"))
+    assert not {"gate", "slices", "behaviour", "article"} & set(sections("minimal"))
 
 
 def test_the_first_screen_answers_what_a_reader_asks(folder: Path) -> None:
@@ -374,7 +636,7 @@ def test_the_first_screen_answers_what_a_reader_asks(folder: Path) -> None:
         "Is it better than doing nothing?": "✓ Yes",
         "Is it better than counting words?": "? Not shown",
         "Is it better than Unidirectional LSTM, seed 1?": "? Not shown",
-        "Is it better than the model in service?": "? None yet",
+        "Is it better than the model in service?": "? Not shown",
         "On what data?": "? Newest review 14 years old",
         "Where does it fail?": "✕ Stars: 4 stars; Negation: with a negation",
     }
@@ -394,7 +656,7 @@ def test_a_refused_model_says_so_first_and_names_the_rule(folder: Path) -> None:
     assert reasons[0].startswith("✕ Failed: Against TF-IDF")
     trust = page.select_one("#verdict .answers > div")
     assert "bad" in trust["class"]
-    assert "1 of 3 rules of the gate fails" in trust.get_text()
+    assert "1 of 3 rules of the verdict fails" in trust.get_text()
 
 
 def test_serious_warnings_stand_on_the_first_screen(folder: Path) -> None:
@@ -446,7 +708,7 @@ def test_what_changed_since_the_previous_dump_is_told(folder: Path) -> None:
     assert "fine_foods_2011.csv.gz" in data
     assert "keurig" in data
     assert [caution.title for caution in contents.cautions if caution.kind == "drift"] == [
-        "The reviews have changed since the previous dump"
+        "The reviews differ from earlier ones"
     ]
 
 

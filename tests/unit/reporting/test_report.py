@@ -7,6 +7,7 @@ import math
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -16,11 +17,12 @@ from pipeline.errors import ArtifactError
 from pipeline.references import RunReferences
 from pipeline.reporting import ReportContents, gather, report, report_schema
 from pipeline.reporting.contents import reproduce_command
+from pipeline.reporting.history import PublishedRun
 from pipeline.reporting.records import ReportSummary
 from pipeline.reporting.schema import report_schema_text
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.support import contents as files_of
-from tests.unit.reporting.example import ExampleRun, example_run, minimal_run, refused_run, rejected_run
+from tests.unit.reporting.example import ExampleRun, example_run, minimal_run, refused_run, rejected_run, window_run
 
 
 def with_data(run: ExampleRun, **changes: object) -> RunReferences:
@@ -66,7 +68,7 @@ def test_the_report_reads_every_artifact_of_the_run(store: ArtifactStore) -> Non
 
     assert list(inputs)[:3] == ["landed", "ingested", "validated_raw"]
     assert "exported bi-seed1" in inputs
-    assert len(inputs) == 14 + 4 * 5
+    assert len(inputs) == 17 + 4 * 5
 
 
 def test_the_same_run_gives_the_same_bytes(store: ArtifactStore) -> None:
@@ -88,9 +90,10 @@ def test_another_refusal_is_another_report(store: ArtifactStore) -> None:
     assert first.key != second.key
 
 
-@pytest.mark.parametrize("profile", ["default", "article", "demo", "refused", "rejected", "minimal"])
+@pytest.mark.parametrize("profile", ["default", "article", "demo", "refused", "rejected", "minimal", "window"])
 def test_the_json_fits_the_published_schema_and_reads_back(store: ArtifactStore, profile: str) -> None:
-    place = {"refused": refused_run, "rejected": rejected_run, "minimal": minimal_run}.get(profile)
+    given = {"refused": refused_run, "rejected": rejected_run, "minimal": minimal_run, "window": window_run}
+    place = given.get(profile)
     run = place(store) if place is not None else example_run(store, profile)
     folder = store.folder(report(run.references, run.config, "a run", store))
     text = (folder / "report.json").read_text("utf-8")
@@ -137,11 +140,27 @@ def test_the_message_is_short_and_says_verdict_figures_warnings_and_command(stor
     message = (folder / "report.md").read_text("utf-8")
 
     assert message.startswith("**Refused**: Bidirectional LSTM, seed 1 must not be used")
+    assert "\nInto service? **No, refused**: Bidirectional LSTM, seed 1 is refused:" in message
     assert "Balanced accuracy 0.872 (0.846–0.898; always the majority: 0.500; counting words: 0.875)" in message
     assert "**Serious.** Unidirectional LSTM, seed 1 is no better than the majority" in message
     assert "`manual__2026-11-23T05:33:00+00:00`" in message
     assert "python -m pipeline run --profile article" in message
     assert len(message) < 1_500
+
+
+@pytest.mark.parametrize(
+    ("make", "decision"), [(example_run, "needs_person"), (rejected_run, "refuse"), (minimal_run, None)]
+)
+def test_the_run_in_short_has_the_gates_answer(store: ArtifactStore, make: Any, decision: str | None) -> None:
+    run = make(store)
+    folder = store.folder(report(run.references, run.config, "r", store))
+    text = (folder / "run.json").read_text("utf-8")
+
+    assert PublishedRun.model_validate_json(text).decision == decision
+    # Runs that were published before there was a gate are still read.
+    older = {name: value for name, value in json.loads(text).items() if name != "decision"}
+    assert PublishedRun.model_validate(older).decision is None
+    assert ("Into service?" in (folder / "report.md").read_text("utf-8")) == (decision is not None)
 
 
 def test_the_message_of_a_refused_run_says_what_broke(store: ArtifactStore) -> None:
@@ -150,6 +169,18 @@ def test_the_message_of_a_refused_run_says_what_broke(store: ArtifactStore) -> N
 
     assert message.startswith("**Stopped**: Training was refused")
     assert "observed 3.9 % (374 of 9,542), expected at most 1.0 %" in message
+
+
+def test_hostile_reasons_cannot_act_in_the_message_of_a_forced_promotion(store: ArtifactStore) -> None:
+    run = example_run(store, reason="[click](javascript:alert(1)) <img src=x> @everyone\n# big", champion="<script>")
+    message = (store.folder(report(run.references, run.config, "r", store)) / "report.md").read_text("utf-8")
+
+    assert "Into service? **Yes, by force**" in message
+    assert not re.search(r"(?<!\\)\]\(", message)
+    assert "<" not in message
+    assert "@everyone" not in message
+    assert not any(line.startswith("# ") for line in message.splitlines())
+    assert len(message) < 1_500
 
 
 def test_hostile_text_cannot_act_in_the_message(store: ArtifactStore) -> None:

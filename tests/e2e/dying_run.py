@@ -1,0 +1,74 @@
+"""Run the workflow in processes that are killed after each change that they make to the store, until one gets through.
+
+``python dying_run.py STORE RUN_NAME CONFIGURATION [--undisturbed]``. Prints how many processes were killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+# Loaded once, before the processes part; nothing of them is used here.
+import great_expectations  # noqa: F401
+import sklearn.linear_model  # noqa: F401
+import tensorflow  # noqa: F401, ICN001
+
+import pipeline.collection.register
+import pipeline.promotion.champions
+import pipeline.reporting.publishing
+from pipeline.config import RunConfig
+from pipeline.store import ArtifactStore
+from pipeline.workflow import Workflow
+
+MOST_PROCESSES = 200
+CHANGES: tuple[tuple[Any, str], ...] = (
+    (ArtifactStore, "_show"),
+    (pipeline.collection.register, "_write"),
+    (pipeline.promotion.champions, "_created"),
+    (pipeline.reporting.publishing, "_publish_folder"),
+    (pipeline.reporting.publishing, "_write_latest"),
+)
+"""What makes a change visible: each process is allowed one, and dies with the next on its lips."""
+
+
+def main() -> None:
+    """Fork, let the child die, and go on until a child ends by itself."""
+    url, run_name, told = sys.argv[1:4]
+    killed = 0
+    while killed < MOST_PROCESSES:
+        child = os.fork()
+        if not child:
+            if "--undisturbed" not in sys.argv:
+                _die_at_the_second_change()
+            Workflow(RunConfig.from_flat(json.loads(told)), ArtifactStore(url), run_name).run(run_name)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            print(json.dumps({"killed": killed, "status": os.waitstatus_to_exitcode(status)}))
+            return
+        killed += 1
+
+
+def _die_at_the_second_change() -> None:
+    made = []
+
+    def dying(change: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*arguments: Any, **named: Any) -> Any:
+            if made:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = change(*arguments, **named)
+            made.append(change)
+            return result
+
+        return changed
+
+    for home, name in CHANGES:
+        setattr(home, name, dying(getattr(home, name)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""A retrain that is killed after each change that it makes ends where an undisturbed one ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.collection import intakes
+from pipeline.ingest.demo import write_demo_dump
+from pipeline.promotion import champion_changes
+from pipeline.store import ArtifactStore
+from tests.unit.collection.conftest import settle
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TOLD = {
+    "profile": "demo", "dumps": ["inbox"], "window": "all", "epochs": 1, "directions": ["uni"], "units": [8],
+    "bootstrap_samples": 100, "text_processes": 1, "force_promotion": "whatever the figures say",
+}  # fmt: skip
+TIMES = {"manifest.json", "window.json", "run.json", "report.json", "report.html", "report.md", "model_card.md"}
+"""Files that say when something was made."""
+NOT_REPEATABLE = {"saved_model", "tensorboard"}
+"""TensorFlow writes a SavedModel and its event files with names and times of their own."""
+
+
+def run(store: Path, inbox: Path, name: str, *options: str) -> int:
+    """Run the workflow; return how many of its processes were killed."""
+    environment = {**os.environ, "REVIEW_SENTIMENT_INBOX": str(inbox), "PYTHONPATH": str(CHECKOUT)}
+    program = [sys.executable, str(CHECKOUT / "tests" / "e2e" / "dying_run.py"), str(store), name, json.dumps(TOLD)]
+    done = subprocess.run([*program, *options], env=environment, capture_output=True, text=True, check=False)
+    result = json.loads(done.stdout.strip().splitlines()[-1])
+    assert result["status"] == 0, done.stderr[-3000:]
+    return int(result["killed"])
+
+
+def state(store: Path) -> dict[str, str]:
+    """Return the digest of every artifact's file that does not say when it was made."""
+    found = {}
+    for path in sorted((store / "artifacts").rglob("*")):
+        name = path.relative_to(store).as_posix()
+        if path.is_file() and path.name not in TIMES and NOT_REPEATABLE.isdisjoint(path.parts):
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+@pytest.mark.slow
+def test_a_retrain_killed_at_every_step_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
+    inbox, calm, killed = tmp_path / "inbox", tmp_path / "calm", tmp_path / "killed"
+    inbox.mkdir()
+    for number, name in enumerate("ab", start=1):
+        write_demo_dump(inbox / f"{name}.csv", rows=1_500, seed=number)
+        settle(inbox / f"{name}.csv")
+        if name == "a":
+            assert run(calm, inbox, "first", "--undisturbed") == 0
+            shutil.copytree(calm, killed)
+    assert run(calm, inbox, "second", "--undisturbed") == 0
+    assert run(killed, inbox, "second") >= 25
+    assert state(killed) == state(calm)
+    of = {store: ArtifactStore(str(store)) for store in (calm, killed)}
+    for told in (champion_changes, intakes):
+        once, again = (
+            [record.model_dump(exclude={"changed_at", "taken_at"}) for record in told(store)] for store in of.values()
+        )
+        assert once == again
+        assert len(once) == 2
+    assert not list((killed / "resumable").rglob("*.keras"))
