@@ -113,7 +113,7 @@ class WebhookNotifier(BaseNotifier):
         url = self._url()
         problem: str | None = None
         try:
-            if True:
+            with _quiet_http():
                 answer = httpx.post(url, json={"text": self.text}, timeout=WEBHOOK_SECONDS, follow_redirects=False)
             if not answer.is_success:
                 problem = f"the server answered {answer.status_code}"

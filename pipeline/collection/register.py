@@ -117,12 +117,13 @@ def _records(home: UPath) -> list[UPath]:
 
 def _read(path: UPath, kind: type[RecordType]) -> RecordType:
     try:
-        return _parsed(path.read_bytes(), kind)
+        record: RecordType = _parsed(path.read_bytes(), kind)
     except ValidationError as error:
         raise ArtifactError(
             f"{path} is damaged or of another version of this project ({error.error_count()} fields do not fit). "
             "Restore it from a backup of the store, or remove it: its dump then counts as never taken."
         ) from error
+    return record
 
 
 @lru_cache(maxsize=4_096)
