@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from airflow.sdk import Param, dag
-from review_sentiment import tasks
+from review_sentiment import notifications, tasks
 
 
 @dag(
@@ -20,6 +20,7 @@ from review_sentiment import tasks
     catchup=False,
     max_active_runs=1,
     default_args=tasks.DEFAULTS,
+    on_failure_callback=notifications.notify_failure,
     params={
         "why": Param(
             None,

@@ -21,7 +21,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow.sdk import dag
-from review_sentiment import scoring_tasks
+from review_sentiment import notifications, scoring_tasks
 from review_sentiment.tasks import DEFAULTS
 
 
@@ -32,6 +32,7 @@ from review_sentiment.tasks import DEFAULTS
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=24),
     default_args=DEFAULTS,
+    on_failure_callback=notifications.notify_failure,
     params=scoring_tasks.scoring_form(),
     render_template_as_native_obj=False,
     doc_md=__doc__,

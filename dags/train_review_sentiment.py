@@ -21,7 +21,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow.sdk import TaskGroup, dag
-from review_sentiment import tasks
+from review_sentiment import notifications, tasks
 from review_sentiment.approval import ApprovePromotion
 from review_sentiment.parameters import form
 from review_sentiment.retraining import schedule
@@ -32,8 +32,9 @@ from review_sentiment.retraining import schedule
     start_date=datetime(2025, 1, 1),  # noqa: DTZ001 - Airflow reads it in the deployment's own time zone
     catchup=False,
     max_active_runs=1,
-    dagrun_timeout=timedelta(hours=48),
+    dagrun_timeout=timedelta(days=7),
     default_args=tasks.DEFAULTS,
+    on_failure_callback=notifications.notify_failure,
     params=form(),
     render_template_as_native_obj=False,
     doc_md=__doc__,
@@ -115,9 +116,9 @@ def train_review_sentiment() -> None:  # noqa: PLR0915 - one statement a step, a
         published = tasks.publish_report(data=references, **models)
 
     with story("service", "Into service", "A person is asked where the gate wants one; a promotion is one atomic step"):
-        approval = ApprovePromotion(task_id="approve", gated=gated, execution_timeout=None)
+        approval = ApprovePromotion(task_id="approve", gated=gated)
         published >> approval
-        promoted = tasks.promote(gated, approval.output)
+        promoted = tasks.promote(gated, approval.output, published)
         promoted >> tasks.conclude(gated, published)
         tracked = tasks.track(data=references, **models)
         published >> tracked

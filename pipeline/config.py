@@ -277,8 +277,10 @@ class TrainingConfig(Section):
         for name in _SWEPT:
             values = getattr(self, name)
             if len(set(values)) < len(values):
+                title = type(self).model_fields[name].title
                 raise ValueError(
-                    f"{name} names a value twice: {', '.join(map(str, values))}; every variant is trained once"
+                    f"{title} ({name}) names a value twice: {', '.join(map(str, values))}; every variant is trained "
+                    "once"
                 )
         return self
 
@@ -364,7 +366,11 @@ class PromotionConfig(Section):
         "before every promotion.",
     )
     approval_hours: float = Field(
-        24.0, title="Hours to decide", description="After so many hours without an answer the champion stays.", gt=0
+        24.0,
+        title="Hours to decide",
+        description="After so many hours without an answer the champion stays.",
+        gt=0,
+        le=120,
     )
     force_promotion: str | None = Field(
         None,
@@ -566,6 +572,10 @@ def _in_words(error: ValidationError) -> str:
     for item in error.errors():
         path = [str(part) for part in item["loc"]]
         name = next((part for part in path if part in titles), None)
+        if name is None and item["type"] == "value_error":
+            # A rule over several fields names them itself.
+            lines.append(f"{item['msg'].removeprefix('Value error, ')}.")
+            continue
         where = f"{titles[name]} ({name})" if name else " / ".join(path) or "The configuration"
         lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}; given: {shown(item.get('input'))}.")
     return "\n".join(lines)

@@ -76,9 +76,12 @@ class Workflow:
 
         Raises:
             NothingNewError: There is no new dump and no other reason to train.
+            ConfigurationError: A dump or a vectors file lies outside the deployment's allowed roots.
         """
         from pipeline.collection import take
+        from pipeline.ingest.roots import require_allowed_vectors
 
+        require_allowed_vectors(self.config.training.vectors)
         return take(self.config, self.store, self.run_name).landed
 
     def ingest(self, landed: ArtifactReference) -> ArtifactReference:

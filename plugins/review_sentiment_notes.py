@@ -83,7 +83,7 @@ def _write(session: Session, dag_run: DagRun, reason: str) -> None:
     with connection.begin_nested():
         this = DagRunNote.dag_run_id == dag_run.id
         there = connection.execute(select(DagRunNote.user_id, DagRunNote.content).where(this)).first()
-        if there is not None and False:
+        if there is not None and there.user_id != AUTHOR and there.content:
             return
         text = _text(connection, dag_run, reason)
         if text is None:

@@ -22,7 +22,14 @@ class ApprovePromotion(ApprovalOperator):
 
     def __init__(self, *, gated: Any, **kwargs: Any) -> None:  # noqa: ANN401 - an XCom, known at run time
         """Take the gate's decision; the question is put together when the run has come to it."""
-        super().__init__(subject="May the challenger take the champion's place?", defaults=self.REJECT, **kwargs)
+        super().__init__(
+            subject="May the challenger take the champion's place?",
+            defaults=self.REJECT,
+            doc_md=type(self).__doc__,
+            # Waiting has a bound of its own, which each run brings.
+            execution_timeout=None,
+            **kwargs,
+        )
         self.gated = gated
 
     template_fields = (*ApprovalOperator.template_fields, "gated")

@@ -18,6 +18,7 @@ from pipeline.errors import ConfigurationError, shown
 from pipeline.store import ArtifactReference
 from pipeline.workflow import default_store
 from review_sentiment.assets import CHAMPION
+from review_sentiment.links import mapped_task
 from review_sentiment.parameters import form
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ def plan(ingested: Json) -> list[Json]:
 
 
 # One at a time: a task already keeps two cores busy, and each holds the network in memory.
-@task(map_index_template="{{ shard_title }}", max_active_tis_per_dagrun=1, execution_timeout=timedelta(hours=3))
+@mapped_task(map_index_template="{{ shard_title }}", max_active_tis_per_dagrun=1, execution_timeout=timedelta(hours=3))
 def score(shard: Json, model: Json, ingested: Json) -> Json:
     """Score one shard; one that was scored before is reused."""
     from pipeline.scoring import Shard, score_shard

@@ -20,7 +20,9 @@ from pipeline.references import DataReferences, ModelReferences, VariantReferenc
 from pipeline.store import ArtifactReference
 from pipeline.training.records import DeviceRecord
 from pipeline.workflow import NOBODY, Workflow, default_store, mirrored_champion, roll_back_champion
+from review_sentiment import notes, notifications
 from review_sentiment.assets import CHAMPION, CLEAN_REVIEWS, MODEL, REPORT
+from review_sentiment.links import mapped_task, reporting_task, training_task
 from review_sentiment.retraining import config_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ DEFAULTS: Json = {
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
     "execution_timeout": timedelta(hours=1),
+    "on_failure_callback": notes.say_failure,
     # A lost connection may come back; a wrong parameter, a bad file or a broken contract stays what it is.
     "retry_policy": ExceptionRetryPolicy(
         rules=[
@@ -77,6 +80,7 @@ def land() -> Json:
     try:
         return workflow().land().model_dump()
     except NothingNewError as reason:
+        notes.say("skipped", "Nothing new", str(reason))
         raise AirflowSkipException(str(reason)) from None
 
 
@@ -188,7 +192,7 @@ def gather_data(references: Json) -> Json:
     return DataReferences.model_validate(references).model_dump()
 
 
-@task(**ON_GPU, map_index_template="{{ variant_title }}")
+@training_task(**ON_GPU, map_index_template="{{ variant_title }}")
 def train(variant: str, data: Json) -> Json:
     """Fit one variant; after a kill, go on at its last epoch."""
     steps = workflow()
@@ -196,19 +200,19 @@ def train(variant: str, data: Json) -> Json:
     return steps.train(DataReferences.model_validate(data), steps.variant(variant)).model_dump()
 
 
-@task(**ON_GPU, map_index_template="{{ variant_title }}")
+@mapped_task(**ON_GPU, map_index_template="{{ variant_title }}")
 def evaluate(variant: Json, data: Json) -> Json:
     """Judge one trained variant on the test part, once."""
     return _variant_step("evaluate", variant, data)
 
 
-@task(**ON_GPU, map_index_template="{{ variant_title }}")
+@mapped_task(**ON_GPU, map_index_template="{{ variant_title }}")
 def export(variant: Json, data: Json) -> Json:
     """Export one judged variant as a model from raw text to probability."""
     return _variant_step("export", variant, data)
 
 
-@task(**ON_GPU, map_index_template="{{ variant_title }}")
+@mapped_task(**ON_GPU, map_index_template="{{ variant_title }}")
 def examine(variant: Json, data: Json) -> Json:
     """Test one exported variant with texts written for that purpose, and take its worst mistakes apart."""
     return _variant_step("examine", variant, data)
@@ -253,7 +257,7 @@ def gate(data: Json, variants: Sequence[Json], verdict: Json, challenged: Json) 
     return steps.gate(references, _variants(variants), _reference(verdict), _present(challenged)).model_dump()
 
 
-@task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
+@reporting_task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
 def publish_report(
     *,
     device: Json | None,
@@ -288,7 +292,8 @@ def publish_report(
     result = workflow().publish_report(run_name, DataReferences.model_validate(data), models)
     log.info("Report: %s", result.report)
     _tell(REPORT, result.model_dump())
-    return result.model_dump()
+    note = notes.say_report(result)
+    return {**result.model_dump(), "figures": list(note.figures) if note is not None else []}
 
 
 @task(**UNTIL_THE_SERVER_IS_BACK)
@@ -298,20 +303,23 @@ def track(*, data: dict[str, Json], **models: Any) -> Json:  # noqa: ANN401 - as
     return steps.track(DataReferences.model_validate(data), _models(**models)).model_dump()
 
 
-@task(trigger_rule=TriggerRule.NONE_FAILED, **UNTIL_THE_SERVER_IS_BACK)
+@task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, **UNTIL_THE_SERVER_IS_BACK)
 def mirror_champion() -> Json:
     """Let MLflow's aliases say what the store says: which model is the champion, and which was before."""
     return mirrored_champion(default_store()).model_dump()
 
 
 @task(outlets=[CHAMPION])
-def promote(gated: Json, approval: Json) -> Json:
+def promote(gated: Json, approval: Json, published: Json) -> Json:
     """Put the model into service if the gate or the person whom it asked says so; else the champion stays: skipped."""
     context = get_current_context()
     by = (approval.get("responded_by_user") or {}).get("name") or context["dag_run"].triggering_user_name
     change = workflow().promote(_reference(gated), who=by, approved=bool(approval))
     if change is None:
         raise AirflowSkipException(workflow().decision(_reference(gated)).sentence)
+    sentence = f"{change.model.title} is the champion now: {change.why}"
+    notes.say("promoted", "Promoted", sentence)
+    notifications.notify_promotion(context, sentence, published["figures"])
     return _tell_of_champion(change)
 
 
@@ -326,14 +334,16 @@ def roll_back() -> Json:
     )
 
 
-@task(trigger_rule=TriggerRule.NONE_FAILED)
+@reporting_task(trigger_rule=TriggerRule.NONE_FAILED)
 def conclude(gated: Json, published: Json) -> str:
     """Say the decision; green only if every step was, for a published report alone does not make a success."""
     if gated is None:
         raise AirflowSkipException("Nothing was trained, so there is nothing to decide.")
-    sentence = workflow().decision(_reference(gated)).sentence
-    log.info("%s Report: %s", sentence, published["report"])
-    return sentence
+    decided = workflow().decision(_reference(gated))
+    log.info("%s Report: %s", decided.sentence, published["report"])
+    if decided.decision == "refuse":
+        notifications.notify_refusal(get_current_context(), decided.sentence, published["figures"])
+    return decided.sentence
 
 
 def _tell(asset: Asset, told: Json) -> None:

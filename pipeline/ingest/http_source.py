@@ -153,6 +153,15 @@ def _fetch(url: str, origin: str, target: Path, known: KnownVersion | None) -> K
     import httpx
 
     from pipeline.ingest.addresses import PublicTransport
+    from pipeline.ingest.roots import is_allowed
+
+    def require_allowed(request: httpx.Request) -> None:
+        # The address itself was held to the roots before; what it redirects to must be, too.
+        if not is_allowed(str(request.url)):
+            raise SourceError(
+                f"{shown(origin, 200)} leads to {shown(without_secrets(str(request.url)), 200)}, which lies outside "
+                "the roots that this deployment allows. Give the address of a file inside them."
+            )
 
     address, login = _apart(url)
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
@@ -168,6 +177,7 @@ def _fetch(url: str, origin: str, target: Path, known: KnownVersion | None) -> K
                 max_redirects=MAX_REDIRECTS,
                 timeout=timeout,
                 headers=headers,
+                event_hooks={"request": [require_allowed]},
             ) as client,
             client.stream("GET", address, auth=login, headers=conditions) as response,
         ):

@@ -33,6 +33,11 @@ def listening() -> Iterator[Webhook]:
             self.send_header("Location", "/elsewhere")
             self.end_headers()
 
+        def do_GET(self) -> None:
+            webhook.messages.append({"followed": self.path})
+            self.send_response(200)
+            self.end_headers()
+
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 

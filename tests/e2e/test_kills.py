@@ -23,8 +23,10 @@ TOLD = {
     "profile": "demo", "dumps": ["inbox"], "window": "all", "epochs": 1, "directions": ["uni"], "units": [8],
     "bootstrap_samples": 100, "text_processes": 1, "force_promotion": "whatever the figures say",
 }  # fmt: skip
-TIMES = {"manifest.json", "window.json", "run.json", "report.json", "report.html", "report.md", "model_card.md"}
-"""Files that say when something was made."""
+TIMES = {"manifest.json", "window.json", "epochs.jsonl", "run.json", "report.json", "report.html", "report.md"}
+"""Files that say when something was made, or how fast."""
+TIMED = {"train", "predict"}
+"""Stages whose summary does."""
 NOT_REPEATABLE = {"saved_model", "tensorboard"}
 """TensorFlow writes a SavedModel and its event files with names and times of their own."""
 
@@ -44,7 +46,8 @@ def state(store: Path) -> dict[str, str]:
     found = {}
     for path in sorted((store / "artifacts").rglob("*")):
         name = path.relative_to(store).as_posix()
-        if path.is_file() and path.name not in TIMES and NOT_REPEATABLE.isdisjoint(path.parts):
+        timed = path.name in {*TIMES, "model_card.md"} or (path.name == "summary.json" and path.parts[-3] in TIMED)
+        if path.is_file() and not timed and NOT_REPEATABLE.isdisjoint(path.parts):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 

@@ -89,7 +89,7 @@ def test_the_dumps_of_the_window_are_named_with_their_digests(tmp_path: Path) ->
     assert "- Window: 3 dumps laid together, 19,044 clean reviews; " in training
     assert "; Copy of a review of an earlier dump: 5,211 went; 13,833 left. Oldest first:" in training
     dumps = [line for line in training.splitlines() if line.startswith("- Dump taken")]
-    assert [line[line.index("(SHA") :][:24] for line in dumps] == [
+    assert [line[line.index("(SHA") :][:23] for line in dumps] == [
         "(SHA-256 0a0a0a0a0a0a…)",
         "(SHA-256 7e7e7e7e7e7e…)",
         "(SHA-256 5d1f4bcf1f9e…)",

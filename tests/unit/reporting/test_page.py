@@ -29,6 +29,7 @@ from pipeline.promotion.records import ChallengeSummary, GateDecision, GateRule,
 from pipeline.references import DataReferences, ModelReferences, RunReferences
 from pipeline.reporting import ReportContents, formatting, gather, report
 from pipeline.reporting.html import render_html
+from pipeline.reporting.into_service import gate_notes
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome
 from tests.support import Given, place
@@ -247,6 +248,15 @@ def test_the_window_names_its_dumps_oldest_first_and_sums_them_up(folder: Path) 
     assert "With those of earlier dumps it was trained and judged on 13,833 reviews of 3 dumps." in answer
 
 
+def test_a_run_that_stopped_behind_the_merge_shows_its_window(folder: Path) -> None:
+    store, run = made(folder / "window", "window")
+    data = run.references.data.model_copy(update=dict.fromkeys(("parts", "leaks", "vocabulary", "encoded")))
+    contents = gather(RunReferences(data=data), run.config, store, RUN_NAME)
+
+    assert contents.window_funnel[-1].rows_left == 13_833
+    assert "The window" in BeautifulSoup(render_html(contents), "lxml").select_one("#data").get_text()
+
+
 def test_a_long_window_folds_away(folder: Path) -> None:
     contents = contents_of(folder, "window")
     window = contents.window.model_copy(update={"dumps": contents.window.dumps * 5})
@@ -263,8 +273,7 @@ def test_an_artifact_that_stands_for_two_roles_is_counted_once(folder: Path) -> 
 
 
 def test_the_gate_says_what_becomes_of_the_model_and_shows_every_rule(folder: Path) -> None:
-    contents = contents_of(folder, "default")
-    section = BeautifulSoup(render_html(contents), "lxml").select_one("#gate")
+    section = page_of(folder, "default").select_one("#gate")
 
     assert section.h2.get_text() == "Into service?"
     assert section.select_one(".lead").get_text().startswith("Not settled. A person decides whether Bidirectional")
@@ -279,12 +288,12 @@ def test_the_gate_says_what_becomes_of_the_model_and_shows_every_rule(folder: Pa
         "enough_rows": ["✕ failed cannot tell", "233", "601"],
     }
     # The cover's reasons stay those of the verdict.
-    assert len(BeautifulSoup(render_html(contents), "lxml").select("#verdict .reasons li")) == 3
+    assert len(page_of(folder, "default").select("#verdict .reasons li")) == 3
 
 
 def test_challenger_and_champion_stand_beside_each_other_on_both_row_sets(folder: Path) -> None:
     contents = contents_of(folder, "default")
-    section = BeautifulSoup(render_html(contents), "lxml").select_one("#gate")
+    section = page_of(folder, "default").select_one("#gate")
 
     tables = [table for table in section.find_all("table") if "each at its own threshold" in table.caption.get_text()]
     assert len(tables) == 2
@@ -310,9 +319,7 @@ def test_challenger_and_champion_stand_beside_each_other_on_both_row_sets(folder
 
 def test_kinds_of_reviews_stand_worst_first_and_are_cut(folder: Path) -> None:
     contents = contents_of(folder, "default")
-    rows = list(
-        rows_below(BeautifulSoup(render_html(contents), "lxml").select_one("#gate"), "worst for the challenger")
-    )
+    rows = list(rows_below(page_of(folder, "default").select_one("#gate"), "worst for the challenger"))
 
     assert len(contents.challenge.new_test.slices) == 26
     assert len(rows) == 20
@@ -336,14 +343,14 @@ def gated(folder: Path, profile: str = "default", *, challenge: bool = True, **c
 
 def test_first_forced_and_demo_decisions_say_so(folder: Path) -> None:
     def notes(contents: ReportContents) -> str:
-        return " ".join(
-            item.get_text() for item in BeautifulSoup(render_html(contents), "lxml").select("#gate > ul li")
-        )
+        return " ".join(gate_notes(contents.gate))
 
-    assert notes(contents_of(folder, "default")) == ""
-    assert notes(contents_of(folder, "demo")).startswith("First champion: no model is in service yet")
-    assert "Demo: it was trained on generated reviews" in notes(contents_of(folder, "demo"))
-    assert "By force" in notes(gated(folder, forced=True, decision="promote"))
+    assert page_of(folder, "default").select_one("#gate > ul") is None
+    on_the_page = [item.get_text() for item in page_of(folder, "demo").select("#gate > ul li")]
+    assert [note.partition(":")[0] for note in on_the_page] == ["First champion", "Demo"]
+    forced = gated(folder, forced=True, decision="promote")
+    assert notes(forced).startswith("By force")
+    assert forced.answers.against_champion.sentence.endswith("puts it into service whatever the gate says.")
     replaced = gated(folder, challenge=False, first=True, champion_title="The demo's model")
     assert "First champion of real reviews: The demo's model" in notes(replaced)
     assert replaced.answers.against_champion.answer == "Not compared"
@@ -532,9 +539,8 @@ def test_each_reason_of_the_quarantine_shows_its_first_rows(folder: Path) -> Non
     ]
 
 
-@pytest.mark.parametrize("profile", ["default", "window"])
-def test_any_prefix_of_a_run_makes_a_page(folder: Path, profile: str) -> None:
-    store, run = made(folder / profile, profile)
+def test_any_prefix_of_a_run_makes_a_page(folder: Path) -> None:
+    store, run = made(folder / "default", "default")
     whole = run.references
     known: dict[str, Any] = {}
     for name in DataReferences.model_fields:
@@ -628,7 +634,7 @@ def test_every_section_is_there_when_its_figures_are(folder: Path) -> None:
 
 def test_the_first_screen_answers_what_a_reader_asks(folder: Path) -> None:
     contents = contents_of(folder, "default")
-    page = BeautifulSoup(render_html(contents), "lxml")
+    page = page_of(folder, "default")
 
     asked = {row.dt.get_text(): row.dd.get_text(" ", strip=True) for row in page.select("#verdict .answers > div")}
     assert asked == {
