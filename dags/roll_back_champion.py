@@ -8,7 +8,7 @@ The training DAG compares its next model with whichever champion it then finds.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.sdk import Param, dag
 from review_sentiment import notifications, tasks
@@ -19,6 +19,7 @@ from review_sentiment import notifications, tasks
     start_date=datetime(2025, 1, 1),  # noqa: DTZ001 - Airflow reads it in the deployment's own time zone
     catchup=False,
     max_active_runs=1,
+    dagrun_timeout=timedelta(days=1),
     default_args=tasks.DEFAULTS,
     on_failure_callback=notifications.notify_failure,
     params={

@@ -35,6 +35,7 @@ directions: [uni]
 units: [16]
 bootstrap_samples: 100
 window: all
+approval: {approval}
 """
 
 
@@ -76,6 +77,20 @@ class Season:
             time.sleep(1)
         raise AssertionError("no run was set off")
 
+    def approve(self) -> None:
+        """Wait for the question that a run puts, and say yes."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while time.monotonic() < deadline:
+            answer = self.client.get(f"/api/v2/dags/{TRAIN}/dagRuns/~/hitlDetails").raise_for_status()
+            for question in answer.json()["hitl_details"]:
+                place = question["task_instance"]
+                assert "champion's place" in question["subject"]
+                path = f"/api/v2/dags/{TRAIN}/dagRuns/{place['dag_run_id']}/taskInstances/approve/-1/hitlDetails"
+                self.client.patch(path, json={"chosen_options": ["Approve"]}).raise_for_status()
+                return
+            time.sleep(1)
+        raise AssertionError("nobody was asked")
+
     def finished(self, dag: str, run_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + RUN_SECONDS
         while time.monotonic() < deadline:
@@ -103,7 +118,7 @@ class Season:
 def season(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Season]:
     home = tmp_path_factory.mktemp("season")
     (home / "inbox").mkdir()
-    (home / "retrain.yaml").write_text(SETTINGS)
+    (home / "retrain.yaml").write_text(SETTINGS.format(approval="always"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -162,14 +177,16 @@ def altered(season: Season, name: str, change: Any, seed: int) -> Path:
 
 
 def test_a_season(season: Season) -> None:
-    # A first dump lands, and its model is the first champion.
+    # A first dump lands; the deployment wants a person to look, who says yes: its model is the first champion.
     land(season, "a.csv", dump(season, "a.csv", 6_000, seed=1))
+    season.approve()
+    (season.home / "retrain.yaml").write_text(SETTINGS.format(approval="auto"))
     first = season.next_run()
     assert first["run_type"] == "asset_triggered"
     assert first["state"] == "success", season.states(TRAIN, first["dag_run_id"])
     opened = champion(season.store)
     assert opened is not None
-    assert (opened.number, opened.kind, opened.who) == (1, "promote", "the gate")
+    assert (opened.number, opened.kind, opened.who) == (1, "promote", "analyst")
     assert opened.model.run_name == first["dag_run_id"]
 
     # A second one lands: the next model is trained on both, and the decision has its figures.
