@@ -81,6 +81,7 @@ EPILOG = """examples:
   python -m pipeline train --dumps Reviews.csv --epochs 3 --directions bi --units 64 128
   python -m pipeline clean-up                                what takes room for nothing; --yes removes it
   python -m pipeline predict latest "Not good at all."       score a review with the newest model
+  python -m pipeline score champion --dumps New.csv          a prediction for every review of a dump
 
 exit status: 0 done · 1 unexpected error · 2 wrong parameters · 3 unreadable dump · 4 data refused
              5 training impossible · 6 missing or damaged artifact · 130 interrupted (run again to resume)
@@ -160,8 +161,18 @@ def build_parser() -> argparse.ArgumentParser:
             help=f"{field.description} (default: {field.default:g})",
         )
     predict = command("predict", "score review texts with an exported model", _predict, configured=False)
-    predict.add_argument("model", metavar="MODEL", help="folder of an export, export/KEY, or `latest`")
+    predict.add_argument("model", metavar="MODEL", help="folder of an export, export/KEY, `latest` or `champion`")
     predict.add_argument("text", metavar="TEXT", nargs="*", help="reviews; without any, one a line from standard input")
+    score = command("score", "score every review of a dump and publish the predictions", _score)
+    score.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        default="champion",
+        help="`champion` (default), `latest`, export/KEY, or the folder of an export",
+    )
+    score.add_argument("--run-name", help="name of the predictions' folder (default: the time of the start)")
+    score.add_argument("--rows-per-shard", type=int, metavar="ROWS", help="rows that a kill may cost (default: 50000)")
     return parser
 
 
@@ -333,6 +344,20 @@ def _predict(options: argparse.Namespace) -> None:
         word = "positive" if probability >= scorer.threshold else "negative"
         shown = "".join(c if c.isprintable() else " " for c in text)
         print(f"{probability:.4f}  {word}  {textwrap.shorten(shown, SHOWN_REVIEW, placeholder='…')}")
+
+
+def _score(options: argparse.Namespace) -> None:
+    from pipeline.ingest import ingest, land
+    from pipeline.scoring import ROWS_PER_SHARD, choose_model, score_dump
+
+    store, data = _store(options), _configured(options).data
+    exported = choose_model(latest_model(store) if options.model == "latest" else options.model, store)
+    ingested = ingest(land(data, store), data, store, stars=False)
+    name = options.run_name or f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
+    rows = ROWS_PER_SHARD if options.rows_per_shard is None else options.rows_per_shard
+    published = score_dump(exported, ingested, name, store, rows)
+    print(published.summary.model_dump_json(indent=2))
+    print(f"Predictions: {published.predictions}")
 
 
 def show_latest(store: ArtifactStore) -> None:

@@ -115,10 +115,10 @@ def land() -> Json:
 
 @task
 def ingest(landed: Json) -> Json:
-    """Read the raw files into one typed table."""
+    """Read the raw files into one typed table; reviews that are only scored need no stars."""
     from pipeline.ingest import ingest as ingest_dumps
 
-    return ingest_dumps(_reference(landed), reading(), default_store()).model_dump()
+    return ingest_dumps(_reference(landed), reading(), default_store(), stars=False).model_dump()
 
 
 @task

@@ -70,7 +70,12 @@ def check_mapping(mapping: Mapping[str, str]) -> None:
 
 
 def resolve_columns(
-    found: Sequence[str], mapping: Mapping[str, str], name: str, *, require: bool = True
+    found: Sequence[str],
+    mapping: Mapping[str, str],
+    name: str,
+    *,
+    require: bool = True,
+    required: Sequence[str] = REQUIRED_COLUMNS,
 ) -> dict[str, int]:
     """Return the position in ``found`` of each of our columns that the dump has.
 
@@ -78,7 +83,8 @@ def resolve_columns(
         found: The dump's column names in their order.
         mapping: The user's mapping, which goes before the built-in names.
         name: The file's name, for messages.
-        require: Whether text and score must be there.
+        require: Whether the required and the mapped columns must be there.
+        required: Columns that no dump may lack; reviews that are only scored need no stars.
 
     Raises:
         SourceError: A required or mapped column is missing, or a name that is needed occurs twice.
@@ -104,7 +110,7 @@ def resolve_columns(
         position = _built_in(names, plain, known, name, set(positions.values()))
         if position is not None:
             positions[ours] = position
-    missing = [ours for ours in REQUIRED_COLUMNS if ours not in positions]
+    missing = [ours for ours in required if ours not in positions]
     if missing and require:
         raise SourceError(_missing(missing, names, plain, name))
     return positions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, TextIO
@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from pipeline.errors import ConfigurationError, SourceError, shown
 from pipeline.ingest.columns import resolve_columns
 from pipeline.ingest.lines import LINE_CHARACTERS, RECORD_CHARACTERS, Lines, RecordTooLongError
+from pipeline.ingest.schema import REQUIRED_COLUMNS
 from pipeline.ingest.values import HIGHEST_SCORE, LOWEST_SCORE, Chunk, whole_number
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -84,7 +85,15 @@ class CsvReader:
     an unquoted field are text. Empty lines are no records.
     """
 
-    def __init__(self, stream: TextIO, name: str, delimiter: str, mapping: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        name: str,
+        delimiter: str,
+        mapping: Mapping[str, str],
+        *,
+        required: Sequence[str] = REQUIRED_COLUMNS,
+    ) -> None:
         """Read the header.
 
         Args:
@@ -92,6 +101,7 @@ class CsvReader:
             name: The file's name, for messages.
             delimiter: The field separator.
             mapping: The user's column mapping.
+            required: Columns that the file may not lack.
 
         Raises:
             SourceError: There is no header, or a required column is missing.
@@ -113,7 +123,7 @@ class CsvReader:
             )
         self._lines.next_record()
         self._width = len(header)
-        self._positions = resolve_columns(header, mapping, name)
+        self._positions = resolve_columns(header, mapping, name, required=required)
         self.columns = {ours: header[position].strip() for ours, position in self._positions.items()}
 
     def chunks(self) -> Iterator[Chunk]:

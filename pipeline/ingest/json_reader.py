@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from pipeline.errors import SourceError, shown
@@ -24,17 +24,21 @@ class JsonLinesReader:
     Objects may lack keys; a key that first turns up later in the file still counts. Empty lines are no records.
     """
 
-    def __init__(self, stream: TextIO, name: str, mapping: Mapping[str, str]) -> None:
+    def __init__(
+        self, stream: TextIO, name: str, mapping: Mapping[str, str], *, required: Sequence[str] = REQUIRED_COLUMNS
+    ) -> None:
         """Prepare to read; nothing is read yet.
 
         Args:
             stream: Text opened with ``newline=""``.
             name: The file's name, for messages.
             mapping: The user's column mapping.
+            required: Columns that the file may not lack.
         """
         self._lines = Lines(stream)
         self._name = name
         self._mapping = mapping
+        self._required = required
         self._keys: dict[str, None] = {}
         self.columns: dict[str, str] = {}
 
@@ -82,8 +86,8 @@ class JsonLinesReader:
             self.columns.setdefault(ours, names[position])
 
     def _filled(self, chunk: Chunk, objects: list[dict[str, Any] | None], raws: list[str]) -> Chunk:
-        if self._keys and not all(ours in self.columns for ours in REQUIRED_COLUMNS):
-            resolve_columns(list(self._keys), self._mapping, self._name)
+        if self._keys and not all(ours in self.columns for ours in self._required):
+            resolve_columns(list(self._keys), self._mapping, self._name, required=self._required)
         for ours, theirs in self.columns.items():
             values: list[Any] = []
             for index, found in enumerate(objects):

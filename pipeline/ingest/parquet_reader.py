@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError, shown
 from pipeline.ingest.columns import HELPFULNESS, resolve_columns
-from pipeline.ingest.schema import RAW_CHARACTERS
+from pipeline.ingest.schema import RAW_CHARACTERS, REQUIRED_COLUMNS
 from pipeline.ingest.values import Chunk
 
 CHUNK_ROWS = 4_096
@@ -22,13 +22,16 @@ _LOST = "the file is damaged or was cut short. Write or download it again"
 class ParquetReader:
     """The rows of a Parquet file, in chunks; a row's ``line`` is its number in the file, from 1."""
 
-    def __init__(self, path: Path, name: str, mapping: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, name: str, mapping: Mapping[str, str], *, required: Sequence[str] = REQUIRED_COLUMNS
+    ) -> None:
         """Read the file's footer.
 
         Args:
             path: A local file.
             name: The file's name, for messages.
             mapping: The user's column mapping.
+            required: Columns that the file may not lack.
 
         Raises:
             SourceError: The file is damaged, a required column is missing, or one that is needed is nested.
@@ -41,7 +44,7 @@ class ParquetReader:
             raise SourceError(
                 f"{shown(name)} begins as Parquet but cannot be opened ({_reason(error)}): {_LOST}."
             ) from None
-        positions = resolve_columns(schema.names, mapping, name)
+        positions = resolve_columns(schema.names, mapping, name, required=required)
         self.columns = {ours: schema.names[position] for ours, position in positions.items()}
         for ours, theirs in self.columns.items():
             kind = schema.field(theirs).type

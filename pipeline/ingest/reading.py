@@ -21,7 +21,7 @@ from pipeline.ingest.encodings import TextEncoding, check_encoding, detect_encod
 from pipeline.ingest.json_reader import JsonLinesReader
 from pipeline.ingest.parquet_reader import ParquetReader
 from pipeline.ingest.records import IngestedFile, IngestSummary, LandedFile, LandSummary
-from pipeline.ingest.schema import OPTIONAL_COLUMNS, REVIEW_SCHEMA
+from pipeline.ingest.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ALONE
 from pipeline.ingest.snap_reader import FIRST_KEY, SnapReader
 from pipeline.ingest.values import Chunk, Converter
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
@@ -60,13 +60,22 @@ class _IngestParameters(BaseModel):
     encoding: str | None
 
 
-def ingest(landed: ArtifactReference, config: DataConfig, store: ArtifactStore) -> ArtifactReference:
+class _TextAlone(_IngestParameters):
+    """Makes the artifact another one than that of a dump whose stars were asked for."""
+
+    required: tuple[str, ...] = TEXT_ALONE
+
+
+def ingest(
+    landed: ArtifactReference, config: DataConfig, store: ArtifactStore, *, stars: bool = True
+) -> ArtifactReference:
     """Read landed dumps into ``reviews.parquet``: every record a row, a problem named where there is one.
 
     Args:
         landed: The artifact of ``land``.
         config: Column mapping, delimiter and encoding.
         store: Where both artifacts lie.
+        stars: Whether a file without a score column is refused; reviews that are only scored need none.
 
     Returns:
         The artifact: ``reviews.parquet`` of ``REVIEW_SCHEMA`` and an ``IngestSummary``.
@@ -78,7 +87,8 @@ def ingest(landed: ArtifactReference, config: DataConfig, store: ArtifactStore) 
     check_mapping(config.columns)
     check_delimiter(config.delimiter)
     check_encoding(config.encoding)
-    parameters = _IngestParameters(columns=config.columns, delimiter=config.delimiter, encoding=config.encoding)
+    kind = _IngestParameters if stars else _TextAlone
+    parameters = kind(columns=config.columns, delimiter=config.delimiter, encoding=config.encoding)
     return store.produce(
         INGEST,
         inputs={"landed": landed},
@@ -118,6 +128,7 @@ def _read(
     member: Member, parameters: _IngestParameters, converter: Converter, writer: _Writer, notes: list[str]
 ) -> IngestedFile:
     """Append one file's rows and say how it was read."""
+    required = TEXT_ALONE if isinstance(parameters, _TextAlone) else REQUIRED_COLUMNS
     rows_before, problems_before = converter.next_row, writer.problem_rows
 
     def take(chunks: Iterable[Chunk]) -> None:
@@ -126,7 +137,7 @@ def _read(
 
     encoding = delimiter = None
     if member.is_parquet:
-        parquet = ParquetReader(member.path, member.name, parameters.columns)
+        parquet = ParquetReader(member.path, member.name, parameters.columns, required=required)
         take(parquet.chunks())
         kind, columns = "parquet", parquet.columns
     else:
@@ -143,10 +154,10 @@ def _read(
             if kind == "snap":
                 reader = SnapReader(stream, member.name, parameters.columns)
             elif kind == "json_lines":
-                reader = JsonLinesReader(stream, member.name, parameters.columns)
+                reader = JsonLinesReader(stream, member.name, parameters.columns, required=required)
             else:
                 delimiter = parameters.delimiter or sniff_delimiter(sample, parameters.columns)
-                reader = CsvReader(stream, member.name, delimiter, parameters.columns)
+                reader = CsvReader(stream, member.name, delimiter, parameters.columns, required=required)
             take(reader.chunks())
             columns = reader.columns
     rows = converter.next_row - rows_before

@@ -26,6 +26,8 @@ REVIEW_SCHEMA = pa.schema(
 )
 
 REQUIRED_COLUMNS = ("text", "score")
+TEXT_ALONE = ("text",)
+"""What must be there where reviews are only scored."""
 OPTIONAL_COLUMNS = (
     "id",
     "product_id",

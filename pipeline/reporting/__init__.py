@@ -4,7 +4,7 @@
 """
 
 from pipeline.reporting.contents import gather
-from pipeline.reporting.publishing import publish, safe_run_name
+from pipeline.reporting.publishing import publish
 from pipeline.reporting.records import ReportContents
 from pipeline.reporting.report import report
 from pipeline.reporting.schema import report_schema
@@ -15,5 +15,4 @@ __all__ = [
     "publish",
     "report",
     "report_schema",
-    "safe_run_name",
 ]

@@ -141,7 +141,7 @@ def find_published_run(store: ArtifactStore, folder: str) -> PublishedRun | None
 
     Args:
         store: Where reports are published.
-        folder: Name below ``reports/``, as :func:`pipeline.reporting.publishing.safe_run_name` gives it.
+        folder: Name below ``reports/``, as :func:`pipeline.store.run_names.safe_run_name` gives it.
 
     Returns:
         The run; ``None`` where there is none, or where its record is damaged, which gets a line in the log.

@@ -8,8 +8,8 @@ from pipeline.ingest.naming import without_secrets
 from pipeline.reporting import formatting
 from pipeline.reporting.history import PublishedRun, find_published_run
 from pipeline.reporting.html import VERDICT_WORDS
-from pipeline.reporting.publishing import safe_run_name
 from pipeline.store import ArtifactStore, Record
+from pipeline.store.run_names import safe_run_name
 
 NOTE_CHARACTERS = 900
 """Longest note in characters; Airflow keeps 1,000 for a run, and a promotion may add a line."""

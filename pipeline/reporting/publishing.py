@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from pipeline.reporting.formatting import visible
 from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.store.run_names import safe_run_name
 
 log = logging.getLogger(__name__)
 
@@ -23,22 +22,6 @@ RUN = "run.json"
 """The run in a few figures, for pages that list many: see :mod:`pipeline.reporting.history`."""
 DATA_DOCS = {"validated_raw": "data_docs_raw", "validated_clean": "data_docs_clean"}
 """Role of a validation → the folder beside the report that holds its Data Docs."""
-
-LONGEST_NAME = 80
-_SAFE = re.compile(r"[A-Za-z0-9_-]+")
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
-
-
-def safe_run_name(run_name: str) -> str:
-    """Return the folder name of a run: letters, digits, ``_`` and ``-`` only, and distinct for distinct runs.
-
-    A name that is safe already stays as it is. Any other (Airflow's hold ``:`` and ``+``; a hostile one holds
-    ``../``) has its other characters replaced and a digest of the original put behind.
-    """
-    if _SAFE.fullmatch(run_name) and len(run_name) <= LONGEST_NAME:
-        return run_name
-    readable = _UNSAFE.sub("_", run_name).strip("_")[:LONGEST_NAME] or "run"
-    return f"{readable}-{hashlib.sha256(run_name.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"
 
 
 def publish(reported: ArtifactReference, run_name: str, store: ArtifactStore) -> str:

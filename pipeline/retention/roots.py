@@ -181,7 +181,7 @@ def _report_artifacts(
     Of several reports of a run (it was cleared and ran again) the one that is published counts: it has the same bytes.
     Where none has, all do.
     """
-    from pipeline.reporting.publishing import safe_run_name
+    from pipeline.store.run_names import safe_run_name
 
     of_folder: dict[str, set[ArtifactReference]] = defaultdict(set)
     for reference, found in artifacts.items():

@@ -62,11 +62,11 @@ class LightScorer:
             card = ModelCard.model_validate_json((folder / CARD_FILE).read_bytes())
             with np.load(folder / WEIGHTS_FILE, allow_pickle=False) as file:
                 weights = {name: file[name] for name in file.files}
+            _check(weights)
         except FileNotFoundError as error:
             raise ArtifactError(
                 f"{shown(folder.name)} lacks {Path(error.filename).name}; export the model again."
             ) from None
-            _check(weights)
         except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise ArtifactError(
                 f"The export {shown(folder.name)} is damaged: {shown(str(error), 200)}. Export the model again."

@@ -17,9 +17,10 @@ from pipeline.ingest.records import LandSummary
 from pipeline.promotion import GateDecision, Verdict
 from pipeline.references import RunReferences, VariantReferences
 from pipeline.reporting.formatting import markdown, visible
-from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, REPORTS, safe_run_name
+from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, REPORTS
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.store.run_names import safe_run_name
 from pipeline.tracking.address import without_login
 from pipeline.tracking.connection import TAG, Connection, connected
 from pipeline.tracking.models import log_model

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pipeline.errors import PipelineError
 from pipeline.promotion.champions import ChampionChange, ChampionModel, champion, champion_changes
 from pipeline.reporting.history import PublishedRun
-from pipeline.reporting.publishing import safe_run_name
 from pipeline.store import ArtifactStore
+from pipeline.store.run_names import safe_run_name
 from review_sentiment_ui.pages import told
 
 KINDS = {"promote": "Promoted", "force": "Forced", "roll_back": "Rolled back"}

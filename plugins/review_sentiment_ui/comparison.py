@@ -8,8 +8,9 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from pipeline.reporting.history import PublishedRun, find_published_run
-from pipeline.reporting.publishing import PAGE, REPORTS, safe_run_name
+from pipeline.reporting.publishing import PAGE, REPORTS
 from pipeline.store import ArtifactStore
+from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 from review_sentiment_ui.pages import POLICY, page
 

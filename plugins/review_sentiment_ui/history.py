@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from pipeline.reporting.history import PublishedRun, read_history
-from pipeline.reporting.publishing import safe_run_name
+from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 from review_sentiment_ui.champions import KINDS, Succession, succession
 from review_sentiment_ui.pages import page

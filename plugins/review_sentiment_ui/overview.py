@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from pipeline.reporting.history import published_runs
-from pipeline.reporting.publishing import safe_run_name
+from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 from review_sentiment_ui import dumps
 from review_sentiment_ui.champions import KINDS, in_service, run_of

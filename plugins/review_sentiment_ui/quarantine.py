@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from pipeline.errors import PipelineError
 from pipeline.reporting.history import PublishedRun, find_published_run
-from pipeline.reporting.publishing import safe_run_name
+from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 from review_sentiment_ui.pages import page
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
-from pipeline.reporting.publishing import DATA_DOCS, REPORTS, safe_run_name
+from pipeline.reporting.publishing import DATA_DOCS, REPORTS
+from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 from review_sentiment_ui.pages import page
 

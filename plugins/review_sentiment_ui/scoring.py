@@ -13,9 +13,9 @@ from fastapi.responses import HTMLResponse
 from pipeline.errors import PipelineError
 from pipeline.examination import word_effects
 from pipeline.reporting.history import published_runs
-from pipeline.reporting.publishing import safe_run_name
 from pipeline.scoring.light import LightScorer
 from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 from review_sentiment_ui.champions import in_service
 from review_sentiment_ui.pages import page

@@ -20,8 +20,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pipeline.reporting.history import find_published_run
-from pipeline.reporting.publishing import safe_run_name
 from pipeline.store import ArtifactStore
+from pipeline.store.run_names import safe_run_name
 from tests.browser.accessibility import accessibility_violations
 from tests.plugins.conftest import nowhere, served, took
 from tests.support import reviews, write_csv

@@ -145,7 +145,7 @@ def test_data_docs_are_shown_by_the_names_that_were_published(analyst: TestClien
 
 
 def test_an_airflow_run_id_finds_its_report(analyst: TestClient, store: ArtifactStore) -> None:
-    from pipeline.reporting.publishing import safe_run_name
+    from pipeline.store.run_names import safe_run_name
 
     run_id = "manual__2026-11-24T10:00:00.123456+00:00"
     published(store, safe_run_name(run_id), report="found")

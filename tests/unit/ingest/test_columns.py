@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import DataConfig
 from pipeline.errors import ConfigurationError, SourceError
-from pipeline.ingest import read_column_mapping
+from pipeline.ingest import ingest, land, read_column_mapping
 from pipeline.ingest.columns import resolve_columns
 from tests.unit.ingest.dumps import csv_text, read, written
 
@@ -137,3 +138,21 @@ def test_a_bad_mapping_file_says_what_is_wrong(tmp_path, content, message) -> No
 def test_a_mapping_file_that_is_not_there() -> None:
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         read_column_mapping("nowhere.yaml")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_reviews_that_are_only_scored_need_no_stars(tmp_path, store, ending: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    dump = tmp_path / f"r.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.table({"Text": ["Fine tea."]}), dump)
+    else:
+        written(dump, "Text\nFine tea.\n" if ending == "csv" else '{"Text": "Fine tea."}\n')
+    with pytest.raises(SourceError, match="No column for 'score'"):
+        read(store, dump)
+    config = DataConfig(dumps=(str(dump),))
+    ingested = ingest(land(config, store), config, store, stars=False)
+    [row] = pq.read_table(store.folder(ingested) / "reviews.parquet").to_pylist()
+    assert (row["text"], row["score"]) == ("Fine tea.", None)

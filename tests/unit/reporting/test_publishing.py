@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.reporting import publish, report, safe_run_name
+from pipeline.reporting import publish, report
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
+from pipeline.store.run_names import safe_run_name
 from pipeline.validation.records import ValidationSummary
 from tests.unit.reporting.example import ExampleRun, refused_run, validation_summary
 

@@ -12,10 +12,11 @@ from upath import UPath
 
 from pipeline.promotion.champions import ChampionModel, champion, change_champion
 from pipeline.reporting.history import PublishedRun
-from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, RUN, publish, safe_run_name
+from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, RUN, publish
 from pipeline.retention import CleanUpPlan, RetentionPolicy, clean_up, plan_clean_up
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 from pipeline.store.files import files_below
+from pipeline.store.run_names import safe_run_name
 
 NOW = datetime.now(UTC)
 OLD = NOW - timedelta(days=100)

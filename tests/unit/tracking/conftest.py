@@ -12,9 +12,9 @@ import pytest
 from pipeline.config import RunConfig
 from pipeline.promotion.champions import ChampionChange, ChampionModel, champion, change_champion
 from pipeline.references import RunReferences, VariantReferences
-from pipeline.reporting.publishing import safe_run_name
 from pipeline.scoring.records import ExportSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
+from pipeline.store.run_names import safe_run_name
 from tests.support import Given
 from tests.unit.reporting.example import example_run
 
