@@ -185,12 +185,14 @@ def stop(server: Server) -> list[int]:
 def environment(home: Path, port: int) -> dict[str, str]:
     """Return the environment of the server: loopback only, DAGs unpaused, a store beside the checkout."""
     address = f"http://{HOST}:{port}"
-    # `airflow standalone` looks for `airflow` on the PATH.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # `airflow standalone` looks for `airflow` on the PATH, and finds ours.
+    binaries = Path(sys.executable).parent
+    path = os.pathsep.join([str(CHECKOUT / "scripts" / "loopback"), str(binaries), os.environ.get("PATH", "")])
     return {
         **os.environ,
         **airflow_environment.settings(home),
         "PATH": path,
+        "REVIEW_SENTIMENT_AIRFLOW": str(binaries / "airflow"),
         "REVIEW_SENTIMENT_STORE": os.environ.get("REVIEW_SENTIMENT_STORE") or str(CHECKOUT / ".store"),
         "REVIEW_SENTIMENT_INBOX": inbox(),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",

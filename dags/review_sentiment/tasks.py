@@ -297,10 +297,30 @@ def publish_report(
 
 
 @task(**UNTIL_THE_SERVER_IS_BACK)
-def track(*, data: dict[str, Json], **models: Any) -> Json:  # noqa: ANN401 - as publish_report takes them
+def track(
+    *,
+    device: Json | None,
+    variants: Sequence[Json],
+    baselines: Json | None,
+    baseline_examined: Json | None,
+    comparison: Json | None,
+    verdict: Json | None,
+    challenged: Json | None,
+    gated: Json | None,
+    data: dict[str, Json | None],
+) -> Json:
     """Tell MLflow of every variant: parameters, epochs, scores, the report and the best model."""
-    steps = workflow()
-    return steps.track(DataReferences.model_validate(data), _models(**models)).model_dump()
+    models = _models(
+        device=device,
+        variants=variants,
+        baselines=baselines,
+        baseline_examined=baseline_examined,
+        comparison=comparison,
+        verdict=verdict,
+        challenged=challenged,
+        gated=gated,
+    )
+    return workflow().track(DataReferences.model_validate(data), models).model_dump()
 
 
 @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, **UNTIL_THE_SERVER_IS_BACK)

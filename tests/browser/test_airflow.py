@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -39,6 +40,7 @@ class Site:
     address: str
     password: str
     store: ArtifactStore
+    home: Path
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "REVIEW_SENTIMENT_STORE": str(home / "store"), "PYTHONPATH": str(CHECKOUT)}
+    (home / "inbox").mkdir()
+    environment = {
+        **os.environ,
+        "REVIEW_SENTIMENT_STORE": str(home / "store"),
+        "REVIEW_SENTIMENT_INBOX": str(home / "inbox"),
+        "PYTHONPATH": str(CHECKOUT),
+    }
     server = [sys.executable, str(CHECKOUT / "scripts" / "airflow_server.py")]
     options = ["--home", str(home / "airflow"), "--port", str(port)]
     up = subprocess.run([*server, "up", *options], env=environment, capture_output=True, text=True, check=False)
@@ -59,7 +67,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         again = subprocess.run([*server, "up", *options], env=environment, capture_output=True, text=True, check=True)
         assert "running already" in again.stdout
         [password] = json.loads((home / "airflow" / "passwords.json").read_text()).values()
-        yield Site(address, password, ArtifactStore(str(home / "store")))
+        yield Site(address, password, ArtifactStore(str(home / "store")), home / "airflow")
     finally:
         down = subprocess.run([*server, "down", *options], env=environment, capture_output=True, text=True, check=False)
     assert "stopped" in down.stdout, down.stdout + down.stderr
@@ -90,7 +98,8 @@ def run_id(site: Site, page: Page, tmp_path_factory: pytest.TempPathFactory) -> 
     dialog = open_form(site, page)
     dialog.locator("textarea[name=element_dumps]").fill(str(dump))
     dialog.get_by_role("button", name="Models", exact=True).click()
-    dialog.locator("textarea[name=element_directions]").fill("bi")
+    dialog.locator("#element_directions").get_by_role("combobox").fill("bi")
+    page.get_by_role("option", name="Bidirectional", exact=True).click()
     dialog.locator("input[name=element_epochs]").fill("1")
     keep(page, "form")
     dialog.get_by_role("button", name="Trigger", exact=True).click()
@@ -148,6 +157,20 @@ def keep(page: Page, name: str) -> None:
     if folder := os.environ.get("UI_PICTURES"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_it_listens_on_this_machine_alone(site: Site) -> None:
+    import airflow_server
+
+    server = airflow_server.recorded(site.home)
+    listening = [
+        connection.laddr.ip
+        for process in server.members()
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
 
 
 def test_the_form_has_its_sections_and_the_common_run_is_one_click(site: Site, page: Page) -> None:

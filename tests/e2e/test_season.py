@@ -1,10 +1,14 @@
-"""A season of retraining on a real Airflow: dumps arrive, models come and go, and a person steps in at the end."""
+"""A season of retraining on a real Airflow: dumps arrive, models come and go, and a person steps in at the end.
+
+``SEASON_PICTURES=docs/retraining`` keeps pictures of what is seen at its end.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -251,3 +255,30 @@ def test_a_season(season: Season) -> None:
     assert scored["state"] == "success", season.states(SCORE, scored["dag_run_id"])
     [predictions] = (season.home / "store" / "predictions").glob("*/predictions.parquet")
     assert set(pq.read_table(predictions)["model_version"].to_pylist()) == {now.model.exported.key}
+    keep_pictures(season, second, fifth)
+
+
+def keep_pictures(season: Season, second: dict[str, Any], refused: dict[str, Any]) -> None:
+    """Take the tutorial's pictures, if asked to."""
+    folder = os.environ.get("SEASON_PICTURES")
+    if not folder:
+        return
+    from playwright.sync_api import sync_playwright
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    pages = {
+        "overview": "",
+        "history": "history",
+        "into_service": f"runs/{season.published(second).folder}/#gate",
+        "window": f"runs/{season.published(second).folder}/#data",
+        "refused": f"runs/{season.published(refused).folder}/",
+    }
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        page = chromium.new_context(viewport={"width": 1200, "height": 900}).new_page()
+        page.set_extra_http_headers({"Authorization": season.client.headers["Authorization"]})
+        for name, path in pages.items():
+            page.goto(f"{season.address}/review-sentiment/{path}")
+            page.screenshot(path=Path(folder) / f"{name}.png")
+        chromium.close()
