@@ -7,6 +7,7 @@ those of a run over all dumps at once, each in a store of its own, and the secon
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import resource
 import tempfile
@@ -40,6 +41,19 @@ def taken(store: ArtifactStore, name: str, **told: object) -> tuple[float, float
     return spent, store.manifest(merged).seconds if merged != data.cleaned else 0.0
 
 
+def write_numbered(path: Path, rows: int, number: int) -> None:
+    """Write a dump whose ids no other dump has: every generated one counts from 1."""
+    aside = path.with_suffix(".part")
+    write_demo_dump(aside, rows=rows, seed=number)
+    with aside.open(newline="", encoding="utf-8") as source, path.open("w", newline="", encoding="utf-8") as sink:
+        header, *reviews = csv.reader(source)
+        place = header.index("Id")
+        for review in reviews:
+            review[place] = str(int(review[place]) + number * 10_000_000)
+        csv.writer(sink).writerows([header, *reviews])
+    aside.unlink()
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,7 +73,7 @@ def main() -> None:
         print(f"{'dumps':>5} {'the next one':>13} {'all again':>10} {'ratio':>6} {'of it merge':>12}")
         for number in range(1, options.dumps + 1):
             path = inbox / f"{number:02}.csv"
-            write_demo_dump(path, rows=options.rows, seed=number)
+            write_numbered(path, options.rows, number)
             settled = time.time() - 3_600
             os.utime(path, (settled, settled))
             spent, merging = taken(store, f"run-{number}", dumps=["inbox"], window="all")

@@ -32,6 +32,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 TRAIN, SCORE, ROLL_BACK = "train_review_sentiment", "score_reviews", "roll_back_champion"
 RUN_SECONDS = 900
 """How long a loaded machine with two cores may take for a tiny run."""
+LOOKS_BEFORE_ANSWER = 5
 SETTINGS = """\
 profile: demo
 epochs: 3
@@ -84,12 +85,19 @@ class Season:
     def approve(self) -> None:
         """Wait for the question that a run puts, and say yes."""
         deadline = time.monotonic() + RUN_SECONDS
+        looks = 0
         while time.monotonic() < deadline:
             answer = self.client.get(f"/api/v2/dags/{TRAIN}/dagRuns/~/hitlDetails").raise_for_status()
-            for question in answer.json()["hitl_details"]:
-                place = question["task_instance"]
+            waiting = [
+                one for one in answer.json()["hitl_details"] if one["task_instance"]["state"] == "awaiting_input"
+            ]
+            # Nobody reads so fast that the scheduler has not taken notice of the end of the task's first process.
+            looks = looks + 1 if waiting else 0
+            if looks > LOOKS_BEFORE_ANSWER:
+                [question] = waiting
                 assert "champion's place" in question["subject"]
-                path = f"/api/v2/dags/{TRAIN}/dagRuns/{place['dag_run_id']}/taskInstances/approve/-1/hitlDetails"
+                run_id = question["task_instance"]["dag_run_id"]
+                path = f"/api/v2/dags/{TRAIN}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
                 self.client.patch(path, json={"chosen_options": ["Approve"]}).raise_for_status()
                 return
             time.sleep(1)
@@ -202,7 +210,8 @@ def test_a_season(season: Season) -> None:
     report = season.report(second)
     assert "a.csv" in report
     assert "b.csv" in report
-    assert "new test" in report.lower()
+    assert "Into service?" in report
+    assert "reviews that neither had met" in report
 
     # The same content under another name sets nothing off, and a run that is asked for it is skipped in seconds.
     land(season, "b-again.csv", second_dump)
