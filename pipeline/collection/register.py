@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
@@ -20,6 +17,7 @@ from pydantic import ValidationError
 from pipeline.collection.records import Intake, Taking
 from pipeline.errors import ArtifactError
 from pipeline.store import ArtifactReference, ArtifactStore, Record
+from pipeline.store.files import entries, forget_listing, write_whole
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -67,33 +65,33 @@ def record_intake(store: ArtifactStore, intake: Intake) -> Intake:
     A refused one may be accepted later, by a run with other limits.
     """
     path = store.root / COLLECTION / INTAKES / f"{intake.key}.json"
-    before = _read(path, Intake) if path.exists() else None
+    before = _read(path, Intake) if _there(path) else None
     if before is not None and before.outcome == "accepted":
         return before
-    _write(store, path, intake)
+    _write(path, intake)
     return intake
 
 
 def taking(store: ArtifactStore, run_name: str) -> Taking | None:
     """Return what a run took when it first asked, or ``None``."""
     path = _taking_path(store, run_name)
-    return _read(path, Taking) if path.exists() else None
+    return _read(path, Taking) if _there(path) else None
 
 
 def record_taking(store: ArtifactStore, taken: Taking) -> None:
     """Keep what a run took."""
-    _write(store, _taking_path(store, taken.run_name), taken)
+    _write(_taking_path(store, taken.run_name), taken)
 
 
 def record_judged(store: ArtifactStore, window: Iterable[ArtifactReference], run_name: str) -> None:
     """Keep that a run came to a decision on a window, whatever it was."""
     keys = tuple(reference.key for reference in window)
-    _write(store, _judged_path(store, keys), JudgedWindow(intakes=keys, run_name=run_name))
+    _write(_judged_path(store, keys), JudgedWindow(intakes=keys, run_name=run_name))
 
 
 def was_judged(store: ArtifactStore, window: Iterable[ArtifactReference]) -> bool:
     """Return whether some run came to a decision on this very window."""
-    return bool(_judged_path(store, tuple(reference.key for reference in window)).exists())
+    return _there(_judged_path(store, tuple(reference.key for reference in window)))
 
 
 def _taking_path(store: ArtifactStore, run_name: str) -> UPath:
@@ -109,10 +107,12 @@ def _digest(text: str) -> str:
 
 
 def _records(home: UPath) -> list[UPath]:
-    try:
-        return [path for path in home.iterdir() if path.name.endswith(".json") and not path.name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return [path for path in entries(home) if path.name.endswith(".json") and not path.name.startswith(".")]
+
+
+def _there(path: UPath) -> bool:
+    forget_listing(path.parent)
+    return bool(path.exists())
 
 
 def _read(path: UPath, kind: type[RecordType]) -> RecordType:
@@ -132,21 +132,5 @@ def _parsed(text: bytes, kind: type[RecordType]) -> RecordType:
     return kind.model_validate_json(text)
 
 
-def _write(store: ArtifactStore, path: UPath, record: Record) -> None:
-    """Write a record whole: a reader finds the old one, the new one, or none."""
-    text = (record.model_dump_json(indent=2) + "\n").encode()
-    if not store.is_folder:
-        path.write_bytes(text)
-        return
-    target = Path(str(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as sink:
-            sink.write(text)
-            sink.flush()
-            os.fsync(sink.fileno())
-        Path(aside).chmod(0o644)
-        Path(aside).replace(target)
-    finally:
-        Path(aside).unlink(missing_ok=True)
+def _write(path: UPath, record: Record) -> None:
+    write_whole(path, (record.model_dump_json(indent=2) + "\n").encode())

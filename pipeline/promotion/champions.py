@@ -8,12 +8,9 @@ that it has changed (compare and swap).
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +19,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from pipeline.errors import ArtifactError, PipelineError, shown
 from pipeline.store import ArtifactReference, ArtifactStore, Record
+from pipeline.store.files import entries, written_aside
 
 CHAMPIONS = "champions"
 """Folder below the store's root."""
@@ -205,14 +203,7 @@ def _same(found: ChampionChange, asked: ChampionChange) -> bool:
 
 
 def _numbers(store: ArtifactStore) -> list[int]:
-    home = store.root / CHAMPIONS
-    if not store.is_folder:
-        # fsspec remembers listings for as long as the process lives; a server would show the first champion for ever.
-        home.fs.invalidate_cache(home.path)
-    try:
-        names = [entry.name for entry in home.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    names = [entry.name for entry in entries(store.root / CHAMPIONS)]
     return sorted(int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)))
 
 
@@ -247,7 +238,7 @@ def _created(store: ArtifactStore, change: ChampionChange) -> bool:
         return _created_object(target, text)
     path = Path(str(target))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _aside(path.parent, text) as written:
+    with written_aside(path.parent, text) as written:
         try:
             # A link, unlike a rename, fails where the name is taken.
             os.link(written, path)
@@ -268,20 +259,6 @@ def _created(store: ArtifactStore, change: ChampionChange) -> bool:
         finally:
             os.close(handle)
     return True
-
-
-@contextlib.contextmanager
-def _aside(folder: Path, text: bytes) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as sink:
-            sink.write(text)
-            sink.flush()
-            os.fsync(sink.fileno())
-        Path(name).chmod(0o644)
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _created_object(target: Any, text: bytes) -> bool:  # noqa: ANN401 - fsspec has no types

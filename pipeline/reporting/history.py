@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, ConfigDict
 from pipeline.reporting.publishing import REPORTS, RUN
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore, Record
+from pipeline.store.files import entries
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -113,11 +114,9 @@ def read_history(store: ArtifactStore) -> History:
     home = store.root / REPORTS
     runs: list[PublishedRun] = []
     unreadable: list[str] = []
-    try:
-        folders = [folder for folder in home.iterdir() if not folder.name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError):
-        folders = []
-    for folder in folders:
+    for folder in entries(home):
+        if folder.name.startswith("."):
+            continue
         try:
             runs.append(_read(folder / RUN, folder.name))
         except (FileNotFoundError, NotADirectoryError):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from pipeline.reporting.formatting import visible
 from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.store.files import write_whole
 from pipeline.store.run_names import safe_run_name
 
 log = logging.getLogger(__name__)
@@ -102,18 +102,4 @@ def _publish_folder(sources: dict[str, Path], home: Path) -> None:
 
 
 def _write_latest(store: ArtifactStore, text: str) -> None:
-    target = store.root / REPORTS / LATEST
-    if not store.is_folder:
-        target.write_text(text, encoding="utf-8")
-        return
-    handle, aside = tempfile.mkstemp(prefix=".latest-", dir=str(target.parent))
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as sink:
-            sink.write(text)
-            sink.flush()
-            os.fsync(sink.fileno())
-        Path(aside).chmod(0o644)
-        Path(aside).replace(str(target))
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+    write_whole(store.root / REPORTS / LATEST, text.encode())

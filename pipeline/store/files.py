@@ -1,7 +1,9 @@
-"""Files below a place of the store, and how a folder of them goes: at once for every reader, or not at all."""
+"""Files below a place of the store: how they are found, written whole, and removed at once for every reader."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -62,6 +64,53 @@ def changed_at(file: UPath) -> datetime | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return changed
+
+
+def entries(place: UPath) -> list[UPath]:
+    """Return what lies directly below a place as it is now; a place that is not there has nothing."""
+    forget_listing(place)
+    try:
+        return list(place.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def forget_listing(place: UPath) -> None:
+    """Let the next look at a place be a new one.
+
+    fsspec remembers listings for as long as the process lives; a server would show the first state for ever.
+    """
+    if not _is_local(place):
+        place.fs.invalidate_cache(place.path)
+
+
+def write_whole(target: UPath, content: bytes) -> None:
+    """Write a small file so that a reader finds the old one, the new one, or none."""
+    if not _is_local(target):
+        target.write_bytes(content)
+        return
+    path = Path(str(target))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path.parent, content) as aside:
+        aside.replace(path)
+
+
+@contextlib.contextmanager
+def written_aside(folder: Path, content: bytes) -> Iterator[Path]:
+    """Yield a synced file with this content, under a hidden name that nobody reads; at the end it is gone.
+
+    Whoever asked for it renames it into place, or links it to where it belongs.
+    """
+    handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as sink:
+            sink.write(content)
+            sink.flush()
+            os.fsync(sink.fileno())
+        Path(name).chmod(0o644)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def vanish(home: UPath, sign: str, spare: Callable[[UPath], bool], *, in_progress: Path) -> bool:

@@ -28,6 +28,8 @@ HEAVY = ("tensorflow", "keras", "pandas", "great_expectations", "mlflow", "sklea
 def test_every_dag_file_is_known_and_imports(dag_bag: DagBag) -> None:
     assert {path.name for path in (CHECKOUT / "dags").glob("*.py")} == DAG_FILES
     assert dag_bag.import_errors == {}
+    # Nothing else is parsed again and again: what the files share is no DAG.
+    assert {Path(parsed.file).name for parsed in dag_bag.dagbag_stats} == DAG_FILES
     assert set(dag_bag.dags) == {name.removesuffix(".py") for name in DAG_FILES}
 
 
