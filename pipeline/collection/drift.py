@@ -40,5 +40,6 @@ def require_no_drift(profiled: ArtifactReference, config: DriftConfig, store: Ar
             if column.stability_index > config.max_drift
         ]
     if found:
-        head = f"The dump differs from what the champion was trained on by {len(found)} figures beyond their limits:"
+        figures = "a figure beyond its limit" if len(found) == 1 else f"{len(found)} figures beyond their limits"
+        head = f"The dump differs from what the champion was trained on by {figures}:"
         raise DriftError("\n".join([head, *found, "It was not added to the collection, and nothing was trained."]))
