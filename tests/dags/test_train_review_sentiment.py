@@ -41,8 +41,11 @@ def states(run: DagRun) -> dict[str, set[str]]:
 
 
 def test_a_run_over_real_stages_succeeds(finished: DagRun) -> None:
+    found = states(finished)
     assert str(finished.state) == "success"
-    assert set.union(*states(finished).values()) == {"success"}
+    # Sixty test reviews are too few to put a model into service.
+    assert found.pop("promote") == {"skipped"}
+    assert set.union(*found.values()) == {"success"}
     assert sum(instance.task_id == "train" for instance in finished.get_task_instances()) == 2
 
 

@@ -264,7 +264,7 @@ def test_a_season(season: Season) -> None:
     scored = season.trigger(SCORE, {"dumps": [str(second_dump)]})
     assert scored["state"] == "success", season.states(SCORE, scored["dag_run_id"])
     [predictions] = (season.home / "store" / "predictions").glob("*/predictions.parquet")
-    assert set(pq.read_table(predictions)["model_version"].to_pylist()) == {now.model.exported.key}
+    assert set(pq.read_table(predictions)["model_version"].to_pylist()) == {f"export/{now.model.exported.key}"}
     keep_pictures(season, second, fifth)
 
 
