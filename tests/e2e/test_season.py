@@ -276,19 +276,20 @@ def keep_pictures(season: Season, second: dict[str, Any], refused: dict[str, Any
     from playwright.sync_api import sync_playwright
 
     Path(folder).mkdir(parents=True, exist_ok=True)
+    reports = [f"runs/{season.published(run).folder}/" for run in (second, refused)]
     pages = {
-        "overview": "",
-        "history": "history",
-        "into_service": f"runs/{season.published(second).folder}/#gate",
-        "window": f"runs/{season.published(second).folder}/#data",
-        "refused": f"runs/{season.published(refused).folder}/",
+        "overview": ("", None),
+        "history": ("history", None),
+        "into_service": (reports[0], "#gate"),
+        "refused": (reports[1], "#verdict"),
     }
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
         page = chromium.new_context(viewport={"width": 1200, "height": 900}).new_page()
         page.set_extra_http_headers({"Authorization": season.client.headers["Authorization"]})
-        for name, path in pages.items():
+        for name, (path, section) in pages.items():
             page.goto(f"{season.address}/review-sentiment/{path}")
-            page.screenshot(path=Path(folder) / f"{name}.png")
+            seen = page.locator(section) if section else page
+            seen.screenshot(path=Path(folder) / f"{name}.png")
         chromium.close()
