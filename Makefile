@@ -42,7 +42,7 @@ pictures: $(VENV)/.dev ## Take the example reports' pictures anew (minutes; need
 
 .PHONY: test
 test: $(VENV)/.dev ## Run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 .PHONY: browser
 browser: ## Find Chromium, or install Debian's as root: the tests look at the report with it

@@ -148,3 +148,10 @@ def test_a_person_is_asked_with_the_summary_and_a_time_limit_that_keeps_the_cham
     assert told["defaults"] == ["Reject"]
     assert "It cannot be told whether it is better." in told["body"]
     assert "The old one" in told["body"]
+
+
+def test_starting_airflow_sets_nothing_off(dag_bag, monkeypatch: pytest.MonkeyPatch, retraining) -> None:
+    monkeypatch.setenv("REVIEW_SENTIMENT_SOURCES", "kaggle")
+    # With a start date in the past Airflow would make up for the last Monday at once.
+    assert dag_bag.dags["train_review_sentiment"].start_date is None
+    assert retraining.schedule().run_immediately is False
