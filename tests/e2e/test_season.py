@@ -30,7 +30,7 @@ from pipeline.store import ArtifactStore
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TRAIN, SCORE, ROLL_BACK = "train_review_sentiment", "score_reviews", "roll_back_champion"
-RUN_SECONDS = 900
+RUN_SECONDS = 1800
 """How long a loaded machine with two cores may take for a tiny run."""
 LOOKS_BEFORE_ANSWER = 5
 SETTINGS = """\
