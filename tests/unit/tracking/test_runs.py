@@ -149,6 +149,8 @@ def test_the_window_and_the_gate_stand_with_the_best_variant(example: Example) -
             forced=False,
             demo=False,
         ),
+        # The example's own decision stands under the usual label.
+        label="kept",
     )
     track(
         example,
