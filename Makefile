@@ -61,17 +61,18 @@ bench: $(VENV)/.dev ## Measure speed and memory against named alternatives (minu
 
 .PHONY: lock
 lock: $(VENV)/.dev ## Compile requirements*.in to locked, hashed requirements*.txt
-	@set -e; for set in "" -dev -gpu; do $(LOCK) requirements$$set.in -o requirements$$set.txt; done
+	@set -e; for set in $(LOCKED_SETS); do $(LOCK) requirements$$set.in -o requirements$$set.txt; done
 
 .PHONY: lock-check
 lock-check: $(VENV)/.dev ## Prove that the locks are current
-	@set -e; for set in "" -dev -gpu; do \
+	@set -e; for set in $(LOCKED_SETS); do \
 	  cp requirements$$set.txt $(VENV)/lock-check.txt; \
 	  $(LOCK) requirements$$set.in -o $(VENV)/lock-check.txt; \
 	  cmp requirements$$set.txt $(VENV)/lock-check.txt \
 	    || { echo "requirements$$set.txt is not what requirements$$set.in compiles to; run 'make lock' and commit it."; exit 1; }; \
 	done; echo "The locks are current."
 
+LOCKED_SETS = "" -gpu -control-plane -dev
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .PHONY: docs
