@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make run DUMP=Reviews.csv            your reviews: a file, a folder, an http(s):// or s3:// URL; commas between several"
 	@echo "  make run DUMP=kaggle                 Amazon Fine Food Reviews from Kaggle"
@@ -35,6 +35,14 @@ down: ## Stop all that `make up` started
 .PHONY: mlflow
 mlflow: $(VENV)/.run ## Open MLflow's UI on the store's runs and models (PORT=5000); Ctrl-C ends it
 	@$(BIN)/python scripts/mlflow_server.py
+
+.PHONY: env
+env: ## Write .env with secrets of your own for docker compose, once (GPU=1: with a GPU worker)
+	@$(PYTHON) scripts/write_env.py $(if $(GPU),--gpu)
+
+.PHONY: compose-test
+compose-test: $(VENV)/.dev ## Build the images, start the Compose file, train, kill, read the report, take it down (minutes)
+	@$(BIN)/python scripts/compose_test.py
 
 .PHONY: pictures
 pictures: $(VENV)/.dev ## Take the example reports' pictures anew (minutes; needs Chromium)

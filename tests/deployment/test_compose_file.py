@@ -1,0 +1,253 @@
+"""The Compose file keeps its promises: no default secret, and everybody knows only what they need."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography.fernet import Fernet
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])?(?P<rest>[^}]*)\}")
+SECRETS = {
+    "POSTGRES_PASSWORD",
+    "AIRFLOW_DATABASE_PASSWORD",
+    "MLFLOW_DATABASE_PASSWORD",
+    "REDIS_PASSWORD",
+    "FERNET_KEY",
+    "JWT_SECRET",
+    "API_SECRET_KEY",
+    "ADMIN_PASSWORD",
+}
+KNOWS = {
+    "api-server": {"AIRFLOW_DATABASE_PASSWORD", "FERNET_KEY", "JWT_SECRET", "API_SECRET_KEY"},
+    "scheduler": {"AIRFLOW_DATABASE_PASSWORD", "FERNET_KEY", "JWT_SECRET", "REDIS_PASSWORD"},
+    "dag-processor": {"AIRFLOW_DATABASE_PASSWORD", "FERNET_KEY"},
+    "triggerer": {"AIRFLOW_DATABASE_PASSWORD", "FERNET_KEY"},
+    "worker": {"REDIS_PASSWORD"},
+    "worker-gpu": {"REDIS_PASSWORD"},
+    "mlflow": {"MLFLOW_DATABASE_PASSWORD"},
+    "postgres": {"POSTGRES_PASSWORD"},
+    "redis": {"REDIS_PASSWORD"},
+    "initialise": {
+        "AIRFLOW_DATABASE_PASSWORD",
+        "MLFLOW_DATABASE_PASSWORD",
+        "POSTGRES_PASSWORD",
+        "ADMIN_PASSWORD",
+        "FERNET_KEY",
+    },
+}
+"""Airflow's table of who should have what, and one column more for what is ours."""
+
+
+def written(folder: Path, *options: str) -> Path:
+    """Write an ``.env`` as ``make env`` does."""
+    target = folder / "env"
+    command = [sys.executable, str(CHECKOUT / "scripts" / "write_env.py"), "--target", str(target), *options]
+    subprocess.run(command, check=True, capture_output=True)
+    return target
+
+
+def settings(file: Path) -> dict[str, str]:
+    lines = file.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return settings(written(tmp_path_factory.mktemp("env")))
+
+
+@pytest.fixture(scope="module")
+def services(env: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The services as Compose would start them, with the secrets of a fresh ``.env``."""
+
+    def value(found: re.Match[str]) -> str:
+        name, kind, rest = found["name"], found["kind"], found["rest"]
+        if env.get(name):
+            return env[name]
+        assert kind == ":-", f"{name} has no value in a fresh .env"
+        return rest
+
+    text = (CHECKOUT / "docker-compose.yaml").read_text()
+    return yaml.safe_load(REFERENCE.sub(value, text))["services"]
+
+
+def test_no_secret_has_a_default_and_compose_says_what_to_do_without_one() -> None:
+    text = (CHECKOUT / "docker-compose.yaml").read_text()
+    asked = {found["name"]: found for found in REFERENCE.finditer(text)}
+    assert set(asked) >= SECRETS
+    secret_like = {name for name in asked if re.search("PASSWORD|SECRET|KEY|TOKEN", name)}
+    assert secret_like == SECRETS
+    for found in REFERENCE.finditer(text):
+        if found["name"] in SECRETS:
+            assert found["kind"] == ":?", found[0]
+            assert "make env" in found["rest"]
+
+
+def test_everybody_knows_only_the_secrets_they_need(services: dict[str, dict[str, Any]], env: dict[str, str]) -> None:
+    told = {
+        name: {secret for secret in SECRETS if env[secret] in str(service)} for name, service in services.items()
+    }
+    assert told == KNOWS
+
+
+def test_no_secret_stands_on_a_command_line(services: dict[str, dict[str, Any]], env: dict[str, str]) -> None:
+    for name, service in services.items():
+        shown = str([service.get(part) for part in ("command", "entrypoint", "healthcheck", "labels", "build")])
+        assert not [secret for secret in SECRETS if env[secret] in shown], name
+
+
+def test_workers_are_told_nothing_of_the_metadata_database_and_cannot_reach_it(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for name in ("worker", "worker-gpu"):
+        assert not [key for key in services[name]["environment"] if "SQL_ALCHEMY" in key or "FERNET" in key]
+        assert "postgres" not in str(services[name]["environment"])
+        assert not set(services[name]["networks"]) & set(services["postgres"]["networks"])
+
+
+def test_postgres_and_redis_are_on_networks_that_lead_nowhere() -> None:
+    composition = yaml.safe_load((CHECKOUT / "docker-compose.yaml").read_text())
+    for name in ("postgres", "redis", "mlflow"):
+        for network in composition["services"][name]["networks"]:
+            assert composition["networks"][network]["internal"] is True, (name, network)
+
+
+def test_only_the_user_interface_is_published_and_only_to_this_machine(services: dict[str, dict[str, Any]]) -> None:
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert published == {"api-server": ["127.0.0.1:8080:8080"]}
+    assert not [name for name, service in services.items() if service.get("network_mode") or service.get("privileged")]
+
+
+def test_every_service_has_health_limit_rotation_and_a_word_on_restarts(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert service["mem_limit"], name
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        if name == "initialise":
+            assert service["restart"] == "no"
+            continue
+        assert service["restart"] == "unless-stopped", name
+        assert service["healthcheck"]["test"], name
+
+
+def test_what_only_reads_cannot_write(services: dict[str, dict[str, Any]]) -> None:
+    for name in ("api-server", "dag-processor", "triggerer"):
+        assert "store:/opt/airflow/store:ro" in services[name]["volumes"], name
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            if "/opt/airflow/inbox" in volume or "/opt/airflow/settings" in volume:
+                assert volume.endswith(":ro"), (name, volume)
+
+
+def test_a_gpu_worker_takes_one_training_at_a_time_and_ends_its_epoch(services: dict[str, dict[str, Any]]) -> None:
+    worker = services["worker-gpu"]
+    assert worker["profiles"] == ["gpu"]
+    assert worker["command"].endswith("--queues gpu --concurrency 1")
+    [device] = worker["deploy"]["resources"]["reservations"]["devices"]
+    assert device["driver"] == "nvidia"
+    assert device["capabilities"] == ["gpu"]
+    assert worker["stop_grace_period"] == "60m"
+    assert worker["environment"]["DUMB_INIT_SETSID"] == "0"
+
+
+@pytest.mark.parametrize(("gpu", "queues"), [(False, "default,gpu"), (True, "default")])
+def test_somebody_takes_the_queue_gpu(tmp_path: Path, gpu: bool, queues: str) -> None:
+    made = settings(written(tmp_path, *(["--gpu"] if gpu else [])))
+    assert made["WORKER_QUEUES"] == queues
+    assert made["COMPOSE_PROFILES"] == ("gpu" if gpu else "")
+
+
+def test_every_setting_of_ours_is_one_that_the_code_reads(services: dict[str, dict[str, Any]]) -> None:
+    sources = [path for folder in ("pipeline", "dags", "plugins") for path in (CHECKOUT / folder).rglob("*.py")]
+    known = set(re.findall(r"REVIEW_SENTIMENT_[A-Z_]+", "".join(path.read_text() for path in sources)))
+    told = {key for key in services["worker"]["environment"] if key.startswith("REVIEW_SENTIMENT_")}
+    assert told <= known
+
+
+def test_every_line_of_the_example_is_used() -> None:
+    text = (CHECKOUT / "docker-compose.yaml").read_text()
+    names = set(settings(CHECKOUT / ".env.example"))
+    used = {found["name"] for found in REFERENCE.finditer(text)}
+    assert names - used == {"COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME"}
+
+
+def test_every_airflow_setting_is_one_that_airflow_knows(services: dict[str, dict[str, Any]]) -> None:
+    from airflow.configuration import conf
+
+    for name, service in services.items():
+        for key in service.get("environment", {}):
+            if key.startswith("AIRFLOW__"):
+                section, option = key.removeprefix("AIRFLOW__").lower().split("__", 1)
+                known = conf.configuration_description.get(section, {}).get("options", {})
+                assert option in known, (name, key)
+
+
+def test_an_env_is_written_once_for_its_owner_alone(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = file.read_text()
+    written(tmp_path)
+    assert file.read_text() == before
+    assert "<generated>" not in before
+
+
+def test_every_secret_is_long_and_its_own(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first, second = settings(written(tmp_path)), settings(written(tmp_path / "other"))
+    made = [one[name] for one in (first, second) for name in SECRETS]
+    assert len(set(made)) == 2 * len(SECRETS)
+    assert min(map(len, made)) >= 32
+    assert all(re.fullmatch(r"[\w=-]+", secret) for secret in made)
+    Fernet(first["FERNET_KEY"])
+    assert len(first["JWT_SECRET"].encode()) >= 64
+
+
+def compose() -> list[str]:
+    """Return how Compose is started here; skip where it is not, unless the environment wants no test skipped."""
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return ["docker", "compose"]
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    if os.environ.get("REQUIRE_SERVERS"):
+        pytest.fail("Docker Compose is not here (sh scripts/servers.sh installs it).")
+    pytest.skip("Docker Compose is not here.")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Path]:
+    """A folder with the Compose file and no ``.env``."""
+    shutil.copy(CHECKOUT / "docker-compose.yaml", tmp_path)
+    return tmp_path
+
+
+def clean() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+
+
+def test_compose_itself_understands_the_file(checkout: Path) -> None:
+    file = written(checkout, "--gpu").rename(checkout / ".env")
+    done = subprocess.run(
+        [*compose(), "config"], cwd=checkout, env=clean(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(yaml.safe_load(done.stdout)["services"]) == set(KNOWS)
+    assert settings(file)["JWT_SECRET"] in done.stdout
+
+
+def test_compose_refuses_to_start_without_secrets(checkout: Path) -> None:
+    done = subprocess.run(
+        [*compose(), "config"], cwd=checkout, env=clean(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "make env" in done.stderr
