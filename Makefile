@@ -40,6 +40,14 @@ mlflow: $(VENV)/.run ## Open MLflow's UI on the store's runs and models (PORT=50
 env: ## Write .env with secrets of your own for docker compose, once (GPU=1: with a GPU worker)
 	@$(PYTHON) scripts/write_env.py $(if $(GPU),--gpu)
 
+.PHONY: backup
+backup: ## Back docker compose's databases and store up into a new folder: make backup TO=…
+	@$(PYTHON) scripts/compose_backup.py backup '$(subst ','\'',$(or $(TO),$(error TO is missing: make backup TO=folder)))'
+
+.PHONY: restore
+restore: ## Put a backup in place of what docker compose's volumes hold: make restore FROM=…
+	@$(PYTHON) scripts/compose_backup.py restore '$(subst ','\'',$(or $(FROM),$(error FROM is missing: make restore FROM=folder)))'
+
 .PHONY: compose-test
 compose-test: $(VENV)/.dev ## Build the images, start the Compose file, train, kill, read the report, take it down (minutes)
 	@$(BIN)/python scripts/compose_test.py
@@ -62,6 +70,10 @@ lint: $(VENV)/.dev ## ruff, its format check, mypy --strict on pipeline/, the la
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: audit
+audit: $(VENV)/.dev ## Look every locked package up among the known vulnerabilities
+	$(BIN)/python scripts/audit.py
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure speed and memory against named alternatives (minutes)

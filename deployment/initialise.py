@@ -50,7 +50,9 @@ def create_databases() -> None:
             cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, password))
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
             if cursor.fetchone() is None:
-                cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
+                # Whatever the server's own locale is.
+                create = "CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0"
+                cursor.execute(sql.SQL(create).format(role, role))
             # Anybody may connect to a new database otherwise.
             cursor.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(role))
     connection.close()
@@ -90,7 +92,10 @@ def _connected() -> psycopg2.extensions.connection:
     while True:
         try:
             return psycopg2.connect(
-                host=os.environ["POSTGRES_HOST"], user="postgres", dbname="postgres", password=os.environ["POSTGRES_PASSWORD"]
+                host=os.environ["POSTGRES_HOST"],
+                user="postgres",
+                dbname="postgres",
+                password=os.environ["POSTGRES_PASSWORD"],
             )
         except psycopg2.OperationalError as error:
             if time.monotonic() > deadline or "password" in str(error):

@@ -1,4 +1,4 @@
-"""Start the Compose file from nothing, train through its API, break it on the way, and take it down (``make compose-test``).
+"""Start the Compose file from nothing, train through its API, break it on the way, end it (``make compose-test``).
 
 What a team would do on its first day, on images that are built here, with secrets, volumes and a port of its own, so
 that a running deployment is left alone. Needs a Docker engine with the base images; where one step fails, the state of
@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,16 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import compose_backup
 import httpx
+from compose import CHECKOUT, compose_command
 from write_env import filled
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(CHECKOUT))
-
-from pipeline.ingest.demo import write_demo_dump  # noqa: E402 - the checkout is on the path only now.
-
 TRAIN = "train_review_sentiment"
-DUMP_ROWS = 6_000
 RUN_SECONDS = 1500
 """A machine with two cores, which runs everything, needs six minutes."""
 START_SECONDS = 600
@@ -44,8 +40,16 @@ TEST_SETTINGS = {
     "REVIEW_SENTIMENT_SCHEDULE": "none",
     "VERSION": "compose-test",
 }
-RUN = {"profile": "demo", "directions": ["uni"], "units": [32], "epochs": 40, "patience": 40, "bootstrap_samples": 100}
+CONFIGURATION = {
+    "profile": "demo",
+    "directions": ["uni"],
+    "units": [32],
+    "epochs": 40,
+    "patience": 40,
+    "bootstrap_samples": 100,
+}
 """Long enough a training to be killed in its middle."""
+EPOCHS_BEFORE_KILL = 1
 SECRETS = ("POSTGRES_PASSWORD", "AIRFLOW_DATABASE_PASSWORD", "FERNET_KEY", "JWT_SECRET", "API_SECRET_KEY")
 """What no worker may know."""
 
@@ -79,7 +83,8 @@ class Stack:
     def health(self) -> dict[str, str]:
         """Return each container's state, by its service's name, as the engine sees it."""
         names = self.compose("ps", "--quiet", quiet=True).split()
-        form = '{{index .Config.Labels "com.docker.compose.service"}} {{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}'
+        state = "{{if and .State.Running .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}"
+        form = '{{index .Config.Labels "com.docker.compose.service"}} ' + state
         told = subprocess.run(
             ["docker", "inspect", "--format", form, *names], check=True, capture_output=True, text=True
         ).stdout
@@ -97,6 +102,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the stack running, to look at it")
     options = parser.parse_args()
+    # Whoever stops this wants the stack gone, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
     with prepared() as stack:
         try:
             story(stack)
@@ -115,6 +122,32 @@ def main() -> int:
 
 def story(stack: Stack) -> None:
     """Build, start, train, break, look, in this order."""
+    build_and_start(stack)
+    look_at_what_workers_know(stack)
+    with step("Log in and start a run"):
+        log_in(stack)
+        wait("the DAG is known", START_SECONDS, lambda: stack.client.get(f"/api/v2/dags/{TRAIN}").is_success)
+        run = {"logical_date": None, "conf": {**CONFIGURATION, "dumps": ["demo"]}}
+        run_id = stack.client.post(f"/api/v2/dags/{TRAIN}/dagRuns", json=run).raise_for_status().json()["dag_run_id"]
+    break_it_while_it_trains(stack, run_id)
+    look_at_the_run(stack, run_id)
+    with step("Read the report through Airflow"):
+        folder = newest_report(stack)
+        report = read_report(stack, folder)
+        require("Into service" in report, "the page is not the report")
+        stranger = httpx.get(f"{stack.client.base_url}review-sentiment/runs/{folder}/")
+        require(stranger.status_code in {401, 403}, f"a stranger got {stranger.status_code}")
+    with step("Read the model's registration in MLflow"):
+        models = stack.inside("worker", "python", "-c", REGISTERED).strip()
+        require(models == "review_sentiment", f"MLflow's registered models: {models!r}")
+    with step("Back up, lose everything, and restore"):
+        lose_everything_and_restore(stack)
+        require(state(stack, run_id) == "success", "the restored database does not know the run")
+        require(read_report(stack, folder) == report, "the restored report is another")
+
+
+def build_and_start(stack: Stack) -> None:
+    """Build the images, and start all services on empty volumes."""
     with step("Build the images"):
         stack.compose("build", *_build_arguments())
         for name, size in image_sizes(stack).items():
@@ -122,6 +155,10 @@ def story(stack: Stack) -> None:
     with step("Start everything from nothing"):
         stack.compose("up", "--detach")
         wait("every service is healthy", START_SECONDS, lambda: healthy(stack))
+
+
+def look_at_what_workers_know(stack: Stack) -> None:
+    """Hold the running containers to what the Compose file promises."""
     with step("Look at what the workers know"):
         known = stack.inside("worker", "env")
         told = [name for name in SECRETS if stack.settings[name] in known]
@@ -130,40 +167,55 @@ def story(stack: Stack) -> None:
         require(reached == "no", f"a worker's way to Postgres: {reached!r}")
         ports = published(stack)
         require(ports == [f"127.0.0.1:{stack.settings['PORT']}"], f"published: {ports}")
-    with step("Log in and start a run"):
-        log_in(stack)
-        wait("the DAG is known", START_SECONDS, lambda: stack.client.get(f"/api/v2/dags/{TRAIN}").is_success)
-        conf = {**RUN, "dumps": "/opt/airflow/inbox/a.csv"}
-        answer = stack.client.post(f"/api/v2/dags/{TRAIN}/dagRuns", json={"logical_date": None, "conf": conf})
-        run_id = answer.raise_for_status().json()["dag_run_id"]
+
+
+def break_it_while_it_trains(stack: Stack, run_id: str) -> None:
+    """Restart the scheduler, kill the worker, and wait for the run's end."""
     with step("Restart the scheduler while the data are read"):
         wait("a task has ended", RUN_SECONDS, lambda: any_state(stack, run_id, "success"))
         stack.compose("restart", "--timeout", "20", "scheduler")
     with step("Kill the worker in mid-training"):
-        wait("some epochs are trained", RUN_SECONDS, lambda: epochs(stack) >= 2)  # noqa: PLR2004 - not only just begun
+        wait("some epochs are trained", RUN_SECONDS, lambda: epochs(stack) > EPOCHS_BEFORE_KILL)
         before = epochs(stack)
         # Every process of the container at once, as when memory runs out; the engine starts it again.
         stack.inside("worker", "bash", "-c", "kill -KILL -1", check=False)
-        print(f"  killed after {before} of {RUN['epochs']} epochs")
+        print(f"  killed after {before} of {CONFIGURATION['epochs']} epochs")
     with step("Wait for the run's end"):
         wait("the run has ended", RUN_SECONDS, lambda: state(stack, run_id) in {"success", "failed"})
         require(state(stack, run_id) == "success", f"the run ended as {state(stack, run_id)}")
-        trained = stack.tasks(run_id)["train"]
-        require(trained["try_number"] > 1, "the training was never interrupted")
-        log = task_log(stack, run_id, "train", trained["try_number"])
-        require("goes on" in log.lower() or "resum" in log.lower(), "the training did not go on where it was")
-        device = task_log(stack, run_id, "preflight", stack.tasks(run_id)["preflight"]["try_number"])
-        require("trained on the CPU" in device, "the log of preflight does not say that it trains on the CPU")
-    with step("Read the report through Airflow"):
-        page = stack.client.get("/review-sentiment/history").raise_for_status().text
-        folder = page.split("/review-sentiment/runs/", 1)[1].split("/", 1)[0]
-        report = stack.client.get(f"/review-sentiment/runs/{folder}/").raise_for_status().text
-        require("Into service" in report, "the page is not the report")
-        stranger = httpx.get(f"{stack.client.base_url}review-sentiment/runs/{folder}/")
-        require(stranger.status_code in {401, 403}, f"a stranger got {stranger.status_code}")
-    with step("Read the model's registration in MLflow"):
-        models = stack.inside("worker", "python", "-c", REGISTERED).strip()
-        require(models == "review_sentiment", f"MLflow's registered models: {models!r}")
+
+
+def look_at_the_run(stack: Stack, run_id: str) -> None:
+    """Hold the logs of the run to what happened."""
+    tasks = stack.tasks(run_id)
+    attempts = tasks["train"]["try_number"]
+    require(attempts > 1, "the training was never interrupted")
+    trained = task_log(stack, run_id, "train", attempts)
+    require("resumed after epoch" in trained, "the training did not go on where it was")
+    device = task_log(stack, run_id, "preflight", tasks["preflight"]["try_number"])
+    require("trained on the CPU" in device, "the log of preflight does not say that it trains on the CPU")
+
+
+def newest_report(stack: Stack) -> str:
+    """Return the name that the newest report is published under."""
+    page = stack.client.get("/review-sentiment/history").raise_for_status().text
+    return page.split("/review-sentiment/runs/", 1)[1].split("/", 1)[0]
+
+
+def read_report(stack: Stack, folder: str) -> str:
+    """Return a report's page."""
+    return stack.client.get(f"/review-sentiment/runs/{folder}/").raise_for_status().text
+
+
+def lose_everything_and_restore(stack: Stack) -> None:
+    """Back up, delete every volume, and restore into new ones."""
+    with tempfile.TemporaryDirectory(prefix="compose-backup-") as folder:
+        backup = Path(folder) / "backup"
+        compose_backup.back_up(stack.command, backup, _clean_environment())
+        stack.compose("down", "--volumes", "--timeout", "20")
+        compose_backup.restore(stack.command, backup, _clean_environment())
+    wait("every service is healthy again", START_SECONDS, lambda: healthy(stack))
+    log_in(stack)
 
 
 REACHES_POSTGRES = """
@@ -190,7 +242,6 @@ def prepared() -> Iterator[Stack]:
         home.chmod(0o755)
         inbox = home / "inbox"
         inbox.mkdir()
-        write_demo_dump(inbox / "a.csv", rows=DUMP_ROWS, seed=1)
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
@@ -215,15 +266,6 @@ def prepared() -> Iterator[Stack]:
         )
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield Stack(command, settings, client)
-
-
-def compose_command() -> tuple[str, ...]:
-    """Return the words by which this machine starts Compose: the plugin, or the older program."""
-    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
-        return ("docker", "compose")
-    if shutil.which("docker-compose"):
-        return ("docker-compose",)
-    sys.exit("Neither `docker compose` nor `docker-compose` is here. Install Docker Compose and try again.")
 
 
 def healthy(stack: Stack) -> bool:
@@ -325,7 +367,7 @@ def wait(what: str, seconds: float, true: Callable[[], bool]) -> None:
     raise TimeoutError(f"after {seconds:.0f} s it was not so that {what}" + (f" ({problem})" if problem else ""))
 
 
-def require(true: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as an assertion
+def require(true: bool, otherwise: str) -> None:
     """End the test if something is not so."""
     if not true:
         raise SystemExit(f"Not as it should be: {otherwise}.")

@@ -95,9 +95,7 @@ def test_no_secret_has_a_default_and_compose_says_what_to_do_without_one() -> No
 
 
 def test_everybody_knows_only_the_secrets_they_need(services: dict[str, dict[str, Any]], env: dict[str, str]) -> None:
-    told = {
-        name: {secret for secret in SECRETS if env[secret] in str(service)} for name, service in services.items()
-    }
+    told = {name: {secret for secret in SECRETS if env[secret] in str(service)} for name, service in services.items()}
     assert told == KNOWS
 
 
