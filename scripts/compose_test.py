@@ -135,8 +135,10 @@ def story(stack: Stack) -> None:
         folder = newest_report(stack)
         report = read_report(stack, folder)
         require("Into service" in report, "the page is not the report")
-        stranger = httpx.get(f"{stack.client.base_url}review-sentiment/runs/{folder}/")
+        stranger = httpx.get(f"http://127.0.0.1:{stack.settings['PORT']}/review-sentiment/runs/{folder}/")
         require(stranger.status_code in {401, 403}, f"a stranger got {stranger.status_code}")
+        answer = stack.client.post("/review-sentiment/score", data={"review": "A delicious coffee, I love it."})
+        require("probability" in answer.raise_for_status().text, "the box does not score a review")
     with step("Read the model's registration in MLflow"):
         models = stack.inside("worker", "python", "-c", REGISTERED).strip()
         require(models == "review_sentiment", f"MLflow's registered models: {models!r}")
