@@ -64,6 +64,10 @@ test: $(VENV)/.dev ## Run every test
 browser: ## Find Chromium, or install Debian's as root: the tests look at the report with it
 	@sh scripts/browser.sh
 
+.PHONY: servers
+servers: ## Find Postgres and Redis, or install Debian's as root: the tests of several workers start their own
+	@sh scripts/servers.sh
+
 .PHONY: lint
 lint: $(VENV)/.dev ## ruff, its format check, mypy --strict on pipeline/, the layers
 	$(BIN)/ruff check .

@@ -126,7 +126,6 @@ def test_long_work_waits_as_long_as_in_the_compose_file() -> None:
     config = VALUES["config"]
     for section, name in [
         ("scheduler", "task_queued_timeout"),
-        ("execution_api", "jwt_expiration_time"),
         ("celery_broker_transport_options", "visibility_timeout"),
         ("celery", "worker_prefetch_multiplier"),
     ]:
