@@ -38,6 +38,7 @@ mlflow: $(VENV)/.run ## Open MLflow's UI on the store's runs and models (PORT=50
 
 .PHONY: env
 env: ## Write .env with secrets of your own for docker compose, once (GPU=1: with a GPU worker)
+	@mkdir -p inbox
 	@$(PYTHON) scripts/write_env.py $(if $(GPU),--gpu)
 
 .PHONY: backup

@@ -104,6 +104,9 @@ class DumpWatcher(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again; never end, whatever a look meets."""
+        from store_login import use_store_connection
+
+        use_store_connection()
         every = poll_seconds() if self.poll_seconds is None else self.poll_seconds
         failures = 0
         while True:

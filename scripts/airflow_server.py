@@ -195,7 +195,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "REVIEW_SENTIMENT_AIRFLOW": str(binaries / "airflow"),
         "REVIEW_SENTIMENT_STORE": os.environ.get("REVIEW_SENTIMENT_STORE") or str(CHECKOUT / ".store"),
         "REVIEW_SENTIMENT_INBOX": inbox(),
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__EXECUTOR": os.environ.get("AIRFLOW__CORE__EXECUTOR", "LocalExecutor"),
         # Two cores train one model at a time; more task processes only fight for them.
         "AIRFLOW__CORE__PARALLELISM": os.environ.get("AIRFLOW__CORE__PARALLELISM", "4"),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -213,6 +213,8 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         # The default waits a second between looks at empty tasks' heartbeats; logs of finished tasks stay in the home.
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        # What a task found out stands in its log, as the DAG's page says.
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO"),
     }
 
 

@@ -3,22 +3,79 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from pipeline.store import ArtifactStore
+from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 from tests.support import SHARED_DATA
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+LONGEST_FIRST = (
+    "tests/e2e/test_season.py",
+    "tests/browser/test_airflow.py",
+    "tests/e2e/test_celery.py",
+    "tests/e2e/test_edge.py",
+    "tests/e2e/test_object_store.py",
+    "tests/e2e/test_command_line.py",
+    "tests/e2e/test_kills.py",
+    "tests/dags/test_train_review_sentiment.py",
+    "tests/browser/test_report_page.py",
+)
+"""Files that take long. Started last, one of them would keep one worker busy while the others have nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of ``LONGEST_FIRST`` before all others; ``pytest-xdist`` hands files out in this order."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_outlives_a_power_failure() -> Iterator[None]:
+    """Do not wait for the disk: a store syncs each file of an artifact, a database each of its transactions."""
+    event.listen(Engine, "connect", _without_syncing)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda _: None)
+        yield
+    event.remove(Engine, "connect", _without_syncing)
+
+
+def _without_syncing(connection: object, _: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ArtifactStore:
     """An empty store in a folder of this test alone."""
     return ArtifactStore(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3Server]:
+    """An S3 server of this test alone, to which this process's own AWS settings lead."""
+    for needed in ("moto.server", "s3fs"):
+        pytest.importorskip(needed)
+    from pipeline.object_store.file_system import ObjectStore
+
+    with S3Server() as server:
+        login = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        address = {"AWS_ENDPOINT_URL": server.url, "AWS_DEFAULT_REGION": "us-east-1"}
+        only_these_credentials(monkeypatch, {**login, **address})
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        # Who repeats a request waits a second and more; nobody waits here.
+        monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
+        # A connection that an earlier test has left leads to its own server.
+        ObjectStore.clear_instance_cache()
+        yield server
+        ObjectStore.clear_instance_cache()
 
 
 @pytest.fixture(scope="session")

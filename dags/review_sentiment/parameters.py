@@ -81,6 +81,7 @@ CHOICES = {
         "always": "Before every promotion",
     },
     "device": {"auto": "GPU where there is one", "cpu": "CPU", "gpu": "GPU"},
+    "precision": {"float32": "float32", "mixed_float16": "float16, mixed", "mixed_bfloat16": "bfloat16, mixed"},
 }
 """What the form shows instead of each choice's name; a choice that is missing here is shown by its name."""
 

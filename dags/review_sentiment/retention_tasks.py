@@ -23,6 +23,7 @@ from pipeline.retention import (
     result_as_text,
 )
 from pipeline.workflow import default_store
+from review_sentiment import metrics
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ def remove(planned: Json) -> Json:
     # Thousands of names are no matter for XCom: the plan is made anew, by the same clock.
     result = clean_up(store, plan_clean_up(store, figures.policy, figures.made_at))
     log.info("%s", result_as_text(result))
+    metrics.tell_clean_up(result.bytes)
     return {
         "artifacts": len(result.artifacts),
         "reports": len(result.reports),

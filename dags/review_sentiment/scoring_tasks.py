@@ -17,6 +17,7 @@ from pipeline.config import DataConfig, RunConfig
 from pipeline.errors import ConfigurationError, shown
 from pipeline.store import ArtifactReference
 from pipeline.workflow import default_store
+from review_sentiment import metrics
 from review_sentiment.assets import CHAMPION
 from review_sentiment.links import mapped_task
 from review_sentiment.parameters import form
@@ -151,6 +152,7 @@ def publish(scored: Sequence[Json]) -> Json:
     references = [_reference(value) for value in scored[:]]
     told = told_of_predictions(publish_predictions(references, context["dag_run"].run_id, default_store()))
     context["outlet_events"][PREDICTIONS].extra = told
+    metrics.tell_scoring(references)
     return told
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,10 @@ from pipeline.references import DataReferences, ModelReferences, VariantReferenc
 from pipeline.store import ArtifactReference
 from pipeline.training.records import DeviceRecord
 from pipeline.workflow import NOBODY, Workflow, default_store, mirrored_champion, roll_back_champion
-from review_sentiment import notes, notifications
+from review_sentiment import metrics, notes, notifications
 from review_sentiment.assets import CHAMPION, CLEAN_REVIEWS, MODEL, REPORT
 from review_sentiment.links import mapped_task, reporting_task, training_task
+from review_sentiment.metrics import told, told_device, told_landed, told_variant
 from review_sentiment.retraining import config_of
 
 if TYPE_CHECKING:
@@ -35,13 +37,15 @@ Json = dict[str, Any]
 GPU_QUEUE = os.environ.get("REVIEW_SENTIMENT_GPU_QUEUE", "default")
 GPU_POOL = os.environ.get("REVIEW_SENTIMENT_GPU_POOL", "default_pool")
 """Queue and pool of the tasks that want the GPU, one pool slot per GPU; the embedded default has neither."""
+GPU_EXECUTOR = os.environ.get("REVIEW_SENTIMENT_GPU_EXECUTOR", "").strip()
+"""Their executor, by a name that ``[core] executor`` knows; empty for the deployment's first."""
 
 DEFAULTS: Json = {
     "owner": "review-sentiment",
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
     "execution_timeout": timedelta(hours=1),
-    "on_failure_callback": notes.say_failure,
+    "on_failure_callback": [notes.say_failure, metrics.tell_failure],
     # A lost connection may come back; a wrong parameter, a bad file or a broken contract stays what it is.
     "retry_policy": ExceptionRetryPolicy(
         rules=[
@@ -50,7 +54,13 @@ DEFAULTS: Json = {
         ]
     ),
 }
-ON_GPU: Json = {"queue": GPU_QUEUE, "pool": GPU_POOL, "execution_timeout": timedelta(hours=12)}
+ON_GPU: Json = {
+    "queue": GPU_QUEUE,
+    "pool": GPU_POOL,
+    "execution_timeout": timedelta(hours=12),
+    # Named only where one is asked for: the DAG file of a task with an executor that is not configured is not read.
+    **({"executor": GPU_EXECUTOR} if GPU_EXECUTOR else {}),
+}
 UNTIL_THE_SERVER_IS_BACK: Json = {
     "retries": 10,
     "retry_exponential_backoff": True,
@@ -78,7 +88,7 @@ def _present(value: Json | None) -> ArtifactReference | None:
 def land() -> Json:
     """Check the parameters, fetch what is new and keep it as it came; where nothing is, the run ends here, skipped."""
     try:
-        return workflow().land().model_dump()
+        return told_landed(workflow().land())
     except NothingNewError as reason:
         notes.say("skipped", "Nothing new", str(reason))
         raise AirflowSkipException(str(reason)) from None
@@ -87,13 +97,13 @@ def land() -> Json:
 @task
 def ingest(landed: Json) -> Json:
     """Read the raw files into one typed table."""
-    return workflow().ingest(_reference(landed)).model_dump()
+    return told(workflow().ingest(_reference(landed)))
 
 
 @task
 def validate_raw(ingested: Json) -> Json:
     """Quarantine bad rows; hold the rest against the contract of raw reviews."""
-    return workflow().validate_raw(_reference(ingested)).model_dump()
+    return told(workflow().validate_raw(_reference(ingested)))
 
 
 @task
@@ -108,20 +118,20 @@ def clean(validated: Json) -> Json:
     steps = workflow()
     cleaned = steps.clean(_reference(validated))
     _tell(CLEAN_REVIEWS, steps.told_of_clean(cleaned))
-    return cleaned.model_dump()
+    return told(cleaned)
 
 
 @task
 def validate_clean(cleaned: Json) -> Json:
     """Hold the clean reviews against their contract."""
-    return workflow().validate_clean(_reference(cleaned)).model_dump()
+    return told(workflow().validate_clean(_reference(cleaned)))
 
 
 @task
 def profile(landed: Json, validated_raw: Json, cleaned: Json) -> Json:
     """Describe the clean reviews, beside those of the dump before, where the store knows one."""
     data = DataReferences.model_validate({"landed": landed, "validated_raw": validated_raw, "cleaned": cleaned})
-    return workflow().profile(data).model_dump()
+    return told(workflow().profile(data))
 
 
 @task
@@ -134,19 +144,21 @@ def require_no_drift(landed: Json, profiled: Json) -> None:
 def collect(landed: Json, validated_raw: Json, cleaned: Json) -> Json:
     """Add the dumps to the collection; lay their reviews together with earlier ones, as far as the window reaches."""
     data = DataReferences.model_validate({"landed": landed, "validated_raw": validated_raw, "cleaned": cleaned})
-    return workflow().collect(data).model_dump()
+    reviews = workflow().collect(data)
+    # Where there is nothing to lay them together with, the clean reviews themselves come back, which were told of.
+    return reviews.model_dump() if reviews == data.cleaned else told(reviews)
 
 
 @task
 def split(reviews: Json) -> Json:
     """Deal the reviews to training, validation and test."""
-    return workflow().split(_reference(reviews)).model_dump()
+    return told(workflow().split(_reference(reviews)))
 
 
 @task
 def check_leaks(reviews: Json, parts: Json) -> Json:
     """Count what the test part shares with the other two."""
-    return workflow().check_leaks(_reference(reviews), _reference(parts)).model_dump()
+    return told(workflow().check_leaks(_reference(reviews), _reference(parts)))
 
 
 @task
@@ -158,26 +170,34 @@ def require_no_leak(leaks: Json) -> None:
 @task
 def fit_vocabulary(reviews: Json, parts: Json) -> Json:
     """Choose the words that the models may know."""
-    return workflow().fit_vocabulary(_reference(reviews), _reference(parts)).model_dump()
+    return told(workflow().fit_vocabulary(_reference(reviews), _reference(parts)))
 
 
 @task
 def encode(reviews: Json, parts: Json, vocabulary: Json) -> Json:
     """Turn words into sequences of word ids."""
     references = (_reference(value) for value in (reviews, parts, vocabulary))
-    return workflow().encode(*references).model_dump()
+    return told(workflow().encode(*references))
 
 
 @task
 def baselines(reviews: Json, parts: Json) -> Json:
     """Judge always-majority and TF-IDF with logistic regression on the same rows."""
-    return workflow().baselines(_reference(reviews), _reference(parts)).model_dump()
+    return told(workflow().baselines(_reference(reviews), _reference(parts)))
 
 
 @task(**ON_GPU)
 def preflight(data: Json) -> Json:
     """Name the device and run one LSTM step on it, before hours are spent."""
-    return workflow().preflight(DataReferences.model_validate(data)).model_dump()
+    device = workflow().preflight(DataReferences.model_validate(data))
+    if GPU_QUEUE != "default" and device.kind == "cpu":
+        log.warning(
+            "No GPU on this worker (%s): the models of this run are trained on the CPU, which takes many times longer. "
+            "For a GPU, let no worker without one take the queue %r (docs/operations.md).",
+            socket.gethostname(),
+            GPU_QUEUE,
+        )
+    return told_device(device)
 
 
 @task
@@ -197,7 +217,7 @@ def train(variant: str, data: Json) -> Json:
     """Fit one variant; after a kill, go on at its last epoch."""
     steps = workflow()
     _label(steps, variant)
-    return steps.train(DataReferences.model_validate(data), steps.variant(variant)).model_dump()
+    return told_variant(steps.train(DataReferences.model_validate(data), steps.variant(variant)))
 
 
 @mapped_task(**ON_GPU, map_index_template="{{ variant_title }}")
@@ -221,14 +241,14 @@ def examine(variant: Json, data: Json) -> Json:
 @task
 def examine_baseline(data: Json, baselines: Json) -> Json:
     """Test the baseline that counts words in the same way: what an LSTM buys shows on negations."""
-    return workflow().examine_baseline(DataReferences.model_validate(data), _reference(baselines)).model_dump()
+    return told(workflow().examine_baseline(DataReferences.model_validate(data), _reference(baselines)))
 
 
 @task
 def compare(data: Json, variants: Sequence[Json], baselines: Json) -> Json:
     """Compare the variants with each other and with the baselines, row by row."""
     references = DataReferences.model_validate(data)
-    return workflow().compare(references, _variants(variants), _reference(baselines)).model_dump()
+    return told(workflow().compare(references, _variants(variants), _reference(baselines)))
 
 
 @task(outlets=[MODEL])
@@ -237,7 +257,8 @@ def decide(data: Json, variants: Sequence[Json], baselines: Json, comparison: Js
     steps, judged = workflow(), _variants(variants)
     verdict = steps.decide(DataReferences.model_validate(data), judged, _reference(baselines), _reference(comparison))
     _tell(MODEL, steps.told_of_model(verdict, judged))
-    return verdict.model_dump()
+    metrics.tell_scores(judged, _reference(baselines))
+    return told(verdict)
 
 
 @task(**ON_GPU)
@@ -245,8 +266,11 @@ def challenge(data: Json, variants: Sequence[Json], verdict: Json) -> Json:
     """Let the best model and the champion score the same reviews; nothing to do where there is no champion."""
     references = DataReferences.model_validate(data)
     challenged = workflow().challenge(references, _variants(variants), _reference(verdict))
-    # Airflow keeps no XCom of None, and warns whoever asks for it.
-    return {} if challenged is None else challenged.model_dump()
+    if challenged is None:
+        # Airflow keeps no XCom of None, and warns whoever asks for it.
+        return {}
+    metrics.tell_challenge(challenged)
+    return told(challenged)
 
 
 @task
@@ -254,7 +278,9 @@ def gate(data: Json, variants: Sequence[Json], verdict: Json, challenged: Json) 
     """Decide whether the best model takes the champion's place, by rules with figures and bounds."""
     references = DataReferences.model_validate(data)
     steps = workflow()
-    return steps.gate(references, _variants(variants), _reference(verdict), _present(challenged)).model_dump()
+    gated = steps.gate(references, _variants(variants), _reference(verdict), _present(challenged))
+    metrics.tell_gate(gated)
+    return told(gated)
 
 
 @reporting_task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
@@ -292,6 +318,7 @@ def publish_report(
     result = workflow().publish_report(run_name, DataReferences.model_validate(data), models)
     log.info("Report: %s", result.report)
     _tell(REPORT, result.model_dump())
+    metrics.tell_report(result)
     note = notes.say_report(result)
     return {**result.model_dump(), "figures": list(note.figures) if note is not None else []}
 
@@ -366,13 +393,13 @@ def conclude(gated: Json, published: Json) -> str:
     return decided.sentence
 
 
-def _tell(asset: Asset, told: Json) -> None:
+def _tell(asset: Asset, figures: Json) -> None:
     """Put figures on the asset's event, for its page in the UI and for whoever is scheduled on it."""
-    get_current_context()["outlet_events"][asset].extra = told
+    get_current_context()["outlet_events"][asset].extra = figures
 
 
 def _tell_of_champion(change: ChampionChange) -> Json:
-    told = {
+    event = {
         "number": change.number,
         "kind": change.kind,
         "model": change.model.title,
@@ -381,8 +408,9 @@ def _tell_of_champion(change: ChampionChange) -> Json:
         "who": change.who,
         "why": change.why,
     }
-    _tell(CHAMPION, told)
-    return told
+    _tell(CHAMPION, event)
+    metrics.tell_champion(change)
+    return event
 
 
 def _variant_step(name: str, variant: Json, data: Json) -> Json:
@@ -390,7 +418,7 @@ def _variant_step(name: str, variant: Json, data: Json) -> Json:
     references = VariantReferences.model_validate(variant)
     _label(steps, references.name)
     done: VariantReferences = getattr(steps, name)(DataReferences.model_validate(data), references)
-    return done.model_dump()
+    return told_variant(done, before=references)
 
 
 def _models(device: Json | None, variants: Sequence[Json], **references: Json | None) -> ModelReferences:

@@ -14,8 +14,8 @@ from pipeline.ingest.staging import FoundFile
 
 MAX_SHARDS = 10_000
 ADVICE = (
-    "Check the bucket, the key and the AWS credentials of this process "
-    "(AWS_ACCESS_KEY_ID or a profile, AWS_ENDPOINT_URL for another store than AWS)"
+    "Check the bucket, the key and the AWS credentials of this process (AWS_ACCESS_KEY_ID or a profile, "
+    "AWS_ENDPOINT_URL for another store than AWS; in Airflow also REVIEW_SENTIMENT_STORE_CONN)"
 )
 """What to do about a bucket that cannot be read, for the end of a message."""
 
@@ -24,7 +24,7 @@ def fetch_objects(url: str, folder: Path) -> list[FoundFile]:
     """Fetch one object, or every shard directly below a prefix in the order of their names.
 
     Args:
-        url: ``s3://bucket/key`` or ``s3://bucket/prefix/``. Credentials come from the environment, never from here.
+        url: ``s3://bucket/key`` or ``s3://bucket/prefix/``. Credentials are the deployment's, never from here.
         folder: Where the files are put.
 
     Raises:
@@ -65,9 +65,9 @@ def checked_location(url: str) -> str:
 
 def file_system() -> Any:  # noqa: ANN401 - fsspec has no types
     """Return the object store, asked anew: what was listed before may have changed."""
-    import fsspec
+    from pipeline.object_store.file_system import open_file_system
 
-    return fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
+    return open_file_system(remembering=False)
 
 
 def _fetched(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]:  # noqa: ANN401 - fsspec has no types

@@ -31,12 +31,16 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from upath import UPath
+from upath.registry import register_implementation
 
-from pipeline.errors import ArtifactError, shown
-from pipeline.store.files import changed_at, files_below, vanish
+from pipeline.errors import ArtifactError, ConfigurationError, shown
+from pipeline.store.files import changed_at, files_below, vanish, written_aside
 from pipeline.store.manifest import ArtifactReference, FileRecord, Manifest, Record, RowAccount
 
 log = logging.getLogger(__name__)
+
+# By name: s3fs is imported when the first such path is made.
+register_implementation("s3", "pipeline.object_store.path.ObjectPath", clobber=True)
 
 SummaryType = TypeVar("SummaryType", bound=Record)
 
@@ -79,11 +83,35 @@ class Workspace:
         durable: Local folder that survives a kill and is found again by the next attempt at the same key
             (checkpoints); removed when the artifact is complete.
         key: The artifact's key, for stages that name things after it.
+        shared: Where workers share no disk, the place in the store for what another one needs to go on.
     """
 
     folder: Path
     durable: Path
     key: str
+    shared: UPath | None = None
+
+    def recall(self, name: str) -> None:
+        """Put a file of ``durable`` there as the last attempt kept it, on whichever machine that was."""
+        if self.shared is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            content = (self.shared / name).read_bytes()
+            self.durable.mkdir(parents=True, exist_ok=True)
+            with written_aside(self.durable, content) as aside:
+                aside.replace(self.durable / name)
+
+    def keep(self, name: str) -> None:
+        """Let the next attempt find a file of ``durable`` as it is now, on whichever machine that will be.
+
+        A store that fails must not end hours of work: then it is a warning, and this machine still has the file.
+        """
+        if self.shared is None:
+            return
+        try:
+            (self.shared / name).write_bytes((self.durable / name).read_bytes())
+        except OSError as error:
+            log.warning("%s cannot be kept in the store for another machine: %s", name, shown(error, 300))
 
 
 @dataclass(frozen=True)
@@ -104,7 +132,7 @@ class ArtifactStore:
     """A store at a folder or a fsspec URL such as ``s3://bucket/prefix``.
 
     Attributes:
-        url: The store's root.
+        url: The store's root. Credentials of an object store are no part of it (:mod:`pipeline.object_store`).
         cache: Local folder for work in progress and for copies of remote artifacts; for a folder store it
             defaults to a place inside the store, so that a rename stays on one file system.
     """
@@ -115,7 +143,16 @@ class ArtifactStore:
     _local: Path = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Resolve the root; nothing is written before the first artifact."""
+        """Resolve the root; nothing is written, and no object store asked, before the first artifact.
+
+        Raises:
+            ConfigurationError: The URL holds a login, which every message about the store would show.
+        """
+        if not self.is_folder and _holds_login(self.url):
+            raise ConfigurationError(
+                f"The address of the store ({self.url.partition(':')[0]}://…) holds a login. Let the bucket stand "
+                "first; credentials belong in the environment or in an Airflow connection (docs/object_store.md)."
+            )
         root = UPath(self.url)
         if self.is_folder:
             root = UPath(Path(self.url.removeprefix("file://")).expanduser().absolute())
@@ -138,6 +175,9 @@ class ArtifactStore:
     @property
     def root(self) -> UPath:
         """The store's root."""
+        if not self.is_folder:
+            # Opened here, every path below it goes by the same login, and none asks for one of its own.
+            self._root.fs  # noqa: B018 - it is made, and remembered, when it is asked for
         return self._root
 
     def produce(
@@ -190,8 +230,9 @@ class ArtifactStore:
         folder = Path(tempfile.mkdtemp(prefix=f"{stage.name}-{key[:12]}-", dir=in_progress))
         # mkdtemp gives 0700; a shared store is read by other workers under the user's own umask.
         folder.chmod(0o777 & ~_umask())
+        shared = None if self.is_folder else self.root / "resumable" / stage.name / key
         try:
-            outcome = build(Workspace(folder=folder, durable=durable, key=key))
+            outcome = build(Workspace(folder=folder, durable=durable, key=key, shared=shared))
             (folder / SUMMARY).write_text(outcome.summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
             manifest = Manifest(
                 stage=stage.name,
@@ -212,6 +253,8 @@ class ArtifactStore:
             self._show(folder, reference)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        if shared is not None and durable.exists():
+            _forget(shared)
         shutil.rmtree(durable, ignore_errors=True)
         log.info("%s: done in %.1f s", reference, manifest.seconds)
         return reference
@@ -276,10 +319,10 @@ class ArtifactStore:
 
     def artifacts(self) -> tuple[ArtifactReference, ...]:
         """Return every artifact by stage and key; also folders without a manifest, which count as absent."""
-        self._root.fs.invalidate_cache()
+        self.root.fs.invalidate_cache()
         found = []
-        for stage in _names(self._root / "artifacts"):
-            for key in _names(self._root / "artifacts" / stage):
+        for stage in _names(self.root / "artifacts"):
+            for key in _names(self.root / "artifacts" / stage):
                 # Whatever else lies there was put there by somebody, and is theirs.
                 with contextlib.suppress(ValidationError):
                     found.append(ArtifactReference(stage=stage, key=key))
@@ -371,7 +414,7 @@ class ArtifactStore:
         return self._home(reference) / USED
 
     def _home(self, reference: ArtifactReference) -> UPath:
-        return self._root / "artifacts" / reference.stage / reference.key
+        return self.root / "artifacts" / reference.stage / reference.key
 
     def _read(self, reference: ArtifactReference, name: str, kind: type[SummaryType]) -> SummaryType:
         try:
@@ -395,11 +438,29 @@ class ArtifactStore:
             _sync(folder)
             _rename_or_yield(folder, Path(str(home)))
             return
+        if self.has(reference):
+            # Another machine was first with the same key: theirs stands, and no reader gets files of both.
+            return
         for file in sorted(folder.rglob("*"), key=lambda path: path.name == MANIFEST):
             if file.is_file():
                 target = home / file.relative_to(folder).as_posix()
                 with file.open("rb") as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
+
+
+def _holds_login(url: str) -> bool:
+    """Return whether a remote address begins with more than a name; a secret may hold a slash before its ``@``."""
+    first = url.partition("://")[2].partition("/")[0]
+    return "@" in first or (":" in first and not first.startswith("arn:"))
+
+
+def _forget(shared: UPath) -> None:
+    """Remove what was kept for another attempt; what cannot be removed takes room and does no harm."""
+    try:
+        for file in files_below(shared):
+            shared.fs.rm_file((shared / file.name).path)
+    except OSError as error:
+        log.warning("%s cannot be emptied, which may be done by hand: %s", shared, shown(error, 300))
 
 
 def _names(place: UPath) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
+from store_login import use_store_connection
 
 from review_sentiment_ui import comparison, history, overview, quarantine, reports, scoring, training
 from review_sentiment_ui.pages import FILES, POLICY, PageFile, base, page, told
@@ -28,6 +29,7 @@ HEADERS = {
 
 def create_app() -> FastAPI:
     """Return the pages. Each route, also one added later, needs the right to read the DAG."""
+    use_store_connection()
     app = FastAPI(
         title="Review sentiment",
         docs_url=None,

@@ -11,6 +11,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from pipeline.store import ArtifactReference, ArtifactStore, Record
+from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 from tests.plugins.conftest import nowhere, published, served, took
 from tests.support import place
 
@@ -673,6 +675,22 @@ def test_the_plugin_costs_a_task_next_to_nothing(airflow_home: Path) -> None:
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = out.stdout.strip().splitlines()[-1]
     assert not [name for name in ("pipeline", "fastapi", "jinja2", "review_sentiment_ui") if f"'{name}'" in loaded]
+
+
+def test_pages_open_an_object_store_with_the_airflow_connection(
+    analyst: TestClient, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_these_credentials(monkeypatch, {"AWS_ENDPOINT_URL": s3.url})
+    monkeypatch.setenv("REVIEW_SENTIMENT_STORE", f"s3://{s3.make_bucket()}/reviews")
+    monkeypatch.setenv("REVIEW_SENTIMENT_STORE_CONN", "pages_store")
+    monkeypatch.setenv("AIRFLOW_CONN_PAGES_STORE", f"aws://{ACCESS_KEY}:{quote(SECRET_KEY, safe='')}@")
+    assert analyst.get(f"{BASE}/history").status_code == 200
+    assert {request.status for request in s3.requests} == {200}
+    monkeypatch.setenv("AIRFLOW_CONN_PAGES_STORE", f"aws://AKIASTRANGER:{quote(SECRET_KEY, safe='')}@")
+    refused = analyst.get(f"{BASE}/history")
+    assert refused.status_code == 503
+    assert "refuses the login of the Airflow connection pages_store" in refused.text
+    assert SECRET_KEY not in refused.text
 
 
 def test_pages_that_cannot_be_built_leave_airflow_standing(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,15 +7,16 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import ConfigurationError, SourceError, SourceUnavailableError
 from pipeline.ingest import inbox as module
 from pipeline.ingest.inbox import fetch_inbox, inbox_digest, inbox_url, list_inbox, settled
+from pipeline.ingest.object_store_source import file_system
 from tests.unit.ingest.dumps import csv_text
 
 BODY = csv_text().encode()
@@ -250,22 +251,9 @@ def test_a_name_that_is_no_text_is_shown_and_read(inbox, caplog) -> None:
 
 
 @pytest.fixture
-def bucket(monkeypatch) -> Iterator[object]:
-    """An S3 server of this test alone, with an empty bucket; returns the client and the bucket's name."""
-    moto = pytest.importorskip("moto.server")
-    fsspec = pytest.importorskip("fsspec")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    files = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
-    name = f"inbox-{port}"
-    files.mkdir(name)
-    yield files, name
-    server.stop()
+def bucket(s3) -> tuple[Any, str]:
+    """An empty bucket on an S3 server of this test alone; returns the client and the bucket's name."""
+    return file_system(), s3.make_bucket()
 
 
 def test_an_inbox_in_an_object_store(bucket, tmp_path, monkeypatch) -> None:

@@ -19,6 +19,7 @@ from pipeline.errors import SourceError, SourceUnavailableError
 from pipeline.ingest import LandSummary, addresses, http_source, land, staging
 from pipeline.ingest.addresses import checked_addresses, is_public
 from pipeline.ingest.http_source import download
+from pipeline.ingest.object_store_source import file_system
 from pipeline.ingest.records import KnownVersion
 from pipeline.ingest.staging import FoundFile, NotModified
 from tests.unit.ingest.dumps import csv_text, read
@@ -413,27 +414,15 @@ def test_an_address_that_is_none(store) -> None:
 
 
 @pytest.fixture
-def bucket(monkeypatch) -> Iterator[object]:
-    """An S3 server of this test alone, with a bucket ``dumps``."""
-    moto = pytest.importorskip("moto.server")
-    fsspec = pytest.importorskip("fsspec")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    files = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
-    name = f"dumps-{port}"
-    files.mkdir(name)
+def bucket(s3) -> str:
+    """A bucket with dumps on an S3 server of this test alone."""
+    files, name = file_system(), s3.make_bucket()
     files.pipe(f"{name}/Reviews.csv", CSV)
     files.pipe(f"{name}/shards/b.csv.gz", gzip.compress(CSV))
     files.pipe(f"{name}/shards/a.csv", CSV)
     files.pipe(f"{name}/shards/README.md", b"hello")
     files.pipe(f"{name}/notes/README.md", b"hello")
-    yield name
-    server.stop()
+    return name
 
 
 def test_s3_object_and_prefix(bucket, store) -> None:

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -200,23 +199,9 @@ def test_a_disk_without_hard_links_is_refused_and_nothing_is_left(store, monkeyp
 
 
 @pytest.fixture
-def bucket(monkeypatch, tmp_path) -> Iterator[str]:
-    """The URL of a bucket on an S3 server of this test alone."""
-    moto = pytest.importorskip("moto.server")
-    s3fs = pytest.importorskip("s3fs")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem(skip_instance_cache=True).mkdir(f"models-{port}")
-    yield f"s3://models-{port}/store"
-    s3fs.S3FileSystem.clear_instance_cache()
-    server.stop()
+def bucket(s3) -> str:
+    """The URL of a store in a bucket on an S3 server of this test alone."""
+    return f"s3://{s3.make_bucket()}/store"
 
 
 def test_on_s3_a_taken_number_stays_taken(bucket, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from pipeline.retention import RetentionPolicy, clean_up, plan_clean_up
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
+from tests.object_store import S3Server
 from tests.unit.retention.given import NOW, Asked, Nothing, left, record, serve
 
 LATER = NOW + timedelta(days=100)
@@ -17,23 +17,9 @@ LATER = NOW + timedelta(days=100)
 
 
 @pytest.fixture
-def s3_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ArtifactStore]:
+def s3_store(s3: S3Server, tmp_path: Path) -> ArtifactStore:
     """A store in a bucket of an S3 server of this test alone."""
-    moto = pytest.importorskip("moto.server")
-    fsspec = pytest.importorskip("fsspec")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    # A connection that an earlier test has left leads to its own server.
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(f"store-{port}")
-    yield ArtifactStore(f"s3://store-{port}/reviews", cache=tmp_path / "cache")
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    server.stop()
+    return ArtifactStore(f"s3://{s3.make_bucket()}/reviews", cache=tmp_path / "cache")
 
 
 def produced(store: ArtifactStore, name: str, *inputs: ArtifactReference) -> ArtifactReference:

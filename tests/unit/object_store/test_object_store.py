@@ -1,0 +1,145 @@
+"""Object stores that refuse, falter or are gone, and what another machine finds there."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigurationError, SourceUnavailableError
+from pipeline.ingest.inbox import list_inbox
+from pipeline.object_store import ObjectStoreLogin, ObjectStoreRefusedError, log_in_with
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
+from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
+
+STRANGER = "AKIASTRANGER"
+GUESS = "a-guess/at+the-secret"
+
+
+class Nothing(Record):
+    """A summary without figures."""
+
+
+def produced(store: ArtifactStore, text: str = "hello") -> ArtifactReference:
+    def build(work: Workspace) -> Outcome:
+        for name in "abc":
+            (work.folder / name).write_text(text)
+        return Outcome(Nothing())
+
+    return store.produce(Stage("work"), inputs={}, params=None, build=build)
+
+
+@pytest.fixture
+def url(s3: S3Server) -> str:
+    return f"s3://{s3.make_bucket()}/reviews"
+
+
+def test_whatever_passes_by_itself_is_repeated(s3: S3Server, url: str, tmp_path: Path) -> None:
+    s3.fault_every = 2
+    made = produced(ArtifactStore(url, cache=tmp_path / "one"))
+    found = ArtifactStore(url, cache=tmp_path / "other").folder(made)
+    assert {path.name: path.read_text() for path in found.glob("?")} == dict.fromkeys("abc", "hello")
+    assert {request.fault for request in s3.requests} > {"slow down", "internal error", "reset before", "reset after"}
+
+
+def test_a_stranger_is_told_what_was_refused_and_whose_login_it_was(s3, url, tmp_path, monkeypatch, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", STRANGER)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", GUESS)
+    bucket = url.split("/")[2]
+    for ask in (lambda: produced(ArtifactStore(url, cache=tmp_path)), lambda: list_inbox(f"{url}/inbox/")):
+        with pytest.raises(ObjectStoreRefusedError) as told:
+            ask()
+        assert f"'s3://{bucket}' refuses the login of the environment" in str(told.value)
+        assert "AccessDenied" in str(told.value)
+        assert "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile" in str(told.value)
+        assert told.value.__suppress_context__, "what botocore keeps of a request holds its signature"
+        assert GUESS not in repr(told.value) + caplog.text
+
+
+def test_no_credentials_and_no_bucket_are_told_apart(s3, url, tmp_path, monkeypatch) -> None:
+    with pytest.raises(ObjectStoreRefusedError, match="There is no bucket 's3://no-such-bucket'"):
+        produced(ArtifactStore("s3://no-such-bucket/reviews", cache=tmp_path))
+    only_these_credentials(monkeypatch, {"AWS_ENDPOINT_URL": s3.url})
+    type(ArtifactStore(url).root.fs).clear_instance_cache()
+    with pytest.raises(ObjectStoreRefusedError, match="There are no credentials for"):
+        produced(ArtifactStore(url, cache=tmp_path))
+
+
+def test_a_store_that_is_gone_is_tried_again_later(s3, url, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(SourceUnavailableError, match=r"does not answer as it should .* after 1 attempts"):
+        produced(ArtifactStore(url, cache=tmp_path))
+
+
+def test_a_login_from_elsewhere_wins_and_is_shown_nowhere(s3, url, tmp_path, monkeypatch) -> None:
+    login = ObjectStoreLogin(ACCESS_KEY, SECRET_KEY, endpoint_url=s3.url, region="us-east-1", source="the test")
+    asked = []
+    monkeypatch.setattr("pipeline.object_store.login._sources", [])
+    log_in_with(lambda: (asked.append(1), login)[1])
+    only_these_credentials(monkeypatch, {"AWS_ACCESS_KEY_ID": STRANGER, "AWS_SECRET_ACCESS_KEY": GUESS})
+    store = ArtifactStore(url, cache=tmp_path)
+    assert not asked, "a store that is only named asks nobody"
+    made = produced(store)
+    assert store.has(made)
+    assert len(asked) == 1
+    texts = [repr(login), repr(store), repr(store.root), str(dict(store.root.storage_options))]
+    texts += [body.decode(errors="replace") for body in s3.objects(url.split("/")[2]).values()]
+    assert SECRET_KEY not in "".join(texts)
+    assert ACCESS_KEY not in "".join(texts)
+
+
+def test_a_login_in_the_address_is_refused_without_being_shown() -> None:
+    with pytest.raises(ConfigurationError, match="holds a login") as told:
+        ArtifactStore(f"s3://{ACCESS_KEY}:{GUESS}@bucket/reviews")
+    assert GUESS not in str(told.value)
+
+
+def test_what_one_machine_began_another_ends(s3: S3Server, url: str, tmp_path: Path) -> None:
+    def build(work: Workspace) -> Outcome:
+        work.recall("checkpoint")
+        checkpoint = work.durable / "checkpoint"
+        epoch = int(checkpoint.read_text()) + 1 if checkpoint.exists() else 1
+        work.durable.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_text(str(epoch))
+        work.keep("checkpoint")
+        if epoch < 3:
+            raise SystemExit
+        (work.folder / "epochs").write_text(str(epoch))
+        return Outcome(Nothing())
+
+    for machine in "ab":
+        with pytest.raises(SystemExit):
+            ArtifactStore(url, cache=tmp_path / machine).produce(Stage("fit"), inputs={}, params=None, build=build)
+    store = ArtifactStore(url, cache=tmp_path / "c")
+    made = store.produce(Stage("fit"), inputs={}, params=None, build=build)
+    assert (store.folder(made) / "epochs").read_text() == "3"
+    assert not [key for key in s3.objects(url.split("/")[2]) if "/resumable/" in key]
+
+
+def test_a_checkpoint_that_cannot_be_kept_ends_no_training(s3, url, tmp_path, caplog) -> None:
+    def build(work: Workspace) -> Outcome:
+        work.durable.mkdir(parents=True)
+        (work.durable / "checkpoint").write_text("1")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tests.object_store.ACCESS_KEY", "another")
+            work.keep("checkpoint")
+        return Outcome(Nothing())
+
+    store = ArtifactStore(url, cache=tmp_path)
+    assert store.has(store.produce(Stage("fit"), inputs={}, params=None, build=build))
+    assert "checkpoint cannot be kept in the store for another machine" in caplog.text
+
+
+def test_of_two_machines_with_the_same_key_the_first_stands(s3, url, tmp_path) -> None:
+    first, second = (ArtifactStore(url, cache=tmp_path / machine) for machine in "ab")
+
+    def build(work: Workspace) -> Outcome:
+        produced(first, "the first")
+        (work.folder / "a").write_text("the second")
+        return Outcome(Nothing())
+
+    made = second.produce(Stage("work"), inputs={}, params=None, build=build)
+    assert (second.folder(made) / "a").read_text() == "the first"
