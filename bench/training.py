@@ -9,6 +9,9 @@ Ways to train:
            ``jit_compile`` is off, which is the faster choice here. The ratios' 1.0.
   ours     what ``pipeline.training`` does: length windows, masks, two towers, its thread settings.
   torch    PyTorch's nn.LSTM over packed sequences, with ``--torch-python`` (PyTorch is no dependency of the project).
+Ways to compute, with ``--arithmetic``, all of them ours otherwise; the ratios' 1.0 is ``ours``:
+  bfloat16, float16   mixed precision
+  xla                 forward and backward compiled by XLA, anew for every shape of a batch
 Ways to predict: ``Model.predict`` over padded rows, batches of 1,024 (1.0), against ``predict_probabilities``.
 
 Each way has a process of its own, since threads are set once per process; they are warmed up first and then take
@@ -43,6 +46,13 @@ sys.path.insert(0, str(ROOT))
 MAX_LENGTH = 150
 VOCABULARY = 116_775
 EMBEDDING, DENSE = 32, 32
+ARITHMETIC = {
+    "ours": ("float32", False),
+    "bfloat16": ("mixed_bfloat16", False),
+    "float16": ("mixed_float16", False),
+    "xla": ("float32", True),
+}
+"""Precision and whether XLA compiles, of each way to compute."""
 REAL_FILES = ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz")
 
 
@@ -98,7 +108,7 @@ class Worker:
         self._process = subprocess.Popen(command, text=True, env=environment, **pipes)
         self._tasks = cast("IO[str]", self._process.stdin)
         self._answers = cast("IO[str]", self._process.stdout)
-        self._read()
+        self.warming_seconds = self._read()["seconds"]
 
     def turn(self, task: str) -> dict[str, float]:
         """Have one turn at ``train``, ``predict`` or ``peak``."""
@@ -171,8 +181,12 @@ def training_flops_per_word(direction: str, units: int) -> int:
 def serve(way: str, direction: str, data: Path, sizes: Sizes) -> None:
     """Answer turns on stdin, one JSON line each."""
     arrays = dict(np.load(data))
-    tasks = {"padded": _padded, "ours": _ours, "torch": _torch}[way](direction, arrays, sizes)
-    print(json.dumps({"ready": 1}), flush=True)
+    started = time.perf_counter()
+    if way in ARITHMETIC:
+        tasks = _ours(direction, arrays, sizes, *ARITHMETIC[way])
+    else:
+        tasks = {"padded": _padded, "torch": _torch}[way](direction, arrays, sizes)
+    print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)
     for line in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         rows = tasks[line.strip()]()
@@ -224,25 +238,24 @@ def _padded(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Task
     return {"train": train, "predict": predict, "peak": peak}
 
 
-def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Tasks:
+def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes, precision: str, jit_compile: bool) -> Tasks:
     from pipeline.config import RunConfig
     from pipeline.encoding import Sequences
     from pipeline.training.device import TOWERS, use_device
 
     use_device("cpu")
-    import keras
-
     from pipeline.training.batches import epoch_batches
     from pipeline.training.model import build_model
     from pipeline.training.prediction import Predictor
     from pipeline.training.steps import TrainingStep
+    from pipeline.training.trainer import optimizer_for
 
     options = {"directions": (direction,), "units": (sizes.units,), "batch_size": (sizes.batch,), "padding": "masked"}
     variant = RunConfig.from_flat({"profile": "article", **options}).variants[0]
-    model = build_model(variant, VOCABULARY)
-    optimizer = keras.optimizers.Adam(variant.learning_rate)
+    model = build_model(variant, VOCABULARY, precision=precision, cudnn=not jit_compile)
+    optimizer = optimizer_for(variant, precision)
     optimizer.build(model.trainable_variables)
-    step = TrainingStep(model, optimizer, TOWERS)
+    step = TrainingStep(model, optimizer, TOWERS, jit_compile=jit_compile)
     predictor = Predictor(model, sizes.batch)
     sequences = Sequences(row=np.arange(len(arrays["label"])), **arrays)
     epochs = iter(range(1, 1_000_000))
@@ -259,6 +272,9 @@ def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Tasks:
     def predict() -> float:
         return len(predictor(sequences))
 
+    if jit_compile:
+        # Every width has to be compiled before its turn is counted.
+        train()
     batch = next(batches())
     step(batch.ids, np.zeros(len(batch.rows), np.float32), np.ones(len(batch.rows), np.float32)).numpy()
     predict()
@@ -375,11 +391,25 @@ def compare(direction: str, data: Path, sizes: Sizes, torch_python: str | None, 
     )
 
 
+def compare_arithmetic(direction: str, data: Path, sizes: Sizes) -> None:
+    """Measure what our training computes in, for one direction, and print its table."""
+    workers = {way: Worker(sys.executable, way, direction, data, sizes) for way in ARITHMETIC}
+    turns = {way: Turns() for way in workers}
+    for _ in range(sizes.rounds):
+        for way, done in turns.items():
+            done.add(workers[way].turn("train"))
+    print(f"\n{direction}: {'reviews/s':>26} {'ratio':>5}   {'per CPU s':>8} {'ratio':>5}   {'warming up':>10}")
+    for way, worker in workers.items():
+        worker.stop()
+        print(f"  {'train, ' + way:<26}{turns[way].shown(turns['ours'])}   {worker.warming_seconds:>8.0f} s")
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small network and few reviews: shows that it works")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each way")
+    parser.add_argument("--arithmetic", action="store_true", help="compare mixed precision and XLA with ours")
     parser.add_argument("--directions", nargs="+", choices=["uni", "bi"], default=["uni", "bi"])
     parser.add_argument("--torch-python", help="interpreter of an environment with torch and numpy")
     parser.add_argument("--reviews", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real reviews")
@@ -402,6 +432,9 @@ def main() -> None:
         data = Path(folder) / "reviews.npz"
         np.savez(data, **arrays)
         for direction in given.directions:
+            if given.arithmetic:
+                compare_arithmetic(direction, data, sizes)
+                continue
             compare(direction, data, sizes, given.torch_python, float(lengths.mean()))
 
 

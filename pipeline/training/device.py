@@ -53,11 +53,32 @@ def device_kind(hardware: HardwareConfig) -> DeviceKind:
     return "cpu"
 
 
-def use_device(kind: DeviceKind) -> None:
+def gpu_count(hardware: HardwareConfig, kind: DeviceKind) -> int:
+    """Return how many GPUs share one training; 1 on a CPU.
+
+    Raises:
+        DeviceError: More were asked for than TensorFlow sees.
+    """
+    if kind == "cpu" or hardware.gpus == 1:
+        return 1
+    there = len(_tensorflow_gpus())
+    if hardware.gpus > there:
+        raise DeviceError(
+            f"{hardware.gpus} GPUs per training were asked for (gpus), but this task sees {there}. Ask for fewer, or "
+            "for all that there are (0); look at CUDA_VISIBLE_DEVICES and the container's `--gpus`."
+        )
+    return hardware.gpus or there
+
+
+def use_device(kind: DeviceKind, gpus: int = 1) -> None:
     """Load TensorFlow and settle it on the device; to be called before the first model of a process.
 
     On a CPU: one thread per operation and as many operations at once as there are towers, cores permitting. On a
-    GPU: memory is taken as needed, so that two models can share the card.
+    GPU: memory is taken as needed, so that two models can share the card, and cards that are not used are left alone.
+
+    Args:
+        kind: CPU or GPU.
+        gpus: How many GPUs this process may compute on.
 
     Raises:
         DeviceError: This process already computes on a GPU and is now told not to.
@@ -66,7 +87,13 @@ def use_device(kind: DeviceKind) -> None:
     import tensorflow as tf
 
     if kind == "gpu":
-        _before_first_use(lambda: [tf.config.experimental.set_memory_growth(gpu, True) for gpu in _tensorflow_gpus()])
+        wanted = _tensorflow_gpus()[:gpus]
+        _before_first_use(
+            lambda: (
+                tf.config.set_visible_devices(wanted, "GPU"),
+                *(tf.config.experimental.set_memory_growth(gpu, True) for gpu in wanted),
+            )
+        )
         return
     try:
         tf.config.set_visible_devices([], "GPU")
@@ -100,21 +127,23 @@ def available_cores() -> int:
 
 
 def preflight(hardware: HardwareConfig) -> DeviceRecord:
-    """Name the device that training will use, and run one LSTM step forward and back on it.
+    """Name the device that training will use, and run one LSTM step forward and back on it (on each, if several).
 
     Raises:
         DeviceError: A GPU was asked for and there is none that works; the message says what to look at.
     """
     kind = device_kind(hardware)
-    use_device(kind)
-    record = _described(kind)
+    gpus = gpu_count(hardware, kind)
+    use_device(kind, gpus)
+    record = _described(kind, gpus)
     if hardware.device == "gpu" and kind == "cpu":
         record = record.model_copy(
             update={"warning": f"A GPU was asked for, but {_why_no_gpu()}; training runs on the CPU, much slower."}
         )
         log.warning("%s", record.warning)
     try:
-        _one_step(kind)
+        for number in range(gpus):
+            _one_step(kind, number)
     except Exception as error:
         raise DeviceError(
             f"One LSTM step on {record.name} failed: {shown(str(error).strip().split(chr(10))[0], 300)}. "
@@ -156,16 +185,17 @@ def _before_first_use(settle: Any) -> None:  # noqa: ANN401 - a thunk of TensorF
         log.debug("TensorFlow already runs with other settings: %s", error)
 
 
-def _described(kind: DeviceKind) -> DeviceRecord:
+def _described(kind: DeviceKind, gpus: int) -> DeviceRecord:
     import tensorflow as tf
 
     if kind == "cpu":
         return DeviceRecord(kind="cpu", name=f"{_processor_name()}, {available_cores()} cores")
     details = tf.config.experimental.get_device_details(_tensorflow_gpus()[0])
     build = tf.sysconfig.get_build_info()
+    name = str(details.get("device_name", "GPU"))
     return DeviceRecord(
         kind="gpu",
-        name=str(details.get("device_name", "GPU")),
+        name=name if gpus == 1 else f"{gpus} × {name}",
         driver=_driver_version(),
         cuda=_text(build.get("cuda_version")),
         cudnn=_text(build.get("cudnn_version")),
@@ -207,17 +237,18 @@ def _driver_version() -> str | None:
 
 
 @functools.cache
-def _one_step(kind: DeviceKind) -> None:  # noqa: ARG001 - once for each kind in a process.
-    """Run an LSTM forward and back over two padded, masked rows: on a GPU this takes cuDNN."""
+def _one_step(kind: DeviceKind, number: int) -> None:
+    """Run an LSTM forward and back over two padded, masked rows, once for each device: on a GPU this takes cuDNN."""
     import keras
     import numpy as np
     import tensorflow as tf
 
-    ids = keras.Input((None,), dtype="int32")
-    signal = keras.layers.LSTM(4)(keras.layers.Embedding(4, 4, mask_zero=True)(ids))
-    model = keras.Model(ids, keras.layers.Dense(1)(signal))
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(model(np.array([[1, 2, 3], [3, 0, 0]], dtype=np.int32), training=True))
-    gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
+    with tf.device(f"/{kind.upper()}:{number}"):
+        ids = keras.Input((None,), dtype="int32")
+        signal = keras.layers.LSTM(4)(keras.layers.Embedding(4, 4, mask_zero=True)(ids))
+        model = keras.Model(ids, keras.layers.Dense(1)(signal))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(np.array([[1, 2, 3], [3, 0, 0]], dtype=np.int32), training=True))
+        gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, model.trainable_variables)]
     if not all(bool(tf.reduce_all(tf.math.is_finite(gradient))) for gradient in gradients):
         raise DeviceError("the gradients are not finite")

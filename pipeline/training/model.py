@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import VariantConfig
+from pipeline.config import Precision, VariantConfig
 from pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def build_model(
     vectors: npt.NDArray[np.float32] | None = None,
     *,
     max_length: int | None = None,
+    precision: Precision = "float32",
+    cudnn: bool = True,
 ) -> keras.Model:
     """Build the network of one variant: Embedding → LSTM (× layers) → Dense → Dense(1, sigmoid).
 
@@ -40,6 +42,9 @@ def build_model(
         vocabulary_size: Ids that exist, padding (0) and the unknown word included.
         vectors: float32 ``[vocabulary_size, embedding_size]`` to start the embedding with; ``None``: random.
         max_length: Words of a sequence; needed for ``unmasked`` padding, whose rows all have this width.
+        precision: What the layers compute in; weights and the output layer are float32 in any case. It is a policy of
+            these layers alone, other models of the process keep theirs.
+        cudnn: Let the LSTMs take cuDNN on a GPU; it is no part of a saved model.
 
     Returns:
         int32 ``[rows, length]``, padded with 0 at the end → float32 ``[rows, 1]``. Masked models take any length
@@ -65,14 +70,20 @@ def build_model(
     # bidirectional layer start as twins.
     keras.utils.set_random_seed(variant.seed)
     ids = keras.Input((None if masked else max_length,), dtype="int32", name=INPUT_NAME)
-    embedding = layers.Embedding(*shape, mask_zero=masked, name="embedding")
+    embedding = layers.Embedding(*shape, mask_zero=masked, dtype=precision, name="embedding")
     signal = embedding(ids)
     for number in range(1, variant.layers + 1):
-        recurrent = layers.LSTM(variant.units, return_sequences=number < variant.layers, name=f"lstm_{number}")
+        recurrent = layers.LSTM(
+            variant.units,
+            return_sequences=number < variant.layers,
+            use_cudnn="auto" if cudnn else False,
+            dtype=precision,
+            name=f"lstm_{number}",
+        )
         if variant.direction == "bi":
-            recurrent = layers.Bidirectional(recurrent, name=f"bidirectional_{number}")
-        signal = _dropout(variant, number)(recurrent(signal))
-    signal = layers.Dense(variant.dense_units, activation=variant.activation, name="dense")(signal)
+            recurrent = layers.Bidirectional(recurrent, dtype=precision, name=f"bidirectional_{number}")
+        signal = _dropout(variant, number, precision)(recurrent(signal))
+    signal = layers.Dense(variant.dense_units, activation=variant.activation, dtype=precision, name="dense")(signal)
     probability = layers.Dense(1, activation="sigmoid", dtype="float32", name=OUTPUT_NAME)(signal)
     model = keras.Model(ids, probability, name="review_sentiment")
     if vectors is not None:
@@ -80,9 +91,23 @@ def build_model(
     return model
 
 
-def _dropout(variant: VariantConfig, number: int) -> keras.Layer:
+def plain_twin(model: keras.Model, variant: VariantConfig) -> keras.Model:
+    """Return the same network as it is saved: in float32, on one device, with cuDNN where there is a GPU.
+
+    Args:
+        model: As ``build_model`` gave it, with any precision.
+        variant: What it was built from.
+
+    Returns:
+        A network with weights of its own, which are not those of ``model`` before ``set_weights``.
+    """
+    size = model.get_layer("embedding").input_dim
+    return build_model(variant, size, max_length=model.inputs[0].shape[1])
+
+
+def _dropout(variant: VariantConfig, number: int, precision: Precision) -> keras.Layer:
     """Return the dropout behind one recurrent layer; with its own seed, so that two layers drop differently."""
     from keras import layers
 
     seed = int(np.random.SeedSequence([variant.seed, number]).generate_state(1)[0] >> 1)
-    return layers.Dropout(variant.dropout, seed=seed, name=f"dropout_{number}")
+    return layers.Dropout(variant.dropout, seed=seed, dtype=precision, name=f"dropout_{number}")

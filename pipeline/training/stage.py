@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 
-from pydantic import BaseModel, ConfigDict, field_serializer
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, field_serializer, model_serializer
 
-from pipeline.config import HardwareConfig, VariantConfig
+from pipeline.config import HardwareConfig, Precision, VariantConfig
 from pipeline.encoding import EncodingSummary, load_sequences
 from pipeline.errors import ArtifactError
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
-from pipeline.training.device import DeviceKind, device_kind, preflight
+from pipeline.training.checkpoint import CHECKPOINT_FILE
+from pipeline.training.device import DeviceKind, device_kind, gpu_count, preflight
 from pipeline.training.metrics import label_entropy
 from pipeline.training.prediction import MODEL_FILE
 from pipeline.training.records import TrainSummary
@@ -34,10 +35,23 @@ class TrainParameters(BaseModel):
     """Kind of device; sums are added in another order on a GPU, so its weights differ."""
     vectors_sha256: str | None
     """Contents of the pre-trained vectors, wherever the file lies."""
+    precision: Precision = "float32"
+    jit_compile: bool = False
+    gpus: int = 1
+    """How many share the training: sums are added in another order, dropout falls otherwise."""
 
     @field_serializer("variant")
     def _what_matters(self, variant: VariantConfig) -> dict[str, object]:
         return variant.model_dump(mode="json", exclude={"name", "vectors"})
+
+    @model_serializer(mode="wrap")
+    def _late_ones_where_they_differ(self, written: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out the parameters that came later where they say what was always so: old models keep their keys."""
+        values: dict[str, object] = written(self)
+        for name in ("precision", "jit_compile", "gpus"):
+            if values[name] == type(self).model_fields[name].default:
+                del values[name]
+        return values
 
 
 def train(
@@ -92,10 +106,14 @@ def find_trained(
 
 
 def _parameters(variant: VariantConfig, hardware: HardwareConfig) -> TrainParameters:
+    kind = device_kind(hardware)
     return TrainParameters(
         variant=variant,
-        device=device_kind(hardware),
+        device=kind,
         vectors_sha256=None if variant.vectors is None else vectors_digest(variant.vectors),
+        precision=hardware.precision,
+        jit_compile=hardware.jit_compile,
+        gpus=gpu_count(hardware, kind),
     )
 
 
@@ -112,6 +130,7 @@ def _build(
     device = preflight(hardware)
     # Both import Keras, which must not happen before the device is settled.
     from pipeline.training.model import build_model
+    from pipeline.training.replicas import strategy_for
     from pipeline.training.trainer import fit
 
     variant = parameters.variant
@@ -132,7 +151,15 @@ def _build(
             seed=variant.seed,
         )
     training, validation = (load_sequences(store, encoded, part) for part in ("train", "validation"))
-    model = build_model(variant, words.size, vectors, max_length=sizes.max_length)
+    with strategy_for(parameters.gpus).scope():
+        model = build_model(
+            variant,
+            words.size,
+            vectors,
+            max_length=sizes.max_length,
+            precision=parameters.precision,
+            cudnn=not parameters.jit_compile,
+        )
     log.info(
         "%s: %d weights, %d training and %d validation rows, batches of %d, on %s",
         variant.name,
@@ -142,6 +169,7 @@ def _build(
         variant.batch_size,
         device.name,
     )
+    work.recall(CHECKPOINT_FILE)
     result = fit(
         model,
         variant,
@@ -150,9 +178,12 @@ def _build(
         max_length=sizes.max_length,
         device=parameters.device,
         durable=work.durable,
+        checkpointed=lambda: work.keep(CHECKPOINT_FILE),
         artifact=work.folder,
+        precision=parameters.precision,
+        jit_compile=parameters.jit_compile,
     )
-    model.save(work.folder / MODEL_FILE)
+    result.network.save(work.folder / MODEL_FILE)
     summary = TrainSummary(
         variant=variant,
         weights=model.count_params(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import VariantConfig
+from pipeline.config import Precision, VariantConfig
 from pipeline.errors import ConfigurationError, TrainingError, shown
 from pipeline.training.batches import batch_count, epoch_batches
 from pipeline.training.checkpoint import Array, Checkpoint
 from pipeline.training.device import TOWERS, DeviceKind
 from pipeline.training.journal import Journal, counted
 from pipeline.training.metrics import log_losses, roc_auc
+from pipeline.training.model import plain_twin
 from pipeline.training.prediction import Predictor
 from pipeline.training.records import EpochRecord
 from pipeline.training.steps import TrainingStep
@@ -42,13 +44,15 @@ class FitResult:
     """How a training ended.
 
     Attributes:
+        network: The fitted network in float32, on one device: the one that was given, where it is so.
         epochs: All finished epochs, those before a resume among them.
         best_epoch: Epoch of the lowest validation loss, from 1.
-        restored_epoch: Epoch whose weights the model has now.
+        restored_epoch: Epoch whose weights the network has now.
         stopped_early: Whether the validation loss had stopped falling.
         resumed_from_epoch: Last finished epoch that was found, if one was.
     """
 
+    network: keras.Model
     epochs: tuple[EpochRecord, ...]
     best_epoch: int
     restored_epoch: int
@@ -66,12 +70,16 @@ def fit(
     device: DeviceKind,
     durable: Path,
     artifact: Path,
+    precision: Precision = "float32",
+    jit_compile: bool = False,
+    checkpointed: Callable[[], None] = lambda: None,
 ) -> FitResult:
     """Fit the model in place.
 
     Adam on binary cross-entropy; after each epoch the validation loss, accuracy and AUC, and a checkpoint. It ends
     after ``variant.epochs`` epochs, or when the validation loss has not fallen for ``variant.patience`` of them.
-    With balanced class weights the validation loss is weighted too: stopping follows what is being learned.
+    With balanced class weights the validation loss is weighted too: stopping follows what is being learned. The
+    validation figures are those of the network that is saved, in float32, whatever the training computes in.
 
     Args:
         model: As ``build_model`` gives it.
@@ -83,21 +91,35 @@ def fit(
         durable: Holds the checkpoint and the journal; a second call with the same arguments goes on from there and
             ends, on a CPU, with the same weights as a training that was never interrupted.
         artifact: Receives ``epochs.jsonl`` and ``tensorboard/``.
+        precision: What the model was built for.
+        jit_compile: Let XLA compile the step; the model must have been built without cuDNN.
+        checkpointed: Called after each epoch, when its checkpoint is written.
 
     Raises:
         TrainingError: A part cannot be trained on, or the loss is no number any more.
     """
     _check_parts(training, validation)
-    run = _Run(model, variant, training, validation, max_length=max_length, device=device)
+    run = _Run(
+        model,
+        variant,
+        training,
+        validation,
+        max_length=max_length,
+        device=device,
+        precision=precision,
+        jit_compile=jit_compile,
+    )
     resumed = run.resume(durable)
     journal = Journal(durable, variant.name, variant.epochs, run.epochs)
     while not run.finished:
         record = run.epoch()
         run.checkpoint().save(durable)
+        checkpointed()
         journal.add(record, run.best_epoch)
     journal.finish(artifact)
     restored = run.restore_best() if variant.restore_best_weights else len(run.epochs)
     return FitResult(
+        network=run.network,
         epochs=tuple(run.epochs),
         best_epoch=run.best_epoch,
         restored_epoch=restored,
@@ -118,6 +140,8 @@ class _Run:
         *,
         max_length: int,
         device: DeviceKind,
+        precision: Precision,
+        jit_compile: bool,
     ) -> None:
         import keras
 
@@ -132,13 +156,23 @@ class _Run:
         self._validation = validation
         self._max_length = max_length
         self._class_weight = class_weights(training.label, variant)
-        self._optimizer = keras.optimizers.Adam(variant.learning_rate)
-        self._optimizer.build(model.trainable_variables)
+        strategy = model.distribute_strategy
+        with strategy.scope():
+            self._optimizer = optimizer_for(variant, precision)
+            self._optimizer.build(model.trainable_variables)
         self._batches = batch_count(len(training.label), variant.batch_size)
         smallest = len(training.label) // self._batches
+        replicas = strategy.num_replicas_in_sync
+        if smallest < replicas:
+            raise TrainingError(
+                f"{variant.name}: batches of {smallest} rows cannot be shared by {replicas} GPUs. Take larger batches, "
+                "a larger dump, or fewer GPUs (gpus)."
+            )
         towers = TOWERS if device == "cpu" and smallest >= TOWERS * SMALLEST_TOWER else 1
-        self._step = TrainingStep(model, self._optimizer, towers)
-        self._predict = Predictor(model)
+        self._step = TrainingStep(model, self._optimizer, towers, jit_compile=jit_compile)
+        as_saved = precision == "float32" and replicas == 1 and not jit_compile
+        self.network = model if as_saved else plain_twin(model, variant)
+        self._predict = Predictor(self.network)
         self._best: tuple[Array, ...] = ()
         self.epochs: list[EpochRecord] = []
         if len(training.label) < variant.batch_size:
@@ -170,6 +204,7 @@ class _Run:
         started = time.perf_counter()
         loss, right = self._train(number)
         seconds = time.perf_counter() - started
+        self._take_over()
         label = self._validation.label
         probability = self._predict(self._validation)
         losses = log_losses(label, probability) * self._class_weight[label]
@@ -186,12 +221,12 @@ class _Run:
         )
         self.epochs.append(record)
         if self._variant.restore_best_weights and self.best_epoch == number:
-            self._best = tuple(self._model.get_weights())
+            self._best = tuple(self.network.get_weights())
         return record
 
     def restore_best(self) -> int:
-        """Give the model the weights of its best epoch and return that epoch."""
-        self._model.set_weights(list(self._best))
+        """Give the network the weights of its best epoch and return that epoch."""
+        self.network.set_weights(list(self._best))
         return self.best_epoch
 
     def checkpoint(self) -> Checkpoint:
@@ -217,10 +252,16 @@ class _Run:
         ):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
+        self._take_over()
         self._best = found.best
         self.epochs = list(found.epochs)
         log.info("%s: resumed after epoch %d of %d", self._variant.name, len(self.epochs), self._variant.epochs)
         return len(self.epochs)
+
+    def _take_over(self) -> None:
+        """Give the network that is judged and saved the weights of the one that is trained, where they are two."""
+        if self.network is not self._model:
+            self.network.set_weights(self._model.get_weights())
 
     def _train(self, number: int) -> tuple[float, float]:
         """Take the steps of one epoch; returns the summed loss in nats and the rows that were right."""
@@ -250,6 +291,14 @@ class _Run:
         return float(totals[0]), float(totals[1])
 
 
+def optimizer_for(variant: VariantConfig, precision: Precision) -> keras.Optimizer:
+    """Return Adam; for float16 with a loss scale that grows and shrinks by itself, and skips steps that overflow."""
+    import keras
+
+    adam = keras.optimizers.Adam(variant.learning_rate)
+    return keras.optimizers.LossScaleOptimizer(adam) if precision == "mixed_float16" else adam
+
+
 def _check_parts(training: Sequences, validation: Sequences) -> None:
     for name, part in (("training", training), ("validation", validation)):
         positive = int((part.label == 1).sum())
@@ -271,4 +320,4 @@ def class_weights(label: npt.NDArray[np.int8], variant: VariantConfig) -> npt.ND
 
 
 def _values(variables: list[Any]) -> tuple[Array, ...]:
-    return tuple(np.asarray(variable.value) for variable in variables)
+    return tuple(np.asarray(variable.numpy()) for variable in variables)

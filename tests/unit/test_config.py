@@ -46,6 +46,7 @@ def test_without_a_profile_only_the_demo_dump_is_small(values: dict[str, object]
         ({"directions": ["sideways"]}, "Directions (directions): Input should be 'uni' or 'bi'; given: 'sideways'"),
         ({"profile": "fast"}, "Profile 'fast' does not exist; choose one of default, article, demo"),
         ({"dumps": []}, "Dumps (dumps)"),
+        ({"jit_compile": True, "gpus": 2}, "XLA (jit_compile) compiles for one device"),
     ],
 )
 def test_a_mistake_names_field_value_and_remedy(values: dict[str, object], words: str) -> None:

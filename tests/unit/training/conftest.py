@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -25,3 +26,20 @@ def keras() -> Any:
 def inputs(store: ArtifactStore) -> tuple[ArtifactReference, ArtifactReference]:
     """An encoded artifact and its vocabulary."""
     return place_inputs(store)
+
+
+@pytest.fixture
+def cudnn_masks(keras: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Let Keras believe in a GPU; collects the mask of each call that it would make to cuDNN's LSTM."""
+    # The package gives a function of this name.
+    rnn = import_module("keras.src.backend.tensorflow.rnn")
+    masks: list[Any] = []
+
+    def refused(*arguments: Any) -> None:
+        masks.append(arguments[6])
+        # Keras goes on without cuDNN then.
+        raise NotImplementedError
+
+    monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
+    monkeypatch.setattr(rnn, "_cudnn_lstm", refused)
+    return masks

@@ -63,7 +63,7 @@ def test_the_cpu_may_stand_in_with_a_warning(no_gpu, keras, caplog):
 
 
 def test_a_device_that_fails_its_step_is_named(no_gpu, keras, monkeypatch):
-    def fail(_kind: str) -> None:
+    def fail(_kind: str, _number: int) -> None:
         raise RuntimeError("DNN library initialization failed\nand a long trace")
 
     monkeypatch.setattr(device, "_one_step", fail)

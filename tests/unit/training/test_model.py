@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import get_args
+
 import numpy as np
 import pytest
 
+from pipeline.config import Activation
 from pipeline.errors import ArtifactError, ConfigurationError
 from pipeline.training import load_model, predict_probabilities
-from pipeline.training.model import build_model
+from pipeline.training.batches import epoch_batches
+from pipeline.training.model import build_model, plain_twin
 from tests.unit.training.example import MAX_LENGTH, reviews, variant
 
 ARTICLE_VOCABULARY = 116_775
@@ -82,6 +87,57 @@ def test_cudnn_stays_possible(network, keras):
         assert not layer.recurrent_dropout
         assert not layer.unroll
         assert layer.use_bias
+
+
+@pytest.mark.parametrize("direction", ["uni", "bi"])
+def test_keras_takes_cudnn_for_every_activation_and_every_batch(cudnn_masks, direction):
+    """Keras decides, not we: it calls cuDNN for each LSTM, whatever the dense layer's activation.
+
+    On a GPU a graph stops at a mask that cuDNN does not take, where a CPU reads on in silence.
+    """
+    decision = import_module("keras.src.backend.tensorflow.rnn")
+    rows = reviews(40, 4)
+    # Every third row is without words, as a review of stop words alone is.
+    lengths = np.where(np.arange(40) % 3 == 0, 0, np.diff(rows.offsets))
+    rows = type(rows)(
+        row=rows.row,
+        label=rows.label,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        ids=rows.ids[: lengths.sum()],
+    )
+    for activation in get_args(Activation):
+        model = build_model(variant(directions=(direction,), activation=(activation,), layers=(2,)), 30)
+        for batch in epoch_batches(rows, batch_size=16, max_length=MAX_LENGTH, seed=1, epoch=1):
+            cudnn_masks.clear()
+            model(batch.ids, training=True)
+            assert len(cudnn_masks) == (2 if direction == "uni" else 4)
+            for mask in cudnn_masks:
+                decision._assert_valid_mask(mask)
+    cudnn_masks.clear()
+    build_model(variant(directions=(direction,)), 30, cudnn=False)(batch.ids)
+    assert cudnn_masks == []
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_is_the_layers_own_and_not_the_saved_model_s(keras, precision, tmp_path):
+    chosen = variant(directions=("bi",))
+    model = build_model(chosen, 30, precision=precision)
+    policies = {
+        layer.name: layer.dtype_policy.name for layer in model._flatten_layers(include_self=False) if layer.weights
+    }
+    assert policies.pop("probability") == "float32"
+    assert set(policies.values()) == {precision}
+    assert model(PADDED).dtype == "float32"
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+    twin = plain_twin(model, chosen)
+    twin.set_weights(model.get_weights())
+    np.testing.assert_array_equal(twin(PADDED), build_model(chosen, 30)(PADDED))
+    np.testing.assert_allclose(twin(PADDED), model(PADDED), atol=5e-3)
+    twin.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path)
+    assert {layer.dtype_policy.name for layer in loaded._flatten_layers()} == {"float32"}
 
 
 def test_a_saved_model_loads_in_safe_mode_and_says_the_same(network, tmp_path):

@@ -26,6 +26,7 @@ from pipeline.training.checkpoint import CHECKPOINT_FILE, Checkpoint
 from pipeline.training.journal import Journal
 from pipeline.training.metrics import label_entropy, log_losses, roc_auc
 from pipeline.training.model import build_model
+from pipeline.training.stage import TrainParameters
 from pipeline.training.steps import TrainingStep
 from pipeline.training.trainer import class_weights
 from tests.unit.training.example import place_inputs, reviews, variant
@@ -131,9 +132,46 @@ def test_the_same_training_is_not_done_twice(shared, no_training):
     for field, value in (("seed", 2), ("epochs", 5), ("dropout", 0.1), ("padding", "unmasked")):
         with pytest.raises(TrainsAnewError):
             train(*shared["inputs"], shared["variant"].model_copy(update={field: value}), CPU, shared["store"])
+    for field, value in (("precision", "mixed_bfloat16"), ("jit_compile", True)):
+        with pytest.raises(TrainsAnewError):
+            train(*shared["inputs"], shared["variant"], CPU.model_copy(update={field: value}), shared["store"])
     # A wider sweep gives the same network a longer name, and no reason to train it again.
     renamed = shared["variant"].model_copy(update={"name": "other"})
     assert train(*shared["inputs"], renamed, CPU, shared["store"]) == shared["trained"]
+
+
+def test_models_from_before_precision_and_gpus_could_be_chosen_keep_their_keys():
+    plain = TrainParameters(variant=variant(), device="gpu", vectors_sha256=None)
+    assert set(plain.model_dump(mode="json")) == {"variant", "device", "vectors_sha256"}
+    chosen = {"precision": "mixed_float16", "jit_compile": True, "gpus": 2}
+    assert plain.model_copy(update=chosen).model_dump(mode="json").items() >= chosen.items()
+
+
+@pytest.mark.parametrize(("precision", "jit_compile"), [("mixed_bfloat16", False), ("mixed_float16", True)])
+def test_other_arithmetic_trains_the_same_and_saves_float32(inputs, store, monkeypatch, precision, jit_compile):
+    """Rows of one width: XLA compiles for each shape anew."""
+    built = []
+
+    def spied(*arguments: Any, **options: Any) -> Any:
+        built.append(options.get("cudnn", True))
+        return build_model(*arguments, **options)
+
+    chosen = variant(padding="unmasked", dropout=(0.0,), epochs=2)
+    plainly = train(*inputs, chosen, CPU, store)
+    usual = store.summary(plainly, TrainSummary)
+    monkeypatch.setattr("pipeline.training.model.build_model", spied)
+    hardware = CPU.model_copy(update={"precision": precision, "jit_compile": jit_compile})
+    trained = train(*inputs, chosen, hardware, store)
+    # XLA does not know cuDNN; the network that is judged and saved may take it in any case.
+    assert built == [not jit_compile, True]
+    told = store.summary(trained, TrainSummary)
+    assert [record.loss for record in told.epochs] == pytest.approx([record.loss for record in usual.epochs], rel=0.05)
+    assert weights(store, trained) != weights(store, plainly)
+    model = load_model(store.folder(trained))
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    rows = reviews(30, 2)
+    loss = log_losses(rows.label, predict_probabilities(model, rows)).mean()
+    assert loss == pytest.approx(told.epochs[told.restored_epoch - 1].validation_loss, rel=1e-4)
 
 
 def test_the_same_seed_gives_the_same_weights(shared, tmp_path):
