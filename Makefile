@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 DUMP ?=
 PROFILE ?=
 CONF ?= {}
+WORKERS ?= 3
 
 export PYTHONPATH := $(CURDIR)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -58,8 +59,8 @@ pictures: $(VENV)/.dev ## Take the example reports' pictures anew (minutes; need
 	$(BIN)/python scripts/take_report_pictures.py
 
 .PHONY: test
-test: $(VENV)/.dev ## Run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+test: $(VENV)/.dev ## Run every test; WORKERS=3 processes, since tests of servers wait more than they compute
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 .PHONY: browser
 browser: ## Find Chromium, or install Debian's as root: the tests look at the report with it

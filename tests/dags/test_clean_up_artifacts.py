@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -15,6 +12,8 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.retention import RetentionPolicy
 from pipeline.store import ArtifactReference, ArtifactStore
+from tests.dags.fresh_airflow import FreshAirflow
+from tests.dags.otlp import Collected
 from tests.unit.retention.given import OLD, left, made, record
 
 if TYPE_CHECKING:
@@ -58,13 +57,15 @@ def test_as_it_stands_it_looks_only(
 
 
 def test_told_to_remove_it_removes(
-    dag_bag: DagBag, old: tuple[ArtifactStore, ArtifactReference, ArtifactReference]
+    dag_bag: DagBag, collected: Collected, old: tuple[ArtifactStore, ArtifactReference, ArtifactReference]
 ) -> None:
     store, kept, _ = old
     done, states = run(dag_bag, dry_run=False)
     assert states == {"plan": "success", "remove": "success"}
     assert left(store) == {kept}
-    assert done.get_task_instance("remove").xcom_pull(task_ids="remove")["artifacts"] == 1
+    told = done.get_task_instance("remove").xcom_pull(task_ids="remove")
+    assert told["artifacts"] == 1
+    assert collected.value("review_sentiment.clean_up.freed_bytes") == told["bytes"] > 0
 
 
 def test_a_record_that_cannot_be_read_ends_it_without_a_retry(
@@ -120,13 +121,11 @@ def test_a_run_that_the_schedule_starts_removes(
         assert retention_tasks.plan.function()["dry_run"] is looks_only
 
 
-def test_parsing_loads_nothing_heavy(airflow_home: Path) -> None:
+def test_parsing_loads_nothing_heavy(fresh_airflow: FreshAirflow) -> None:
     program = (
         "import json, sys\n"
         f"sys.path.insert(0, {str(CHECKOUT / 'dags')!r})\n"
         "import clean_up_artifacts\n"
         f"print(json.dumps(sorted({HEAVY!r} & set(sys.modules))))\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    out = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert json.loads(out.stdout.strip().splitlines()[-1]) == []
+    assert json.loads(fresh_airflow.run(program)) == []

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +11,7 @@ import pytest
 
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigurationError
+from tests.dags.fresh_airflow import FreshAirflow
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -33,7 +31,7 @@ def test_every_dag_file_is_known_and_imports(dag_bag: DagBag) -> None:
     assert set(dag_bag.dags) == {name.removesuffix(".py") for name in DAG_FILES}
 
 
-def test_parsing_loads_nothing_heavy_and_takes_less_than_a_second(airflow_home: Path) -> None:
+def test_parsing_loads_nothing_heavy_and_takes_less_than_a_second(fresh_airflow: FreshAirflow) -> None:
     program = (
         "import json, sys, time\n"
         "import airflow.sdk, airflow.dag_processing.dagbag, pydantic\n"
@@ -43,8 +41,7 @@ def test_parsing_loads_nothing_heavy_and_takes_less_than_a_second(airflow_home: 
         f"runpy.run_path({str(CHECKOUT / 'dags' / 'train_review_sentiment.py')!r})\n"
         "print(json.dumps([time.process_time() - start, sorted(set(sys.modules) - before)]))\n"
     )
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    seconds, loaded = json.loads(out.strip().splitlines()[-1])
+    seconds, loaded = json.loads(fresh_airflow.run(program))
     assert not [name for name in loaded if name.split(".")[0] in HEAVY]
     # Processor time, not wall time: a busy machine must not fail this.
     assert seconds < 1
@@ -67,18 +64,24 @@ def test_policy(dag_bag: DagBag) -> None:
             assert task.doc_md, task.task_id
 
 
-def test_gpu_tasks_take_queue_and_pool_from_configuration(airflow_home: Path) -> None:
+def test_gpu_tasks_take_queue_pool_and_executor_from_configuration(fresh_airflow: FreshAirflow) -> None:
     program = (
         "import json\n"
         "from airflow.dag_processing.dagbag import DagBag\n"
         f"bag = DagBag(dag_folder={str(CHECKOUT / 'dags')!r})\n"
-        "print(json.dumps({t.task_id: [t.queue, t.pool] for t in bag.dags['train_review_sentiment'].tasks}))\n"
+        "tasks = bag.dags['train_review_sentiment'].tasks\n"
+        "print(json.dumps({task.task_id: [task.queue, task.pool, task.executor] for task in tasks}))\n"
     )
-    environment = {**os.environ, "REVIEW_SENTIMENT_GPU_QUEUE": "gpu", "REVIEW_SENTIMENT_GPU_POOL": "gpu_pool"}
-    out = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    places = json.loads(out.stdout.strip().splitlines()[-1])
-    assert {name for name, place in places.items() if place == ["gpu", "gpu_pool"]} == GPU_TASKS
-    assert {tuple(place) for name, place in places.items() if name not in GPU_TASKS} == {("default", "default_pool")}
+    environment = {
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor,remote:airflow.providers.edge3.executors.EdgeExecutor",
+        "REVIEW_SENTIMENT_GPU_QUEUE": "gpu",
+        "REVIEW_SENTIMENT_GPU_POOL": "gpu_pool",
+        "REVIEW_SENTIMENT_GPU_EXECUTOR": "remote",
+    }
+    places = json.loads(fresh_airflow.run(program, **environment))
+    assert {name for name, place in places.items() if place == ["gpu", "gpu_pool", "remote"]} == GPU_TASKS
+    others = {tuple(place) for name, place in places.items() if name not in GPU_TASKS}
+    assert others == {("default", "default_pool", None)}
 
 
 def test_structure(dag_bag: DagBag) -> None:

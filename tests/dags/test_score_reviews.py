@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,8 @@ import pytest
 
 from pipeline.promotion.champions import ChampionModel, change_champion
 from pipeline.store import ArtifactReference, ArtifactStore
+from tests.dags.fresh_airflow import FreshAirflow
+from tests.dags.otlp import Collected
 from tests.support import reviews, write_csv
 from tests.unit.scoring.conftest import build_world
 
@@ -48,7 +48,11 @@ def run(dag_bag: DagBag, store: Path, **conf: Any) -> DagRun:
 
 @pytest.fixture(scope="module")
 def finished(
-    dag_bag: DagBag, champion: ArtifactReference, airflow_home: Path, tmp_path_factory: pytest.TempPathFactory
+    dag_bag: DagBag,
+    champion: ArtifactReference,
+    collected: Collected,
+    airflow_home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> DagRun:
     """A run over 100 reviews in three shards, one of them without text."""
     rows = reviews(100)
@@ -66,6 +70,12 @@ def test_every_shard_is_scored_by_the_champion_and_published(
     assert table["row"].to_pylist() == [row for row in range(100) if row != 7]
     assert set(table["model_version"].to_pylist()) == {f"export/{champion.key}"}
     assert json.loads((folder / "summary.json").read_text())["set_aside"] == {"empty_text": 1}
+
+
+def test_whoever_watches_is_told_rows_and_throughput(finished: DagRun, collected: Collected) -> None:
+    assert collected.value("review_sentiment.rows", stage="score", fate="in") == 100
+    assert collected.value("review_sentiment.rows", stage="score", fate="set_aside") == 1
+    assert collected.value("review_sentiment.scoring.rows_per_second") > 0
 
 
 def test_mapped_tasks_bear_their_rows(finished: DagRun) -> None:
@@ -115,7 +125,7 @@ def test_structure(dag_bag: DagBag) -> None:
     assert not dag.timetable.can_be_scheduled
 
 
-def test_parsing_loads_nothing_heavy(airflow_home: Path) -> None:
+def test_parsing_loads_nothing_heavy(fresh_airflow: FreshAirflow) -> None:
     heavy = {"tensorflow", "keras", "pandas", "pyarrow", "numpy", "sklearn", "onnxruntime"}
     program = (
         "import json, runpy, sys\n"
@@ -124,11 +134,10 @@ def test_parsing_loads_nothing_heavy(airflow_home: Path) -> None:
         f"runpy.run_path({str(CHECKOUT / 'dags' / 'score_reviews.py')!r})\n"
         "print(json.dumps(sorted({name.split('.')[0] for name in set(sys.modules) - before})))\n"
     )
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert heavy & set(json.loads(out.strip().splitlines()[-1])) == set()
+    assert heavy & set(json.loads(fresh_airflow.run(program))) == set()
 
 
-def test_a_new_champion_scores_the_dumps_that_the_deployment_names(airflow_home: Path) -> None:
+def test_a_new_champion_scores_the_dumps_that_the_deployment_names(fresh_airflow: FreshAirflow) -> None:
     program = (
         "import json\n"
         "from airflow.dag_processing.dagbag import DagBag\n"
@@ -136,9 +145,8 @@ def test_a_new_champion_scores_the_dumps_that_the_deployment_names(airflow_home:
         "assets = [asset.name for asset in dag.timetable.asset_condition.objects]\n"
         "print(json.dumps([assets, dag.params.dump()]))\n"
     )
-    environment = {**os.environ, "REVIEW_SENTIMENT_SCORE_AFTER_PROMOTION": "/data/a.csv, s3://bucket/b.parquet,"}
-    out = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assets, params = json.loads(out.stdout.strip().splitlines()[-1])
+    named = {"REVIEW_SENTIMENT_SCORE_AFTER_PROMOTION": "/data/a.csv, s3://bucket/b.parquet,"}
+    assets, params = json.loads(fresh_airflow.run(program, **named))
     assert assets == ["champion"]
     assert params["dumps"] == ["/data/a.csv", "s3://bucket/b.parquet"]
     assert params["model"] == "champion"

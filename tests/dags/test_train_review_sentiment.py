@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.promotion import GateDecision
+from pipeline.store import ArtifactReference, ArtifactStore
+from tests.dags.otlp import Collected
 from tests.support import reviews, write_csv
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def finished(dag_bag: DagBag, tmp_path_factory: pytest.TempPathFactory) -> DagRun:
+def finished(dag_bag: DagBag, collected: Collected, tmp_path_factory: pytest.TempPathFactory) -> DagRun:
     """A run over 600 reviews, both directions."""
     dump = write_csv(tmp_path_factory.mktemp("dump") / "Reviews.csv", reviews(600))
     return dag_bag.dags["train_review_sentiment"].test(run_conf={**TINY, "dumps": [str(dump)]})
@@ -79,13 +82,49 @@ def test_the_assets_tell_what_a_run_left_behind(finished: DagRun) -> None:
     assert told["evaluation_report"]["report"].endswith("report.html")
 
 
+def test_whoever_watches_is_told_the_figures_of_the_run(
+    finished: DagRun, collected: Collected, airflow_home: Path
+) -> None:
+    store = ArtifactStore(str(airflow_home / "store"))
+
+    def left_by(task_id: str) -> ArtifactReference:
+        found = finished.get_task_instance(task_id).xcom_pull(task_ids=task_id)
+        return ArtifactReference.model_validate(found)
+
+    cleaned = store.manifest(left_by("clean")).rows
+    assert collected.value("review_sentiment.rows", stage="clean", fate="in") == cleaned.rows_in
+    assert collected.value("review_sentiment.rows", stage="clean", fate="kept") == cleaned.kept > 0
+    assert collected.value("review_sentiment.rows", stage="clean", fate="set_aside") == sum(cleaned.set_aside.values())
+    for direction in ("uni", "bi"):
+        seconds = collected.value("review_sentiment.stage.seconds", stage="train", how="computed", direction=direction)
+        assert seconds in {store.manifest(made).seconds for made in store.artifacts() if made.stage == "train"}
+    assert collected.value("review_sentiment.device.gpu") == 0
+
+    latest = json.loads((airflow_home / "store" / "reports" / "latest.json").read_text())
+    report = json.loads((Path(latest["report"]).parent / "report.json").read_text())
+    evaluations = [*report["baselines"]["evaluations"], *(variant["evaluated"] for variant in report["variants"])]
+    judged = {one["model"].removesuffix("-seed1"): one["scores"] for one in evaluations}
+    assert set(judged) == {"uni", "bi", "always_majority", "tfidf_logistic_regression"}
+    for name, scores in judged.items():
+        told = collected.value("review_sentiment.score", model=name, measure="balanced_accuracy")
+        assert told == pytest.approx(scores["balanced_accuracy"]["value"])
+
+    decision = store.summary(left_by("gate"), GateDecision).decision
+    assert [*collected.of("review_sentiment.gate.decided_at")] == [(("decision", decision),)]
+    decided_at = store.manifest(left_by("gate")).started_at.timestamp()
+    assert collected.value("review_sentiment.gate.decided_at") == pytest.approx(decided_at)
+    assert 0 < collected.value("review_sentiment.report.seconds") < 600
+    assert collected.of("review_sentiment.report.published_at", outcome="judged")
+    assert not collected.of("review_sentiment.champion.since")
+
+
 def test_mapped_tasks_bear_the_variants_names(finished: DagRun) -> None:
     titles = {i.rendered_map_index for i in finished.get_task_instances() if i.task_id == "train"}
     assert titles == {"Unidirectional LSTM, seed 1", "Bidirectional LSTM, seed 1"}
 
 
 def test_a_broken_contract_stops_before_training_and_still_publishes(
-    dag_bag: DagBag, airflow_home: Path, tmp_path: Path
+    dag_bag: DagBag, collected: Collected, airflow_home: Path, tmp_path: Path
 ) -> None:
     dump = write_csv(tmp_path / "Reviews.csv", reviews(400, lambda _: 5))
     run = dag_bag.dags["train_review_sentiment"].test(run_conf={**TINY, "dumps": [str(dump)]})
@@ -98,6 +137,9 @@ def test_a_broken_contract_stops_before_training_and_still_publishes(
     latest = json.loads((airflow_home / "store" / "reports" / "latest.json").read_text())
     assert latest["run_name"] == run.run_id
     assert "negative" in Path(latest["report"]).read_text(encoding="utf-8").lower()
+    failed = collected.of("review_sentiment.failed_at", task_id="require_raw_contract")
+    assert [dict(tags)["error"] for tags in failed] == ["ContractBrokenError"]
+    assert collected.of("review_sentiment.report.published_at", outcome="refused")
 
 
 def test_an_unknown_parameter_fails_in_the_first_task_without_a_retry(dag_bag: DagBag) -> None:

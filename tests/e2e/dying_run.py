@@ -1,6 +1,7 @@
 """Run the workflow in processes that are killed after each change that they make to the store, until one gets through.
 
-``python dying_run.py STORE RUN_NAME CONFIGURATION [--undisturbed]``. Prints how many processes were killed.
+``python dying_run.py CONFIGURATION`` reads runs from its input, each a line such as ``{"store": "/a/store", "name":
+"first", "killed": true}``, and answers with a line that says how many processes were killed and how the last one ended.
 """
 
 from __future__ import annotations
@@ -39,24 +40,32 @@ RECORDS = ("artifacts/*/*", "champions/*", "collection/*/*")
 
 
 def main() -> None:
+    """Answer every line of the input."""
+    config = RunConfig.from_flat(json.loads(sys.argv[1]))
+    for line in sys.stdin:
+        told = json.loads(line)
+        sys.stdout.write(json.dumps(_run(config, told["store"], told["name"], killed=told["killed"])) + "\n")
+        sys.stdout.flush()
+
+
+def _run(config: RunConfig, url: str, run_name: str, *, killed: bool) -> dict[str, int]:
     """Fork, let the child die, and go on until a child ends by itself."""
-    url, run_name, told = sys.argv[1:4]
-    killed, allowed, records = 0, 1, -1
-    while killed < MOST_PROCESSES:
+    dead, allowed, records = 0, 1, -1
+    while dead < MOST_PROCESSES:
         child = os.fork()
         if not child:
-            if "--undisturbed" not in sys.argv:
+            if killed:
                 _die_after(allowed)
-            Workflow(RunConfig.from_flat(json.loads(told)), ArtifactStore(url), run_name).run(run_name)
+            Workflow(config, ArtifactStore(url), run_name).run(run_name)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
-            sys.stdout.write(json.dumps({"killed": killed, "status": os.waitstatus_to_exitcode(status)}) + "\n")
-            return
-        killed += 1
+            return {"killed": dead, "status": os.waitstatus_to_exitcode(status)}
+        dead += 1
         # A change that each process makes anew (the report is published again) must not keep it from the next.
         before, records = records, sum(len(list(Path(url).glob(pattern))) for pattern in RECORDS)
         allowed = 1 if records > before else allowed + 1
+    raise RuntimeError(f"{MOST_PROCESSES} processes did not suffice.")
 
 
 def _die_after(allowed: int) -> None:

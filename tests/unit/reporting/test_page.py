@@ -85,6 +85,7 @@ def with_models(run: ExampleRun, **changes: Any) -> RunReferences:
     return run.references.model_copy(update={"models": run.references.models.model_copy(update=changes)})
 
 
+@cache
 def contents_of(folder: Path, profile: str) -> ReportContents:
     store, run = made(folder / profile, profile)
     return gather(run.references, run.config, store, RUN_NAME)
@@ -182,8 +183,7 @@ def test_every_picture_has_a_name_a_description_and_every_table_a_caption_and_sc
 
 @pytest.mark.parametrize("profile", ["default", "article", "minimal"])
 def test_the_scores_on_the_page_are_those_of_the_json(folder: Path, profile: str) -> None:
-    contents = contents_of(folder, profile)
-    page = BeautifulSoup(render_html(contents), "lxml")
+    contents, page = contents_of(folder, profile), page_of(folder, profile)
     data = json.loads(contents.model_dump_json())
 
     judged = [variant["evaluated"] for variant in data["variants"]] + data["baselines"]["evaluations"]
@@ -199,8 +199,7 @@ def test_the_scores_on_the_page_are_those_of_the_json(folder: Path, profile: str
 
 
 def test_the_funnel_adds_up_and_is_on_the_page(folder: Path) -> None:
-    contents = contents_of(folder, "default")
-    page = BeautifulSoup(render_html(contents), "lxml")
+    contents, page = contents_of(folder, "default"), page_of(folder, "default")
 
     for before, after in pairwise(contents.funnel):
         assert before.rows_left - after.set_aside == after.rows_left
@@ -214,7 +213,7 @@ def test_the_funnel_adds_up_and_is_on_the_page(folder: Path) -> None:
 
 def test_both_funnels_of_a_window_add_up_and_are_on_the_page(folder: Path) -> None:
     contents = contents_of(folder, "window")
-    data = BeautifulSoup(render_html(contents), "lxml").select_one("#data")
+    data = page_of(folder, "window").select_one("#data")
 
     for steps in (contents.funnel, contents.window_funnel):
         for before, after in pairwise(steps):
@@ -709,7 +708,7 @@ def test_slices_too_small_to_tell_say_so(folder: Path) -> None:
 
 def test_what_changed_since_the_previous_dump_is_told(folder: Path) -> None:
     contents = contents_of(folder, "default")
-    data = BeautifulSoup(render_html(contents), "lxml").select_one("#data").get_text(" ")
+    data = page_of(folder, "default").select_one("#data").get_text(" ")
 
     assert "fine_foods_2011.csv.gz" in data
     assert "keurig" in data

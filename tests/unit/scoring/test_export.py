@@ -25,45 +25,50 @@ from tests.unit.scoring.conftest import build_world, place_training
 pytest.importorskip("tensorflow")
 
 SCORE_KERAS = """
-import json, sys
-from pathlib import Path
-import numpy as np
+sys.path.insert(0, root)
 from pipeline.scoring import Scorer
-folder, texts = Path(sys.argv[1]), json.loads(sys.argv[2])
-print(json.dumps([float(p) for p in Scorer.load(folder).probabilities(texts)]))
+told = [float(p) for p in Scorer.load(Path(folder)).probabilities(texts)]
 """
 SCORE_SAVED_MODEL = """
-import json, sys
-import tensorflow as tf
 assert not any(name.split(".")[0] == "pipeline" for name in sys.modules)
-model = tf.saved_model.load(sys.argv[1] + "/saved_model")
-texts = tf.constant(json.loads(sys.argv[2]))
-score = model.signatures["serving_default"](review=texts)["probability"].numpy().tolist()
-ids = model.signatures["word_ids"](review=texts)["word_ids"].numpy().tolist()
+model = tf.saved_model.load(folder + "/saved_model")
+score = model.signatures["serving_default"](review=tf.constant(texts))["probability"].numpy().tolist()
+ids = model.signatures["word_ids"](review=tf.constant(texts))["word_ids"].numpy().tolist()
 try:
     import pipeline
     raise SystemExit("this process must not see the project's code")
 except ImportError:
-    print(json.dumps({"probabilities": score, "ids": ids}))
+    told = {"probabilities": score, "ids": ids}
+"""
+IN_NEW_PROCESSES = """
+import json, os, sys
+from pathlib import Path
+# Loaded once, and not used before the processes part.
+import tensorflow as tf
+folder, root, texts, *programs = json.loads(sys.stdin.read())
+for program in programs:
+    child = os.fork()
+    if not child:
+        exec(program)
+        print(json.dumps(told), flush=True)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        raise SystemExit(status)
 """
 
 
-def start(code: str, folder: Path, texts: list[str], path: str | None, cwd: Path) -> subprocess.Popen[str]:
-    """Run code in a process that sees the project's code only on ``path``."""
+def in_new_processes(folder: Path, texts: list[str], cwd: Path, *programs: str) -> list[Any]:
+    """Return what each program tells; each has a process that has loaded TensorFlow and has not met the project."""
+    root = Path(__file__).resolve().parents[3]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    if path is not None:
-        environment["PYTHONPATH"] = path
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(folder), json.dumps(texts)],
-        env=environment, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ran = subprocess.run(
+        [sys.executable, "-c", IN_NEW_PROCESSES], input=json.dumps([str(folder), str(root), texts, *programs]),
+        env=environment, cwd=cwd, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
-
-
-def answer(process: subprocess.Popen[str]) -> Any:
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors[-2000:]
-    return json.loads(output.splitlines()[-1])
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return [json.loads(line) for line in ran.stdout.splitlines()[-len(programs) :]]
 
 
 def joined(review: dict) -> str:
@@ -109,12 +114,7 @@ def test_raw_text_gets_the_judged_probability(kind, files, request):
 def test_new_processes_give_the_same_ids_and_probabilities(world, exported, tmp_path):
     texts = [joined(review).replace("\x00", " ") for review in world.test_reviews] + ["", "Zebra \u00e9 yak, gnu"]
     here = Scorer.load(exported).probabilities(texts)
-    root = Path(__file__).resolve().parents[3]
-    processes = [
-        start(SCORE_KERAS, exported, texts, str(root), tmp_path),
-        start(SCORE_SAVED_MODEL, exported, texts, None, tmp_path),
-    ]
-    with_code, without_code = map(answer, processes)
+    with_code, without_code = in_new_processes(exported, texts, tmp_path, SCORE_KERAS, SCORE_SAVED_MODEL)
     np.testing.assert_array_equal(np.float32(with_code), here)
     np.testing.assert_allclose(without_code["probabilities"], here, atol=1e-6, rtol=0)
     encoded = pq.read_table(world.store.folder(world.encoded) / "test.parquet")["ids"].to_pylist()
