@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dag_bag(airflow_home: Path) -> DagBag:
-    """Every DAG file of the project, parsed."""
+    """Every DAG file of the project, parsed anew for each module: ``dag.test()`` leaves a run's values in the form."""
     from airflow.dag_processing.dagbag import DagBag
 
     return DagBag(dag_folder=str(CHECKOUT / "dags"))
