@@ -10,14 +10,17 @@ import argparse
 import csv
 import os
 import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from pipeline.config import RunConfig
-from pipeline.ingest.demo import write_demo_dump
-from pipeline.store import ArtifactStore
-from pipeline.workflow import Workflow
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pipeline.config import RunConfig  # noqa: E402
+from pipeline.ingest.demo import write_demo_dump  # noqa: E402
+from pipeline.store import ArtifactStore  # noqa: E402
+from pipeline.workflow import Workflow  # noqa: E402
 
 ROWS = 20_000
 DUMPS = 6
