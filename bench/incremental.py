@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline.config import RunConfig  # noqa: E402
-from pipeline.ingest.demo import write_demo_dump  # noqa: E402
-from pipeline.store import ArtifactStore  # noqa: E402
-from pipeline.workflow import Workflow  # noqa: E402
+from pipeline.config import RunConfig
+from pipeline.ingest.demo import write_demo_dump
+from pipeline.store import ArtifactStore
+from pipeline.workflow import Workflow
 
 ROWS = 20_000
 DUMPS = 6
