@@ -6,6 +6,7 @@ environment names: a changed password in ``.env`` is rotated by starting this ag
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -24,7 +25,14 @@ def main() -> int:
     if os.geteuid() == 0:
         print("This must not run as root.", file=sys.stderr)
         return 1
-    create_databases()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--empty-databases", action="store_true", help="drop both databases, create them anew, and do no more"
+    )
+    empty = parser.parse_args().empty_databases
+    create_databases(empty=empty)
+    if empty:
+        return 0
     airflow("db", "migrate")
     create_admin()
     slots = os.environ.get("GPU_SLOTS", "1")
@@ -33,8 +41,12 @@ def main() -> int:
     return 0
 
 
-def create_databases() -> None:
-    """Create the database users and their databases, and set the passwords."""
+def create_databases(*, empty: bool) -> None:
+    """Create the database users and their databases, and set the passwords.
+
+    Args:
+        empty: Drop the databases that are there: a backup is about to take their place.
+    """
     connection = _connected()
     # CREATE DATABASE is refused within a transaction.
     connection.autocommit = True
@@ -48,6 +60,8 @@ def create_databases() -> None:
                 cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
             password = sql.Literal(os.environ[variable])
             cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, password))
+            if empty:
+                cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(role))
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
             if cursor.fetchone() is None:
                 # Whatever the server's own locale is.

@@ -70,10 +70,11 @@ def restore(compose: Sequence[str], folder: Path, environment: Mapping[str, str]
     _check(folder)
     _run([*compose, "stop"], environment)
     _run([*compose, "up", "--detach", "postgres"], environment)
-    # Users and empty databases, where the machine is a new one.
-    _run([*compose, "run", "--rm", "-T", "initialise"], environment)
+    # What is there now may be of a newer Airflow, with which this one cannot do anything: tables come with the backup.
+    prepare = ["python", "/opt/review-sentiment/deployment/initialise.py", "--empty-databases"]
+    _run([*compose, "run", "--rm", "-T", "initialise", *prepare], environment)
     for name in DATABASES:
-        load = ["pg_restore", "--username", "postgres", "--clean", "--if-exists", "--exit-on-error", "--dbname", name]
+        load = ["pg_restore", "--username", "postgres", "--exit-on-error", "--dbname", name]
         _run([*compose, "exec", "-T", "postgres", *load], environment, read=folder / f"{name}.dump")
     for name, (service, place) in FOLDERS.items():
         unpack = f"find {place} -mindepth 1 -delete && tar --extract --no-same-owner --directory {place}"
@@ -89,9 +90,11 @@ def _check(folder: Path) -> None:
     """End with a message if a file of the backup is missing or damaged."""
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        known = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except OSError as error:
-        sys.exit(f"{folder} is no whole backup: {SUMS} cannot be read ({error.strerror}).")
-    known = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+        sys.exit(f"{folder} is no whole backup: {SUMS} cannot be read ({error.strerror}). Nothing was changed.")
+    except ValueError:
+        sys.exit(f"{folder} is no whole backup: {SUMS} is damaged. Nothing was changed. Take another backup.")
     for name in (*(f"{database}.dump" for database in DATABASES), *FOLDERS):
         file = folder / name
         if not file.is_file() or _digest(file) != known.get(name):

@@ -29,6 +29,7 @@ from compose import CHECKOUT, compose_command
 from write_env import filled
 
 TRAIN = "train_review_sentiment"
+DAGS = {TRAIN, "score_reviews", "roll_back_champion", "clean_up_artifacts"}
 RUN_SECONDS = 1500
 """A machine with two cores, which runs everything, needs six minutes."""
 START_SECONDS = 600
@@ -126,7 +127,9 @@ def story(stack: Stack) -> None:
     look_at_what_workers_know(stack)
     with step("Log in and start a run"):
         log_in(stack)
-        wait("the DAG is known", START_SECONDS, lambda: stack.client.get(f"/api/v2/dags/{TRAIN}").is_success)
+        wait("all DAGs are known", START_SECONDS, lambda: known_dags(stack) == DAGS)
+        errors = stack.client.get("/api/v2/importErrors").raise_for_status().json()["import_errors"]
+        require(not errors, f"DAG files with errors: {errors}")
         run = {"logical_date": None, "conf": {**CONFIGURATION, "dumps": ["demo"]}}
         run_id = stack.client.post(f"/api/v2/dags/{TRAIN}/dagRuns", json=run).raise_for_status().json()["dag_run_id"]
     break_it_while_it_trains(stack, run_id)
@@ -301,6 +304,11 @@ def log_in(stack: Stack) -> None:
     login = {"username": stack.settings["ADMIN_USER"], "password": stack.settings["ADMIN_PASSWORD"]}
     token = stack.client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
     stack.client.headers["Authorization"] = f"Bearer {token}"
+
+
+def known_dags(stack: Stack) -> set[str]:
+    """Return the names of the DAGs that Airflow has read."""
+    return {dag["dag_id"] for dag in stack.client.get("/api/v2/dags").raise_for_status().json()["dags"]}
 
 
 def state(stack: Stack, run_id: str) -> str:

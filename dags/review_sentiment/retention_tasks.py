@@ -30,14 +30,15 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 SCHEDULE_VARIABLE = "REVIEW_SENTIMENT_CLEAN_UP_SCHEDULE"
-"""Cron expression, UTC, of the clean-ups that nobody starts, such as ``0 5 * * 0``; they remove what they find."""
+"""Cron expression, UTC, of the clean-ups that nobody starts, such as ``0 5 * * 0``; they remove what they find.
+``none``, or nothing, for no such clean-ups."""
 SHOWN_SPARED = 10
 
 
 def schedule() -> CronTriggerTimetable | None:
     """Return when the DAG runs by itself: not at all, unless the deployment says when."""
-    cron = os.environ.get(SCHEDULE_VARIABLE)
-    return CronTriggerTimetable(cron, timezone="UTC") if cron else None
+    cron = os.environ.get(SCHEDULE_VARIABLE, "").strip()
+    return CronTriggerTimetable(cron, timezone="UTC") if cron not in {"", "none"} else None
 
 
 def form() -> dict[str, Param]:

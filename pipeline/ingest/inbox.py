@@ -258,6 +258,10 @@ def _folder_entries(folder: Path, passed_over: list[str]) -> list[_Entry]:
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
             passed_over.append(f"{shown(path.name)} is passed over: it is {what}")
             continue
+        if not os.access(path, os.R_OK):
+            whose = f"uid {os.geteuid()}" if hasattr(os, "geteuid") else "this process's user"
+            passed_over.append(f"{shown(path.name)} is passed over: {whose} may not read it")
+            continue
         entries.append(_Entry(path.name, status.st_size, _time(status), None))
     return entries
 

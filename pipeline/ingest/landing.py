@@ -22,6 +22,7 @@ from pipeline.ingest.kaggle_source import fetch_kaggle
 from pipeline.ingest.local_source import find_local
 from pipeline.ingest.naming import safe_name, unique_names, without_secrets
 from pipeline.ingest.object_store_source import fetch_objects
+from pipeline.ingest.reading import require_reviews
 from pipeline.ingest.records import KnownVersion, LandedFile, LandSummary, SourceVersion
 from pipeline.ingest.roots import require_allowed_dumps
 from pipeline.ingest.staging import FoundFile, NotModified, copied, open_regular
@@ -119,23 +120,25 @@ def land(config: DataConfig, store: ArtifactStore) -> ArtifactReference:
         SourceError: A dump cannot be found or fetched, or is none (empty, a Git-LFS pointer, a web page, a program,
             an unsafe archive, …).
     """
-    landing = land_new(config, store, KnownFiles())
+    # Reviews that are only scored need no stars; who trains on them asks for them.
+    landing = land_new(config, store, KnownFiles(), stars=False)
     if landing.landed is None:
         problem = f" {landing.unreadable[0].problem}" if landing.unreadable else ""
         raise SourceError(f"There is no dump to read: the inbox is empty, or holds no whole dump.{problem}")
     return landing.landed
 
 
-def land_new(config: DataConfig, store: ArtifactStore, known: KnownFiles) -> Landing:
+def land_new(config: DataConfig, store: ArtifactStore, known: KnownFiles, *, stars: bool = True) -> Landing:
     """Land the dumps whose bytes were not taken before.
 
-    A file of the inbox that cannot be read as a dump is left out and told of: the others should not wait for it. A
-    dump that was given by name must be readable.
+    A file of the inbox that cannot be read as a dump of reviews is left out and told of: the others should not wait
+    for it. A dump that was given by name must be readable.
 
     Args:
         config: As for :func:`land`.
         store: Where the artifact goes.
         known: What was taken before.
+        stars: Whether a file of the inbox without a score column is left out, too.
 
     Raises:
         SourceError: As for :func:`land`.
@@ -156,6 +159,8 @@ def land_new(config: DataConfig, store: ArtifactStore, known: KnownFiles) -> Lan
                 continue
             try:
                 members(file.path, name, encoding_known=config.encoding is not None)
+                if file.unattended:
+                    require_reviews(file.path, name, config, stars=stars)
             except SourceError as error:
                 if not file.unattended:
                     raise

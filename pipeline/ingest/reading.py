@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -87,14 +89,41 @@ def ingest(
     check_mapping(config.columns)
     check_delimiter(config.delimiter)
     check_encoding(config.encoding)
-    kind = _IngestParameters if stars else _TextAlone
-    parameters = kind(columns=config.columns, delimiter=config.delimiter, encoding=config.encoding)
+    parameters = _parameters(config, stars=stars)
     return store.produce(
         INGEST,
         inputs={"landed": landed},
         params=parameters,
         build=lambda work: _build(work, store.folder(landed), store.summary(landed, LandSummary), parameters),
     )
+
+
+def require_reviews(path: Path, name: str, config: DataConfig, *, stars: bool) -> None:
+    """Read a file as far as its first rows, to learn whether it is a dump of reviews at all.
+
+    Args:
+        path: The file.
+        name: What it is called in messages.
+        config: Column mapping, delimiter and encoding.
+        stars: Whether it must have a score column.
+
+    Raises:
+        SourceError: It is damaged, is no dump, lacks a required column, or holds no review.
+    """
+    parameters = _parameters(config, stars=stars)
+    for member in members(path, name, encoding_known=config.encoding is not None):
+        with _opened(member, parameters) as opened:
+            if any(True for _ in opened.reader.chunks()):
+                return
+    raise SourceError(
+        f"{shown(name)}: only column names and no review below them. "
+        "Check that the export finished, or give another dump."
+    )
+
+
+def _parameters(config: DataConfig, *, stars: bool) -> _IngestParameters:
+    kind = _IngestParameters if stars else _TextAlone
+    return kind(columns=config.columns, delimiter=config.delimiter, encoding=config.encoding)
 
 
 def _build(work: Workspace, raw: Path, landed: LandSummary, parameters: _IngestParameters) -> Outcome:
@@ -128,52 +157,60 @@ def _read(
     member: Member, parameters: _IngestParameters, converter: Converter, writer: _Writer, notes: list[str]
 ) -> IngestedFile:
     """Append one file's rows and say how it was read."""
-    required = TEXT_ALONE if isinstance(parameters, _TextAlone) else REQUIRED_COLUMNS
     rows_before, problems_before = converter.next_row, writer.problem_rows
-
-    def take(chunks: Iterable[Chunk]) -> None:
-        for batch in _batches(chunks, converter, member.name):
+    with _opened(member, parameters) as opened:
+        if opened.encoding and (broken := opened.encoding.broken_bytes):
+            notes.append(f"{member.name}: {broken:,} places are not valid UTF-8 and are read as U+FFFD (�).")
+        for batch in _batches(opened.reader.chunks(), converter, member.name):
             writer.write(batch)
-
-    encoding = delimiter = None
-    if member.is_parquet:
-        parquet = ParquetReader(member.path, member.name, parameters.columns, required=required)
-        take(parquet.chunks())
-        kind, columns = "parquet", parquet.columns
-    else:
-        encoding = detect_encoding(member.open, member.name, parameters.encoding)
-        if encoding.broken_bytes:
-            notes.append(
-                f"{member.name}: {encoding.broken_bytes:,} places are not valid UTF-8 and are read as U+FFFD (�)."
-            )
-        with _text(member, encoding) as stream:
-            sample = stream.read(SNIFFED_CHARACTERS)
-        with _text(member, encoding) as stream:
-            kind = _text_format(sample, member.name)
-            reader: CsvReader | JsonLinesReader | SnapReader
-            if kind == "snap":
-                reader = SnapReader(stream, member.name, parameters.columns)
-            elif kind == "json_lines":
-                reader = JsonLinesReader(stream, member.name, parameters.columns, required=required)
-            else:
-                delimiter = parameters.delimiter or sniff_delimiter(sample, parameters.columns)
-                reader = CsvReader(stream, member.name, delimiter, parameters.columns, required=required)
-            take(reader.chunks())
-            columns = reader.columns
+        columns = opened.reader.columns
     rows = converter.next_row - rows_before
     if rows == 0:
         notes.append(f"{member.name}: column names and no review below them.")
-    log.info("%s: %d rows read as %s", shown(member.name), rows, kind)
+    log.info("%s: %d rows read as %s", shown(member.name), rows, opened.kind)
     return IngestedFile(
         name=member.name,
-        format=kind,
+        format=opened.kind,
         compression=member.compression,
-        encoding=encoding.name if encoding else None,
-        delimiter=delimiter,
+        encoding=opened.encoding.name if opened.encoding else None,
+        delimiter=opened.delimiter,
         rows=rows,
         problem_rows=writer.problem_rows - problems_before,
         column_mapping=columns,
     )
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file that is ready to be read, and what was found out about it."""
+
+    reader: ParquetReader | CsvReader | JsonLinesReader | SnapReader
+    kind: Literal["csv", "json_lines", "snap", "parquet"]
+    encoding: TextEncoding | None = None
+    delimiter: str | None = None
+
+
+@contextmanager
+def _opened(member: Member, parameters: _IngestParameters) -> Iterator[_Opened]:
+    """Choose the reader that fits a file, and give it what it needs."""
+    required = TEXT_ALONE if isinstance(parameters, _TextAlone) else REQUIRED_COLUMNS
+    if member.is_parquet:
+        yield _Opened(ParquetReader(member.path, member.name, parameters.columns, required=required), "parquet")
+        return
+    encoding = detect_encoding(member.open, member.name, parameters.encoding)
+    with _text(member, encoding) as stream:
+        sample = stream.read(SNIFFED_CHARACTERS)
+    with _text(member, encoding) as stream:
+        kind = _text_format(sample, member.name)
+        if kind == "snap":
+            yield _Opened(SnapReader(stream, member.name, parameters.columns), "snap", encoding)
+        elif kind == "json_lines":
+            lines = JsonLinesReader(stream, member.name, parameters.columns, required=required)
+            yield _Opened(lines, "json_lines", encoding)
+        else:
+            delimiter = parameters.delimiter or sniff_delimiter(sample, parameters.columns)
+            table = CsvReader(stream, member.name, delimiter, parameters.columns, required=required)
+            yield _Opened(table, "csv", encoding, delimiter)
 
 
 def _text(member: Member, encoding: TextEncoding) -> io.TextIOWrapper:

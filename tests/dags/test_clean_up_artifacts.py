@@ -106,6 +106,9 @@ def test_it_runs_by_itself_only_where_the_deployment_says_when(
 
     monkeypatch.delenv(SCHEDULE_VARIABLE, raising=False)
     assert schedule() is None
+    for nothing in ("", "none", " none "):
+        monkeypatch.setenv(SCHEDULE_VARIABLE, nothing)
+        assert schedule() is None
     monkeypatch.setenv(SCHEDULE_VARIABLE, "0 5 * * 0")
     assert schedule() == CronTriggerTimetable("0 5 * * 0", timezone="UTC")
 

@@ -191,6 +191,37 @@ def test_every_airflow_setting_is_one_that_airflow_knows(services: dict[str, dic
                 assert option in known, (name, key)
 
 
+def test_every_dag_is_read_with_the_settings_of_a_fresh_deployment(
+    services: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    told = {
+        # An empty value is what YAML calls null.
+        key: value or ""
+        for key, value in services["dag-processor"]["environment"].items()
+        if key.startswith("REVIEW_SENTIMENT_")
+    }
+    program = (
+        "import json\n"
+        "from airflow.dag_processing.dagbag import DagBag\n"
+        f"bag = DagBag(dag_folder={str(CHECKOUT / 'dags')!r})\n"
+        "print(json.dumps([sorted(bag.dags), bag.import_errors]))\n"
+    )
+    environment = {
+        **clean(),
+        **told,
+        "REVIEW_SENTIMENT_STORE": str(tmp_path / "store"),
+        "REVIEW_SENTIMENT_RETRAIN_CONFIG": str(CHECKOUT / "deployment" / "settings" / "retrain.yaml"),
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(CHECKOUT / "plugins"),
+        "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'dags'}:{CHECKOUT / 'plugins'}",
+    }
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    known, errors = yaml.safe_load(done.stdout.splitlines()[-1])
+    assert errors == {}
+    assert known == ["clean_up_artifacts", "roll_back_champion", "score_reviews", "train_review_sentiment"]
+
+
 def test_an_env_is_written_once_for_its_owner_alone(tmp_path: Path) -> None:
     file = written(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

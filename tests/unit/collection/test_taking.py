@@ -101,6 +101,27 @@ def test_a_file_that_is_no_dump_keeps_no_other_waiting(inbox: Path, store: Artif
     assert len(known_digests(store)) == 3
 
 
+@pytest.mark.parametrize(
+    ("foreign", "problem"),
+    [
+        ("not,a,review\n1,2,3\n", "No column for 'score'"),
+        ("Id,ProductId,UserId,Score,Time,Text\n", "no review below them"),
+    ],
+)
+def test_a_table_that_holds_no_reviews_keeps_no_other_waiting(
+    inbox: Path, store: ArtifactStore, foreign: str, problem: str
+) -> None:
+    (inbox / "foreign.csv").write_text(foreign)
+    settle(inbox / "foreign.csv")
+    dump(inbox, "a.csv")
+    steps = run(store, "first")
+    assert names(steps, store) == ["a.csv"]
+    steps.ingest(steps.land())
+    [refused] = [intake for intake in intakes(store) if intake.outcome == "refused"]
+    assert [file.name for file in refused.files] == ["foreign.csv"]
+    assert problem in str(refused.reason)
+
+
 def test_a_refused_dump_is_not_taken_again_but_can_be_insisted_on(inbox: Path, store: ArtifactStore) -> None:
     rows = reviews(ROWS, lambda i: "no stars" if i % 10 == 0 else 5 if i % 4 else 1)
     path = settle(write_csv(inbox / "sloppy.csv", rows))

@@ -95,6 +95,15 @@ def test_links_that_lead_out_are_not_followed(inbox, caplog) -> None:
     assert "'Reviews.csv' is passed over: it is a link that leads out of the inbox" in caplog.text
 
 
+def test_a_file_that_may_not_be_read_is_passed_over_with_a_line(inbox, caplog, monkeypatch) -> None:
+    locked = put(inbox, "locked.csv")
+    put(inbox, "real.csv")
+    # Who runs the tests may be root, who may read everything.
+    monkeypatch.setattr("pipeline.ingest.inbox.os.access", lambda path, _: path != locked)
+    assert seen(inbox) == ["real.csv"]
+    assert "'locked.csv' is passed over: uid" in caplog.text
+
+
 def test_a_link_put_in_place_of_a_file_is_not_read(inbox) -> None:
     path = put(inbox, "Reviews.csv")
     (file,) = list_inbox(str(inbox))
