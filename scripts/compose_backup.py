@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,18 +45,21 @@ def back_up(compose: Sequence[str], folder: Path, environment: Mapping[str, str]
         folder: Must not be there yet.
         environment: What Compose is started with.
     """
-    try:
-        folder.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
+    # A backup bears its name when it is whole.
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    if folder.exists():
         sys.exit(f"{folder} is there already. A backup takes a folder of its own: name another.")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700, parents=True)
     for name in DATABASES:
         dump = ["pg_dump", "--username", "postgres", "--format", "custom", name]
-        _run([*compose, "exec", "-T", "postgres", *dump], environment, write=folder / f"{name}.dump")
+        _run([*compose, "exec", "-T", "postgres", *dump], environment, write=unfinished / f"{name}.dump")
     for name, (service, place) in FOLDERS.items():
         pack = ["tar", "--create", "--directory", place, *UNFINISHED, "."]
-        _run([*compose, "exec", "-T", service, *pack], environment, write=folder / name)
-    lines = [f"{_digest(file)}  {file.name}\n" for file in sorted(folder.iterdir())]
-    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+        _run([*compose, "exec", "-T", service, *pack], environment, write=unfinished / name)
+    lines = [f"{_digest(file)}  {file.name}\n" for file in sorted(unfinished.iterdir())]
+    (unfinished / SUMS).write_text("".join(lines), encoding="utf-8")
+    unfinished.rename(folder)
     print(f"The backup is in {folder}. Keep a copy of .env in another safe place.")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -52,6 +54,40 @@ def files_below(place: UPath) -> Iterator[StoredFile]:
     prefix = place.path.rstrip("/") + "/"
     for path, found in sorted(files.find(place.path, detail=True).items()):
         yield StoredFile(path.removeprefix(prefix), int(found["size"]), files.modified(path))
+
+
+def read_within(place: UPath, *parts: str) -> bytes:
+    """Return the bytes of a regular file below a place of the store, reached without following a link.
+
+    Whoever may write into the store could otherwise lay a link there, and let a process that may read more than they
+    may hand its secrets out.
+
+    Args:
+        place: A folder or an object store's prefix.
+        parts: The way from there: folders, and the file's name at the end.
+
+    Raises:
+        OSError: There is no such file, or a link, a folder or a device stands on the way.
+    """
+    if not _is_local(place):
+        return bytes(place.joinpath(*parts).read_bytes())
+    *folders, name = parts
+    if not all(part and part not in {".", ".."} and "/" not in part for part in parts):
+        raise FileNotFoundError(errno.ENOENT, "not a way below this place", "/".join(parts))
+    folder = os.open(str(place), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in folders:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        # Opening a pipe would wait for somebody to write.
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    finally:
+        os.close(folder)
+    with os.fdopen(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise FileNotFoundError(errno.ENOENT, "no regular file", name)
+        return stream.read()
 
 
 def changed_at(file: UPath) -> datetime | None:

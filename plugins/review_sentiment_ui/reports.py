@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
 from pipeline.reporting.publishing import DATA_DOCS, REPORTS
+from pipeline.store.files import read_within
 from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 from review_sentiment_ui.pages import page
@@ -81,13 +82,19 @@ def document(run_id: str, document: Document) -> Response:
 @router.get("/runs/{run_id}/{docs}/{name:path}")
 def data_docs(run_id: str, docs: DataDocs, name: str) -> Response:
     """Show a page of Great Expectations' Data Docs that was published with a report."""
-    home = default_store().root / REPORTS / safe_run_name(run_id) / docs.value
+    store = default_store().root
+    run = safe_run_name(run_id)
+    home = store / REPORTS / run / docs.value
     # Compared with what is there: a name is never made into a path.
-    found = next((file for file in home.rglob("*") if file.is_file() and _below(file, home) == name), None)
+    known = any(file.is_file() and _below(file, home) == name for file in home.rglob("*"))
+    try:
+        found = read_within(store, REPORTS, run, docs.value, *name.split("/")) if known else None
+    except OSError:
+        found = None
     if found is None:
         return page("no_report.html.j2", status=404, run_id=run_id)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(found.read_bytes(), media_type=kind, headers={"Content-Security-Policy": DATA_DOCS_POLICY})
+    return Response(found, media_type=kind, headers={"Content-Security-Policy": DATA_DOCS_POLICY})
 
 
 def _below(file: UPath, folder: UPath) -> str:
@@ -97,6 +104,6 @@ def _below(file: UPath, folder: UPath) -> str:
 def _read(run_id: str, name: str) -> bytes | None:
     """Return a file of the folder that was published for a run, never one that a request names by path."""
     try:
-        return (default_store().root / REPORTS / safe_run_name(run_id) / name).read_bytes()
+        return read_within(default_store().root, REPORTS, safe_run_name(run_id), name)
     except OSError:
         return None

@@ -9,7 +9,9 @@ from pathlib import Path
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
+from upath import UPath
 
+from pipeline.store.files import read_within
 from pipeline.training.journal import EPOCHS_FILE, NAME_FILE
 from pipeline.training.records import EpochRecord
 from pipeline.training.stage import STAGE
@@ -62,6 +64,8 @@ def _trainings() -> list[Training]:
 def _text(path: Path) -> str:
     """Return a file's text; nothing where it is not there (any more): a training may end between two looks."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        # Below the store: `resumable/`, the stage, the key, the file.
+        root = path.parents[3]
+        return read_within(UPath(root), *path.relative_to(root).parts).decode("utf-8", errors="replace")
     except OSError:
         return ""

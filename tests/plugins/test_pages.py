@@ -146,6 +146,32 @@ def test_data_docs_are_shown_by_the_names_that_were_published(analyst: TestClien
         assert analyst.get(f"{BASE}/runs/a-run/data_docs_raw/{name}").status_code in {404, 422}, name
 
 
+def test_a_link_in_the_store_does_not_make_the_server_hand_out_what_only_it_may_read(
+    analyst: TestClient, store: ArtifactStore, tmp_path: Path
+) -> None:
+    secrets = tmp_path / "only-the-servers"
+    secrets.mkdir()
+    for name in ("environ", "report.html", "report.json", "index.html", "epochs.jsonl", "variant.txt"):
+        (secrets / name).write_text("SIGNING_KEY")
+    published(store, "linked-file")
+    report = Path(store.url) / "reports" / "linked-file" / "report.html"
+    report.unlink()
+    report.symlink_to(secrets / "environ")
+    (report.parent / "data_docs_raw").mkdir()
+    (report.parent / "data_docs_raw" / "index.html").symlink_to(secrets / "environ")
+    (report.parents[1] / "linked-folder").symlink_to(secrets)
+    docs = report.parents[1] / "linked-docs"
+    docs.mkdir()
+    (docs / "data_docs_raw").symlink_to(secrets)
+    (report.parents[2] / "resumable" / "train").mkdir(parents=True)
+    (report.parents[2] / "resumable" / "train" / ("a" * 64)).symlink_to(secrets)
+    for path in (
+        "runs/linked-file/", "runs/linked-file/data_docs_raw/index.html", "runs/linked-folder/",
+        "runs/linked-folder/report.json", "runs/linked-docs/data_docs_raw/index.html", "training",
+    ):  # fmt: skip
+        assert "SIGNING_KEY" not in analyst.get(f"{BASE}/{path}").text, path
+
+
 def test_an_airflow_run_id_finds_its_report(analyst: TestClient, store: ArtifactStore) -> None:
     from pipeline.store.run_names import safe_run_name
 
