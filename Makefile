@@ -40,7 +40,7 @@ mlflow: $(VENV)/.run ## Open MLflow's UI on the store's runs and models (PORT=50
 .PHONY: env
 env: ## Write .env with secrets of your own for docker compose, once (GPU=1: with a GPU worker)
 	@mkdir -p inbox
-	@$(PYTHON) scripts/write_env.py $(if $(GPU),--gpu)
+	@$(PYTHON) scripts/write_env.py $(if $(filter 1 yes true,$(GPU)),--gpu)
 
 .PHONY: backup
 backup: ## Back docker compose's databases and store up into a new folder: make backup TO=…

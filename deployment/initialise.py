@@ -73,26 +73,23 @@ def create_databases(*, empty: bool) -> None:
 
 
 def create_admin() -> None:
-    """Create the first login of the UI, if there is none; later ones are managed there."""
-    known = subprocess.run(
-        ["airflow", "users", "list", "--output", "plain"], check=True, capture_output=True, text=True
-    ).stdout
-    user = os.environ["ADMIN_USER"]
-    if any(user in line.split() for line in known.splitlines()[1:]):
-        print(f"The login {user!r} is there.")
-        return
+    """Create the first login of the UI, if there is none at all; later ones are managed there."""
     # The password goes by the environment of one process: a command line can be read by others.
     script = (
         "import os; from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder\n"
         "with get_application_builder() as builder:\n"
         "    manager = builder.sm\n"
+        "    known = manager.count_users()\n"
+        "    if known:\n"
+        "        print(f'{known} logins are there.')\n"
+        "        raise SystemExit(0)\n"
         "    user = os.environ['ADMIN_USER']\n"
         "    made = manager.add_user(user, user, '-', f'{user}@localhost', manager.find_role('Admin'),\n"
         "                            password=os.environ['ADMIN_PASSWORD'])\n"
+        "    print(f'The login {user!r} is made; its password is ADMIN_PASSWORD in .env.')\n"
         "    raise SystemExit(0 if made else 1)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
-    print(f"The login {user!r} is made; its password is ADMIN_PASSWORD in .env.")
 
 
 def airflow(*words: str) -> None:

@@ -425,6 +425,16 @@ class HardwareConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _loss_scale_on_one_gpu(self) -> Self:
+        # Keras's loss scale looks at the first GPU's gradients alone: what overflows on another stays in the weights.
+        if self.precision == "mixed_float16" and self.gpus != 1:
+            raise ValueError(
+                f"mixed_float16 (precision) trains on one device, but 'GPUs per training' (gpus) is {self.gpus}; take "
+                "mixed_bfloat16, which needs no loss scale, or train on 1 GPU"
+            )
+        return self
+
 
 class VariantConfig(Section):
     """One model to train: a single point of the sweep."""

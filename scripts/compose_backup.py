@@ -52,10 +52,11 @@ def back_up(compose: Sequence[str], folder: Path, environment: Mapping[str, str]
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700, parents=True)
     for name in DATABASES:
-        dump = ["pg_dump", "--username", "postgres", "--format", "custom", name]
+        dump = ["pg_dump", "--username", name, "--format", "custom", name]
         _run([*compose, "exec", "-T", "postgres", *dump], environment, write=unfinished / f"{name}.dump")
     for name, (service, place) in FOLDERS.items():
-        pack = ["tar", "--create", "--directory", place, *UNFINISHED, "."]
+        # Status 1: a file has changed meanwhile. Artifacts never do, and a torn checkpoint is not taken for whole.
+        pack = ["sh", "-c", 'tar --create --directory "$0" "$@" . || [ $? -eq 1 ]', place, *UNFINISHED]
         _run([*compose, "exec", "-T", service, *pack], environment, write=unfinished / name)
     lines = [f"{_digest(file)}  {file.name}\n" for file in sorted(unfinished.iterdir())]
     (unfinished / SUMS).write_text("".join(lines), encoding="utf-8")
@@ -78,7 +79,8 @@ def restore(compose: Sequence[str], folder: Path, environment: Mapping[str, str]
     prepare = ["python", "/opt/review-sentiment/deployment/initialise.py", "--empty-databases"]
     _run([*compose, "run", "--rm", "-T", "initialise", *prepare], environment)
     for name in DATABASES:
-        load = ["pg_restore", "--username", "postgres", "--exit-on-error", "--dbname", name]
+        # As the database's owner: what somebody has put into it must not run as the superuser.
+        load = ["pg_restore", "--username", name, "--no-owner", "--exit-on-error", "--dbname", name]
         _run([*compose, "exec", "-T", "postgres", *load], environment, read=folder / f"{name}.dump")
     for name, (service, place) in FOLDERS.items():
         unpack = f"find {place} -mindepth 1 -delete && tar --extract --no-same-owner --directory {place}"
@@ -86,6 +88,11 @@ def restore(compose: Sequence[str], folder: Path, environment: Mapping[str, str]
         _run([*compose, *run], environment, read=folder / name)
     # The backup may be older than the images.
     _run([*compose, "run", "--rm", "-T", "initialise"], environment)
+    # What waited in the queue then does not wait in today's: the scheduler must send it anew.
+    again = "UPDATE task_instance SET state = 'scheduled', external_executor_id = NULL WHERE state = 'queued'"
+    psql = ["psql", "--username", "airflow", "--dbname", "airflow", "--command", again]
+    _run([*compose, "exec", "-T", "postgres", *psql], environment)
+    _run([*compose, "run", "--rm", "-T", "--no-deps", "redis", "sh", "-c", "rm -rf /data/*"], environment)
     _run([*compose, "up", "--detach"], environment)
     print(f"{folder} is restored, and everything is started.")
 

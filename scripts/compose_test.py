@@ -254,6 +254,7 @@ def prepared() -> Iterator[Stack]:
         settings = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
         settings |= TEST_SETTINGS | {
             "PORT": str(port),
+            "BASE_URL": f"http://127.0.0.1:{port}",
             "INBOX_FOLDER": str(inbox),
             "COMPOSE_PROJECT_NAME": f"review-sentiment-test-{secrets.token_hex(3)}",
         }

@@ -37,6 +37,8 @@ def main() -> int:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         print(f"{target} is there already and stays as it is. To rotate a secret, see docs/operations.md.")
+        if options.gpu:
+            print("For a GPU worker write into it: " + ", ".join(f"{name}={value}" for name, value in ON_A_GPU.items()))
         return 0
     with os.fdopen(descriptor, "w", encoding="utf-8") as sink:
         sink.write("\n".join(lines) + "\n")

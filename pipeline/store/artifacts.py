@@ -92,8 +92,14 @@ class Workspace:
     shared: UPath | None = None
 
     def recall(self, name: str) -> None:
-        """Put a file of ``durable`` there as the last attempt kept it, on whichever machine that was."""
+        """Put a file of ``durable`` there as the last attempt kept it, on whichever machine that was.
+
+        One that is here already and younger could not be kept: it stays.
+        """
         if self.shared is None:
+            return
+        here, there = changed_at(UPath(self.durable / name)), changed_at(self.shared / name)
+        if here and there and here > there:
             return
         with contextlib.suppress(FileNotFoundError):
             content = (self.shared / name).read_bytes()
@@ -306,11 +312,16 @@ class ArtifactStore:
             return local
         fetched = Path(tempfile.mkdtemp(prefix="fetch-", dir=_made(self._local / "in_progress")))
         try:
-            for name in self.manifest(reference).files:
+            for name, record in self.manifest(reference).files.items():
                 target = fetched / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with (home / name).open("rb") as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
+                if _file_digest(target) != record.sha256:
+                    raise ArtifactError(
+                        f"{reference}: {shown(name)} is not the file that its manifest tells of; two machines may have "
+                        f"written it at once. Remove {shown(str(home), 200)} and run again."
+                    )
             (fetched / MANIFEST).write_bytes((home / MANIFEST).read_bytes())
             _rename_or_yield(fetched, local)
         finally:
@@ -485,8 +496,7 @@ def _key(stage: Stage, inputs: Mapping[str, ArtifactReference], params: Mapping[
 def _file_records(folder: Path) -> dict[str, FileRecord]:
     records = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = _file_digest(file)
         records[file.relative_to(folder).as_posix()] = FileRecord(bytes=file.stat().st_size, sha256=digest)
     return records
 
@@ -514,6 +524,11 @@ def _sync(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _file_digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _rename_or_yield(source: Path, target: Path) -> None:

@@ -35,6 +35,7 @@ KNOWS = {
     "triggerer": {"AIRFLOW_DATABASE_PASSWORD", "FERNET_KEY"},
     "worker": {"REDIS_PASSWORD"},
     "worker-gpu": {"REDIS_PASSWORD"},
+    "worker-gpu-2": {"REDIS_PASSWORD"},
     "mlflow": {"MLFLOW_DATABASE_PASSWORD"},
     "postgres": {"POSTGRES_PASSWORD"},
     "redis": {"REDIS_PASSWORD"},
@@ -108,7 +109,7 @@ def test_no_secret_stands_on_a_command_line(services: dict[str, dict[str, Any]],
 def test_workers_are_told_nothing_of_the_metadata_database_and_cannot_reach_it(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    for name in ("worker", "worker-gpu"):
+    for name in ("worker", "worker-gpu", "worker-gpu-2"):
         assert not [key for key in services[name]["environment"] if "SQL_ALCHEMY" in key or "FERNET" in key]
         assert "postgres" not in str(services[name]["environment"])
         assert not set(services[name]["networks"]) & set(services["postgres"]["networks"])
@@ -132,6 +133,8 @@ def test_every_service_has_health_limit_rotation_and_a_word_on_restarts(services
         assert service["mem_limit"], name
         assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
         assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service or name == "postgres", name
         if name == "initialise":
             assert service["restart"] == "no"
             continue
@@ -155,6 +158,9 @@ def test_a_gpu_worker_takes_one_training_at_a_time_and_ends_its_epoch(services: 
     [device] = worker["deploy"]["resources"]["reservations"]["devices"]
     assert device["driver"] == "nvidia"
     assert device["capabilities"] == ["gpu"]
+    [second] = services["worker-gpu-2"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["device_ids"], second["device_ids"]) == (["0"], ["1"])
+    assert services["worker-gpu-2"]["command"] == worker["command"]
     assert worker["stop_grace_period"] == "60m"
     assert worker["environment"]["DUMB_INIT_SETSID"] == "0"
 
@@ -173,11 +179,19 @@ def test_every_setting_of_ours_is_one_that_the_code_reads(services: dict[str, di
     assert told <= known
 
 
-def test_every_line_of_the_example_is_used() -> None:
+def test_a_run_may_read_dumps_of_the_inbox_alone_unless_the_team_says_more(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for name in ("worker", "worker-gpu", "api-server", "dag-processor"):
+        assert services[name]["environment"]["REVIEW_SENTIMENT_ALLOWED_ROOTS"] == "/opt/airflow/inbox"
+
+
+def test_every_setting_stands_in_the_example_and_is_used() -> None:
     text = (CHECKOUT / "docker-compose.yaml").read_text()
     names = set(settings(CHECKOUT / ".env.example"))
     used = {found["name"] for found in REFERENCE.finditer(text)}
     assert names - used == {"COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME"}
+    assert used <= names
 
 
 def test_every_airflow_setting_is_one_that_airflow_knows(services: dict[str, dict[str, Any]]) -> None:

@@ -47,6 +47,7 @@ def test_without_a_profile_only_the_demo_dump_is_small(values: dict[str, object]
         ({"profile": "fast"}, "Profile 'fast' does not exist; choose one of default, article, demo"),
         ({"dumps": []}, "Dumps (dumps)"),
         ({"jit_compile": True, "gpus": 2}, "XLA (jit_compile) compiles for one device"),
+        ({"precision": "mixed_float16", "gpus": 0}, "take mixed_bfloat16, which needs no loss scale"),
     ],
 )
 def test_a_mistake_names_field_value_and_remedy(values: dict[str, object], words: str) -> None:
