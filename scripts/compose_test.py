@@ -51,6 +51,7 @@ CONFIGURATION = {
 }
 """Long enough a training to be killed in its middle."""
 EPOCHS_BEFORE_KILL = 1
+BASE_IMAGES = ("AIRFLOW_IMAGE", "POSTGRES_IMAGE", "REDIS_IMAGE")
 SECRETS = ("POSTGRES_PASSWORD", "AIRFLOW_DATABASE_PASSWORD", "FERNET_KEY", "JWT_SECRET", "API_SECRET_KEY")
 """What no worker may know."""
 
@@ -258,6 +259,8 @@ def prepared() -> Iterator[Stack]:
             "INBOX_FOLDER": str(inbox),
             "COMPOSE_PROJECT_NAME": f"review-sentiment-test-{secrets.token_hex(3)}",
         }
+        # Other base images may be tried: AIRFLOW_IMAGE=… make compose-test.
+        settings |= {name: os.environ[name] for name in BASE_IMAGES if os.environ.get(name)}
         file = home / "env"
         file.touch(mode=0o600)
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
@@ -283,9 +286,12 @@ def healthy(stack: Stack) -> bool:
 
 def image_sizes(stack: Stack) -> dict[str, int]:
     """Return the images' sizes in bytes, the base's first."""
-    base = os.environ.get("AIRFLOW_IMAGE", "apache/airflow:3.3.2-python3.12")
     version = stack.settings["VERSION"]
-    names = [base, f"review-sentiment-airflow:{version}", f"review-sentiment-worker:{version}"]
+    names = [
+        stack.settings["AIRFLOW_IMAGE"],
+        f"review-sentiment-airflow:{version}",
+        f"review-sentiment-worker:{version}",
+    ]
     told = subprocess.run(
         ["docker", "image", "inspect", "--format", "{{.Size}}", *names], check=True, capture_output=True, text=True
     ).stdout

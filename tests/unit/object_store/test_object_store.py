@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigurationError, SourceUnavailableError
+from pipeline.errors import ArtifactError, ConfigurationError, SourceUnavailableError
 from pipeline.ingest.inbox import list_inbox
 from pipeline.object_store import ObjectStoreLogin, ObjectStoreRefusedError, log_in_with
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
@@ -143,3 +145,34 @@ def test_of_two_machines_with_the_same_key_the_first_stands(s3, url, tmp_path) -
 
     made = second.produce(Stage("work"), inputs={}, params=None, build=build)
     assert (second.folder(made) / "a").read_text() == "the first"
+
+
+def test_an_epoch_that_could_not_be_kept_is_not_replaced_by_an_older_one(s3, url, tmp_path) -> None:
+    def build(work: Workspace) -> Outcome:
+        work.recall("checkpoint")
+        checkpoint = work.durable / "checkpoint"
+        if checkpoint.exists():
+            (work.folder / "epochs").write_text(checkpoint.read_text())
+            return Outcome(Nothing())
+        work.durable.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_text("3")
+        work.keep("checkpoint")
+        # Epochs later, of which the store knows nothing.
+        checkpoint.write_text("40")
+        later = time.time() + 60
+        os.utime(checkpoint, (later, later))
+        raise SystemExit
+
+    store = ArtifactStore(url, cache=tmp_path)
+    with pytest.raises(SystemExit):
+        store.produce(Stage("fit"), inputs={}, params=None, build=build)
+    made = store.produce(Stage("fit"), inputs={}, params=None, build=build)
+    assert (store.folder(made) / "epochs").read_text() == "40"
+
+
+def test_a_file_that_its_manifest_does_not_tell_of_is_not_served(s3, url, tmp_path) -> None:
+    made = produced(ArtifactStore(url, cache=tmp_path / "a"), "the first")
+    reader = ArtifactStore(url, cache=tmp_path / "b")
+    (reader.root / "artifacts" / made.stage / made.key / "a").write_text("of another machine")
+    with pytest.raises(ArtifactError, match="not the file that its manifest tells of"):
+        reader.folder(made)
