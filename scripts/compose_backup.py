@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,22 +45,23 @@ def back_up(compose: Sequence[str], folder: Path, environment: Mapping[str, str]
         folder: Must not be there yet.
         environment: What Compose is started with.
     """
-    # A backup bears its name when it is whole.
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
     if folder.exists():
         sys.exit(f"{folder} is there already. A backup takes a folder of its own: name another.")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(mode=0o700, parents=True)
-    for name in DATABASES:
-        dump = ["pg_dump", "--username", name, "--format", "custom", name]
-        _run([*compose, "exec", "-T", "postgres", *dump], environment, write=unfinished / f"{name}.dump")
-    for name, (service, place) in FOLDERS.items():
-        # Status 1: a file has changed meanwhile. Artifacts never do, and a torn checkpoint is not taken for whole.
-        pack = ["sh", "-c", 'tar --create --directory "$0" "$@" . || [ $? -eq 1 ]', place, *UNFINISHED]
-        _run([*compose, "exec", "-T", service, *pack], environment, write=unfinished / name)
-    lines = [f"{_digest(file)}  {file.name}\n" for file in sorted(unfinished.iterdir())]
-    (unfinished / SUMS).write_text("".join(lines), encoding="utf-8")
-    unfinished.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # A backup bears its name when it is whole. The other name is of this process alone, and readable by its owner.
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as home:
+        unfinished = Path(home) / "backup"
+        unfinished.mkdir(mode=0o700)
+        for name in DATABASES:
+            dump = ["pg_dump", "--username", name, "--format", "custom", name]
+            _run([*compose, "exec", "-T", "postgres", *dump], environment, write=unfinished / f"{name}.dump")
+        for name, (service, place) in FOLDERS.items():
+            # Status 1: a file has changed meanwhile. Artifacts never do; a torn checkpoint is not taken for whole.
+            pack = ["sh", "-c", 'tar --create --directory "$0" "$@" . || [ $? -eq 1 ]', place, *UNFINISHED]
+            _run([*compose, "exec", "-T", service, *pack], environment, write=unfinished / name)
+        lines = [f"{_digest(file)}  {file.name}\n" for file in sorted(unfinished.iterdir())]
+        (unfinished / SUMS).write_text("".join(lines), encoding="utf-8")
+        unfinished.rename(folder)
     print(f"The backup is in {folder}. Keep a copy of .env in another safe place.")
 
 

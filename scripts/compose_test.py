@@ -26,7 +26,7 @@ from typing import Any
 import compose_backup
 import httpx
 from compose import CHECKOUT, compose_command
-from write_env import filled
+from write_env import PLACEHOLDER, filled
 
 TRAIN = "train_review_sentiment"
 DAGS = {TRAIN, "score_reviews", "roll_back_champion", "clean_up_artifacts"}
@@ -52,7 +52,11 @@ CONFIGURATION = {
 """Long enough a training to be killed in its middle."""
 EPOCHS_BEFORE_KILL = 1
 BASE_IMAGES = ("AIRFLOW_IMAGE", "POSTGRES_IMAGE", "REDIS_IMAGE")
-SECRETS = ("POSTGRES_PASSWORD", "AIRFLOW_DATABASE_PASSWORD", "FERNET_KEY", "JWT_SECRET", "API_SECRET_KEY")
+SECRETS = tuple(
+    line.partition("=")[0]
+    for line in (CHECKOUT / ".env.example").read_text(encoding="utf-8").splitlines()
+    if line.endswith(f"={PLACEHOLDER}") and not line.startswith("REDIS_PASSWORD=")
+)
 """What no worker may know."""
 
 

@@ -11,6 +11,7 @@ import base64
 import os
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -32,16 +33,19 @@ def main() -> int:
     options = parser.parse_args()
     target: Path = options.target
     lines = filled(options.template.read_text(encoding="utf-8").splitlines(), gpu=options.gpu)
+    # For the owner alone from its first byte, whole when it gets its name, and never over one that is there.
+    descriptor, unfinished = tempfile.mkstemp(prefix=".env-", dir=target.parent)
     try:
-        # Created for the owner alone from its first byte, and never over one that is there.
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as sink:
+            sink.write("\n".join(lines) + "\n")
+        os.link(unfinished, target)
     except FileExistsError:
         print(f"{target} is there already and stays as it is. To rotate a secret, see docs/operations.md.")
         if options.gpu:
             print("For a GPU worker write into it: " + ", ".join(f"{name}={value}" for name, value in ON_A_GPU.items()))
         return 0
-    with os.fdopen(descriptor, "w", encoding="utf-8") as sink:
-        sink.write("\n".join(lines) + "\n")
+    finally:
+        Path(unfinished).unlink()
     print(f"{target} is written, readable by you alone. The login of the UI is ADMIN_USER and ADMIN_PASSWORD in it.")
     return 0
 

@@ -189,8 +189,9 @@ def baselines(reviews: Json, parts: Json) -> Json:
 @task(**ON_GPU)
 def preflight(data: Json) -> Json:
     """Name the device and run one LSTM step on it, before hours are spent."""
-    device = workflow().preflight(DataReferences.model_validate(data))
-    if GPU_QUEUE != "default" and device.kind == "cpu":
+    steps = workflow()
+    device = steps.preflight(DataReferences.model_validate(data))
+    if GPU_QUEUE != "default" and device.kind == "cpu" and steps.config.hardware.device != "cpu":
         log.warning(
             "No GPU on this worker (%s): the models of this run are trained on the CPU, which takes many times longer. "
             "For a GPU, let no worker without one take the queue %r (docs/operations.md).",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from botocore.exceptions import (  # type: ignore[import-untyped]
@@ -43,6 +44,8 @@ _REFUSED = frozenset(
 """Refusals that s3fs takes for something else: a wrong token or region, also as ``HEAD`` tells it, without words."""
 _WRITES = frozenset({"put_object", "create_multipart_upload"})
 _SHOWN_CHARACTERS = 160
+_SENDING: ContextVar[bool] = ContextVar("sending", default=False)
+"""Whether a request is on its way."""
 
 
 class ObjectStore(S3FileSystem):  # type: ignore[misc]
@@ -59,6 +62,7 @@ class ObjectStore(S3FileSystem):  # type: ignore[misc]
 
     async def _call_s3(self, method: str, *options: Any, **named: Any) -> Any:  # noqa: ANN401 - s3fs has no types
         """Send one request; every one of s3fs's goes through here."""
+        sending = _SENDING.set(True)
         try:
             return await super()._call_s3(method, *options, **named)
         except Exception as error:
@@ -68,6 +72,8 @@ class ObjectStore(S3FileSystem):  # type: ignore[misc]
                 raise
             # Not chained: what botocore keeps of a request holds its signature.
             raise told from None
+        finally:
+            _SENDING.reset(sending)
 
     # s3fs binds its own at this place, which would pass ours by.
     call_s3 = sync_wrapper(_call_s3)
@@ -108,6 +114,11 @@ class ObjectStore(S3FileSystem):  # type: ignore[misc]
                 f"{self._advice}"
             )
         return None
+
+    @property
+    def retries(self) -> int:
+        """How often s3fs repeats by itself: bodies that break off, but no request, which botocore has repeated."""
+        return 1 if _SENDING.get() else int(S3FileSystem.retries)
 
     @property
     def _attempts(self) -> int:

@@ -154,6 +154,10 @@ class ArtifactStore:
         Raises:
             ConfigurationError: The URL holds a login, which every message about the store would show.
         """
+        if self.url.startswith("s3a://"):
+            raise ConfigurationError(
+                f"The address of the store {shown(self.url, 200)} begins with s3a://, Hadoop's name of it. Write s3://."
+            )
         if not self.is_folder and _holds_login(self.url):
             raise ConfigurationError(
                 f"The address of the store ({self.url.partition(':')[0]}://…) holds a login. Let the bucket stand "
@@ -417,7 +421,9 @@ class ArtifactStore:
         except FileNotFoundError:
             return False
         except OSError as error:
-            log.warning("%s cannot be marked as used (%s); a clean-up goes by its age.", reference, error.strerror)
+            log.warning(
+                "%s cannot be marked as used (%s); a clean-up goes by its age.", reference, shown(str(error), 300)
+            )
         return self.has(reference)
 
     def _mark(self, reference: ArtifactReference) -> UPath:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Record(BaseModel):
@@ -69,6 +69,15 @@ class Manifest(Record):
     seconds: float
     peak_memory_bytes: int
     """Largest resident memory of the process up to the end of this stage."""
+
+    @field_validator("files")
+    @classmethod
+    def _names_stay_below(cls, files: dict[str, FileRecord]) -> dict[str, FileRecord]:
+        """Refuse a name that would lead whoever fetches the artifact out of its folder."""
+        for name in files:
+            if "\\" in name or "\0" in name or any(part in {"", ".", ".."} for part in name.split("/")):
+                raise ValueError("a file's name leads out of the artifact")
+        return files
 
     @property
     def reference(self) -> ArtifactReference:

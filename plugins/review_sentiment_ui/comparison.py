@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from pipeline.errors import PipelineError
 from pipeline.reporting.history import PublishedRun, find_published_run
 from pipeline.reporting.publishing import PAGE, REPORTS
 from pipeline.store import ArtifactStore
@@ -52,6 +53,8 @@ def _side(store: ArtifactStore, name: str) -> Side | None:
     try:
         if not (store.root / REPORTS / folder / PAGE).is_file():
             return None
+    except PipelineError:
+        raise
     except OSError:
         return None
     run = find_published_run(store, folder)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
+from pipeline.errors import PipelineError
 from pipeline.reporting.publishing import DATA_DOCS, REPORTS
 from pipeline.store.files import read_within
 from pipeline.store.run_names import safe_run_name
@@ -89,6 +90,8 @@ def data_docs(run_id: str, docs: DataDocs, name: str) -> Response:
     known = any(file.is_file() and _below(file, home) == name for file in home.rglob("*"))
     try:
         found = read_within(store, REPORTS, run, docs.value, *name.split("/")) if known else None
+    except PipelineError:
+        raise
     except OSError:
         found = None
     if found is None:
@@ -105,5 +108,8 @@ def _read(run_id: str, name: str) -> bytes | None:
     """Return a file of the folder that was published for a run, never one that a request names by path."""
     try:
         return read_within(default_store().root, REPORTS, safe_run_name(run_id), name)
+    except PipelineError:
+        # A store that is away or refuses is told on a page of its own.
+        raise
     except OSError:
         return None

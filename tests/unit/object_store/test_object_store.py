@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -176,3 +177,21 @@ def test_a_file_that_its_manifest_does_not_tell_of_is_not_served(s3, url, tmp_pa
     (reader.root / "artifacts" / made.stage / made.key / "a").write_text("of another machine")
     with pytest.raises(ArtifactError, match="not the file that its manifest tells of"):
         reader.folder(made)
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "/evil", "a/../../evil", "a\\evil"])
+def test_a_manifest_writes_nothing_outside_the_copy(s3, url, tmp_path, name) -> None:
+    made = produced(ArtifactStore(url, cache=tmp_path / "a"))
+    reader = ArtifactStore(url, cache=tmp_path / "b")
+    manifest = reader.root / "artifacts" / made.stage / made.key / "manifest.json"
+    told = json.loads(manifest.read_text())
+    told["files"][name] = told["files"]["a"]
+    manifest.write_text(json.dumps(told))
+    with pytest.raises(ArtifactError):
+        reader.folder(made)
+    assert not list(tmp_path.rglob("*evil"))
+
+
+def test_an_address_in_hadoops_words_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="Write s3://"):
+        ArtifactStore("s3a://bucket/reviews")
