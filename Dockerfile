@@ -8,7 +8,7 @@ COPY pyproject.toml /
 COPY pipeline /pipeline
 COPY dags /dags
 COPY plugins /plugins
-COPY deployment/health.sh deployment/initialise.py /deployment/
+COPY deployment/health.sh deployment/initialize.py /deployment/
 
 FROM ${AIRFLOW_IMAGE} AS airflow-packages
 USER root
@@ -29,7 +29,7 @@ ENV PYTHONPATH=/opt/review-sentiment:/opt/review-sentiment/dags \
 
 FROM airflow-packages AS airflow
 COPY --from=product / /opt/review-sentiment/
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG COMMIT=
 ENV REVIEW_SENTIMENT_COMMIT=${COMMIT}
 LABEL org.opencontainers.image.title="review-sentiment: Airflow" \
@@ -46,7 +46,7 @@ RUN python -m nltk.downloader -d /opt/nltk_data stopwords && test -e /opt/nltk_d
 
 FROM worker-packages AS worker
 COPY --from=product / /opt/review-sentiment/
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG COMMIT=
 ENV REVIEW_SENTIMENT_COMMIT=${COMMIT}
 LABEL org.opencontainers.image.title="review-sentiment: worker" \
@@ -62,7 +62,7 @@ RUN python -m nltk.downloader -d /opt/nltk_data stopwords && test -e /opt/nltk_d
 
 FROM worker-gpu-packages AS worker-gpu
 COPY --from=product / /opt/review-sentiment/
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG COMMIT=
 # The NVIDIA container runtime gives the container the driver's libraries for computing and nvidia-smi.
 ENV REVIEW_SENTIMENT_COMMIT=${COMMIT} \

@@ -10,7 +10,6 @@ PROFILE ?=
 CONF ?= {}
 WORKERS ?= 3
 
-export PYTHONPATH := $(CURDIR)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help
@@ -86,20 +85,17 @@ bench: $(VENV)/.dev ## Measure speed and memory against named alternatives (minu
 	@for script in bench/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script $(BENCH) || exit 1; done
 
 .PHONY: lock
-lock: $(VENV)/.dev ## Compile requirements*.in to locked, hashed requirements*.txt
-	@set -e; for set in $(LOCKED_SETS); do $(LOCK) requirements$$set.in -o requirements$$set.txt; done
+lock: $(VENV)/.dev ## Compile pyproject.toml and requirements/*.in to locked, hashed requirements
+	@sh scripts/lock.sh $(BIN)/uv
 
 .PHONY: lock-check
-lock-check: $(VENV)/.dev ## Prove that the locks are current
-	@set -e; for set in $(LOCKED_SETS); do \
-	  cp requirements$$set.txt $(VENV)/lock-check.txt; \
-	  $(LOCK) requirements$$set.in -o $(VENV)/lock-check.txt; \
-	  cmp requirements$$set.txt $(VENV)/lock-check.txt \
-	    || { echo "requirements$$set.txt is not what requirements$$set.in compiles to; run 'make lock' and commit it."; exit 1; }; \
-	done; echo "The locks are current."
+lock-check: $(VENV)/.dev ## Check that the locks are current
+	@sh scripts/lock.sh $(BIN)/uv --check
 
-LOCKED_SETS = "" -gpu -control-plane -dev
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+.PHONY: sbom
+sbom: $(VENV)/.dev ## Write the software bill of materials of requirements.txt (CycloneDX) to build/sbom.json
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
 
 .PHONY: docs
 docs: $(VENV)/.dev ## Regenerate the generated pages of docs/
@@ -117,8 +113,8 @@ $(VENV)/bin/python:
 
 INSTALL = sh scripts/install.sh $(BIN)/python
 
-$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+$(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/bin/python
 	@$(INSTALL) requirements.txt && touch $@
 
-$(VENV)/.dev: requirements-dev.txt | $(VENV)/bin/python
-	@$(INSTALL) requirements-dev.txt && touch $(VENV)/.run $@
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	@$(INSTALL) requirements/dev.txt && touch $(VENV)/.run $@

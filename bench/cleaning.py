@@ -27,15 +27,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from pipeline.cleaning.parallel import words_in_order
+from pipeline.cleaning.rules import NORMALISATIONS, apply_normalization
+from pipeline.cleaning.words import normalizer
+from pipeline.store import ArtifactStore
+from tests.reference.article_cleaning import article_words_of_all
+from tests.unit.cleaning.support import SCHEMA, reviews, validated
 
-from pipeline.cleaning.parallel import words_in_order  # noqa: E402 - found through the line above.
-from pipeline.cleaning.rules import NORMALISATIONS, apply_normalisation  # noqa: E402
-from pipeline.cleaning.words import normaliser  # noqa: E402
-from pipeline.store import ArtifactStore  # noqa: E402
-from tests.reference.article_cleaning import article_words_of_all  # noqa: E402
-from tests.unit.cleaning.support import SCHEMA, reviews, validated  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 BATCH_ROWS = 16_384
 REAL = {"fine_foods_a.csv.gz": "Text", "fine_foods_b.csv.gz": "Text"}
@@ -90,8 +89,8 @@ def resampled(texts: list[str], rows: int, misspelt: float, seed: int) -> list[s
 def measure(name: str, texts: list[str], parts: int, processes: int) -> None:
     """Print one table of the three ways over the same texts."""
     reference, single, several = Clock(), Clock(), Clock()
-    normaliser.cache_clear()
-    one = normaliser("article")
+    normalizer.cache_clear()
+    one = normalizer("article")
     size = -(-len(texts) // parts)
     for start in range(0, len(texts), size):
         part = texts[start : start + size]
@@ -121,14 +120,14 @@ def measure(name: str, texts: list[str], parts: int, processes: int) -> None:
 
 def default_against_rules(texts: list[str]) -> None:
     """Print what remembering tokens gains for ``default``, whose plain way is its rules one by one."""
-    for normalisation in NORMALISATIONS:
+    for normalization in NORMALISATIONS:
         plain, fast = Clock(), Clock()
-        normaliser.cache_clear()
-        plain.run(lambda name=normalisation: [apply_normalisation(text, name) for text in texts])
-        fast.run(lambda name=normalisation: normaliser(name).many(texts))
+        normalizer.cache_clear()
+        plain.run(lambda name=normalization: [apply_normalization(text, name) for text in texts])
+        fast.run(lambda name=normalization: normalizer(name).many(texts))
         same = sum(map(str.__eq__, plain.outputs, fast.outputs))
         print(
-            f"{normalisation}: rules one by one {len(texts) / plain.cpu:,.0f} reviews/s, ours "
+            f"{normalization}: rules one by one {len(texts) / plain.cpu:,.0f} reviews/s, ours "
             f"{len(texts) / fast.cpu:,.0f} ({plain.cpu / fast.cpu:.1f} times); same words in {same:,} of {len(texts):,}"
         )
 
@@ -137,7 +136,6 @@ STAGE = """
 import shutil, sys, time
 from pathlib import Path
 root, folder, key, processes = sys.argv[1:]
-sys.path.insert(0, root)
 import pandas, pyarrow.parquet
 from pipeline.cleaning import clean
 from pipeline.config import TextConfig

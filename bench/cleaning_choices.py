@@ -1,4 +1,4 @@
-"""What each choice of the ``default`` normalisation is worth: TF-IDF with logistic regression on real reviews.
+"""What each choice of the ``default`` normalization is worth: TF-IDF with logistic regression on real reviews.
 
 Words and pairs of words; split by product, several times; the threshold is chosen on the validation part for the
 best balanced accuracy, the figures are the test part's. Every variant sees the same splits, so the differences from
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from pipeline.cleaning import rules
+from pipeline.cleaning.funnel import check_acceptance
+from pipeline.cleaning.words import normalize_many
+from tests.unit.cleaning.support import fine_foods
 
-from pipeline.cleaning import rules  # noqa: E402 - found through the line above.
-from pipeline.cleaning.funnel import decide  # noqa: E402
-from pipeline.cleaning.words import normalise_many  # noqa: E402
-from tests.unit.cleaning.support import fine_foods  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 SHIPPED = set(rules.stop_words("default"))
 WHOLE_LIST = {word for word in rules.shipped_stop_words() if word.isalpha()}
@@ -74,8 +72,8 @@ def variants() -> dict[str, tuple[Variant, bool]]:
         "each number one word": (digits(ours, r"\d+(?:[.,]\d+)*", " digits "), True),
         "tags leave no space": (by_rules(SHIPPED, HTML_tags=(r"<[a-z/!?][^<>]*>", "")), True),
         "dont stays dont": (by_rules(SHIPPED, **lost), True),
-        "`article`, summary read": (lambda texts: normalise_many(texts, "article"), True),
-        "`article`, summary not read": (lambda texts: normalise_many(texts, "article"), False),
+        "`article`, summary read": (lambda texts: normalize_many(texts, "article"), True),
+        "`article`, summary not read": (lambda texts: normalize_many(texts, "article"), False),
     }
 
 
@@ -85,8 +83,8 @@ def kept(folder: Path) -> pa.Table:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "reviews.parquet")
         pq.write_table(table, path)
-        verdict = decide(path, deduplicate=True)
-    return table.append_column("label", pa.array(verdict.labels)).take(pa.array(verdict.order))
+        acceptance = check_acceptance(path, deduplicate=True)
+    return table.append_column("label", pa.array(acceptance.labels)).take(pa.array(acceptance.order))
 
 
 def scores(words: list[str], labels: np.ndarray, products: np.ndarray, splits: int) -> np.ndarray:

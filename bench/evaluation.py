@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def predictions(rows: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:

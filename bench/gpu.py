@@ -43,10 +43,9 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
+from bench.training import MAX_LENGTH, VOCABULARY, reviews, training_flops_per_word
 
-from training import MAX_LENGTH, VOCABULARY, reviews, training_flops_per_word  # noqa: E402 - found through the line above
+ROOT = Path(__file__).resolve().parents[1]
 
 TOLERANCE = 1e-4
 COMPARED_ROWS = 512

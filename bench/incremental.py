@@ -1,6 +1,6 @@
 """What the next dump costs: taking one more into a collection, against reading everything again in one dump.
 
-Prints, for a collection that grows dump by dump, the processor seconds of taking the newest (land to merged reviews),
+Prints, for a collection that grows dump by dump, the processor seconds of taking the newest (fetch to merged reviews),
 those of a run over all dumps at once, each in a store of its own, and the seconds that merging takes.
 """
 
@@ -10,12 +10,9 @@ import argparse
 import csv
 import os
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline.config import RunConfig
 from pipeline.ingest.demo import write_demo_dump
@@ -36,7 +33,7 @@ def seconds() -> float:
 
 def taken(store: ArtifactStore, name: str, **told: object) -> tuple[float, float]:
     """Run the steps up to the window's reviews; return their processor seconds and the merge's seconds by the clock."""
-    config = RunConfig.from_flat({"profile": "demo", "text_processes": 1, **told})
+    config = RunConfig.from_flat({"profile": "demo", "num_workers": 1, **told})
     before = seconds()
     data = Workflow(config, store, name).data_steps(until="merged")
     spent = seconds() - before

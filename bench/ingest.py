@@ -16,10 +16,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 REAL_REVIEWS = ROOT.parent / "shared" / "data"
 WAYS = {
-    "land": "land: copy the bytes into the store, with digest",
+    "fetch": "fetch: copy the bytes into the store, with digest",
     "ingest": "ingest: typed rows, line numbers, problems, Parquet",
     "pandas": "pandas.read_csv, whole file, then to_parquet (zstd)",
 }
@@ -99,15 +98,15 @@ def measured(way: str, dump: Path, store_folder: Path) -> dict[str, float]:
         rows = len(frame)
     else:
         from pipeline.config import DataConfig
-        from pipeline.ingest import IngestSummary, ingest, land
+        from pipeline.ingest import IngestSummary, fetch, ingest
         from pipeline.store import ArtifactStore
 
         store, config = ArtifactStore(str(store_folder)), DataConfig(dumps=(str(dump),))
         clock = time.perf_counter()
-        landed = land(config, store)
+        fetched = fetch(config, store)
         if way == "ingest":
             clock = time.perf_counter()
-            ingested = ingest(landed, config, store)
+            ingested = ingest(fetched, config, store)
             summary = store.summary(ingested, IngestSummary)
             rows, problems = summary.rows, summary.problem_rows
     seconds = time.perf_counter() - clock

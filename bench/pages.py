@@ -1,11 +1,10 @@
-"""How fast the pages in Airflow's UI answer: 200 runs, 500 intakes, 100,000 quarantined rows in the store."""
+"""How fast the pages in Airflow's UI answer: 200 runs, 500 batches, 100,000 quarantined rows in the store."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,8 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "scripts")]
-
 USER, PASSWORD = "bench", "no secret: this server ends with the benchmark"
 PAGES = (
     "/",
@@ -37,7 +34,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--rows", type=int, default=100_000, help="rows in quarantine")
     parser.add_argument("--changes", type=int, default=30, help="of champion")
-    parser.add_argument("--intakes", type=int, default=500, help="and as many files in the inbox")
+    parser.add_argument("--batches", type=int, default=500, help="and as many files in the inbox")
     parser.add_argument("--requests", type=int, default=40, help="of each page")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +52,7 @@ def main() -> None:
             "REVIEW_SENTIMENT_INBOX": str(home / "inbox"),
         }
         _fill(home / "store", options.runs, options.rows)
-        _retrain(home / "store", home / "inbox", options.changes, options.intakes)
+        _retrain(home / "store", home / "inbox", options.changes, options.batches)
 
         from airflow.api_fastapi.app import create_app
         from fastapi.testclient import TestClient
@@ -65,7 +62,7 @@ def main() -> None:
             client.headers["Authorization"] = f"Bearer {token}"
             print(
                 f"{options.runs} runs, {options.rows:,} rows in quarantine, {options.changes} changes of champion, "
-                f"{options.intakes} intakes; milliseconds of {options.requests} requests"
+                f"{options.batches} batches; milliseconds of {options.requests} requests"
             )
             for page in PAGES:
                 taken, busy = [], []
@@ -106,7 +103,7 @@ def _fill(folder: Path, runs: int, rows: int) -> None:
         published(store, f"run-{number}", report="<p>a report</p>" * 20_000, day=number, validated_raw=quarantine)
 
 
-def _retrain(folder: Path, inbox: Path, changes: int, intakes: int) -> None:
+def _retrain(folder: Path, inbox: Path, changes: int, batches: int) -> None:
     from pipeline.store import ArtifactStore
     from tests.plugins.conftest import served, took
 
@@ -114,7 +111,7 @@ def _retrain(folder: Path, inbox: Path, changes: int, intakes: int) -> None:
     for number in range(1, changes + 1):
         served(store, number, f"run-{number}")
     inbox.mkdir()
-    for number in range(intakes):
+    for number in range(batches):
         took(store, number, f"dump-{number}.csv")
         (inbox / f"dump-{number}.csv").write_text("text")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,14 +14,12 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import EvaluationConfig, RunConfig
 from pipeline.evaluation import TFIDF, BaselinesSummary, compare, evaluate
-from pipeline.evaluation.judgement import judged
+from pipeline.evaluation.assessment import judged
 from pipeline.evaluation.predictions import read_predictions
-from pipeline.ingest.records import LandedFile, LandSummary
+from pipeline.ingest.records import FetchedFile, FetchSummary
 from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
 from pipeline.reporting import publish, report
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
@@ -103,7 +100,7 @@ def main() -> None:
             store,
             "clean",
             CleanSummary(
-                normalisation="default",
+                normalization="default",
                 summary_joined=True,
                 stop_words="",
                 steps=(),
@@ -130,12 +127,12 @@ def main() -> None:
             {},
             "bench",
         )
-        landed = place(
+        fetched = place(
             store,
-            "land",
-            LandSummary(
+            "fetch",
+            FetchSummary(
                 files=(
-                    LandedFile(
+                    FetchedFile(
                         name="synthetic.csv", path="raw/synthetic.csv", origin="bench", bytes=0, sha256="0" * 64
                     ),
                 ),
@@ -180,7 +177,7 @@ def main() -> None:
         comparison = compare(models, evaluated, baselines, cleaned=cleaned, config=config.evaluation, store=store)
         told = _tell("compare", told)
         references = RunReferences(
-            data=DataReferences(landed=landed),
+            data=DataReferences(fetched=fetched),
             models=ModelReferences(
                 baselines=baselines,
                 variants=tuple(

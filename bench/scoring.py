@@ -38,8 +38,6 @@ from typing import IO, Any, cast
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 MAX_LENGTH = 150
 VOCABULARY = 116_775
 BATCH = 1024
@@ -69,16 +67,16 @@ def raw_reviews(folder: Path, rows: int) -> tuple[str, list[str]]:
 
 def make_export(folder: Path, texts: list[str]) -> None:
     """Write an export with random weights, and the reviews' word ids, into a folder."""
-    from pipeline.cleaning import normalise_many
+    from pipeline.cleaning import normalize_many
     from pipeline.config import RunConfig
     from pipeline.scoring.light import save_weights
     from pipeline.scoring.model import build_model as with_text
-    from pipeline.scoring.normalisation import normaliser
+    from pipeline.scoring.normalization import normalizer
     from pipeline.scoring.records import ModelCard
     from pipeline.training.model import build_model
     from pipeline.vocabulary import Vocabulary
 
-    distinct = list(dict.fromkeys(" ".join(normalise_many(texts, "article")).split()))
+    distinct = list(dict.fromkeys(" ".join(normalize_many(texts, "article")).split()))
     # As many words as the full data set has, so that the embedding does not fit the caches better than it would.
     words = distinct + [f"filler{number:06}".translate(str.maketrans("0123456789", "abcdefghij"))
                         for number in range(VOCABULARY - 1 - len(distinct))]  # fmt: skip
@@ -86,14 +84,14 @@ def make_export(folder: Path, texts: list[str]) -> None:
     variant = RunConfig.from_flat({"profile": "article", "directions": ("uni",), "padding": "masked"}).variants[0]
     network = build_model(variant, vocabulary.size)
     model = with_text(
-        network, normaliser("article"), words=vocabulary.words, unknown_id=None, max_length=MAX_LENGTH, keep="last",
+        network, normalizer("article"), words=vocabulary.words, unknown_id=None, max_length=MAX_LENGTH, keep="last",
         padding="masked", empty_id=1,
     )  # fmt: skip
     model.save(folder / "model.keras")
     save_weights(network, activation=variant.activation, empty_id=1, path=folder / "weights.npz")
     vocabulary.save(folder / "vocabulary.json")
     card = ModelCard(
-        variant="uni-seed1", title="One way", threshold=0.5, normalisation="article", join_summary=False,
+        variant="uni-seed1", title="One way", threshold=0.5, normalization="article", include_summary=False,
         max_length=MAX_LENGTH, keep="last", padding="masked", vocabulary_words=len(words), libraries={},
     )  # fmt: skip
     (folder / "model.json").write_text(card.model_dump_json())

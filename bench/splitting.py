@@ -1,11 +1,11 @@
-"""How fast near-copies are found, words counted and reviews encoded, against the plain ways, in one run.
+"""How fast near-duplicates are found, words counted and reviews encoded, against the plain ways, in one run.
 
-Near-copies: the exact search of the split (prefix join) and that of the leak check (MinHash in bands) against
+Near-duplicates: the exact search of the split (prefix join) and that of the leak check (MinHash in bands) against
 comparing every pair, which is timed on a few thousand texts and extrapolated by its square. Vocabulary and ids:
 against ``collections.Counter`` and a dictionary look-up per word; the ids are asserted to be equal.
 
 Texts are resampled from real reviews with a share of their words replaced, so that they are as long and as varied as
-those, with near-copies planted at a known rate.
+those, with near-duplicates planted at a known rate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import csv
 import gzip
 import re
 import resource
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -26,18 +25,17 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from pipeline.config import EncodingConfig, VocabularyConfig
+from pipeline.encoding import encode, load_sequences
+from pipeline.splitting.minhash import duplicates_of_known
+from pipeline.splitting.near_duplicates import text_families
+from pipeline.splitting.shingles import shingle_sets
+from pipeline.splitting.texts import distinct_texts
+from pipeline.store import ArtifactStore
+from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, fit_vocabulary
+from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts
 
-from pipeline.config import EncodingConfig, VocabularyConfig  # noqa: E402 - found through the line above.
-from pipeline.encoding import encode, load_sequences  # noqa: E402
-from pipeline.splitting.minhash import copies_of_known  # noqa: E402
-from pipeline.splitting.near_copies import text_families  # noqa: E402
-from pipeline.splitting.shingles import shingle_sets  # noqa: E402
-from pipeline.splitting.texts import distinct_texts  # noqa: E402
-from pipeline.store import ArtifactStore  # noqa: E402
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, fit_vocabulary  # noqa: E402
-from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 Result = TypeVar("Result")
 PLANTED_SHARE = 0.05
@@ -100,7 +98,7 @@ def bench_near_copies(texts: list[str], similarity: float) -> None:
     every_pair = few_seconds * (len(sets) / len(few)) ** 2
     (family, assumed), joining = timed(lambda: text_families(sets, similarity))
     asked = np.random.default_rng(2).random(len(sets)) < 0.1
-    found, hashing = timed(lambda: copies_of_known(sets, asked, ~asked, similarity))
+    found, hashing = timed(lambda: duplicates_of_known(sets, asked, ~asked, similarity))
     print(f"\nNear-copies among {rows:,} rows at {similarity}, faster than every pair by")
     line("fold identical texts", rows, folding)
     line("cut into shingles", rows, cutting)
@@ -124,7 +122,7 @@ def bench_words(texts: list[str]) -> None:
         store = ArtifactStore(folder)
         cleaned = place_cleaned(store, cleaned_table(texts))
         parts = place_parts(store, dict.fromkeys(range(rows), "train"))
-        config = VocabularyConfig(min_count=1)
+        config = VocabularyConfig(min_frequency=1)
         vocabulary, fitting = timed(lambda: fit_vocabulary(cleaned, parts, config, store))
         encoded, encoding = timed(lambda: encode(cleaned, parts, vocabulary, EncodingConfig(), store))
         words = Vocabulary.load(store.folder(vocabulary) / VOCABULARY_FILE)
@@ -144,7 +142,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=200_000, help="reviews to resample (default: %(default)s)")
-    parser.add_argument("--similarity", type=float, default=0.8, help="of near-copies (default: %(default)s)")
+    parser.add_argument("--similarity", type=float, default=0.8, help="of near-duplicates (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real reviews")
     arguments = parser.parse_args()
     texts = resampled(real_texts(arguments.data), arguments.rows)

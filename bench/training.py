@@ -41,8 +41,6 @@ from typing import IO, Any, cast
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 MAX_LENGTH = 150
 VOCABULARY = 116_775
 EMBEDDING, DENSE = 32, 32
@@ -85,7 +83,7 @@ class Turns:
         self.rows_per_second.append(answer["rows"] / answer["seconds"])
         self.rows_per_cpu_second.append(answer["rows"] / answer["cpu_seconds"])
 
-    def shown(self, base: Turns) -> str:
+    def quoted(self, base: Turns) -> str:
         """Return rows/s with its ratio to ``base``, by the clock and by processor time; medians over the rounds."""
         cells = []
         for name in ("rows_per_second", "rows_per_cpu_second"):
@@ -153,7 +151,7 @@ def reviews(folder: Path, rows: int) -> tuple[str, dict[str, np.ndarray]]:
 
 
 def _real(folder: Path) -> tuple[list[list[str]], np.ndarray]:
-    from pipeline.cleaning import normalise_many
+    from pipeline.cleaning import normalize_many
 
     texts, label = [], []
     for name in REAL_FILES:
@@ -162,7 +160,7 @@ def _real(folder: Path) -> tuple[list[list[str]], np.ndarray]:
                 if record["Score"] != "3":
                     texts.append(record["Text"])
                     label.append(int(record["Score"]) > 3)
-    words = [text.split() for text in normalise_many(texts, "article")]
+    words = [text.split() for text in normalize_many(texts, "article")]
     kept = [place for place, found in enumerate(words) if found]
     return [words[place] for place in kept], np.array(label, dtype=np.int8)[kept]
 

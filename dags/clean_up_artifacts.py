@@ -1,7 +1,7 @@
 """### Remove from the store what nobody can reach any more.
 
 Each training leaves artifacts of every stage, and a report. Those of old runs are no use once their report is gone
-and no champion, no intake of the collection and no run at work needs them. This DAG finds them, says how much room they
+and no champion, no batch of the collection and no run at work needs them. This DAG finds them, says how much room they
 take, and removes them if it is told to.
 
 **To run it**: press *Trigger*. As the form stands, the run looks only: the log of `plan` has a table of what would go
@@ -21,8 +21,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow.sdk import dag
-from review_sentiment import retention_tasks
-from review_sentiment.tasks import DEFAULTS
+
+from pipeline.airflow import retention_tasks
+from pipeline.airflow.tasks import DEFAULTS
 
 
 @dag(

@@ -11,7 +11,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow.sdk import Param, dag
-from review_sentiment import notifications, tasks
+
+from pipeline.airflow import notifications, tasks
 
 
 @dag(

@@ -1,6 +1,6 @@
 """### From a dump of reviews and a model to a prediction for every review.
 
-Lands a dump, reads it, cuts it into shards, scores each with one exported model from its raw text, and publishes one
+Fetches a dump, reads it, cuts it into shards, scores each with one exported model from its raw text, and publishes one
 file of predictions. The dump may be any that the training reads.
 
 **To run it**: press *Trigger*, give *Dumps* (a file, a folder, an `http(s)://` or `s3://` address), and leave *Model*
@@ -9,8 +9,8 @@ every new champion scores them by itself.
 
 **What comes out**: `predictions/<run>/` in the store. `predictions.parquet` has `row`, `id`, `probability` (that the
 review is positive), `label` (1 from the model's threshold on), `model_version` and `unknown_word_share`;
-`set_aside.parquet` has each row that could not be scored, with the reason; `summary.json` has the figures. Rows read =
-rows scored + rows set aside. The asset `predictions` tells of each run.
+`excluded.parquet` has each row that could not be scored, with the reason; `summary.json` has the figures. Rows read =
+rows scored + rows excluded. The asset `predictions` tells of each run.
 
 **When a task is red**: its log ends with a sentence that says what was found and what to do. Clearing a task is safe:
 each finished shard is found in the store, so a killed run loses one at most.
@@ -21,8 +21,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from airflow.sdk import dag
-from review_sentiment import notifications, scoring_tasks
-from review_sentiment.tasks import DEFAULTS
+
+from pipeline.airflow import notifications, scoring_tasks
+from pipeline.airflow.tasks import DEFAULTS
 
 
 @dag(
@@ -41,10 +42,10 @@ from review_sentiment.tasks import DEFAULTS
 def score_reviews() -> None:
     """Wire the steps; each is documented where it is defined."""
     model = scoring_tasks.choose_model()
-    landed = scoring_tasks.land()
+    fetched = scoring_tasks.fetch()
     # Without a model there is no reason to fetch a dump.
-    model >> landed
-    ingested = scoring_tasks.ingest(landed)
+    model >> fetched
+    ingested = scoring_tasks.ingest(fetched)
     shards = scoring_tasks.plan(ingested)
     scored = scoring_tasks.score.partial(model=model, ingested=ingested).expand(shard=shards)
     scoring_tasks.publish(scored)

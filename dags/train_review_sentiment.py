@@ -1,6 +1,6 @@
 """### From a dump of reviews to a judged sentiment model.
 
-Lands a dump of reviews, sets bad rows aside, cleans the text, deals reviews to training, validation and test
+Fetches a dump of reviews, sets bad rows aside, cleans the text, deals reviews to training, validation and test
 without a leak, fits the vocabulary, trains uni- and bi-directional LSTMs, judges them against each other and
 against two cheap baselines, and publishes an evaluation report.
 
@@ -21,10 +21,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import TaskGroup, dag
-from review_sentiment import notifications, tasks
-from review_sentiment.approval import ApprovePromotion
-from review_sentiment.parameters import form
-from review_sentiment.retraining import schedule
+
+from pipeline.airflow import notifications, tasks
+from pipeline.airflow.approval import ApprovePromotion
+from pipeline.airflow.parameters import form
+from pipeline.airflow.retraining import schedule
 
 
 @dag(
@@ -45,30 +46,30 @@ def train_review_sentiment() -> None:  # noqa: PLR0915 - one statement a step, a
     with story(
         "reading", "Read the dump", "Land the raw files, read them, set bad rows aside, hold them to a contract"
     ):
-        landed = tasks.land()
-        ingested = tasks.ingest(landed)
+        fetched = tasks.fetch()
+        ingested = tasks.ingest(fetched)
         validated_raw = tasks.validate_raw(ingested)
-        raw_contract = tasks.require_contract.override(task_id="require_raw_contract")(validated_raw)
+        raw_contract = tasks.enforce_contract.override(task_id="enforce_raw_contract")(validated_raw)
 
-    with story("reviews", "Clean the reviews", "Duplicates and neutral reviews go; the rest is labelled and described"):
+    with story("reviews", "Clean the reviews", "Duplicates and neutral reviews go; the rest is labeled and described"):
         cleaned = tasks.clean(validated_raw)
         raw_contract >> cleaned
         validated_clean = tasks.validate_clean(cleaned)
-        clean_contract = tasks.require_contract.override(task_id="require_clean_contract")(validated_clean)
-        profiled = tasks.profile(landed, validated_raw, cleaned)
-        no_drift = tasks.require_no_drift(landed, profiled)
-        reviews = tasks.collect(landed, validated_raw, cleaned)
+        clean_contract = tasks.enforce_contract.override(task_id="enforce_clean_contract")(validated_clean)
+        profiled = tasks.profile(fetched, validated_raw, cleaned)
+        no_drift = tasks.enforce_drift_limits(fetched, profiled)
+        reviews = tasks.collect(fetched, validated_raw, cleaned)
         clean_contract >> profiled
         no_drift >> reviews
 
     with story("sequences", "Deal and encode", "Training, validation and test without a leak; words become numbers"):
         parts = tasks.split(reviews)
-        leaks = tasks.check_leaks(reviews, parts)
-        no_leak = tasks.require_no_leak(leaks)
+        leaks = tasks.check_leakage(reviews, parts)
+        no_leak = tasks.enforce_no_leakage(leaks)
         vocabulary = tasks.fit_vocabulary(reviews, parts)
         encoded = tasks.encode(reviews, parts, vocabulary)
         references = {
-            "landed": landed,
+            "fetched": fetched,
             "ingested": ingested,
             "validated_raw": validated_raw,
             "cleaned": cleaned,
@@ -85,41 +86,43 @@ def train_review_sentiment() -> None:  # noqa: PLR0915 - one statement a step, a
     with story("floor", "What costs nothing", "Always the majority, and counting words: what a model must beat"):
         baselines = tasks.baselines(reviews, parts)
         no_leak >> [data, baselines]
-        baseline_examined = tasks.examine_baseline(data, baselines)
+        baseline_behavioral_tests = tasks.run_baseline_behavioral_tests(data, baselines)
 
-    with story("models", "Train and judge each model", "One row per variant: train, evaluate, export, examine"):
+    with story(
+        "models", "Train and judge each model", "One row per variant: train, evaluate, export, run_behavioral_tests"
+    ):
         device = tasks.preflight(data)
         variants = tasks.plan_variants()
         device >> variants
         trained = tasks.train.partial(data=data).expand(variant=variants)
         evaluated = tasks.evaluate.partial(data=data).expand(variant=trained)
         exported = tasks.export.partial(data=data).expand(variant=evaluated)
-        examined = tasks.examine.partial(data=data).expand(variant=exported)
+        behavioral_tests = tasks.run_behavioral_tests.partial(data=data).expand(variant=exported)
 
     with story(
-        "verdict", "Compare, decide, report", "Which model is best, may it be used, and the report that says why"
+        "acceptance", "Compare, decide, report", "Which model is best, may it be used, and the report that says why"
     ):
-        comparison = tasks.compare(data, examined, baselines)
-        verdict = tasks.decide(data, examined, baselines, comparison)
-        challenged = tasks.challenge(data, examined, verdict)
-        gated = tasks.gate(data, examined, verdict, challenged)
+        comparison = tasks.compare(data, behavioral_tests, baselines)
+        acceptance = tasks.check_acceptance(data, behavioral_tests, baselines, comparison)
+        head_to_head = tasks.challenge(data, behavioral_tests, acceptance)
+        gate_result = tasks.gate(data, behavioral_tests, acceptance, head_to_head)
         models = {
             "device": device,
-            "variants": examined,
+            "variants": behavioral_tests,
             "baselines": baselines,
-            "baseline_examined": baseline_examined,
+            "baseline_behavioral_tests": baseline_behavioral_tests,
             "comparison": comparison,
-            "verdict": verdict,
-            "challenged": challenged,
-            "gated": gated,
+            "acceptance": acceptance,
+            "head_to_head": head_to_head,
+            "gate_result": gate_result,
         }
         published = tasks.publish_report(data=references, **models)
 
     with story("service", "Into service", "A person is asked where the gate wants one; a promotion is one atomic step"):
-        approval = ApprovePromotion(task_id="approve", gated=gated)
+        approval = ApprovePromotion(task_id="approve", gate_result=gate_result)
         published >> approval
-        promoted = tasks.promote(gated, approval.output, published)
-        promoted >> tasks.conclude(gated, published)
+        promoted = tasks.promote(gate_result, approval.output, published)
+        promoted >> tasks.conclude(gate_result, published)
         tracked = tasks.track(data=references, **models)
         published >> tracked
         [promoted, tracked] >> tasks.mirror_champion()

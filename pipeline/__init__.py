@@ -3,7 +3,5 @@
 The modules read in the order of the data: ``config`` → ``store`` → ``ingest`` → ``validation`` →
 ``cleaning`` → ``splitting`` → ``vocabulary`` → ``encoding`` → ``training`` → ``evaluation`` →
 ``promotion`` → ``reporting`` → ``scoring``; ``workflow`` joins them and ``cli`` stands on top.
-Nothing in here knows of Airflow.
+``airflow`` holds what runs it there; nothing else imports Airflow.
 """
-
-__version__ = "0.1.0"

@@ -44,10 +44,10 @@ from pipeline.workflow import (
 )
 
 DATA_STAGES = {
-    "land": ("landed", "fetch the raw files and keep them as they came"),
+    "fetch": ("fetched", "fetch the raw files and keep them as they came"),
     "ingest": ("ingested", "read the raw files into one typed table"),
     "validate-raw": ("validated_raw", "quarantine bad rows, hold the rest against the contract"),
-    "clean": ("cleaned", "drop neutral and repeated reviews, label and normalise the rest"),
+    "clean": ("cleaned", "drop neutral and repeated reviews, label and normalize the rest"),
     "validate-clean": ("validated_clean", "hold the clean reviews against their contract"),
     "profile": ("profiled", "describe the clean reviews, beside those of the dump before"),
     "collect": ("merged", "lay the reviews of the window together"),
@@ -63,10 +63,10 @@ MODEL_STAGES = {
     "train": "fit every variant, or go on with an interrupted fit",
     "evaluate": "judge every variant on the test part",
     "export": "export every variant as a model from raw text to probability",
-    "examine": "test every exported variant with texts written for that purpose",
+    "run_behavioral_tests": "test every exported variant with texts written for that purpose",
 }
 
-VARIANT_STAGES = ("train", "evaluate", "export", "examine")
+VARIANT_STAGES = ("train", "evaluate", "export", "run_behavioral_tests")
 """The steps of one variant, each on the result of the one before."""
 
 SHOWN_WIDTH = 100
@@ -291,7 +291,10 @@ def _model_stage(options: argparse.Namespace, name: str) -> None:
         references = steps.train(data, variant)
         for step in VARIANT_STAGES[1 : VARIANT_STAGES.index(name) + 1]:
             references = getattr(steps, step)(data, references)
-        _show(steps.store, references.examined or references.exported or references.evaluated or references.trained)
+        _show(
+            steps.store,
+            references.behavioral_tests or references.exported or references.evaluated or references.trained,
+        )
 
 
 def _config(options: argparse.Namespace) -> None:
@@ -347,12 +350,12 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from pipeline.ingest import ingest, land
+    from pipeline.ingest import fetch, ingest
     from pipeline.scoring import ROWS_PER_SHARD, choose_model, score_dump
 
     store, data = _store(options), _configured(options).data
     exported = choose_model(latest_model(store) if options.model == "latest" else options.model, store)
-    ingested = ingest(land(data, store), data, store, stars=False)
+    ingested = ingest(fetch(data, store), data, store, stars=False)
     name = options.run_name or f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
     rows = ROWS_PER_SHARD if options.rows_per_shard is None else options.rows_per_shard
     published = score_dump(exported, ingested, name, store, rows)

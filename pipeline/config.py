@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from pipeline.errors import ConfigurationError, shown
+from pipeline.errors import ConfigurationError, quoted
 
 ProfileName = Literal["default", "article", "demo"]
 Direction = Literal["uni", "bi"]
@@ -31,7 +31,7 @@ KAGGLE_DUMP = "kaggle"
 INBOX_DUMP = "inbox"
 
 
-_SWEPT = ("directions", "seeds", "units", "layers", "embedding_size", "activation", "dropout", "batch_size")
+_SWEPT = ("directions", "seeds", "units", "layers", "embedding_dim", "activation", "dropout", "batch_size")
 """The lists of ``TrainingConfig`` whose product the variants are."""
 
 
@@ -69,7 +69,7 @@ class DataConfig(Section):
     )
 
 
-class CollectionConfig(Section):
+class DatasetConfig(Section):
     """Which of the dumps that were taken so far a run trains on."""
 
     window: Literal["these", "all", "last", "since"] = Field(
@@ -115,7 +115,7 @@ class ValidationConfig(Section):
     min_class_share: float = Field(
         0.01,
         title="Smallest class",
-        description="Least share (0–1) of each of the two classes, negative and positive, among the labelled rows.",
+        description="Least share (0–1) of each of the two classes, negative and positive, among the labeled rows.",
         ge=0,
         le=0.5,
     )
@@ -132,7 +132,7 @@ class DriftConfig(Section):
         gt=0,
         le=1,
     )
-    max_drift: float | None = Field(
+    max_psi: float | None = Field(
         None,
         title="Drift allowed",
         description="Largest population stability index of any column against what the champion was trained on; "
@@ -144,13 +144,13 @@ class DriftConfig(Section):
 class TextConfig(Section):
     """How review text becomes words."""
 
-    normalisation: Literal["default", "article"] = Field(
+    normalization: Literal["default", "article"] = Field(
         "default",
-        title="Normalisation",
+        title="Normalization",
         description="`article`: the article's steps, token for token. `default`: ours, which keeps negations, "
         "numbers-with-units apart and words split at tags whole.",
     )
-    join_summary: bool = Field(
+    include_summary: bool = Field(
         True, title="Read the summary too", description="Put the review's Summary before its Text."
     )
     deduplicate: bool = Field(
@@ -172,19 +172,19 @@ class SplitConfig(Section):
     group_by: Literal["product", "user", "product_and_user", "nothing"] = Field(
         "product",
         title="Keep together",
-        description="What may not stand in two parts (`grouped` only); near-copies never do.",
+        description="What may not stand in two parts (`grouped` only); near-duplicates never do.",
     )
-    test_share: float = Field(0.1, title="Test share", description="Share of rows (0–1) for the test.", gt=0, lt=1)
-    validation_share: float = Field(
+    test_size: float = Field(0.1, title="Test share", description="Share of rows (0–1) for the test.", gt=0, lt=1)
+    validation_size: float = Field(
         0.1,
         title="Validation share",
         description="Share (0–1) of the rows that are not test, for early stopping and thresholds.",
         gt=0,
         lt=1,
     )
-    near_copy_similarity: float = Field(
+    near_duplicate_threshold: float = Field(
         0.8,
-        title="Near-copy similarity",
+        title="Near-duplicate similarity",
         description="Jaccard similarity (0–1) of three-word shingles from which two texts count as copies.",
         gt=0,
         le=1,
@@ -193,9 +193,9 @@ class SplitConfig(Section):
 
     @model_validator(mode="after")
     def _something_left_to_train(self) -> Self:
-        if self.test_share + self.validation_share >= 1:
+        if self.test_size + self.validation_size >= 1:
             raise ValueError(
-                f"Test share ({self.test_share}) + validation share ({self.validation_share}) leave nothing to "
+                f"Test share ({self.test_size}) + validation share ({self.validation_size}) leave nothing to "
                 "train on; make them add up to less than 1"
             )
         return self
@@ -209,8 +209,10 @@ class VocabularyConfig(Section):
         title="Count words in",
         description="`train`: training rows only. `all`: every row, as the article did, which is a (small) leak.",
     )
-    max_words: int = Field(30_000, title="Vocabulary size", description="Most frequent words to keep. 0: all.", ge=0)
-    min_count: int = Field(2, title="Least count", description="Occurrences a word needs to be kept.", ge=1)
+    max_vocabulary_size: int = Field(
+        30_000, title="Vocabulary size", description="Most frequent words to keep. 0: all.", ge=0
+    )
+    min_frequency: int = Field(2, title="Least count", description="Occurrences a word needs to be kept.", ge=1)
 
 
 class EncodingConfig(Section):
@@ -237,7 +239,7 @@ class TrainingConfig(Section):
         (128,), title="LSTM units", description="Width of each LSTM layer, per direction.", min_length=1
     )
     layers: tuple[PositiveInt, ...] = Field((2,), title="LSTM layers", description="Stacked layers.", min_length=1)
-    embedding_size: tuple[PositiveInt, ...] = Field(
+    embedding_dim: tuple[PositiveInt, ...] = Field(
         (32,), title="Embedding size", description="Dimensions of a word's vector.", min_length=1
     )
     activation: tuple[Activation, ...] = Field(
@@ -353,17 +355,18 @@ class PromotionConfig(Section):
         gt=0,
         le=1,
     )
-    behaviour_margin: float = Field(
+    behavior_margin: float = Field(
         0.05,
-        title="Margin of the behaviour tests",
-        description="How far (0–1) the share of behaviour tests passed may fall below the champion's.",
+        title="Margin of the behavior tests",
+        description="How far (0–1) the share of behavior tests passed may fall below the champion's.",
         gt=0,
         lt=1,
     )
-    approval: Literal["auto", "on_doubt", "always"] = Field(
+    approval: Literal["auto", "when_inconclusive", "always"] = Field(
         "auto",
         title="A person decides",
-        description="`auto`: never, a doubt keeps the champion. `on_doubt`: where the gate cannot tell. `always`: "
+        description="`auto`: never, a doubt keeps the champion. `when_inconclusive`: where the gate cannot tell. "
+        "`always`: "
         "before every promotion.",
     )
     approval_hours: float = Field(
@@ -373,7 +376,7 @@ class PromotionConfig(Section):
         gt=0,
         le=120,
     )
-    force_promotion: str | None = Field(
+    force_promotion_reason: str | None = Field(
         None,
         title="Promote whatever the gate says, because",
         description="A reason, which is recorded with your name. Empty: the gate decides.",
@@ -412,7 +415,7 @@ class HardwareConfig(Section):
         description="Let XLA compile the training step. It compiles anew for every length of a batch and gives up "
         "cuDNN; on a CPU it trained 0.6 times as fast, after compiling for as long as four passes over 16,384 reviews.",
     )
-    text_processes: int = Field(
+    num_workers: int = Field(
         0, title="Text processes", description="Processes that clean text. 0: one per core.", ge=0, le=256
     )
 
@@ -443,7 +446,7 @@ class VariantConfig(Section):
     seed: int
     units: int
     layers: int
-    embedding_size: int
+    embedding_dim: int
     activation: Activation
     dense_units: int
     dropout: float
@@ -476,7 +479,7 @@ class RunConfig(Section):
         "`demo`: small models for a first look.",
     )
     data: DataConfig = DataConfig()
-    collection: CollectionConfig = CollectionConfig()
+    collection: DatasetConfig = DatasetConfig()
     validation: ValidationConfig = ValidationConfig()
     drift: DriftConfig = DriftConfig()
     text: TextConfig = TextConfig()
@@ -524,12 +527,14 @@ class RunConfig(Section):
         only_demo = given.get("dumps", [DEMO_DUMP]) in ([DEMO_DUMP], (DEMO_DUMP,))
         profile = given.pop("profile", "demo" if only_demo else "default")
         if not isinstance(profile, str) or profile not in PROFILES:
-            raise ConfigurationError(f"Profile {shown(profile)} does not exist; choose one of {', '.join(PROFILES)}.")
+            raise ConfigurationError(f"Profile {quoted(profile)} does not exist; choose one of {', '.join(PROFILES)}.")
         homes = {name: section for section, name, _ in cls.fields()}
         nested: dict[str, dict[str, Any]] = {}
         for name, value in {**PROFILES[profile], **given}.items():
             if name not in homes:
-                raise ConfigurationError(f"There is no parameter {shown(name)}. Known are: {', '.join(sorted(homes))}.")
+                raise ConfigurationError(
+                    f"There is no parameter {quoted(name)}. Known are: {', '.join(sorted(homes))}."
+                )
             nested.setdefault(homes[name], {})[name] = value
         try:
             return cls.model_validate({"profile": profile, **nested})
@@ -559,13 +564,13 @@ PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
     # REFERENCE.md's experiment: each value is the article's own, its faults included.
     "article": {
-        "normalisation": "article",
-        "join_summary": False,
+        "normalization": "article",
+        "include_summary": False,
         "strategy": "article",
         "group_by": "nothing",
         "fit_on": "all",
-        "max_words": 0,
-        "min_count": 1,
+        "max_vocabulary_size": 0,
+        "min_frequency": 1,
         "dropout": (0.0,),
         "batch_size": (1024,),
         "learning_rate": 0.001,
@@ -580,8 +585,8 @@ PROFILES: dict[str, dict[str, Any]] = {
         "units": (32,),
         "layers": (1,),
         "epochs": 4,
-        "max_words": 5_000,
-        "test_share": 0.15,
+        "max_vocabulary_size": 5_000,
+        "test_size": 0.15,
         "bootstrap_samples": 200,
         # The demo dump's test part is too small to tell two points.
         "non_inferiority_margin": 0.05,
@@ -618,5 +623,5 @@ def _in_words(error: ValidationError) -> str:
             lines.append(f"{item['msg'].removeprefix('Value error, ')}.")
             continue
         where = f"{titles[name]} ({name})" if name else " / ".join(path) or "The configuration"
-        lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}; given: {shown(item.get('input'))}.")
+        lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}; given: {quoted(item.get('input'))}.")
     return "\n".join(lines)

@@ -8,7 +8,7 @@ MESSAGE_LIMIT = 1200
 """Longest message in characters: some of it comes from files, and a log line must stay readable."""
 
 
-def shown(value: object, limit: int = 80) -> str:
+def quoted(value: object, limit: int = 80) -> str:
     """Return an outside value as it may stand in a message: quoted, printable and of bounded length.
 
     Args:
@@ -51,13 +51,13 @@ class SourceUnavailableError(SourceError):
     """A dump's server cannot be reached right now; the same request may succeed later, so tasks retry it."""
 
 
-class ContractBrokenError(PipelineError):
+class ContractViolationError(PipelineError):
     """The data set breaks its contract: training on it would not be honest."""
 
     exit_status = 4
 
 
-class DriftError(ContractBrokenError):
+class DriftError(ContractViolationError):
     """The dump lies farther from what the champion was trained on than the limits allow."""
 
 
@@ -73,7 +73,7 @@ class EmptyWindowError(PipelineError):
     exit_status = 2
 
 
-class LeakError(PipelineError):
+class DataLeakageError(PipelineError):
     """Rows of the test part are known from training although the strategy promises otherwise."""
 
     exit_status = 4

@@ -10,7 +10,7 @@ from pipeline.training.records import DeviceRecord
 class DataReferences(Record):
     """The artifacts from the raw files to encoded sequences; later ones are missing while a run is on its way."""
 
-    landed: ArtifactReference
+    fetched: ArtifactReference
     ingested: ArtifactReference | None = None
     validated_raw: ArtifactReference | None = None
     cleaned: ArtifactReference | None = None
@@ -43,7 +43,7 @@ class VariantReferences(Record):
     predicted: ArtifactReference | None = None
     evaluated: ArtifactReference | None = None
     exported: ArtifactReference | None = None
-    examined: ArtifactReference | None = None
+    behavioral_tests: ArtifactReference | None = None
 
 
 class ModelReferences(Record):
@@ -51,12 +51,12 @@ class ModelReferences(Record):
 
     device: DeviceRecord | None = None
     baselines: ArtifactReference | None = None
-    baseline_examined: ArtifactReference | None = None
+    baseline_behavioral_tests: ArtifactReference | None = None
     variants: tuple[VariantReferences, ...] = ()
     comparison: ArtifactReference | None = None
-    verdict: ArtifactReference | None = None
-    challenged: ArtifactReference | None = None
-    gated: ArtifactReference | None = None
+    acceptance: ArtifactReference | None = None
+    head_to_head: ArtifactReference | None = None
+    gate_result: ArtifactReference | None = None
 
 
 class RunReferences(Record):
@@ -72,10 +72,12 @@ class RunReferences(Record):
         found: dict[str, ArtifactReference | None] = {
             name: getattr(self.data, name) for name in DataReferences.model_fields
         }
-        found |= {name: getattr(self.models, name) for name in ("baselines", "baseline_examined")}
+        found |= {name: getattr(self.models, name) for name in ("baselines", "baseline_behavioral_tests")}
         for variant in self.models.variants:
             for role in VariantReferences.model_fields:
                 if role != "name":
                     found[f"{role} {variant.name}"] = getattr(variant, role)
-        found |= {name: getattr(self.models, name) for name in ("comparison", "verdict", "challenged", "gated")}
+        found |= {
+            name: getattr(self.models, name) for name in ("comparison", "acceptance", "head_to_head", "gate_result")
+        }
         return {role: reference for role, reference in found.items() if reference is not None}

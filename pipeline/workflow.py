@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 from pydantic import ConfigDict
 
 from pipeline.config import RunConfig, VariantConfig
-from pipeline.errors import ArtifactError, ContractBrokenError, LeakError, PipelineError
+from pipeline.errors import ArtifactError, ContractViolationError, DataLeakageError, PipelineError
 from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 
 if TYPE_CHECKING:
-    from pipeline.examination import TextScorer
+    from pipeline.behavioral_tests import TextScorer
     from pipeline.profiling import ProfiledDump
-    from pipeline.promotion import GateDecision, Verdict
+    from pipeline.promotion import AcceptanceResult, GateDecision
     from pipeline.promotion.champions import ChampionChange, ChampionModel
     from pipeline.tracking import MirroredChampion, TrackedRun
     from pipeline.training.records import DeviceRecord
@@ -71,24 +71,24 @@ class Workflow:
     store: ArtifactStore
     run_name: str = field(default_factory=lambda: f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}")
 
-    def land(self) -> ArtifactReference:
-        """Fetch the raw files and keep them as they came; see :func:`pipeline.collection.take`.
+    def fetch(self) -> ArtifactReference:
+        """Fetch the raw files and keep them as they came; see :func:`pipeline.dataset.take`.
 
         Raises:
             NothingNewError: There is no new dump and no other reason to train.
             ConfigurationError: A dump or a vectors file lies outside the deployment's allowed roots.
         """
-        from pipeline.collection import take
-        from pipeline.ingest.roots import require_allowed_vectors
+        from pipeline.dataset import take
+        from pipeline.ingest.allowed_roots import require_allowed_vectors
 
         require_allowed_vectors(self.config.training.vectors)
-        return take(self.config, self.store, self.run_name).landed
+        return take(self.config, self.store, self.run_name).fetched
 
-    def ingest(self, landed: ArtifactReference) -> ArtifactReference:
+    def ingest(self, fetched: ArtifactReference) -> ArtifactReference:
         """Read the raw files into one typed table."""
         from pipeline.ingest import ingest
 
-        return ingest(landed, self.config.data, self.store)
+        return ingest(fetched, self.config.data, self.store)
 
     def validate_raw(self, ingested: ArtifactReference) -> ArtifactReference:
         """Quarantine bad rows and hold the rest against the contract."""
@@ -96,21 +96,21 @@ class Workflow:
 
         return validate_raw(ingested, self.config.validation, self.store)
 
-    def require_contract(self, validated: ArtifactReference) -> None:
+    def enforce_contract(self, validated: ArtifactReference) -> None:
         """Stop here if the contract is broken.
 
         Raises:
-            ContractBrokenError: With the broken expectations, the observed figures and the next step.
+            ContractViolationError: With the broken expectations, the observed figures and the next step.
         """
-        from pipeline.validation import require_contract
+        from pipeline.validation import enforce_contract
 
-        require_contract(validated, self.store)
+        enforce_contract(validated, self.store)
 
     def clean(self, validated: ArtifactReference) -> ArtifactReference:
-        """Drop neutral and repeated reviews, label the rest and normalise their text."""
+        """Drop neutral and repeated reviews, label the rest and normalize their text."""
         from pipeline.cleaning import clean
 
-        return clean(validated, self.config.text, self.store, processes=self.config.hardware.text_processes)
+        return clean(validated, self.config.text, self.store, processes=self.config.hardware.num_workers)
 
     def validate_clean(self, cleaned: ArtifactReference) -> ArtifactReference:
         """Hold the clean reviews against their contract."""
@@ -122,40 +122,42 @@ class Workflow:
         """Describe the clean reviews, beside what the champion was trained on, or the dump before."""
         from pipeline.profiling import ProfiledDump, previous_dump, profile
 
-        dump = ProfiledDump(landed=data.landed, validated_raw=_there(data.validated_raw), cleaned=_there(data.cleaned))
-        return profile(dump, self._champions_reviews(data) or previous_dump(self.store, data.landed), self.store)
+        dump = ProfiledDump(
+            fetched=data.fetched, validated_raw=_there(data.validated_raw), cleaned=_there(data.cleaned)
+        )
+        return profile(dump, self._champions_reviews(data) or previous_dump(self.store, data.fetched), self.store)
 
     def _champions_reviews(self, data: DataReferences) -> ProfiledDump | None:
         """Return what a dump of the collection is held against: the reviews that the champion was trained on."""
         from pipeline.profiling import ProfiledDump
 
         present = self._champion() if self.config.collects else None
-        if present is None or present.model.demo != self.is_demo(data.landed):
+        if present is None or present.model.demo != self.is_demo(data.fetched):
             return None
         model = present.model
-        return ProfiledDump(landed=model.landed, validated_raw=model.validated_raw, cleaned=model.cleaned)
+        return ProfiledDump(fetched=model.fetched, validated_raw=model.validated_raw, cleaned=model.cleaned)
 
-    def require_no_drift(self, data: DataReferences) -> None:
+    def enforce_drift_limits(self, data: DataReferences) -> None:
         """Stop here if a dump of the collection lies too far from what the champion was trained on.
 
         Raises:
             DriftError: With the figures, the limits and the next step.
         """
-        from pipeline.collection import require_no_drift
+        from pipeline.dataset import enforce_drift_limits
 
         if self._champions_reviews(data) is not None:
-            require_no_drift(_there(data.profiled), self.config.drift, self.store)
+            enforce_drift_limits(_there(data.profiled), self.config.drift, self.store)
 
     def collect(self, data: DataReferences) -> ArtifactReference:
         """Add the run's dumps to the collection and lay the window's reviews together; an experiment does neither."""
-        from pipeline.collection import (
-            Portion,
-            accepted_intakes,
+        from pipeline.dataset import (
+            DatasetPart,
+            accepted_batches,
             choose_window,
+            dump_batch_of,
             ingested_rows,
-            intake_of,
             merge,
-            record_intake,
+            record_batch,
             taking,
         )
 
@@ -166,19 +168,19 @@ class Workflow:
         if taken.new:
             rows = self.store.manifest(cleaned).rows
             kept = None if rows is None else rows.kept
-            record_intake(self.store, intake_of(taken, self.store, validated_raw=data.validated_raw, rows=kept))
+            record_batch(self.store, dump_batch_of(taken, self.store, validated_raw=data.validated_raw, rows=kept))
         if self.config.collection.window == "these" and self.config.collection.as_of is None:
             return cleaned
         # Not what was taken after this run: a run that is cleared trains on what it trained on.
-        known = [intake for intake in accepted_intakes(self.store) if intake.taken_at <= taken.taken_at]
-        window = choose_window(known, self.config.collection, demo=self.is_demo(data.landed))
-        if [intake.landed for intake in window] == [data.landed]:
+        known = [batch for batch in accepted_batches(self.store) if batch.received_at <= taken.received_at]
+        window = choose_window(known, self.config.collection, demo=self.is_demo(data.fetched))
+        if [batch.fetched for batch in window] == [data.fetched]:
             return cleaned
         portions = []
-        for intake in window:
-            validated = _there(intake.validated_raw)
+        for batch in window:
+            validated = _there(batch.validated_raw)
             rows_before = ingested_rows(validated, self.store)
-            portions.append(Portion(intake=intake, cleaned=self.clean(validated), ingested_rows=rows_before))
+            portions.append(DatasetPart(batch=batch, cleaned=self.clean(validated), ingested_rows=rows_before))
         return merge(portions, self.store, deduplicate=self.config.text.deduplicate)
 
     def _champion(self) -> ChampionChange | None:
@@ -200,22 +202,22 @@ class Workflow:
 
         return fit_vocabulary(cleaned, parts, self.config.vocabulary, self.store)
 
-    def check_leaks(self, cleaned: ArtifactReference, parts: ArtifactReference) -> ArtifactReference:
+    def check_leakage(self, cleaned: ArtifactReference, parts: ArtifactReference) -> ArtifactReference:
         """Count what the test part shares with the other two."""
-        from pipeline.splitting import check_leaks
+        from pipeline.splitting import check_leakage
 
         leak = self.config.vocabulary.fit_on == "all"
-        return check_leaks(cleaned, parts, leak, self.config.split, self.store)
+        return check_leakage(cleaned, parts, leak, self.config.split, self.store)
 
-    def require_no_leak(self, leaks: ArtifactReference) -> None:
+    def enforce_no_leakage(self, leaks: ArtifactReference) -> None:
         """Stop here if the split breaks its promise.
 
         Raises:
-            LeakError: With the figures.
+            DataLeakageError: With the figures.
         """
-        from pipeline.splitting import require_no_leak
+        from pipeline.splitting import enforce_no_leakage
 
-        require_no_leak(leaks, self.store)
+        enforce_no_leakage(leaks, self.store)
 
     def encode(
         self, cleaned: ArtifactReference, parts: ArtifactReference, vocabulary: ArtifactReference
@@ -290,9 +292,9 @@ class Workflow:
         )
         return variant.model_copy(update={"exported": exported})
 
-    def examine(self, data: DataReferences, variant: VariantReferences) -> VariantReferences:
+    def run_behavioral_tests(self, data: DataReferences, variant: VariantReferences) -> VariantReferences:
         """Test one exported variant with texts written for that purpose, and take its worst mistakes apart."""
-        from pipeline.examination import examine
+        from pipeline.behavioral_tests import run_behavioral_tests
         from pipeline.training import hide_gpus_unless_wanted
 
         hide_gpus_unless_wanted(self.config.hardware)
@@ -303,22 +305,22 @@ class Workflow:
 
             return load_scorer(str(exported), self.store)
 
-        examined = examine(
+        behavioral_tests = run_behavioral_tests(
             exported,
             _there(variant.evaluated),
             data.reviews,
             load,
             self.store,
             model=variant.name,
-            join_summary=self.config.text.join_summary,
+            include_summary=self.config.text.include_summary,
         )
-        return variant.model_copy(update={"examined": examined})
+        return variant.model_copy(update={"behavioral_tests": behavioral_tests})
 
-    def examine_baseline(self, data: DataReferences, baselines: ArtifactReference) -> ArtifactReference:
+    def run_baseline_behavioral_tests(self, data: DataReferences, baselines: ArtifactReference) -> ArtifactReference:
         """Test the baseline that counts words in the same way: what an LSTM buys shows on negations."""
-        from pipeline.examination import examine_baseline
+        from pipeline.behavioral_tests import run_baseline_behavioral_tests
 
-        return examine_baseline(baselines, data.reviews, self.store)
+        return run_baseline_behavioral_tests(baselines, data.reviews, self.store)
 
     def compare(
         self, data: DataReferences, variants: Sequence[VariantReferences], baselines: ArtifactReference
@@ -335,7 +337,7 @@ class Workflow:
             store=self.store,
         )
 
-    def decide(
+    def check_acceptance(
         self,
         data: DataReferences,
         variants: Sequence[VariantReferences],
@@ -343,27 +345,27 @@ class Workflow:
         comparison: ArtifactReference,
     ) -> ArtifactReference:
         """Say whether the best variant may be used, and why."""
-        from pipeline.promotion import decide
+        from pipeline.promotion import check_acceptance
 
-        return decide(
+        return check_acceptance(
             {variant.name: _there(variant.evaluated) for variant in variants},
             baselines,
             _there(data.leaks),
             comparison,
             self.store,
-            demo=self.is_demo(data.landed),
+            demo=self.is_demo(data.fetched),
             margin=self.config.promotion.baseline_margin,
         )
 
     def challenge(
-        self, data: DataReferences, variants: Sequence[VariantReferences], verdict: ArtifactReference
+        self, data: DataReferences, variants: Sequence[VariantReferences], acceptance: ArtifactReference
     ) -> ArtifactReference | None:
         """Let this run's best model and the champion score the same reviews; ``None`` where there is none to ask."""
         from pipeline.promotion import challenge
         from pipeline.scoring import load_scorer
         from pipeline.training import hide_gpus_unless_wanted
 
-        present, challenger = self._champion(), self._challenger(data, variants, verdict)
+        present, challenger = self._champion(), self._challenger(data, variants, acceptance)
         if present is None or present.model.demo != challenger.demo or present.model.exported == challenger.exported:
             return None
         hide_gpus_unless_wanted(self.config.hardware)
@@ -379,40 +381,42 @@ class Workflow:
         self,
         data: DataReferences,
         variants: Sequence[VariantReferences],
-        verdict: ArtifactReference,
-        challenged: ArtifactReference | None,
+        acceptance: ArtifactReference,
+        head_to_head: ArtifactReference | None,
     ) -> ArtifactReference:
         """Decide whether this run's best model takes the champion's place; from now on its window counts as judged."""
-        from pipeline.collection import read_window, record_judged
+        from pipeline.dataset import read_window, record_evaluated
         from pipeline.promotion import gate
 
         decided = gate(
-            self._challenger(data, variants, verdict),
+            self._challenger(data, variants, acceptance),
             self._champion(),
-            verdict,
-            challenged,
+            acceptance,
+            head_to_head,
             config=self.config.promotion,
             store=self.store,
         )
         if self.config.collects:
             merged = data.reviews
-            landed = [data.landed]
+            fetched = [data.fetched]
             if merged != data.cleaned:
-                landed = [dump.landed for dump in read_window(merged, self.store).dumps]
-            record_judged(self.store, landed, self.run_name)
+                fetched = [dump.fetched for dump in read_window(merged, self.store).dumps]
+            record_evaluated(self.store, fetched, self.run_name)
         return decided
 
-    def decision(self, gated: ArtifactReference) -> GateDecision:
+    def decision(self, gate_result: ArtifactReference) -> GateDecision:
         """Return the gate's decision behind a reference."""
         from pipeline.promotion import GateDecision
 
-        return self.store.summary(gated, GateDecision)
+        return self.store.summary(gate_result, GateDecision)
 
-    def promote(self, gated: ArtifactReference, *, who: str | None, approved: bool = False) -> ChampionChange | None:
+    def promote(
+        self, gate_result: ArtifactReference, *, who: str | None, approved: bool = False
+    ) -> ChampionChange | None:
         """Put the challenger into service if the gate, or the person whom it asked, says so.
 
         Args:
-            gated: The gate's decision.
+            gate_result: The gate's decision.
             who: The person who forced or approved it, if one did.
             approved: Whether a person who was asked said yes.
 
@@ -421,16 +425,16 @@ class Workflow:
         """
         from pipeline.promotion import promote
 
-        by_person = self.decision(gated).forced or approved
+        by_person = self.decision(gate_result).forced or approved
         name = (who or NOBODY) if by_person else "the gate"
-        return promote(gated, self.store, run_name=self.run_name, who=name, approved=approved)
+        return promote(gate_result, self.store, run_name=self.run_name, who=name, approved=approved)
 
     def _challenger(
-        self, data: DataReferences, variants: Sequence[VariantReferences], verdict: ArtifactReference
+        self, data: DataReferences, variants: Sequence[VariantReferences], acceptance: ArtifactReference
     ) -> ChampionModel:
         from pipeline.promotion.champions import ChampionModel
 
-        decided = self.verdict(verdict)
+        decided = self.acceptance(acceptance)
         best = next(variant for variant in variants if variant.name == decided.best_model)
         return ChampionModel(
             name=best.name,
@@ -439,10 +443,10 @@ class Workflow:
             demo=decided.demo,
             exported=_there(best.exported),
             evaluated=_there(best.evaluated),
-            examined=_there(best.examined),
+            behavioral_tests=_there(best.behavioral_tests),
             cleaned=data.reviews,
             parts=_there(data.parts),
-            landed=data.landed,
+            fetched=data.fetched,
             validated_raw=_there(data.validated_raw),
         )
 
@@ -472,36 +476,38 @@ class Workflow:
         """Return the variant of that name."""
         return next(variant for variant in self.config.variants if variant.name == name)
 
-    def is_demo(self, landed: ArtifactReference) -> bool:
+    def is_demo(self, fetched: ArtifactReference) -> bool:
         """Return whether the run reads the generated demo dump."""
-        from pipeline.ingest import LandSummary
+        from pipeline.ingest import FetchSummary
 
-        return self.store.summary(landed, LandSummary).demo
+        return self.store.summary(fetched, FetchSummary).demo
 
     def refusal(self, data: DataReferences) -> str | None:
         """Return why training was refused, or ``None``: the first broken contract or promise."""
         checks: tuple[tuple[ArtifactReference | None, Gate], ...] = (
-            (data.validated_raw, self.require_contract),
-            (data.validated_clean, self.require_contract),
-            (data.profiled, lambda _: self.require_no_drift(data)),
-            (data.leaks, self.require_no_leak),
+            (data.validated_raw, self.enforce_contract),
+            (data.validated_clean, self.enforce_contract),
+            (data.profiled, lambda _: self.enforce_drift_limits(data)),
+            (data.leaks, self.enforce_no_leakage),
         )
         for reference, require in checks:
             if reference is not None:
                 try:
                     require(reference)
-                except (ContractBrokenError, LeakError) as error:
+                except (ContractViolationError, DataLeakageError) as error:
                     return str(error)
         return None
 
     def _refuse_intake(self, data: DataReferences, reason: str) -> None:
         """Keep that the dumps of a run may not be trained on; what was accepted before stays so."""
-        from pipeline.collection import intake_of, record_intake, taking
+        from pipeline.dataset import dump_batch_of, record_batch, taking
 
         taken = taking(self.store, self.run_name) if self.config.collects else None
         if taken is not None and taken.new and data.merged is None:
-            refused = intake_of(taken, self.store, validated_raw=data.validated_raw, rows=None, refused_because=reason)
-            record_intake(self.store, refused)
+            refused = dump_batch_of(
+                taken, self.store, validated_raw=data.validated_raw, rows=None, refused_because=reason
+            )
+            record_batch(self.store, refused)
 
     def publish_report(
         self, run_name: str, data: DataReferences, models: ModelReferences, *, stopped_by: str | None = None
@@ -518,7 +524,7 @@ class Workflow:
         if refusal is not None:
             self._refuse_intake(data, refusal)
         refusal = refusal or stopped_by
-        if refusal is None and models.verdict is None:
+        if refusal is None and models.acceptance is None:
             missing = [name for name in DataReferences.model_fields if getattr(data, name) is None]
             step = missing[0] if missing else "training or evaluation"
             refusal = f"The run stopped before its end ({step} is missing); the log of the failed task says why."
@@ -532,7 +538,7 @@ class Workflow:
         Raises:
             PreparationError: A step failed or a gate said no; it carries the references so far, for the report.
         """
-        data = DataReferences(landed=self.land())
+        data = DataReferences(fetched=self.fetch())
         try:
             for name, step, gate in self._data_plan():
                 if getattr(data, until) is not None:
@@ -548,20 +554,20 @@ class Workflow:
     def _data_plan(self) -> tuple[tuple[str, Step, Gate | None], ...]:
         """Return each step with the reference that it makes and the gate behind it, in order."""
         return (
-            ("ingested", lambda data: self.ingest(data.landed), None),
-            ("validated_raw", lambda data: self.validate_raw(_there(data.ingested)), self.require_contract),
+            ("ingested", lambda data: self.ingest(data.fetched), None),
+            ("validated_raw", lambda data: self.validate_raw(_there(data.ingested)), self.enforce_contract),
             ("cleaned", lambda data: self.clean(_there(data.validated_raw)), None),
-            ("validated_clean", lambda data: self.validate_clean(_there(data.cleaned)), self.require_contract),
+            ("validated_clean", lambda data: self.validate_clean(_there(data.cleaned)), self.enforce_contract),
             ("profiled", self.profile, None),
             ("merged", self._collected, None),
             ("parts", lambda data: self.split(data.reviews), None),
-            ("leaks", lambda data: self.check_leaks(data.reviews, _there(data.parts)), self.require_no_leak),
+            ("leaks", lambda data: self.check_leakage(data.reviews, _there(data.parts)), self.enforce_no_leakage),
             ("vocabulary", lambda data: self.fit_vocabulary(data.reviews, _there(data.parts)), None),
             ("encoded", lambda data: self.encode(data.reviews, _there(data.parts), _there(data.vocabulary)), None),
         )
 
     def _collected(self, data: DataReferences) -> ArtifactReference:
-        self.require_no_drift(data)
+        self.enforce_drift_limits(data)
         return self.collect(data)
 
     def run(self, run_name: str) -> RunResult:
@@ -588,7 +594,7 @@ class Workflow:
             log.warning("The report of the broken-off run: %s", published.report)
             raise
         result = self.publish_report(run_name, data, models)
-        change = self.promote(_there(models.gated), who=user_name())
+        change = self.promote(_there(models.gate_result), who=user_name())
         if change is not None:
             log.info("The champion is now %s.", change.model.title)
         return result
@@ -596,23 +602,25 @@ class Workflow:
     def _model_steps(self, data: DataReferences) -> Iterator[ModelReferences]:
         """Train, judge, export, compare and decide, yielding what there is after each step."""
         baselines = self.baselines(data.reviews, _there(data.parts))
-        models = ModelReferences(baselines=baselines, baseline_examined=self.examine_baseline(data, baselines))
+        models = ModelReferences(
+            baselines=baselines, baseline_behavioral_tests=self.run_baseline_behavioral_tests(data, baselines)
+        )
         yield models
         models = models.model_copy(update={"device": self.preflight(data)})
         yield models
         for variant in self.config.variants:
             trained = self.train(data, variant)
             judged = self.export(data, self.evaluate(data, trained))
-            examined = self.examine(data, judged)
-            models = models.model_copy(update={"variants": (*models.variants, examined)})
+            behavioral_tests = self.run_behavioral_tests(data, judged)
+            models = models.model_copy(update={"variants": (*models.variants, behavioral_tests)})
             yield models
         comparison = self.compare(data, models.variants, baselines)
-        verdict = self.decide(data, models.variants, baselines, comparison)
-        models = models.model_copy(update={"comparison": comparison, "verdict": verdict})
+        acceptance = self.check_acceptance(data, models.variants, baselines, comparison)
+        models = models.model_copy(update={"comparison": comparison, "acceptance": acceptance})
         yield models
-        challenged = self.challenge(data, models.variants, verdict)
-        gated = self.gate(data, models.variants, verdict, challenged)
-        yield models.model_copy(update={"challenged": challenged, "gated": gated})
+        head_to_head = self.challenge(data, models.variants, acceptance)
+        gate_result = self.gate(data, models.variants, acceptance, head_to_head)
+        yield models.model_copy(update={"head_to_head": head_to_head, "gate_result": gate_result})
 
     def told_of_clean(self, cleaned: ArtifactReference) -> dict[str, str | int]:
         """Return what an event says of clean reviews."""
@@ -623,20 +631,20 @@ class Workflow:
             "artifact": str(cleaned),
             "positive": summary.positive,
             "negative": summary.negative,
-            "normalisation": summary.normalisation,
+            "normalization": summary.normalization,
         }
 
     def told_of_model(
-        self, verdict: ArtifactReference, variants: Sequence[VariantReferences]
+        self, acceptance: ArtifactReference, variants: Sequence[VariantReferences]
     ) -> dict[str, str | float | None]:
         """Return what an event says of a run's best model."""
         from pipeline.evaluation import EvaluationSummary
 
-        decided = self.verdict(verdict)
+        decided = self.acceptance(acceptance)
         best = next(variant for variant in variants if variant.name == decided.best_model)
         scores = self.store.summary(_there(best.evaluated), EvaluationSummary).scores
         return {
-            "verdict": decided.decision,
+            "acceptance": decided.decision,
             "sentence": decided.sentence,
             "model": decided.best_title,
             "balanced_accuracy": round(scores.balanced_accuracy.value, 4),
@@ -644,11 +652,11 @@ class Workflow:
             "exported": None if best.exported is None else str(best.exported),
         }
 
-    def verdict(self, reference: ArtifactReference) -> Verdict:
+    def acceptance(self, reference: ArtifactReference) -> AcceptanceResult:
         """Return the verdict behind a reference."""
-        from pipeline.promotion import Verdict
+        from pipeline.promotion import AcceptanceResult
 
-        return self.store.summary(reference, Verdict)
+        return self.store.summary(reference, AcceptanceResult)
 
 
 def roll_back_champion(store: ArtifactStore, *, who: str, why: str, run_name: str) -> ChampionChange:

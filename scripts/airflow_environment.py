@@ -13,7 +13,6 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 def settings(home: Path) -> dict[str, str]:
     """Return the environment variables of an Airflow whose home is ``home``."""
-    paths = [str(CHECKOUT), str(CHECKOUT / "dags"), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
@@ -21,7 +20,6 @@ def settings(home: Path) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING"),
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
 
@@ -35,7 +33,6 @@ def prepare(home: Path) -> None:
         subprocess.CalledProcessError: The migration failed; its output was shown.
     """
     os.environ.update(settings(home))
-    sys.path[:0] = [path for path in (str(CHECKOUT), str(CHECKOUT / "dags")) if path not in sys.path]
     home.mkdir(parents=True, exist_ok=True)
     migrated = home / f"migrated-{metadata.version('apache-airflow')}"
     if not (migrated.exists() and (home / "airflow.db").exists()):

@@ -19,9 +19,10 @@ import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import airflow_environment
 import psutil
-from airflow_environment import CHECKOUT
+
+from scripts import airflow_environment
+from scripts.airflow_environment import CHECKOUT
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8080

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from compose import CHECKOUT, compose_command
+from scripts.compose import CHECKOUT, compose_command
 
 DATABASES = ("airflow", "mlflow")
 FOLDERS = {"store.tar": ("worker", "/opt/airflow/store"), "mlflow.tar": ("mlflow", "/opt/airflow/mlflow")}
@@ -77,8 +77,8 @@ def restore(compose: Sequence[str], folder: Path, environment: Mapping[str, str]
     _run([*compose, "stop"], environment)
     _run([*compose, "up", "--detach", "postgres"], environment)
     # What is there now may be of a newer Airflow, with which this one cannot do anything: tables come with the backup.
-    prepare = ["python", "/opt/review-sentiment/deployment/initialise.py", "--empty-databases"]
-    _run([*compose, "run", "--rm", "-T", "initialise", *prepare], environment)
+    prepare = ["python", "/opt/review-sentiment/deployment/initialize.py", "--empty-databases"]
+    _run([*compose, "run", "--rm", "-T", "initialize", *prepare], environment)
     for name in DATABASES:
         # As the database's owner: what somebody has put into it must not run as the superuser.
         load = ["pg_restore", "--username", name, "--no-owner", "--exit-on-error", "--dbname", name]
@@ -88,7 +88,7 @@ def restore(compose: Sequence[str], folder: Path, environment: Mapping[str, str]
         run = ["run", "--rm", "-T", "--no-deps", service, "bash", "-c", unpack]
         _run([*compose, *run], environment, read=folder / name)
     # The backup may be older than the images.
-    _run([*compose, "run", "--rm", "-T", "initialise"], environment)
+    _run([*compose, "run", "--rm", "-T", "initialize"], environment)
     # What waited in the queue then does not wait in today's: the scheduler must send it anew.
     again = "UPDATE task_instance SET state = 'scheduled', external_executor_id = NULL WHERE state = 'queued'"
     psql = ["psql", "--username", "airflow", "--dbname", "airflow", "--command", again]

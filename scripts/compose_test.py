@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import compose_backup
 import httpx
-from compose import CHECKOUT, compose_command
-from write_env import PLACEHOLDER, filled
+
+from scripts import compose_backup
+from scripts.compose import CHECKOUT, compose_command
+from scripts.write_env import PLACEHOLDER, filled
 
 TRAIN = "train_review_sentiment"
 DAGS = {TRAIN, "score_reviews", "roll_back_champion", "clean_up_artifacts"}
@@ -284,7 +285,7 @@ def prepared() -> Iterator[Stack]:
 def healthy(stack: Stack) -> bool:
     """Say whether all services that stay are healthy."""
     states = stack.health()
-    ended = states.pop("initialise", "exited")
+    ended = states.pop("initialize", "exited")
     return ended == "exited" and len(states) > 1 and set(states.values()) == {"healthy"}
 
 

@@ -10,8 +10,8 @@ import sys
 import warnings
 from pathlib import Path
 
-import airflow_environment
-from airflow_environment import CHECKOUT
+from scripts import airflow_environment
+from scripts.airflow_environment import CHECKOUT
 
 
 def main() -> int:

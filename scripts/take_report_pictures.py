@@ -38,7 +38,7 @@ RUNS = (
     Example(
         "healthy",
         ("--seeds", "1", "2", "--epochs", "6"),
-        sections=("scores", "curves", "slices", "behaviour", "explanation", "data"),
+        sections=("scores", "curves", "slices", "behavior", "explanation", "data"),
     ),
     Example(
         "article-collapse",
@@ -91,11 +91,11 @@ def _run(run: Example, store: Path, temporary: Path) -> Path:
 def _dump_of_praise(store: Path, temporary: Path) -> Path:
     """Return the demo dump with nearly every negative review gone and a few records broken: the contract refuses it."""
     from pipeline.config import DataConfig
-    from pipeline.ingest import land
+    from pipeline.ingest import fetch
     from pipeline.store import ArtifactStore
 
     home = ArtifactStore(str(store))
-    source = next(path for path in (home.folder(land(DataConfig(), home)) / "raw").rglob("*") if path.is_file())
+    source = next(path for path in (home.folder(fetch(DataConfig(), home)) / "raw").rglob("*") if path.is_file())
     target = temporary / "Reviews.csv"
     with source.open(encoding="utf-8", newline="") as given, target.open("w", encoding="utf-8", newline="") as taken:
         reader = csv.DictReader(given)
@@ -138,11 +138,10 @@ def _take(page: Path, run: Example) -> None:
 
 
 def _keep(picture: bytes, name: str) -> None:
-    """Write a picture with a palette: a page has few colours, and a third of the bytes does."""
+    """Write a picture with a palette: a page has few colors, and a third of the bytes does."""
     with Image.open(io.BytesIO(picture)) as image:
         image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(EXAMPLES / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(CHECKOUT))
     sys.exit(main())

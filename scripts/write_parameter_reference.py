@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(CHECKOUT))
+from pipeline.config import PROFILES, RunConfig
 
-from pipeline.config import PROFILES, RunConfig  # noqa: E402 - found through the line above
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 TARGET = CHECKOUT / "docs" / "parameters.md"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from sqlalchemy import Engine, event
 from pipeline.store import ArtifactStore
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 from tests.support import SHARED_DATA
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 LONGEST_FIRST = (
     "tests/e2e/test_season.py",
@@ -89,7 +86,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Home of a migrated Airflow; must be asked for before anything imports Airflow."""
-    import airflow_environment
+    from scripts import airflow_environment
 
     before = dict(os.environ)
     home = tmp_path_factory.mktemp("airflow")

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from pipeline.cleaning.errors import CleaningError
     from pipeline.cleaning.records import CleanSummary, FunnelStep
     from pipeline.cleaning.stage import clean
-    from pipeline.cleaning.words import normalise, normalise_many
+    from pipeline.cleaning.words import normalize, normalize_many
 
-__all__ = ["CleanSummary", "CleaningError", "FunnelStep", "clean", "normalise", "normalise_many", "rules"]
+__all__ = ["CleanSummary", "CleaningError", "FunnelStep", "clean", "normalize", "normalize_many", "rules"]
 
 # Found when asked for: the processes that clean text start in a third of the time without the store.
 _HOMES = {
@@ -20,8 +20,8 @@ _HOMES = {
     "CleaningError": "errors",
     "FunnelStep": "records",
     "clean": "stage",
-    "normalise": "words",
-    "normalise_many": "words",
+    "normalize": "words",
+    "normalize_many": "words",
 }
 
 

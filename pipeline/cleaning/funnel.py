@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.cleaning.duplicates import TEXT_DIGEST, first_equal, text_digests, value_codes
 from pipeline.cleaning.errors import CleaningError
-from pipeline.errors import shown
+from pipeline.errors import quoted
 
 NEUTRAL_SCORE = 3
 NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS = "neutral_score", "duplicate", "helpfulness_above_denominator", "no_words"
@@ -36,7 +36,7 @@ BATCH_ROWS = 16_384
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FunnelResult:
     """What the funnel decided.
 
     Attributes:
@@ -56,7 +56,7 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def decide(reviews: Path, *, deduplicate: bool) -> Verdict:
+def decide(reviews: Path, *, deduplicate: bool) -> FunnelResult:
     """Run the funnel over a Parquet file of reviews.
 
     Neutral scores leave first; the rest is sorted by product (stable by id, then row; missing ones last), of rows
@@ -76,7 +76,7 @@ def decide(reviews: Path, *, deduplicate: bool) -> Verdict:
     if score.null_count:
         row = keys.filter(pc.is_null(score))["row"][0].as_py()
         raise CleaningError(
-            f"{score.null_count} validated reviews have no score, the first is row {row} of {shown(reviews.name)}. "
+            f"{score.null_count} validated reviews have no score, the first is row {row} of {quoted(reviews.name)}. "
             "Validation sets such rows aside; run it again."
         )
     reasons = np.zeros(len(keys), dtype=np.int8)
@@ -100,7 +100,7 @@ def decide(reviews: Path, *, deduplicate: bool) -> Verdict:
 
     too_helpful = _mask(pc.greater(keys["helpfulness_numerator"], keys["helpfulness_denominator"]))
     reasons[too_helpful & (reasons == KEPT)] = 1 + REASONS.index(HELPFULNESS)
-    return Verdict(
+    return FunnelResult(
         rows=keys["row"].to_numpy().astype(np.int64),
         reasons=reasons,
         order=order[reasons[order] == KEPT],

@@ -11,15 +11,14 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 import pyarrow as pa
 
 from pipeline.cleaning.errors import CleaningError
-from pipeline.cleaning.rules import Normalisation
-from pipeline.cleaning.words import normaliser
+from pipeline.cleaning.rules import Normalization
+from pipeline.cleaning.words import normalizer
 from pipeline.cleaning.worker import words_of_batch
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ def processes_for(rows: int, asked: int = 0) -> int:
 
 
 def words_in_order(
-    batches: Iterable[pa.RecordBatch], normalisation: Normalisation, processes: int
+    batches: Iterable[pa.RecordBatch], normalization: Normalization, processes: int
 ) -> Generator[pa.Array, None, None]:
     """Yield the words of each batch (large_string ``[rows]``, no nulls), in the order given.
 
@@ -51,7 +50,7 @@ def words_in_order(
 
     Args:
         batches: With the strings ``text`` and, where the summary is read too, ``summary``.
-        normalisation: Which words.
+        normalization: Which words.
         processes: With 1, the work is done here; with more, in that many child processes. Where the system lets none
             be started, the work is done here too, and the log says so.
 
@@ -62,13 +61,13 @@ def words_in_order(
         workers: list[_Worker] = []
         if processes > 1:
             try:
-                workers = [stack.enter_context(_Worker(normalisation)) for _ in range(processes)]
+                workers = [stack.enter_context(_Worker(normalization)) for _ in range(processes)]
             except OSError as error:
                 log.warning("No child process can be started (%s); the text is cleaned in this process alone.", error)
         if len(workers) < processes or processes <= 1:
-            normalise = normaliser(normalisation)
+            normalize = normalizer(normalization)
             for batch in batches:
-                yield words_of_batch(batch, normalise)["words"]
+                yield words_of_batch(batch, normalize)["words"]
             return
         idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in workers:
@@ -96,16 +95,13 @@ def words_in_order(
 class _Worker:
     """A child process that runs ``pipeline.cleaning.worker``."""
 
-    def __init__(self, normalisation: str) -> None:
+    def __init__(self, normalization: str) -> None:
         if not sys.executable:
             raise OSError("this Python does not know its own executable")
-        root = str(Path(__file__).resolve().parents[2])
-        inherited = os.environ.get("PYTHONPATH")
         self._process = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter; the argument is checked.
-            [sys.executable, "-c", "from pipeline.cleaning.worker import main; main()", normalisation],
+            [sys.executable, "-c", "from pipeline.cleaning.worker import main; main()", normalization],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([root, inherited] if inherited else [root])},
         )
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
         self._reader: pa.ipc.RecordBatchStreamReader | None = None

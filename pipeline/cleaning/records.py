@@ -10,14 +10,14 @@ class FunnelStep(Record):
 
     name: str
     reason: str | None
-    """Reason of the rows set aside in this step; ``None`` for the first step."""
+    """Reason of the rows excluded in this step; ``None`` for the first step."""
     rows: int
 
 
 class CleanSummary(Record):
     """The cleaned reviews."""
 
-    normalisation: str
+    normalization: str
     summary_joined: bool
     stop_words: str
     """Which stop-word list was used and whether it was checked against NLTK's corpus."""

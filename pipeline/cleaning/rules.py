@@ -1,8 +1,8 @@
-r"""Both normalisations as data: patterns that Python and the exported model's graph read alike.
+r"""Both normalizations as data: patterns that Python and the exported model's graph read alike.
 
 A rule is one regular expression and its replacement. The patterns keep to what Python's ``re`` (with
 ``re.ASCII``) and RE2 [1]_ understand in the same way: explicit classes instead of ``\S``, no look-around, no
-back-reference inside a pattern. So the same data normalises in training (Python) and in an exported model
+back-reference inside a pattern. So the same data normalizes in training (Python) and in an exported model
 (``tf.strings.regex_replace``), and the two cannot drift apart.
 
 ``default``: lower-case (ASCII only), ``DEFAULT_RULES``, stop words dropped. What training sees is exactly this.
@@ -21,10 +21,10 @@ from functools import cache
 from importlib import resources
 from typing import Literal, get_args
 
-from pipeline.errors import ConfigurationError, shown
+from pipeline.errors import ConfigurationError, quoted
 
-Normalisation = Literal["default", "article"]
-NORMALISATIONS: tuple[str, ...] = get_args(Normalisation)
+Normalization = Literal["default", "article"]
+NORMALISATIONS: tuple[str, ...] = get_args(Normalization)
 
 STOP_WORDS_FILE = "stop_words.txt"
 NEGATIONS = frozenset({"no", "nor", "not"})
@@ -125,17 +125,17 @@ ARTICLE_GRAPH_RULES: tuple[TextRule, ...] = (
 """REFERENCE.md's steps in its order, without a parser; docs/decisions/0002-cleaning.md measures how far they agree."""
 
 
-def graph_rules(normalisation: str) -> tuple[TextRule, ...]:
-    """Return the rules that stand for a normalisation in an exported model."""
-    return DEFAULT_RULES if _known(normalisation) == "default" else ARTICLE_GRAPH_RULES
+def graph_rules(normalization: str) -> tuple[TextRule, ...]:
+    """Return the rules that stand for a normalization in an exported model."""
+    return DEFAULT_RULES if _known(normalization) == "default" else ARTICLE_GRAPH_RULES
 
 
-def lower_case_before(normalisation: str) -> int:
+def lower_case_before(normalization: str) -> int:
     """Return how many of ``graph_rules`` see the text before it is lower-cased (ASCII letters only).
 
     ``default``: 0, lower-casing comes first. ``article``: all of them, lower-casing comes last.
     """
-    return 0 if _known(normalisation) == "default" else len(ARTICLE_GRAPH_RULES)
+    return 0 if _known(normalization) == "default" else len(ARTICLE_GRAPH_RULES)
 
 
 @cache
@@ -149,14 +149,14 @@ def shipped_stop_words() -> tuple[str, ...]:
 
 
 @cache
-def stop_words(normalisation: str) -> tuple[str, ...]:
+def stop_words(normalization: str) -> tuple[str, ...]:
     """Return the words dropped after the rules, sorted; only those that can match a token of a–z.
 
     ``article``: NLTK's list without *no, nor, not*, plus *br*. ``default``: the same list without the words of
     ``TELLING_STOP_WORDS``, and without *br*, which its rules never leave behind.
     """
     listed = {word for word in shipped_stop_words() if re.fullmatch("[a-z]+", word)} - NEGATIONS
-    if _known(normalisation) == "article":
+    if _known(normalization) == "article":
         return tuple(sorted(listed | {"br"}))
     return tuple(sorted(listed - TELLING_STOP_WORDS))
 
@@ -180,17 +180,17 @@ def apply_rules(text: str, rules: Sequence[TextRule]) -> str:
     return text
 
 
-def apply_normalisation(text: str, normalisation: str) -> str:
-    """Normalise one text by ``graph_rules`` alone: what an exported model computes, and the meaning of ``default``."""
-    rules, before = graph_rules(normalisation), lower_case_before(normalisation)
+def apply_normalization(text: str, normalization: str) -> str:
+    """Normalize one text by ``graph_rules`` alone: what an exported model computes, and the meaning of ``default``."""
+    rules, before = graph_rules(normalization), lower_case_before(normalization)
     text = apply_rules(ascii_lower(apply_rules(text, rules[:before])), rules[before:])
-    dropped = set(stop_words(normalisation))
+    dropped = set(stop_words(normalization))
     return " ".join(word for word in text.split() if word not in dropped)
 
 
-def _known(normalisation: str) -> str:
-    if normalisation not in NORMALISATIONS:
+def _known(normalization: str) -> str:
+    if normalization not in NORMALISATIONS:
         raise ConfigurationError(
-            f"Normalisation {shown(normalisation)} does not exist; choose one of {', '.join(NORMALISATIONS)}."
+            f"Normalization {quoted(normalization)} does not exist; choose one of {', '.join(NORMALISATIONS)}."
         )
-    return normalisation
+    return normalization

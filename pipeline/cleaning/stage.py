@@ -1,4 +1,4 @@
-"""The stage ``clean``: validated reviews → labelled reviews with their words."""
+"""The stage ``clean``: validated reviews → labeled reviews with their words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.cleaning.funnel import DUPLICATE, HELPFULNESS, KEPT, NEUTRAL, NO_WORDS, REASONS, Verdict, decide
+from pipeline.cleaning.funnel import DUPLICATE, HELPFULNESS, KEPT, NEUTRAL, NO_WORDS, REASONS, FunnelResult, decide
 from pipeline.cleaning.parallel import processes_for, words_in_order
 from pipeline.cleaning.records import CleanSummary, FunnelStep
 from pipeline.cleaning.spool import COLUMNS, KeptReviews
@@ -24,7 +24,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount
 log = logging.getLogger(__name__)
 
 REVIEWS = "reviews.parquet"
-SET_ASIDE = "set_aside.parquet"
+EXCLUDED = "excluded.parquet"
 SPOOL = "kept.arrow"
 
 SLICE_ROWS = 16_384
@@ -79,18 +79,18 @@ def clean(
 
 
 def _build(work: Workspace, source: Path, config: TextConfig, processes: int) -> Outcome:
-    verdict = decide(source, deduplicate=config.deduplicate)
+    funnel_result = decide(source, deduplicate=config.deduplicate)
     spool = work.folder / SPOOL
-    kept = KeptReviews.spooled(source, spool, verdict.reasons == KEPT)
-    wordless = _write_reviews(work.folder / REVIEWS, kept, verdict, config, processes)
+    kept = KeptReviews.spooled(source, spool, funnel_result.reasons == KEPT)
+    wordless = _write_reviews(work.folder / REVIEWS, kept, funnel_result, config, processes)
     spool.unlink()
-    reasons = verdict.reasons.copy()
+    reasons = funnel_result.reasons.copy()
     reasons[wordless] = 1 + REASONS.index(NO_WORDS)
-    _write_set_aside(work.folder / SET_ASIDE, verdict.rows, reasons)
-    return _outcome(verdict, reasons, config)
+    _write_excluded(work.folder / EXCLUDED, funnel_result.rows, reasons)
+    return _outcome(funnel_result, reasons, config)
 
 
-def _outcome(verdict: Verdict, reasons: npt.NDArray[np.int8], config: TextConfig) -> Outcome:
+def _outcome(funnel_result: FunnelResult, reasons: npt.NDArray[np.int8], config: TextConfig) -> Outcome:
     applied = [NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS]
     if not config.deduplicate:
         applied.remove(DUPLICATE)
@@ -102,27 +102,27 @@ def _outcome(verdict: Verdict, reasons: npt.NDArray[np.int8], config: TextConfig
     for reason, count in gone.items():
         left -= count
         steps.append(FunnelStep(name=STEP_NAMES[reason], reason=reason, rows=left))
-    labels = verdict.labels[reasons == KEPT]
+    labels = funnel_result.labels[reasons == KEPT]
     summary = CleanSummary(
-        normalisation=config.normalisation,
-        summary_joined=config.join_summary,
-        stop_words=stop_words_used(config.normalisation),
+        normalization=config.normalization,
+        summary_joined=config.include_summary,
+        stop_words=stop_words_used(config.normalization),
         steps=tuple(steps),
         positive=int(labels.sum()),
         negative=int((1 - labels).sum()),
-        notes=verdict.notes,
+        notes=funnel_result.notes,
     )
-    set_aside = {reason: count for reason, count in gone.items() if count}
-    log.info("clean: %d of %d reviews kept, set aside: %s", len(labels), len(reasons), set_aside or "none")
-    return Outcome(summary, rows=RowAccount(rows_in=len(reasons), kept=len(labels), set_aside=set_aside))
+    excluded = {reason: count for reason, count in gone.items() if count}
+    log.info("clean: %d of %d reviews kept, excluded: %s", len(labels), len(reasons), excluded or "none")
+    return Outcome(summary, rows=RowAccount(rows_in=len(reasons), kept=len(labels), excluded=excluded))
 
 
 def _needs_words(config: TextConfig) -> bool:
     """Return whether rows without any word leave: REFERENCE.md's counts hold them, so ``article`` keeps them."""
-    return config.normalisation == "default"
+    return config.normalization == "default"
 
 
-def _write_set_aside(target: Path, rows: npt.NDArray[np.int64], reasons: npt.NDArray[np.int8]) -> None:
+def _write_excluded(target: Path, rows: npt.NDArray[np.int64], reasons: npt.NDArray[np.int8]) -> None:
     gone = np.flatnonzero(reasons != KEPT)
     gone = gone[np.argsort(rows[gone], kind="stable")]
     names = np.array(REASONS, dtype=object)[reasons[gone] - 1]
@@ -130,17 +130,19 @@ def _write_set_aside(target: Path, rows: npt.NDArray[np.int64], reasons: npt.NDA
 
 
 def _write_reviews(
-    target: Path, kept: KeptReviews, verdict: Verdict, config: TextConfig, processes: int
+    target: Path, kept: KeptReviews, funnel_result: FunnelResult, config: TextConfig, processes: int
 ) -> npt.NDArray[np.int64]:
     """Clean and write slice by slice; return the input positions of rows left out for want of words."""
-    slices = list(_slices(verdict.order, verdict.text_bytes))
-    processes = min(processes_for(len(verdict.order), processes), max(1, len(slices)))
-    log.info("clean: %d reviews, normalisation %s, %d processes", len(verdict.order), config.normalisation, processes)
-    read = ["summary", "text"] if config.join_summary else ["text"]
+    slices = list(_slices(funnel_result.order, funnel_result.text_bytes))
+    processes = min(processes_for(len(funnel_result.order), processes), max(1, len(slices)))
+    log.info(
+        "clean: %d reviews, normalization %s, %d processes", len(funnel_result.order), config.normalization, processes
+    )
+    read = ["summary", "text"] if config.include_summary else ["text"]
     texts = (kept.rows(positions, read) for positions in slices)
     wordless, done = [], 0
     with (
-        closing(words_in_order(texts, config.normalisation, processes)) as cleaned,
+        closing(words_in_order(texts, config.normalization, processes)) as cleaned,
         pq.ParquetWriter(target, _SCHEMA, compression="zstd") as writer,
     ):
         for positions, words in zip(slices, cleaned, strict=True):
@@ -150,11 +152,11 @@ def _write_reviews(
                 wordless.append(positions[~keep])
             if keep.any():
                 batch = kept.rows(positions[keep], COLUMNS.names)
-                labels = pa.array(verdict.labels[positions[keep]])
+                labels = pa.array(funnel_result.labels[positions[keep]])
                 last = words.filter(pa.array(keep)).cast(pa.string())
                 writer.write_batch(pa.record_batch([*batch.columns, labels, last], schema=_SCHEMA))
             if done // PROGRESS_ROWS != (done + len(positions)) // PROGRESS_ROWS:
-                log.info("clean: %d of %d reviews", done + len(positions), len(verdict.order))
+                log.info("clean: %d of %d reviews", done + len(positions), len(funnel_result.order))
             done += len(positions)
     return np.concatenate([np.empty(0, dtype=np.int64), *wordless])
 

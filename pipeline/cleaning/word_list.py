@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from pipeline.cleaning.rules import Normalisation, shipped_stop_words
+from pipeline.cleaning.rules import Normalization, shipped_stop_words
 
 CORPUS_FOLDER = Path("corpora", "stopwords", "english")
 CORPUS_ARCHIVE = Path("corpora", "stopwords.zip")
@@ -16,12 +16,12 @@ LARGEST_LIST_BYTES = 100_000
 """The list has about a thousand bytes; anything larger is not it."""
 
 
-def stop_words_used(normalisation: Normalisation) -> str:
-    """Return which stop words a normalisation drops and whether they were checked against NLTK's corpus."""
+def stop_words_used(normalization: Normalization) -> str:
+    """Return which stop words a normalization drops and whether they were checked against NLTK's corpus."""
     list_name = {
         "article": "NLTK's English list without no, nor, not, plus br",
         "default": "NLTK's English list without negations and words that carry an opinion",
-    }[normalisation]
+    }[normalization]
     return f"{list_name}, as shipped with this project; {_checked()}"
 
 

@@ -1,8 +1,8 @@
 """Review text to words, fast: the whole text only where it must be seen whole, then token by token from memory.
 
-After the markup is gone, every further step of both normalisations acts on one whitespace-separated token alone, and
+After the markup is gone, every further step of both normalizations acts on one whitespace-separated token alone, and
 nine of ten tokens are among the few thousand most frequent. So a token is cleaned once and then looked up. The
-result is the same as that of the plain way (``rules.apply_normalisation``; for ``article`` REFERENCE.md's steps).
+result is the same as that of the plain way (``rules.apply_normalization``; for ``article`` REFERENCE.md's steps).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pipeline.cleaning.html import html_to_text
 from pipeline.cleaning.rules import (
     DEFAULT_RULES,
     NORMALISATIONS,
-    Normalisation,
+    Normalization,
     ascii_lower,
     joined,
     stop_words,
 )
-from pipeline.errors import ConfigurationError, shown
+from pipeline.errors import ConfigurationError, quoted
 
 if TYPE_CHECKING:
     from pipeline.config import TextConfig
@@ -36,32 +36,32 @@ WHOLE_TEXT_RULES = 3
 """How many of ``DEFAULT_RULES`` look further than one token: tags and entities. They act only on texts with < or &."""
 
 
-def normalise(summary: str | None, text: str, config: TextConfig) -> str:
+def normalize(summary: str | None, text: str, config: TextConfig) -> str:
     """Return the words of one review, joined by one space.
 
     Args:
-        summary: The review's summary; read only where ``config.join_summary``.
+        summary: The review's summary; read only where ``config.include_summary``.
         text: The raw review, HTML and all.
-        config: Which normalisation, and whether the summary is read.
+        config: Which normalization, and whether the summary is read.
     """
-    whole = joined(summary, text) if config.join_summary else text
-    return normaliser(config.normalisation)(whole)
+    whole = joined(summary, text) if config.include_summary else text
+    return normalizer(config.normalization)(whole)
 
 
-def normalise_many(texts: Iterable[str], normalisation: Normalisation) -> list[str]:
+def normalize_many(texts: Iterable[str], normalization: Normalization) -> list[str]:
     """Return the words of every text, joined by one space, in the same order.
 
     Raises:
-        ConfigurationError: There is no such normalisation.
+        ConfigurationError: There is no such normalization.
     """
-    return normaliser(normalisation).many(texts)
+    return normalizer(normalization).many(texts)
 
 
-class Normaliser:
+class Normalizer:
     """Text → its words in lower-case a–z, joined by one space."""
 
     def __init__(self, without_markup: Callable[[str], str], words_of_token: Callable[[str], str]) -> None:
-        """Put a normalisation together.
+        """Put a normalization together.
 
         Args:
             without_markup: Does what needs the whole text.
@@ -97,18 +97,18 @@ class _Memory(dict[str, str]):
 
 
 @cache
-def normaliser(normalisation: str) -> Normaliser:
-    """Return the normaliser of that name; it keeps its memory of tokens as long as the process lives.
+def normalizer(normalization: str) -> Normalizer:
+    """Return the normalizer of that name; it keeps its memory of tokens as long as the process lives.
 
     Raises:
-        ConfigurationError: There is no such normalisation.
+        ConfigurationError: There is no such normalization.
     """
-    if normalisation == "default":
-        return Normaliser(_default_without_markup, _default_token())
-    if normalisation == "article":
-        return Normaliser(_article_without_markup, _article_token())
+    if normalization == "default":
+        return Normalizer(_default_without_markup, _default_token())
+    if normalization == "article":
+        return Normalizer(_article_without_markup, _article_token())
     raise ConfigurationError(
-        f"Normalisation {shown(normalisation)} does not exist; choose one of {', '.join(NORMALISATIONS)}."
+        f"Normalization {quoted(normalization)} does not exist; choose one of {', '.join(NORMALISATIONS)}."
     )
 
 
@@ -135,7 +135,7 @@ ARTICLE_CONTRACTIONS = (
     ("'ve", " have"),
     ("'m", " am"),
 )
-"""In this order; source: REFERENCE.md, "The text normalisation", step 3."""
+"""In this order; source: REFERENCE.md, "The text normalization", step 3."""
 
 
 PUNCTUATION = '.,!?;:()*-"'

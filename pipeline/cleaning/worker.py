@@ -14,22 +14,22 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.cleaning.rules import joined
-from pipeline.cleaning.words import Normaliser, normaliser
+from pipeline.cleaning.words import Normalizer, normalizer
 
 WORDS = pa.schema([pa.field("words", pa.large_string(), nullable=False)])
 
 
-def words_of_batch(batch: pa.RecordBatch, normalise: Normaliser) -> pa.RecordBatch:
+def words_of_batch(batch: pa.RecordBatch, normalize: Normalizer) -> pa.RecordBatch:
     """Return the words of each row, schema ``WORDS``.
 
     Args:
         batch: Strings ``text`` and, where the summary is read too, ``summary``; a null counts as an empty text.
-        normalise: The normalisation.
+        normalize: The normalization.
     """
     texts = [text or "" for text in batch["text"].to_pylist()]
     if "summary" in batch.schema.names:
         texts = [joined(summary, text) for summary, text in zip(batch["summary"].to_pylist(), texts, strict=True)]
-    return pa.record_batch([_string_array(normalise.many(texts))], schema=WORDS)
+    return pa.record_batch([_string_array(normalize.many(texts))], schema=WORDS)
 
 
 def _string_array(words: list[str]) -> pa.LargeStringArray:
@@ -50,9 +50,9 @@ def main() -> None:
     source = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115 - a pipe, read to its end.
     if not source.peek(1):
         return  # There was less work than processes.
-    normalise = normaliser(sys.argv[1])
+    normalize = normalizer(sys.argv[1])
     with pa.ipc.open_stream(source) as batches, pa.ipc.new_stream(output, WORDS) as answers:
         for batch in batches:
-            answers.write_batch(words_of_batch(batch, normalise))
+            answers.write_batch(words_of_batch(batch, normalize))
             output.flush()
     output.close()

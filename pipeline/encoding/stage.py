@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.config import EncodingConfig
 from pipeline.encoding.records import EncodedPart, EncodingSummary, LengthBin, LengthPercentile
 from pipeline.encoding.sequences import SEQUENCE_SCHEMA, file_of_part
-from pipeline.splitting.parts import SET_ASIDE_CODE, DealtReviews, read_parts
+from pipeline.splitting.parts import EXCLUDED_CODE, AssignedReviews, read_parts
 from pipeline.splitting.records import PART_NAMES, PartName
 from pipeline.splitting.words import cut_into_words
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
@@ -75,7 +75,7 @@ def encode(
 
 
 def encode_texts(texts: pa.Array, vocabulary: Vocabulary, config: EncodingConfig) -> EncodedTexts:
-    """Encode cleaned texts; the same as ``Vocabulary.ids`` and a slice for each, but vectorised.
+    """Encode cleaned texts; the same as ``Vocabulary.ids`` and a slice for each, but vectorized.
 
     A text without a word becomes one unknown word, so that a recurrent layer has something to read. Where the
     vocabulary has no unknown word, it becomes an empty sequence; cleaning leaves no such row.
@@ -111,7 +111,9 @@ def encode_texts(texts: pa.Array, vocabulary: Vocabulary, config: EncodingConfig
     return EncodedTexts(offsets=offsets, ids=ids, lengths=lengths, dropped=dropped)
 
 
-def _build(work: Workspace, batches: Iterable[DealtReviews], vocabulary: Vocabulary, config: EncodingConfig) -> Outcome:
+def _build(
+    work: Workspace, batches: Iterable[AssignedReviews], vocabulary: Vocabulary, config: EncodingConfig
+) -> Outcome:
     tallies = [_PartTally(name) for name in PART_NAMES]
     rows_in = 0
     with ExitStack() as open_files:
@@ -122,7 +124,7 @@ def _build(work: Workspace, batches: Iterable[DealtReviews], vocabulary: Vocabul
             for name in PART_NAMES
         ]
         for reviews in batches:
-            rows_in += int((reviews.part_of_row != SET_ASIDE_CODE).sum())
+            rows_in += int((reviews.part_of_row != EXCLUDED_CODE).sum())
             for code, (tally, writer) in enumerate(zip(tallies, writers, strict=True)):
                 rows = reviews.columns.filter(pa.array(reviews.part_of_row == code))
                 if rows.num_rows:

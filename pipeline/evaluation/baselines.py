@@ -80,7 +80,7 @@ class _Fitted:
     probabilities: dict[str, NDArray[np.float64]]
     positive_terms: tuple[WordWeight, ...]
     negative_terms: tuple[WordWeight, ...]
-    inverse_regularisation: float
+    inverse_regularization: float
 
 
 def baselines(
@@ -120,7 +120,7 @@ def _build(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from pipeline.evaluation.judgement import judged
+    from pipeline.evaluation.assessment import judged
     from pipeline.evaluation.predictions import PREDICTIONS, Predictions, part_predictions
 
     reviews = _read(cleaned, parts, store)
@@ -176,14 +176,14 @@ def _build(
             positive_terms=linear.positive_terms,
             negative_terms=linear.negative_terms,
             terms=len(linear.model.terms),
-            inverse_regularisation=linear.inverse_regularisation,
+            inverse_regularization=linear.inverse_regularization,
             intercept=linear.model.intercept,
         )
     )
 
 
 def _read(cleaned: ArtifactReference, parts: ArtifactReference, store: ArtifactStore) -> _Reviews:
-    """Read words and labels of the rows of the split; rows that the split set aside are left out."""
+    """Read words and labels of the rows of the split; rows that the split excluded are left out."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -250,7 +250,7 @@ def _fit(reviews: _Reviews, chosen: dict[str, NDArray[np.int64]]) -> _Fitted:
         probabilities={name: sigmoid(matrix @ weights + intercept) for name, matrix in held_out.items()},
         positive_terms=listed([place for place in strongest[::-1][:LISTED_TERMS] if weights[place] > 0]),
         negative_terms=listed([place for place in strongest[:LISTED_TERMS] if weights[place] < 0]),
-        inverse_regularisation=inverse,
+        inverse_regularization=inverse,
     )
 
 

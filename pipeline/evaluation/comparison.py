@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from pipeline.config import EvaluationConfig
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.evaluation.records import BaselinesSummary, Comparison, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import TFIDF, best_first
 from pipeline.statistics import Interval, generator, percentile_interval
@@ -87,8 +87,8 @@ def compare(
     """
     if not predictions or set(predictions) != set(evaluations):
         raise ComparisonError(
-            f"The models with predictions ({shown(', '.join(sorted(predictions)))}) must be those with evaluations "
-            f"({shown(', '.join(sorted(evaluations)))}), and one at least."
+            f"The models with predictions ({quoted(', '.join(sorted(predictions)))}) must be those with evaluations "
+            f"({quoted(', '.join(sorted(evaluations)))}), and one at least."
         )
     names = sorted(predictions)
     return store.produce(
@@ -150,7 +150,7 @@ def comparison(
         labels, second_test.labels[second_order]
     ):
         raise ComparisonError(
-            f"{shown(first.model)} and {shown(second.model)} predicted different test rows or labels "
+            f"{quoted(first.model)} and {quoted(second.model)} predicted different test rows or labels "
             f"({len(labels):,} and {len(second_test.rows):,} rows); predict both from the same split."
         )
     first_right = (first_test.probabilities[first_order] >= first.threshold) == (labels == 1)
@@ -275,7 +275,7 @@ def _build(
     judged = {name: store.summary(evaluations[name], EvaluationSummary) for name in sorted(evaluations)}
     for name, summary in judged.items():
         if summary.model != name:
-            raise ComparisonError(f"The evaluation given as {shown(name)} is of the model {shown(summary.model)}.")
+            raise ComparisonError(f"The evaluation given as {quoted(name)} is of the model {quoted(summary.model)}.")
     variants = list(judged.values())
     pairs, best = pairs_to_compare(variants), best_first(variants)[0]
     for summary in store.summary(baselines, BaselinesSummary).evaluations:

@@ -47,7 +47,7 @@ def evaluate(
     """
 
     def build(_: Workspace) -> Outcome:
-        from pipeline.evaluation.judgement import judged
+        from pipeline.evaluation.assessment import judged
         from pipeline.evaluation.predictions import read_predictions
         from pipeline.evaluation.slices import slices
 

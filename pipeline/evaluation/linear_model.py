@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.cleaning.words import normaliser
-from pipeline.errors import ArtifactError, PipelineError, shown
+from pipeline.cleaning.words import normalizer
+from pipeline.errors import ArtifactError, PipelineError, quoted
 from pipeline.evaluation.records import BaselinesSummary
 from pipeline.store import ArtifactReference, ArtifactStore
 
@@ -27,7 +27,7 @@ VECTORISATION: dict[str, Any] = {
     "sublinear_tf": True,
 }
 """What scikit-learn's ``TfidfVectorizer`` is told in fitting and in reading back: words as cleaned and pairs of
-neighbouring words, 1 + ln(count), rows of unit length."""
+neighboring words, 1 + ln(count), rows of unit length."""
 
 
 class LinearModelError(ArtifactError):
@@ -55,7 +55,7 @@ class LinearModel:
     terms: tuple[str, ...]
     weights: NDArray[np.float64]
     intercept: float
-    _vectoriser: TfidfVectorizer
+    _vectorizer: TfidfVectorizer
 
     @classmethod
     def of(
@@ -75,9 +75,9 @@ class LinearModel:
         """
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        vectoriser = TfidfVectorizer(vocabulary={term: place for place, term in enumerate(terms)}, **VECTORISATION)
-        vectoriser.idf_ = np.asarray(inverse_document_frequencies, dtype=np.float64)
-        return cls(tuple(terms), np.asarray(weights, dtype=np.float64), float(intercept), vectoriser)
+        vectorizer = TfidfVectorizer(vocabulary={term: place for place, term in enumerate(terms)}, **VECTORISATION)
+        vectorizer.idf_ = np.asarray(inverse_document_frequencies, dtype=np.float64)
+        return cls(tuple(terms), np.asarray(weights, dtype=np.float64), float(intercept), vectorizer)
 
     @classmethod
     def load(cls, folder: Path, intercept: float) -> Self:
@@ -98,24 +98,24 @@ class LinearModel:
             table = pq.read_table(folder / LINEAR_MODEL)
         except FileNotFoundError:
             raise LinearModelError(
-                f"{shown(folder)} holds no {LINEAR_MODEL}; it is no artifact of `baselines`, or one from before the "
+                f"{quoted(folder)} holds no {LINEAR_MODEL}; it is no artifact of `baselines`, or one from before the "
                 "linear model was saved. Run `baselines` again."
             ) from None
         except (OSError, pa.ArrowInvalid) as error:
             raise LinearModelError(
-                f"{LINEAR_MODEL} in {shown(folder)} is damaged: {shown(str(error), 200)}. Remove that artifact's "
+                f"{LINEAR_MODEL} in {quoted(folder)} is damaged: {quoted(str(error), 200)}. Remove that artifact's "
                 "folder and run `baselines` again."
             ) from error
         terms = table["term"].to_pylist() if "term" in table.schema.names else []
         if table.schema.names != names or not terms or None in terms or len(set(terms)) != len(terms):
             raise LinearModelError(
-                f"{LINEAR_MODEL} in {shown(folder)} should hold the columns {', '.join(names)} with each term once; "
-                f"found: {shown(', '.join(table.schema.names))}, {len(terms):,} terms. Run `baselines` again."
+                f"{LINEAR_MODEL} in {quoted(folder)} should hold the columns {', '.join(names)} with each term once; "
+                f"found: {quoted(', '.join(table.schema.names))}, {len(terms):,} terms. Run `baselines` again."
             )
         frequencies, weights = (table[name].to_numpy().astype(np.float64) for name in names[1:])
         if not (np.isfinite(frequencies).all() and np.isfinite(weights).all() and np.isfinite(intercept)):
             raise LinearModelError(
-                f"{LINEAR_MODEL} in {shown(folder)} holds weights that are no numbers. Run `baselines` again."
+                f"{LINEAR_MODEL} in {quoted(folder)} holds weights that are no numbers. Run `baselines` again."
             )
         return cls.of(terms, frequencies, weights, intercept)
 
@@ -127,7 +127,7 @@ class LinearModel:
         table = pa.table(
             {
                 "term": pa.array(self.terms, pa.string()),
-                "inverse_document_frequency": pa.array(self._vectoriser.idf_, pa.float64()),
+                "inverse_document_frequency": pa.array(self._vectorizer.idf_, pa.float64()),
                 "weight": pa.array(self.weights, pa.float64()),
             }
         )
@@ -141,7 +141,7 @@ class LinearModel:
         """
         if not len(texts):
             return np.empty(0, dtype=np.float64)
-        margin = self._vectoriser.transform(texts) @ self.weights + self.intercept
+        margin = self._vectorizer.transform(texts) @ self.weights + self.intercept
         return sigmoid(margin)
 
     def contributions(self, words: str) -> tuple[TermContribution, ...]:
@@ -152,7 +152,7 @@ class LinearModel:
         Args:
             words: Words as cleaning leaves them, joined by single spaces.
         """
-        row = self._vectoriser.transform([words]).tocsr()
+        row = self._vectorizer.transform([words]).tocsr()
         found = [
             TermContribution(self.terms[place], float(value * self.weights[place]))
             for place, value in zip(row.indices.tolist(), row.data.tolist(), strict=True)
@@ -166,11 +166,11 @@ class LinearScorer:
 
     Attributes:
         model: Reads cleaned words.
-        normalisation: Which words cleaning leaves, ``default`` or ``article``.
+        normalization: Which words cleaning leaves, ``default`` or ``article``.
     """
 
     model: LinearModel
-    normalisation: str
+    normalization: str
 
     @classmethod
     def load(cls, baselines: ArtifactReference, cleaned: ArtifactReference, store: ArtifactStore) -> Self:
@@ -182,7 +182,7 @@ class LinearScorer:
         summary, cleaning = store.summary(baselines, BaselinesSummary), store.summary(cleaned, CleanSummary)
         return cls(
             model=LinearModel.load(store.folder(baselines), summary.intercept),
-            normalisation=cleaning.normalisation,
+            normalization=cleaning.normalization,
         )
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -193,11 +193,11 @@ class LinearScorer:
         """
         if isinstance(texts, str):
             raise PipelineError("A single review goes in as [review].")
-        return self.model.probabilities(normaliser(self.normalisation).many(texts))
+        return self.model.probabilities(normalizer(self.normalization).many(texts))
 
     def contributions(self, text: str) -> tuple[TermContribution, ...]:
         """Return what each known term of one raw review adds to the log-odds, the strongest first."""
-        return self.model.contributions(normaliser(self.normalisation)(text))
+        return self.model.contributions(normalizer(self.normalization)(text))
 
 
 def sigmoid(margin: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -43,8 +43,8 @@ def roc_auc(ranked: RankedCounts) -> float:
 def best_threshold(labels: Labels, probabilities: Probabilities) -> float:
     """Return the threshold with the best balanced accuracy on these rows.
 
-    Candidates are 0.5 and the midpoints between neighbouring distinct probabilities, the ends 0 and 1 taken as
-    neighbours; of equally good ones the nearest to 0.5 wins, then the lower. Balanced accuracies are compared as
+    Candidates are 0.5 and the midpoints between neighboring distinct probabilities, the ends 0 and 1 taken as
+    neighbors; of equally good ones the nearest to 0.5 wins, then the lower. Balanced accuracies are compared as
     whole numbers (``TP·N + TN·P``), so that ties are exact.
     """
     ranked = RankedCounts.of(labels, probabilities)
@@ -55,7 +55,7 @@ def best_threshold(labels: Labels, probabilities: Probabilities) -> float:
     below = np.concatenate([[0.0], distinct])
     above = np.concatenate([distinct, [1.0]])
     candidates = (below + above) / 2
-    # Where two neighbours are so close that their midpoint is the lower one, only the upper one parts them.
+    # Where two neighbors are so close that their midpoint is the lower one, only the upper one parts them.
     candidates = np.where(candidates > below, candidates, above)
     candidates[np.searchsorted(distinct, HALF)] = HALF
     true_negative = np.concatenate([[0], np.cumsum(ranked.negative)])

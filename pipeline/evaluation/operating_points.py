@@ -54,7 +54,7 @@ def threshold_for_negative_recall(validation: PartPredictions, goal: float) -> f
     low = float(ranked.probability[last])
     above = float(ranked.probability[last + 1]) if last + 1 < len(ranked.probability) else 1.0
     middle = (low + above) / 2
-    # Where two neighbours are so close that their midpoint is the lower one, only the upper one parts them; from a
+    # Where two neighbors are so close that their midpoint is the lower one, only the upper one parts them; from a
     # probability of 1 nothing but a threshold beyond it would, which a share cannot be.
     return middle if middle > low else above
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.evaluation.resampling import HALF, Labels, Probabilities
 from pipeline.store import ArtifactReference, ArtifactStore
 
@@ -69,7 +69,8 @@ def read_predictions(store: ArtifactStore, reference: ArtifactReference, model: 
     wanted = [*columns, "model"] if model is not None else columns
     if missing := [name for name in wanted if name not in present]:
         raise PredictionsError(
-            f"{PREDICTIONS} of {reference} lacks the columns {', '.join(missing)}; it has {shown(', '.join(present))}. "
+            f"{PREDICTIONS} of {reference} lacks the columns {', '.join(missing)}; it has "
+            f"{quoted(', '.join(present))}. "
             "See docs/data.md for the format, and run the stage that writes it again."
         )
     table = pq.read_table(path, columns=wanted)

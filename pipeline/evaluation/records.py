@@ -198,7 +198,7 @@ class BaselinesSummary(Record):
     """The terms that speak most for a negative review, strongest first."""
     terms: int = 0
     """Terms that the TF-IDF model knows."""
-    inverse_regularisation: float | None = None
+    inverse_regularization: float | None = None
     """The logistic regression's C, chosen on the validation part."""
     intercept: float = 0.0
     """The logistic regression's constant; the weights lie in ``linear_model.parquet``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.evaluation.judgement import cut
+from pipeline.evaluation.assessment import cut
 from pipeline.evaluation.predictions import PartPredictions, review_texts
 from pipeline.evaluation.records import SuspectedLabel
 from pipeline.store import ArtifactReference, ArtifactStore

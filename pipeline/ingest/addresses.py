@@ -17,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, quoted
 
 ALLOW_VARIABLE = "REVIEW_SENTIMENT_ALLOW_PRIVATE_ADDRESSES"
 """``1`` lets dumps come from private addresses, too: for a deployment whose dumps lie on its own network."""
@@ -73,7 +73,7 @@ def checked_addresses(host: str, port: int) -> tuple[str, ...]:
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not private_addresses_allowed() and not all(is_public(address) for address in addresses):
         raise PrivateAddressError(
-            f"The host {shown(host)} has a private address, one inside this network or this machine, and no dump is "
+            f"The host {quoted(host)} has a private address, one inside this network or this machine, and no dump is "
             f"fetched from there. If it is meant to be, set {ALLOW_VARIABLE}=1 where the tasks run; or download the "
             "file and give its path."
         )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.errors import ConfigurationError, SourceError, shown
+from pipeline.errors import ConfigurationError, SourceError, quoted
 from pipeline.ingest.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 
 HELPFULNESS = "helpfulness"
@@ -51,20 +51,20 @@ def check_mapping(mapping: Mapping[str, str]) -> None:
             close = difflib.get_close_matches(ours, MAPPABLE_COLUMNS, 1, 0.5)
             turned = theirs in MAPPABLE_COLUMNS
             hint = " The mapping goes from our column to the dump's." if turned else ""
-            hint = hint or (f" Did you mean {shown(close[0])}?" if close else "")
+            hint = hint or (f" Did you mean {quoted(close[0])}?" if close else "")
             raise ConfigurationError(
-                f"Column mapping (columns): {shown(ours)} is not one of our columns.{hint} "
+                f"Column mapping (columns): {quoted(ours)} is not one of our columns.{hint} "
                 f"Ours are: {', '.join(MAPPABLE_COLUMNS)}."
             )
         if not theirs.strip():
             raise ConfigurationError(
-                f"Column mapping (columns): {shown(ours)} is mapped to no name; leave the entry out."
+                f"Column mapping (columns): {quoted(ours)} is mapped to no name; leave the entry out."
             )
         if theirs in taken:
             raise ConfigurationError(
-                f"Column mapping (columns): the dump's column {shown(theirs)} is given for "
-                f"{shown(taken[theirs])} and for "
-                f"{shown(ours)}; it can be only one of them."
+                f"Column mapping (columns): the dump's column {quoted(theirs)} is given for "
+                f"{quoted(taken[theirs])} and for "
+                f"{quoted(ours)}; it can be only one of them."
             )
         taken[theirs] = ours
 
@@ -98,8 +98,8 @@ def resolve_columns(
                 continue
             close = difflib.get_close_matches(theirs, names, 1, 0.5)
             raise SourceError(
-                f"{shown(name)} has no column {shown(theirs)}, which the column mapping gives for {ours!r}."
-                + (f" Did you mean {shown(close[0])}?" if close else "")
+                f"{quoted(name)} has no column {quoted(theirs)}, which the column mapping gives for {ours!r}."
+                + (f" Did you mean {quoted(close[0])}?" if close else "")
                 + f" Its columns: {_listed(names)}."
             )
         positions[ours] = position
@@ -128,7 +128,7 @@ def read_column_mapping(path: str | Path) -> dict[str, str]:
     import yaml
 
     path = Path(path)
-    where = f"Column mapping file {shown(Path(path))}"
+    where = f"Column mapping file {quoted(Path(path))}"
     try:
         with path.open("rb") as stream:
             data = stream.read(MAPPING_FILE_BYTES + 1)
@@ -150,7 +150,7 @@ def read_column_mapping(path: str | Path) -> dict[str, str]:
     for ours, theirs in content.items():
         if not isinstance(ours, str) or not isinstance(theirs, str):
             raise ConfigurationError(
-                f"{where}: {shown(ours)}: {shown(theirs)} is not a pair of names. Put names that look "
+                f"{where}: {quoted(ours)}: {quoted(theirs)} is not a pair of names. Put names that look "
                 "like numbers, dates or "
                 "yes/no in quotes."
             )
@@ -191,9 +191,9 @@ def _built_in(
 
 
 def _twice(names: Sequence[str], hits: Sequence[int], name: str) -> str:
-    places = " and ".join(f"{shown(names[hit])} (column {hit + 1})" for hit in hits[:3])
+    places = " and ".join(f"{quoted(names[hit])} (column {hit + 1})" for hit in hits[:3])
     return (
-        f"{shown(name)}: {places} bear the same name, so it is unclear which one to read. "
+        f"{quoted(name)}: {places} bear the same name, so it is unclear which one to read. "
         "Rename one in the header, or name the right one exactly in the parameter Column mapping (columns)."
     )
 
@@ -208,16 +208,16 @@ def _missing(missing: Sequence[str], names: Sequence[str], plain: Sequence[str],
             if column
         ]
         ratio, closest = max(scored, key=lambda pair: pair[0], default=(0.0, ""))
-        nearest = f" Closest is {shown(closest, 40)}." if ratio >= 0.5 else ""  # noqa: PLR2004 - half the letters
+        nearest = f" Closest is {quoted(closest, 40)}." if ratio >= 0.5 else ""  # noqa: PLR2004 - half the letters
         theirs = closest if nearest else "its name in the dump"
         sentences.append(f"No column for {ours!r}.{nearest} " + _HOW_TO_MAP.format(ours=ours, theirs=theirs))
     return (
-        f"{shown(name)}: {' '.join(sentences)} Columns found: {_listed(names)}. "
+        f"{quoted(name)}: {' '.join(sentences)} Columns found: {_listed(names)}. "
         "If these look like a review, the line with the column names is missing."
     )
 
 
 def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(shown(column, 30) for column in names[:_SHOWN_COLUMNS])
+    listed = ", ".join(quoted(column, 30) for column in names[:_SHOWN_COLUMNS])
     more = f" and {len(names) - _SHOWN_COLUMNS} more" if len(names) > _SHOWN_COLUMNS else ""
     return (listed or "none") + more

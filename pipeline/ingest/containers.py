@@ -1,4 +1,4 @@
-"""Opening what was landed: plain files, gzip and zip, told apart by their bytes, unpacked within bounds."""
+"""Opening what was fetched: plain files, gzip and zip, told apart by their bytes, unpacked within bounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, quoted
 from pipeline.ingest.naming import safe_name
 from pipeline.ingest.sniffing import GZIP_MAGIC, HEAD_BYTES, PARQUET_MAGIC, ZIP_MAGICS, refuse_foreign
 
@@ -31,11 +31,11 @@ _SNAP_FIRST_WORDS = (b"product/productId:", b"\xef\xbb\xbfproduct/productId:")
 
 @dataclass(frozen=True)
 class Member:
-    """One readable file: a landed file itself, or a file inside a landed zip.
+    """One readable file: a fetched file itself, or a file inside a fetched zip.
 
     Attributes:
         name: What the column ``file`` shows: ``Reviews.csv`` or ``archive.zip/Reviews.csv``.
-        path: The landed file.
+        path: The fetched file.
         compression: ``gzip``, ``zip``, ``zip, gzip`` or ``None``.
         is_parquet: Whether its bytes begin as Parquet does.
         open: Opens the unpacked bytes from their start. Reading raises ``SourceError`` where they are damaged.
@@ -51,7 +51,7 @@ class Member:
 def looks_like_reviews(name: str, head: bytes | None = None) -> bool:
     """Return whether a file that nobody named in person, in a folder or a zip, is taken for a dump.
 
-    Hidden, temporary and foreign files (README, licences, databases, checksums) are not.
+    Hidden, temporary and foreign files (README, licenses, databases, checksums) are not.
 
     Args:
         name: Its file name without folders.
@@ -71,10 +71,10 @@ def looks_like_reviews(name: str, head: bytes | None = None) -> bool:
 
 
 def members(path: Path, name: str, *, encoding_known: bool = False) -> list[Member]:
-    """Return the readable files in a landed file, in the order of their names, after checking each one's head.
+    """Return the readable files in a fetched file, in the order of their names, after checking each one's head.
 
     Args:
-        path: The landed file.
+        path: The fetched file.
         name: Its name for messages and for the column ``file``.
         encoding_known: As for ``refuse_foreign``.
 
@@ -114,11 +114,11 @@ def _member(
             head = stream.read(HEAD_BYTES)
     refuse_foreign(head, name, encoding_known=encoding_known)
     if compression and head.startswith((GZIP_MAGIC, *ZIP_MAGICS)):
-        raise SourceError(f"{shown(name)} holds an archive inside an archive. Unpack it once and give the inner file.")
+        raise SourceError(f"{quoted(name)} holds an archive inside an archive. Unpack it once and give the inner file.")
     is_parquet = head.startswith(PARQUET_MAGIC)
     if is_parquet and compression:
         raise SourceError(
-            f"{shown(name)} holds Parquet inside {' and '.join(compression)}. Parquet is compressed by itself: "
+            f"{quoted(name)} holds Parquet inside {' and '.join(compression)}. Parquet is compressed by itself: "
             "unpack the archive and give the Parquet file."
         )
     return Member(name, path, ", ".join(compression) or None, is_parquet, opened)
@@ -130,12 +130,12 @@ def _zip_members(path: Path, name: str, *, encoding_known: bool) -> list[Member]
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError) as error:
         raise SourceError(
-            f"{shown(name)} begins as a zip but cannot be opened ({error}): it is damaged or was "
+            f"{quoted(name)} begins as a zip but cannot be opened ({error}): it is damaged or was "
             "cut short. Download it again."
         ) from None
     if len(entries) > MAX_ZIP_ENTRIES:
         raise SourceError(
-            f"{shown(name)} holds {len(entries):,} files; at most {MAX_ZIP_ENTRIES:,} are read from one zip."
+            f"{quoted(name)} holds {len(entries):,} files; at most {MAX_ZIP_ENTRIES:,} are read from one zip."
         )
     for entry in entries:
         _refuse_unsafe(entry, name)
@@ -147,8 +147,10 @@ def _zip_members(path: Path, name: str, *, encoding_known: bool) -> list[Member]
             chosen = same_kind
             break
     if not chosen:
-        listed = ", ".join(shown(entry.filename, 40) for entry in entries[:10]) or "nothing"
-        raise SourceError(f"{shown(name)} holds no dump of reviews (CSV, JSON lines or SNAP text). It holds: {listed}.")
+        listed = ", ".join(quoted(entry.filename, 40) for entry in entries[:10]) or "nothing"
+        raise SourceError(
+            f"{quoted(name)} holds no dump of reviews (CSV, JSON lines or SNAP text). It holds: {listed}."
+        )
     return [
         _member(
             path,
@@ -167,12 +169,12 @@ def _refuse_unsafe(entry: zipfile.ZipInfo, name: str) -> None:
     parts = inside.replace("\\", "/").split("/")
     if ".." in parts or inside.startswith(("/", "\\")) or inside[1:2] == ":" or "\x00" in inside:
         raise SourceError(
-            f"{shown(name)} holds a file named {shown(inside)}, which points outside of the archive. "
+            f"{quoted(name)} holds a file named {quoted(inside)}, which points outside of the archive. "
             "A zip with such names is not read: pack the dump again, or give the CSV itself."
         )
     if entry.flag_bits & 0x1:
         raise SourceError(
-            f"{shown(name)}: {shown(inside)} is encrypted. Unpack it with its password and give the file itself."
+            f"{quoted(name)}: {quoted(inside)} is encrypted. Unpack it with its password and give the file itself."
         )
     if entry.file_size > MAX_UNPACKED_BYTES or (
         entry.file_size > FREE_BYTES and entry.file_size > MAX_RATIO * max(entry.compress_size, 1)
@@ -200,7 +202,7 @@ def _zip_opener(path: Path, entry: zipfile.ZipInfo, name: str) -> Callable[[], B
             stream = archive.open(entry)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
             archive.close()
-            raise SourceError(f"{shown(name)}: {shown(entry.filename)} cannot be unpacked ({error}).") from None
+            raise SourceError(f"{quoted(name)}: {quoted(entry.filename)} cannot be unpacked ({error}).") from None
         inside = f"{name}/{entry.filename}"
         return _unpacking(stream, inside, "zip", max(entry.compress_size, 1), also_close=archive)
 
@@ -249,7 +251,7 @@ class _Unpacked(io.RawIOBase):
             cut = isinstance(error, EOFError)
             what = "ends in the middle of its compressed data" if cut else f"is damaged ({error})"
             raise SourceError(
-                f"{shown(self._name)} ({self._compression}) {what}, after line {self._lines:,} "
+                f"{quoted(self._name)} ({self._compression}) {what}, after line {self._lines:,} "
                 f"({self._bytes:,} bytes unpacked). The download was cut short or altered; download it again."
             ) from None
         self._bytes += len(data)
@@ -270,7 +272,7 @@ class _Unpacked(io.RawIOBase):
 
 def _too_large(name: str, unpacked: int, packed: int) -> str:
     return (
-        f"{shown(name)} unpacks to {unpacked:,} bytes or more from {packed:,}; at most "
+        f"{quoted(name)} unpacks to {unpacked:,} bytes or more from {packed:,}; at most "
         f"{MAX_RATIO} times the packed size and "
         f"{MAX_UNPACKED_BYTES:,} bytes are read, as a guard against zip bombs. If it is "
         "genuine, unpack it and give the file itself."

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, TextIO
 
-from pipeline.errors import ConfigurationError, SourceError, shown
+from pipeline.errors import ConfigurationError, SourceError, quoted
 from pipeline.ingest.columns import resolve_columns
 from pipeline.ingest.lines import LINE_CHARACTERS, RECORD_CHARACTERS, Lines, RecordTooLongError
 from pipeline.ingest.schema import REQUIRED_COLUMNS
@@ -33,7 +33,7 @@ def check_delimiter(delimiter: str | None) -> None:
     """
     if delimiter is not None and delimiter in '"\r\n\0':
         raise ConfigurationError(
-            f"Delimiter (delimiter): {shown(delimiter)} cannot separate fields. "
+            f"Delimiter (delimiter): {quoted(delimiter)} cannot separate fields. "
             "Use a comma, semicolon, tab or bar, or leave it empty to detect it."
         )
 
@@ -115,11 +115,11 @@ class CsvReader:
                 header = next((record for record in reader if record), [])
             except (csv.Error, RecordTooLongError) as error:
                 raise SourceError(
-                    f"{shown(name)}: the first line, which should name the columns, cannot be read as CSV ({error})."
+                    f"{quoted(name)}: the first line, which should name the columns, cannot be read as CSV ({error})."
                 ) from None
         if not header:
             raise SourceError(
-                f"{shown(name)} holds only empty lines; expected a line with column names and then reviews."
+                f"{quoted(name)} holds only empty lines; expected a line with column names and then reviews."
             )
         self._lines.next_record()
         self._width = len(header)
@@ -135,7 +135,7 @@ class CsvReader:
             with _field_limit():
                 found = self._gather(reader, gathered)
                 if found not in {_FULL, _END}:
-                    self._set_aside(found, gathered)
+                    self._excluded(found, gathered)
                     if len(gathered.records) < CHUNK_ROWS and lines.characters < CHUNK_CHARACTERS:
                         continue
             if gathered.records:
@@ -179,7 +179,7 @@ class CsvReader:
             return f"A quote opens and does not close within {RECORD_CHARACTERS:,} characters"
         return _END
 
-    def _set_aside(self, problem: str, into: _Gathered) -> None:
+    def _excluded(self, problem: str, into: _Gathered) -> None:
         """Keep the broken record as found, up to the first of its lines from which a sound one can be read."""
         lines = self._lines
         lines.hand_back(len(lines.recent) - self._sound_from())

@@ -1,6 +1,6 @@
 """A generated dump in Kaggle's schema, so that the workflow runs anywhere without data, and says so.
 
-It has what a real dump has: repeated reviews under other products, near-copies, HTML, links, quoted commas and
+It has what a real dump has: repeated reviews under other products, near-duplicates, HTML, links, quoted commas and
 line ends, empty summaries, neutral scores, wrong labels and a few broken rows. Only ``random.Random.random``
 is drawn from: its sequence is fixed by Python's documentation for a given seed, those of ``choice``, ``sample`` and
 ``shuffle`` are not. The same arguments give the same bytes on every version.
@@ -117,7 +117,7 @@ class _Generator:
                 if found and draw < _DUPLICATE_SHARE:
                     found.append(replace(self._pick(found), product=product))
                 elif found and draw < _DUPLICATE_SHARE + _NEAR_COPY_SHARE:
-                    found.append(self._near_copy(self._pick(found), product))
+                    found.append(self._near_duplicate(self._pick(found), product))
                 else:
                     found.append(self._review(product, _Subject(kind, item)))
         return self._with_faults(found[:rows])
@@ -178,7 +178,7 @@ class _Generator:
     def _text(self, felt: int, subject: _Subject) -> str:
         judging = 2 + int(4 * self._random() ** 2)
         telling = int(6 * self._random() ** 1.5)
-        templates = [self._judgement(felt) for _ in range(judging)]
+        templates = [self._judgment(felt) for _ in range(judging)]
         templates += [self._pick(phrases.NEUTRAL) for _ in range(telling)]
         sentences = [self._filled(template, subject) for template in dict.fromkeys(templates)]
         for share, more in ((0.03, phrases.LINKS), (0.02, phrases.ENTITIES), (0.005, phrases.FOREIGN_WORDS)):
@@ -197,7 +197,7 @@ class _Generator:
         )
         return f"<b>{ordered[0]}</b> {text}" if self._random() < 0.01 else text  # noqa: PLR2004
 
-    def _judgement(self, felt: int) -> str:
+    def _judgment(self, felt: int) -> str:
         draw = self._random()
         if draw < (0.35 if felt == 3 else 0.06):  # noqa: PLR2004
             return self._pick(phrases.MIXED)
@@ -237,7 +237,7 @@ class _Generator:
             text = text.replace(f" a {vowel}", f" an {vowel}")
         return text
 
-    def _near_copy(self, review: _Review, product: str) -> _Review:
+    def _near_duplicate(self, review: _Review, product: str) -> _Review:
         user, profile = self._pick(self._people)
         ending = self._pick((" Enjoy.", " Hope this helps.", " That is all.", "!", ""))
         return replace(

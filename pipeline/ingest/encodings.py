@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pipeline.errors import ConfigurationError, SourceError, shown
+from pipeline.errors import ConfigurationError, SourceError, quoted
 
 _BLOCK_BYTES = 1024 * 1024
 # Longest mark first: the one of UTF-32 begins with that of UTF-16.
@@ -47,7 +47,7 @@ def check_encoding(name: str | None) -> None:
         b"a".decode(name, errors="replace")
     except (LookupError, ValueError) as error:
         raise ConfigurationError(
-            f"Text encoding (encoding): {shown(name)} is not one that Python knows ({error}). "
+            f"Text encoding (encoding): {quoted(name)} is not one that Python knows ({error}). "
             "Use e.g. utf-8, cp1252, latin-1, utf-16, or leave it empty to detect it."
         ) from None
 
@@ -74,7 +74,7 @@ def detect_encoding(open_bytes: Callable[[], BinaryIO], name: str, asked: str | 
         # A mark is not text: Python's utf-8 would hand it over as the first character of the header.
         is_utf8 = codecs.lookup(asked).name == "utf-8"
         encoding = "utf-8-sig" if is_utf8 and marked == "utf-8-sig" else asked
-        _require(open_bytes, name, encoding, f"the encoding {shown(asked)} that was asked for")
+        _require(open_bytes, name, encoding, f"the encoding {quoted(asked)} that was asked for")
         return TextEncoding(encoding)
     if marked in {"utf-16", "utf-32"}:
         _require(open_bytes, name, marked, f"{marked}, which its byte-order mark announces")
@@ -111,7 +111,7 @@ def _require(open_bytes: Callable[[], BinaryIO], name: str, encoding: str, expec
     line = _first_error(open_bytes, encoding)
     if line is not None:
         raise SourceError(
-            f"{shown(name)}, line {line:,}: the bytes are not valid in {expected}. "
+            f"{quoted(name)}, line {line:,}: the bytes are not valid in {expected}. "
             "Leave the parameter Text encoding (encoding) empty to have it detected, or name another one."
         )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import overload
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pipeline.errors import SourceError, SourceUnavailableError, shown
+from pipeline.errors import SourceError, SourceUnavailableError, quoted
 from pipeline.ingest import staging
 from pipeline.ingest.naming import name_in_url, without_secrets
 from pipeline.ingest.records import KnownVersion
@@ -93,7 +93,7 @@ def download(url: str, folder: Path, known: KnownVersion | None = None) -> Found
     except ValueError:
         named = False
     if not named:
-        raise SourceError(f"{shown(origin, 200)} names no host that can be understood. Check the address.")
+        raise SourceError(f"{quoted(origin, 200)} names no host that can be understood. Check the address.")
     target = folder / "download"
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -103,16 +103,16 @@ def download(url: str, folder: Path, known: KnownVersion | None = None) -> Found
             _pause(origin, attempt, error)
         except httpx.TooManyRedirects:
             raise SourceError(
-                f"{shown(origin, 200)} redirects more than {MAX_REDIRECTS} times. Give the address "
+                f"{quoted(origin, 200)} redirects more than {MAX_REDIRECTS} times. Give the address "
                 "where the file really lies."
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             # The client's own words may hold the address with its password.
             raise SourceError(
-                f"{shown(origin, 200)} cannot be fetched ({type(error).__name__}). Check the address."
+                f"{quoted(origin, 200)} cannot be fetched ({type(error).__name__}). Check the address."
             ) from None
     if isinstance(answer, NotModified):
-        log.info("%s has not changed", shown(origin, 200))
+        log.info("%s has not changed", quoted(origin, 200))
         return answer
     return FoundFile(target, name_in_url(url) or "download", origin, fetched=True, version=answer)
 
@@ -123,10 +123,10 @@ def _pause(origin: str, attempt: int, error: _PassingError) -> None:
     if attempt == ATTEMPTS or wait > MAX_RETRY_AFTER_SECONDS:
         asked = f" and asks to be left alone for {wait:,.0f} seconds" if wait > MAX_RETRY_AFTER_SECONDS else ""
         raise SourceUnavailableError(
-            f"{shown(origin, 200)} could not be fetched in {attempt} attempts: {error}{asked}. "
+            f"{quoted(origin, 200)} could not be fetched in {attempt} attempts: {error}{asked}. "
             "Try again later, or download the file yourself and give its path."
         ) from None
-    log.warning("%s: attempt %d of %d failed: %s", shown(origin, 200), attempt, ATTEMPTS, error)
+    log.warning("%s: attempt %d of %d failed: %s", quoted(origin, 200), attempt, ATTEMPTS, error)
     time.sleep(wait)
 
 
@@ -153,13 +153,13 @@ def _fetch(url: str, origin: str, target: Path, known: KnownVersion | None) -> K
     import httpx
 
     from pipeline.ingest.addresses import PublicTransport
-    from pipeline.ingest.roots import is_allowed
+    from pipeline.ingest.allowed_roots import is_allowed
 
     def require_allowed(request: httpx.Request) -> None:
         # The address itself was held to the roots before; what it redirects to must be, too.
         if not is_allowed(str(request.url)):
             raise SourceError(
-                f"{shown(origin, 200)} leads to {shown(without_secrets(str(request.url)), 200)}, which lies outside "
+                f"{quoted(origin, 200)} leads to {quoted(without_secrets(str(request.url)), 200)}, which lies outside "
                 "the roots that this deployment allows. Give the address of a file inside them."
             )
 
@@ -188,7 +188,7 @@ def _fetch(url: str, origin: str, target: Path, known: KnownVersion | None) -> K
                 step.url.scheme != "https" for step in [*response.history, response]
             ):
                 raise SourceError(
-                    f"{shown(origin, 200)} redirects from https to plain http, which anyone on the way can alter."
+                    f"{quoted(origin, 200)} redirects from https to plain http, which anyone on the way can alter."
                 )
             announced = response.headers.get("content-length", "")
             expected = int(announced) if announced.isascii() and announced.isdigit() else None
@@ -199,7 +199,7 @@ def _fetch(url: str, origin: str, target: Path, known: KnownVersion | None) -> K
             return _version(response.headers)
     except httpx.TransportError as error:
         if isinstance(error, httpx.UnsupportedProtocol):
-            raise SourceError(f"{shown(origin, 200)} leads to an address that is neither http nor https.") from None
+            raise SourceError(f"{quoted(origin, 200)} leads to an address that is neither http nor https.") from None
         short = isinstance(error, httpx.RemoteProtocolError) and "complete message body" in str(error)
         what = "the body was cut short" if short else "the connection failed"
         raise _PassingError(f"{what} ({type(error).__name__}: {error})") from None
@@ -231,10 +231,10 @@ def _check(status: int, headers: Mapping[str, str], origin: str) -> None:
             404: "There is no such file: check the address.",
             410: "The file was removed: look for its new address.",
         }.get(status, "Open the address in a browser to see what it says.")
-        raise SourceError(f"{shown(origin, 200)}: the server answered status {status}, expected 200. {advice}")
+        raise SourceError(f"{quoted(origin, 200)}: the server answered status {status}, expected 200. {advice}")
     if headers.get("Content-Type", "").partition(";")[0].strip().lower() in {"text/html", "application/xhtml+xml"}:
         raise SourceError(
-            f"{shown(origin, 200)}: the answer is a web page (text/html), not a dump of reviews: "
+            f"{quoted(origin, 200)}: the answer is a web page (text/html), not a dump of reviews: "
             "often a login or a preview. "
             "Give the address of the file itself (the 'raw' or 'download' link)."
         )

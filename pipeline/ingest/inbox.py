@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.errors import ConfigurationError, PipelineError, SourceError, SourceUnavailableError, shown
+from pipeline.errors import ConfigurationError, PipelineError, SourceError, SourceUnavailableError, quoted
 from pipeline.ingest import staging
 from pipeline.ingest.containers import looks_like_reviews
 from pipeline.ingest.naming import safe_name, without_secrets
@@ -67,7 +67,7 @@ class InboxFile:
 
 
 @dataclass(frozen=True)
-class InboxLook:
+class InboxListing:
     """What one look into the inbox found.
 
     Attributes:
@@ -108,7 +108,7 @@ def settle_seconds() -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= 24 * 3600:
-        raise ConfigurationError(f"{SETTLE_VARIABLE} is {shown(given)}; expected a number of seconds from 0 to 86400.")
+        raise ConfigurationError(f"{SETTLE_VARIABLE} is {quoted(given)}; expected a number of seconds from 0 to 86400.")
     return seconds
 
 
@@ -125,13 +125,13 @@ def list_inbox(url: str) -> tuple[InboxFile, ...]:
         SourceError: The inbox is not there or may not be read.
         SourceUnavailableError: The object store cannot be reached.
     """
-    look = look_into(url)
+    look = scan_inbox(url)
     for reason in look.passed_over:
         log.warning("inbox: %s", reason)
     return look.files
 
 
-def look_into(url: str) -> InboxLook:
+def scan_inbox(url: str) -> InboxListing:
     """Look into the inbox once; as :func:`list_inbox`, but tell what is passed over instead of logging it."""
     passed_over: list[str] = []
     with _failures_told(url):
@@ -145,7 +145,7 @@ def look_into(url: str) -> InboxLook:
             if not looks_like_reviews(entry.name) and not (
                 entry.name.lower().endswith(".txt") and _begins_as_reviews(url, entry)
             ):
-                passed_over.append(f"{shown(entry.name)} is passed over: by its name it is no dump of reviews")
+                passed_over.append(f"{quoted(entry.name)} is passed over: by its name it is no dump of reviews")
                 continue
             marker = names.get(entry.name + DONE_ENDING)
             # An older marker tells of the file that this one has replaced.
@@ -153,7 +153,7 @@ def look_into(url: str) -> InboxLook:
             age = (now - entry.modified).total_seconds()
             complete = marked or age >= settle or age < -CLOCK_SKEW_SECONDS
             files.append(InboxFile(entry.name, entry.bytes, entry.modified, complete, marked, entry.etag))
-    return InboxLook(tuple(sorted(files, key=lambda file: (file.modified, file.name))), tuple(passed_over))
+    return InboxListing(tuple(sorted(files, key=lambda file: (file.modified, file.name))), tuple(passed_over))
 
 
 def settled(before: Sequence[InboxFile], now: Sequence[InboxFile]) -> tuple[InboxFile, ...]:
@@ -223,7 +223,7 @@ def _is_remote(url: str) -> bool:
         return False
     if scheme.lower() != "s3":
         raise ConfigurationError(
-            f"{INBOX_VARIABLE} is {shown(without_secrets(url), 200)}; expected a folder or s3://bucket/prefix/."
+            f"{INBOX_VARIABLE} is {quoted(without_secrets(url), 200)}; expected a folder or s3://bucket/prefix/."
         )
     return True
 
@@ -237,7 +237,7 @@ def _path(url: str, file: InboxFile) -> Path:
     """Return where a file of a folder really lies: itself, or what a link within the inbox leads to."""
     path = (_folder(url) / file.name).resolve()
     if path.parent != _folder(url):
-        raise SourceUnavailableError(f"{shown(file.name)} in the inbox has become a link that leads out of it.")
+        raise SourceUnavailableError(f"{quoted(file.name)} in the inbox has become a link that leads out of it.")
     return path
 
 
@@ -248,7 +248,7 @@ def _folder_entries(folder: Path, passed_over: list[str]) -> list[_Entry]:
             continue
         try:
             if path.is_symlink() and path.resolve().parent != folder:
-                passed_over.append(f"{shown(path.name)} is passed over: it is a link that leads out of the inbox")
+                passed_over.append(f"{quoted(path.name)} is passed over: it is a link that leads out of the inbox")
                 continue
             status = path.stat()
         except (FileNotFoundError, RuntimeError):
@@ -256,11 +256,11 @@ def _folder_entries(folder: Path, passed_over: list[str]) -> list[_Entry]:
             continue
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            passed_over.append(f"{shown(path.name)} is passed over: it is {what}")
+            passed_over.append(f"{quoted(path.name)} is passed over: it is {what}")
             continue
         if not os.access(path, os.R_OK):
             whose = f"uid {os.geteuid()}" if hasattr(os, "geteuid") else "this process's user"
-            passed_over.append(f"{shown(path.name)} is passed over: {whose} may not read it")
+            passed_over.append(f"{quoted(path.name)} is passed over: {whose} may not read it")
             continue
         entries.append(_Entry(path.name, status.st_size, _time(status), None))
     return entries
@@ -350,22 +350,22 @@ def _require_same(file: InboxFile, size: int) -> None:
 
 def _changed(file: InboxFile) -> SourceUnavailableError:
     return SourceUnavailableError(
-        f"{shown(file.name)} in the inbox changed while it was read: it is still being written. It is taken once it "
+        f"{quoted(file.name)} in the inbox changed while it was read: it is still being written. It is taken once it "
         "stands still. Upload under a name that ends in .part and rename at the end, or put "
-        f"{shown(file.name + DONE_ENDING)} beside it once it is whole."
+        f"{quoted(file.name + DONE_ENDING)} beside it once it is whole."
     )
 
 
 def _vanished(file: InboxFile) -> SourceUnavailableError:
     return SourceUnavailableError(
-        f"{shown(file.name)} vanished from the inbox before it was read. Put it back, or run again without it."
+        f"{quoted(file.name)} vanished from the inbox before it was read. Put it back, or run again without it."
     )
 
 
 @contextmanager
 def _failures_told(url: str) -> Iterator[None]:
     """Turn what a file system or an object store raises into an error that says what to do."""
-    where = shown(without_secrets(url) if "://" in url else url, 200)
+    where = quoted(without_secrets(url) if "://" in url else url, 200)
     try:
         yield
     except PipelineError:
@@ -379,7 +379,7 @@ def _failures_told(url: str) -> Iterator[None]:
     except NotADirectoryError:
         raise SourceError(f"The inbox {where} is no folder. Correct {INBOX_VARIABLE}.") from None
     except PermissionError as error:
-        what = f" ({shown(Path(error.filename).name)})" if isinstance(error.filename, str) else ""
+        what = f" ({quoted(Path(error.filename).name)})" if isinstance(error.filename, str) else ""
         raise SourceError(
             f"The inbox {where} may not be read{what}. "
             + (f"{ADVICE}." if _is_remote(url) else "Give this process's user the right to read it.")
@@ -388,6 +388,6 @@ def _failures_told(url: str) -> Iterator[None]:
         if not _is_remote(url) and not isinstance(error, OSError):
             raise
         raise SourceUnavailableError(
-            f"The inbox {where} cannot be read ({type(error).__name__}: {shown(error, 200)})."
+            f"The inbox {where} cannot be read ({type(error).__name__}: {quoted(error, 200)})."
             + (f" {ADVICE}." if _is_remote(url) else "")
         ) from None

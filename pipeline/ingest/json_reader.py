@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, quoted
 from pipeline.ingest.columns import HELPFULNESS, resolve_columns
 from pipeline.ingest.lines import LINE_CHARACTERS, Lines
 from pipeline.ingest.schema import REQUIRED_COLUMNS
@@ -77,7 +77,7 @@ class JsonLinesReader:
         self._keys.update(dict.fromkeys(found))
         if len(self._keys) > MAX_KEYS:
             raise SourceError(
-                f"{shown(self._name)}, line {self._lines.number:,}: the objects have more than "
+                f"{quoted(self._name)}, line {self._lines.number:,}: the objects have more than "
                 f"{MAX_KEYS:,} different keys "
                 "so far, so they are not rows of one table. Expected one review per line with the same keys."
             )
@@ -96,7 +96,7 @@ class JsonLinesReader:
                     values.append(value)
                 elif isinstance(value, list | dict) and not (ours == HELPFULNESS and _is_pair(value)):
                     chunk.unparseable.setdefault(
-                        index, f"{ours} is {shown(type(value).__name__)}, expected a plain value"
+                        index, f"{ours} is {quoted(type(value).__name__)}, expected a plain value"
                     )
                     values.append(None)
                 else:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, overload
 
-from pipeline.errors import SourceError, SourceUnavailableError, shown
+from pipeline.errors import SourceError, SourceUnavailableError, quoted
 from pipeline.ingest.http_source import MAX_RETRY_AFTER_SECONDS, retry_after, silenced
 from pipeline.ingest.records import KnownVersion
 from pipeline.ingest.staging import FoundFile, NotModified
@@ -91,7 +91,7 @@ def fetch_kaggle(known_version: int | None = None) -> FoundFile | NotModified:
     folder = _tried(lambda: _download(number))
     path = folder / FILE
     if not path.is_file():
-        found = ", ".join(shown(entry.name, 40) for entry in sorted(folder.glob("*"))[:10]) or "nothing"
+        found = ", ".join(quoted(entry.name, 40) for entry in sorted(folder.glob("*"))[:10]) or "nothing"
         raise SourceError(f"Kaggle's data set {DATA_SET} holds no {FILE}; it holds {found}. {_BY_HAND}.")
     return FoundFile(path, FILE, ORIGIN, version=version)
 
@@ -165,7 +165,7 @@ def _failure(error: Exception) -> SourceError | _PassingError:
     if isinstance(error, OSError):
         return SourceError(
             f"The data set {DATA_SET} cannot be kept in the cache of Kaggle's client ({type(error).__name__}: "
-            f"{shown(error.strerror or '', 80)}). Give it another folder with KAGGLEHUB_CACHE, or free its disk."
+            f"{quoted(error.strerror or '', 80)}). Give it another folder with KAGGLEHUB_CACHE, or free its disk."
         )
     return SourceError(
         f"The data set {DATA_SET} could not be had from Kaggle: its answer is not what its client expects "

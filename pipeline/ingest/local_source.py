@@ -6,7 +6,7 @@ import difflib
 import logging
 from pathlib import Path
 
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, quoted
 from pipeline.ingest.containers import looks_like_reviews
 from pipeline.ingest.staging import FoundFile, open_regular
 
@@ -35,8 +35,8 @@ def find_local(given: str) -> list[FoundFile]:
         if path.exists() or path.is_symlink():
             return [FoundFile(path, path.name, path.name)]
     except (OSError, ValueError, RuntimeError) as error:
-        raise SourceError(f"The dump {shown(given, 200)} cannot be looked up: {type(error).__name__}.") from None
-    raise SourceError(f"The dump {shown(given, 200)} does not exist.{_similar(path)}")
+        raise SourceError(f"The dump {quoted(given, 200)} cannot be looked up: {type(error).__name__}.") from None
+    raise SourceError(f"The dump {quoted(given, 200)} does not exist.{_similar(path)}")
 
 
 def _shards(folder: Path) -> list[FoundFile]:
@@ -49,18 +49,18 @@ def _shards(folder: Path) -> list[FoundFile]:
             continue
         if not entry.resolve().is_relative_to(inside):
             raise SourceError(
-                f"{shown(entry.name)} in the folder {shown(name)} is a link that leads out of the "
+                f"{quoted(entry.name)} in the folder {quoted(name)} is a link that leads out of the "
                 "folder, and is not read. "
                 "Copy the file there, or give its own path as the dump."
             )
         shards.append(FoundFile(entry, entry.name, f"{name}/{entry.name}"))
     if shards and passed_over:
-        others = ", ".join(shown(other, 40) for other in passed_over[:10])
-        log.warning("%s: passed over as no dump of reviews: %s", shown(name), others)
+        others = ", ".join(quoted(other, 40) for other in passed_over[:10])
+        log.warning("%s: passed over as no dump of reviews: %s", quoted(name), others)
     if not shards:
-        listed = ", ".join(shown(other, 40) for other in passed_over[:10]) or "nothing"
+        listed = ", ".join(quoted(other, 40) for other in passed_over[:10]) or "nothing"
         raise SourceError(
-            f"The folder {shown(name)} holds no dump of reviews. Expected .csv, .tsv, .jsonl, "
+            f"The folder {quoted(name)} holds no dump of reviews. Expected .csv, .tsv, .jsonl, "
             ".ndjson, .json or .parquet, plain, .gz "
             f"or .zip; found {listed}. A file with another ending can be given by its own path."
         )
@@ -82,6 +82,6 @@ def _similar(path: Path) -> str:
     except OSError:
         names = None
     if names is None:
-        return f" Neither does its folder {shown(path.parent, 120)}.{_WHERE}"
+        return f" Neither does its folder {quoted(path.parent, 120)}.{_WHERE}"
     close = difflib.get_close_matches(path.name, names, 1, 0.6)
-    return f" Did you mean {shown(close[0])}?" if close else _WHERE
+    return f" Did you mean {quoted(close[0])}?" if close else _WHERE

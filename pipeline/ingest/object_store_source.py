@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.errors import PipelineError, SourceError, SourceUnavailableError, shown
+from pipeline.errors import PipelineError, SourceError, SourceUnavailableError, quoted
 from pipeline.ingest import staging
 from pipeline.ingest.containers import looks_like_reviews
 from pipeline.ingest.naming import without_secrets
@@ -37,12 +37,12 @@ def fetch_objects(url: str, folder: Path) -> list[FoundFile]:
     except PipelineError:
         raise
     except FileNotFoundError:
-        raise SourceError(f"{shown(origin, 200)}: there is no such object or prefix. {ADVICE}.") from None
+        raise SourceError(f"{quoted(origin, 200)}: there is no such object or prefix. {ADVICE}.") from None
     except PermissionError:
-        raise SourceError(f"{shown(origin, 200)}: access is refused. {ADVICE}.") from None
+        raise SourceError(f"{quoted(origin, 200)}: access is refused. {ADVICE}.") from None
     except Exception as error:  # noqa: BLE001 - s3fs passes on botocore's, aiohttp's and its own errors
         raise SourceUnavailableError(
-            f"{shown(origin, 200)} cannot be fetched ({type(error).__name__}: {shown(error, 200)}). {ADVICE}."
+            f"{quoted(origin, 200)} cannot be fetched ({type(error).__name__}: {quoted(error, 200)}). {ADVICE}."
         ) from None
 
 
@@ -55,7 +55,7 @@ def checked_location(url: str) -> str:
     parts = urlsplit(url)
     if "@" in parts.netloc or not parts.netloc:
         raise SourceError(
-            f"{shown(without_secrets(url), 200)}: an s3 address is s3://bucket/key, without a login: credentials "
+            f"{quoted(without_secrets(url), 200)}: an s3 address is s3://bucket/key, without a login: credentials "
             "belong in the environment "
             "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or in a profile."
         )
@@ -77,13 +77,13 @@ def _fetched(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]
     shards = [name for name in below if looks_like_reviews(name.rpartition("/")[2])]
     if not shards:
         raise SourceError(
-            f"{shown(origin, 200)}: no dump of reviews lies directly below this prefix "
+            f"{quoted(origin, 200)}: no dump of reviews lies directly below this prefix "
             f"({len(below)} other objects do). "
             "Expected .csv, .tsv, .jsonl, .ndjson, .json, .parquet, plain, .gz or .zip."
         )
     if len(shards) > MAX_SHARDS:
         raise SourceError(
-            f"{shown(origin, 200)}: {len(shards):,} shards; at most {MAX_SHARDS:,} are read. Merge them first."
+            f"{quoted(origin, 200)}: {len(shards):,} shards; at most {MAX_SHARDS:,} are read. Merge them first."
         )
     base = origin.rstrip("/")
     return [
@@ -100,6 +100,6 @@ def _fetch(files: Any, key: str, origin: str, target: Path) -> FoundFile:  # noq
         got, _ = staging.copied(source, target, origin)
     if isinstance(size, int) and got != size:
         raise SourceError(
-            f"{shown(origin, 200)}: {got:,} of {size:,} bytes came; the object changed while it was read. Run again."
+            f"{quoted(origin, 200)}: {got:,} of {size:,} bytes came; the object changed while it was read. Run again."
         )
     return FoundFile(target, key.rpartition("/")[2], origin, fetched=True)

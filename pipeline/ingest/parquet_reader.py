@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, quoted
 from pipeline.ingest.columns import HELPFULNESS, resolve_columns
 from pipeline.ingest.schema import RAW_CHARACTERS, REQUIRED_COLUMNS
 from pipeline.ingest.values import Chunk
@@ -42,7 +42,7 @@ class ParquetReader:
             schema = self._file.schema_arrow
         except (pa.ArrowException, OSError, ValueError) as error:
             raise SourceError(
-                f"{shown(name)} begins as Parquet but cannot be opened ({_reason(error)}): {_LOST}."
+                f"{quoted(name)} begins as Parquet but cannot be opened ({_reason(error)}): {_LOST}."
             ) from None
         positions = resolve_columns(schema.names, mapping, name, required=required)
         self.columns = {ours: schema.names[position] for ours, position in positions.items()}
@@ -50,7 +50,7 @@ class ParquetReader:
             kind = schema.field(theirs).type
             if pa.types.is_nested(kind) and not (ours == HELPFULNESS and pa.types.is_list(kind)):
                 raise SourceError(
-                    f"{shown(name)}: column {shown(theirs)}, read as {ours!r}, is of type {shown(kind)}; "
+                    f"{quoted(name)}: column {quoted(theirs)}, read as {ours!r}, is of type {quoted(kind)}; "
                     "expected text or numbers. Map another column with the parameter Column mapping (columns)."
                 )
 
@@ -72,7 +72,7 @@ class ParquetReader:
                 row += batch.num_rows
         except (pa.ArrowException, OSError, ValueError) as error:
             raise SourceError(
-                f"{shown(self._name)} cannot be read after row {row:,} of {self._file.metadata.num_rows:,} "
+                f"{quoted(self._name)} cannot be read after row {row:,} of {self._file.metadata.num_rows:,} "
                 f"({_reason(error)}): {_LOST}."
             ) from None
         finally:

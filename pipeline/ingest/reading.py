@@ -1,4 +1,4 @@
-"""The stage ``ingest``: every landed file, whatever its format, becomes typed rows in ``reviews.parquet``."""
+"""The stage ``ingest``: every fetched file, whatever its format, becomes typed rows in ``reviews.parquet``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import DataConfig
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, quoted
 from pipeline.ingest.columns import HELPFULNESS, check_mapping
 from pipeline.ingest.containers import Member, members
 from pipeline.ingest.csv_reader import SNIFFED_CHARACTERS, CsvReader, check_delimiter, sniff_delimiter
 from pipeline.ingest.encodings import TextEncoding, check_encoding, detect_encoding
 from pipeline.ingest.json_reader import JsonLinesReader
 from pipeline.ingest.parquet_reader import ParquetReader
-from pipeline.ingest.records import IngestedFile, IngestSummary, LandedFile, LandSummary
+from pipeline.ingest.records import FetchedFile, FetchSummary, IngestedFile, IngestSummary
 from pipeline.ingest.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ALONE
 from pipeline.ingest.snap_reader import FIRST_KEY, SnapReader
 from pipeline.ingest.values import Chunk, Converter
@@ -41,7 +41,7 @@ _DEGRADED = {
     "id": "No id column: rows are told apart by their place in the dump alone.",
     "product_id": "No product_id column: the split cannot keep the reviews of one product together, and nothing can be "
     "said by product.",
-    "user_id": "No user_id column: duplicates are recognised by the other columns alone, and the split cannot keep one "
+    "user_id": "No user_id column: duplicates are recognized by the other columns alone, and the split cannot keep one "
     "user's reviews together.",
     "profile_name": "No profile_name column: it cannot help to tell duplicates from two people's reviews.",
     "helpfulness_numerator": "No helpfulness columns: nothing can be said by helpfulness, and its "
@@ -69,12 +69,12 @@ class _TextAlone(_IngestParameters):
 
 
 def ingest(
-    landed: ArtifactReference, config: DataConfig, store: ArtifactStore, *, stars: bool = True
+    fetched: ArtifactReference, config: DataConfig, store: ArtifactStore, *, stars: bool = True
 ) -> ArtifactReference:
-    """Read landed dumps into ``reviews.parquet``: every record a row, a problem named where there is one.
+    """Read fetched dumps into ``reviews.parquet``: every record a row, a problem named where there is one.
 
     Args:
-        landed: The artifact of ``land``.
+        fetched: The artifact of ``fetch``.
         config: Column mapping, delimiter and encoding.
         store: Where both artifacts lie.
         stars: Whether a file without a score column is refused; reviews that are only scored need none.
@@ -92,9 +92,9 @@ def ingest(
     parameters = _parameters(config, stars=stars)
     return store.produce(
         INGEST,
-        inputs={"landed": landed},
+        inputs={"fetched": fetched},
         params=parameters,
-        build=lambda work: _build(work, store.folder(landed), store.summary(landed, LandSummary), parameters),
+        build=lambda work: _build(work, store.folder(fetched), store.summary(fetched, FetchSummary), parameters),
     )
 
 
@@ -116,7 +116,7 @@ def require_reviews(path: Path, name: str, config: DataConfig, *, stars: bool) -
             if any(True for _ in opened.reader.chunks()):
                 return
     raise SourceError(
-        f"{shown(name)}: only column names and no review below them. "
+        f"{quoted(name)}: only column names and no review below them. "
         "Check that the export finished, or give another dump."
     )
 
@@ -126,17 +126,17 @@ def _parameters(config: DataConfig, *, stars: bool) -> _IngestParameters:
     return kind(columns=config.columns, delimiter=config.delimiter, encoding=config.encoding)
 
 
-def _build(work: Workspace, raw: Path, landed: LandSummary, parameters: _IngestParameters) -> Outcome:
+def _build(work: Workspace, raw: Path, fetched: FetchSummary, parameters: _IngestParameters) -> Outcome:
     files: list[IngestedFile] = []
     notes: list[str] = []
     converter = Converter()
     with _Writer(work.folder / REVIEWS) as writer:
-        for file in landed.files:
+        for file in fetched.files:
             inside = members(raw / file.path, file.name, encoding_known=parameters.encoding is not None)
             files.extend(_read(member, parameters, converter, writer, notes) for member in inside)
     rows = converter.next_row
     if rows == 0:
-        names = ", ".join(shown(file.name) for file in files)
+        names = ", ".join(quoted(file.name) for file in files)
         raise SourceError(
             f"{names}: only column names and no review below them ({', '.join(files[0].column_mapping.values())}). "
             "Check that the export finished, or give another dump."
@@ -147,8 +147,8 @@ def _build(work: Workspace, raw: Path, landed: LandSummary, parameters: _IngestP
         rows=rows,
         problem_rows=sum(file.problem_rows for file in files),
         missing_columns=missing,
-        notes=(*_missing_notes(missing, files), *_same_bytes(landed.files), *notes),
-        demo=landed.demo,
+        notes=(*_missing_notes(missing, files), *_same_bytes(fetched.files), *notes),
+        demo=fetched.demo,
     )
     return Outcome(summary, rows=RowAccount(rows_in=rows, kept=rows))
 
@@ -167,7 +167,7 @@ def _read(
     rows = converter.next_row - rows_before
     if rows == 0:
         notes.append(f"{member.name}: column names and no review below them.")
-    log.info("%s: %d rows read as %s", shown(member.name), rows, opened.kind)
+    log.info("%s: %d rows read as %s", quoted(member.name), rows, opened.kind)
     return IngestedFile(
         name=member.name,
         format=opened.kind,
@@ -225,7 +225,7 @@ def _text_format(sample: str, name: str) -> str:
         return "json_lines"
     if start.startswith("[") and start[1:].lstrip().startswith(("{", "]")):
         raise SourceError(
-            f"{shown(name)} is one JSON array; expected JSON lines, one object per line, which can "
+            f"{quoted(name)} is one JSON array; expected JSON lines, one object per line, which can "
             "be read piece by piece. "
             "Convert it, e.g. with `jq -c '.[]' reviews.json > reviews.jsonl`."
         )
@@ -237,7 +237,7 @@ def _batches(chunks: Iterable[Chunk], converter: Converter, name: str) -> Iterat
         before = converter.next_row
         batch = converter.batch(name, chunk)
         if converter.next_row // LOGGED_ROWS > before // LOGGED_ROWS:
-            log.info("%s: %d rows so far", shown(name), converter.next_row)
+            log.info("%s: %d rows so far", quoted(name), converter.next_row)
         yield batch
 
 
@@ -259,7 +259,7 @@ def _missing_notes(missing: tuple[str, ...], files: list[IngestedFile]) -> list[
     return notes
 
 
-def _same_bytes(files: tuple[LandedFile, ...]) -> list[str]:
+def _same_bytes(files: tuple[FetchedFile, ...]) -> list[str]:
     first: dict[str, str] = {}
     notes = []
     for file in files:

@@ -24,7 +24,7 @@ class SourceVersion(Record):
     version: KnownVersion
 
 
-class LandedFile(Record):
+class FetchedFile(Record):
     """One raw file, kept in the artifact as it came."""
 
     name: str
@@ -36,10 +36,10 @@ class LandedFile(Record):
     sha256: str
 
 
-class LandSummary(Record):
+class FetchSummary(Record):
     """The raw files of a run."""
 
-    files: tuple[LandedFile, ...]
+    files: tuple[FetchedFile, ...]
     demo: bool
     """Whether this is the generated demo dump, which every page must then say."""
 

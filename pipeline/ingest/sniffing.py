@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, quoted
 
 HEAD_BYTES = 64 * 1024
 """How much of a file is looked at to tell what it is."""
@@ -61,13 +61,13 @@ def refuse_foreign(head: bytes, name: str, *, encoding_known: bool = False) -> N
     """
     if not head:
         raise SourceError(
-            f"{shown(name)} is empty (0 bytes). Check the download, or take the dump from its source again."
+            f"{quoted(name)} is empty (0 bytes). Check the download, or take the dump from its source again."
         )
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         size = re.search(rb"^size (\d{1,18})\s*$", head, re.MULTILINE)
         real = f" for a file of {int(size[1]):,} bytes" if size else ""
         raise SourceError(
-            f"{shown(name)} is not the dump but a Git-LFS pointer{real} ({len(head)} bytes). {LFS_ADVICE}."
+            f"{quoted(name)} is not the dump but a Git-LFS pointer{real} ({len(head)} bytes). {LFS_ADVICE}."
         )
     if head.startswith((GZIP_MAGIC, PARQUET_MAGIC, *ZIP_MAGICS)):
         return
@@ -78,12 +78,12 @@ def refuse_foreign(head: bytes, name: str, *, encoding_known: bool = False) -> N
             foreign = "a binary file (or UTF-16 text without a byte-order mark: then name its encoding)"
     if foreign is not None:
         raise SourceError(
-            f"{shown(name)} is {foreign}, not a dump of reviews. "
+            f"{quoted(name)} is {foreign}, not a dump of reviews. "
             "Expected CSV, JSON lines, Parquet or SNAP text, plain, .gz or .zip."
         )
     if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")):
         raise SourceError(
-            f"{shown(name)} is an HTML or XML page, not a dump of reviews: often a login or error page that was saved "
+            f"{quoted(name)} is an HTML or XML page, not a dump of reviews: often a login or error page that was saved "
             "under the dump's name. Open the address in a browser, sign in if asked, and download the file itself."
         )
 

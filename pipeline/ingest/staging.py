@@ -1,4 +1,4 @@
-"""A dump that was found or fetched, before it is landed."""
+"""A dump that was found or fetched, before it is fetched."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.errors import SourceError, shown
+from pipeline.errors import SourceError, quoted
 from pipeline.ingest.records import KnownVersion
 
 BLOCK_BYTES = 1024 * 1024
@@ -60,17 +60,17 @@ def open_regular(path: Path, name: str, *, follow_links: bool = True) -> BinaryI
         SourceError: It is not, is gone or may not be read.
     """
     try:
-        # Not blocking, so that a named pipe cannot hold the workflow up before it is recognised.
+        # Not blocking, so that a named pipe cannot hold the workflow up before it is recognized.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0))
         handle = os.open(path, flags)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SourceError(f"{shown(name)} cannot be opened: {reason}. Check the path and who may read it.") from None
+        raise SourceError(f"{quoted(name)} cannot be opened: {reason}. Check the path and who may read it.") from None
     stream = os.fdopen(handle, "rb")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         stream.close()
         raise SourceError(
-            f"{shown(name)} is not a regular file (a pipe, a device or a socket). Give a file or a folder."
+            f"{quoted(name)} is not a regular file (a pipe, a device or a socket). Give a file or a folder."
         )
     return stream
 
@@ -104,4 +104,4 @@ def copied(source: BinaryIO, target: Path | None, name: str) -> tuple[int, str]:
 
 def too_large(name: str, size: int) -> str:
     """Return the message for a dump beyond the limit."""
-    return f"{shown(name)} has {size:,} bytes or more; a dump may have {MAX_DUMP_BYTES:,}. Cut it into several files."
+    return f"{quoted(name)} has {size:,} bytes or more; a dump may have {MAX_DUMP_BYTES:,}. Cut it into several files."

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import shown
+from pipeline.errors import quoted
 from pipeline.ingest.columns import HELPFULNESS
 from pipeline.ingest.schema import RAW_CHARACTERS, REVIEW_SCHEMA
 
@@ -176,7 +176,7 @@ class Converter:
 
 
 def _found(value: object) -> str:
-    return "empty" if value is None or not str(value).strip() else shown(value)
+    return "empty" if value is None or not str(value).strip() else quoted(value)
 
 
 def _with_helpfulness_apart(values: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:

@@ -18,7 +18,7 @@ from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 from fsspec.asyn import FSTimeoutError, sync_wrapper
 from s3fs import S3FileSystem  # type: ignore[import-untyped]
 
-from pipeline.errors import PipelineError, shown
+from pipeline.errors import PipelineError, quoted
 from pipeline.object_store.errors import ObjectStoreRefusedError, ObjectStoreUnavailableError
 from pipeline.object_store.login import ObjectStoreLogin, present_login
 
@@ -89,7 +89,7 @@ class ObjectStore(S3FileSystem):  # type: ignore[misc]
 
     def _told(self, error: Exception, method: str, bucket: str) -> PipelineError | None:
         """Return a failure as one that tells a user what to do; ``None`` for what callers know how to take."""
-        place, asked = shown(f"s3://{bucket}"), method.replace("_", " ")
+        place, asked = quoted(f"s3://{bucket}"), method.replace("_", " ")
         if isinstance(error, NoCredentialsError | PartialCredentialsError):
             return ObjectStoreRefusedError(
                 f"There are no credentials for {place}: {self._source} holds none, or half of them. {self._advice}"
@@ -102,7 +102,7 @@ class ObjectStore(S3FileSystem):  # type: ignore[misc]
                 f"was there, the address is wrong. {self._advice}"
             )
         if isinstance(error, PermissionError) or code in _REFUSED:
-            said = shown(self._without_secrets(str(error)), _SHOWN_CHARACTERS)
+            said = quoted(self._without_secrets(str(error)), _SHOWN_CHARACTERS)
             return ObjectStoreRefusedError(
                 f"{place} refuses the login of {self._source} ({asked}: {code or type(error).__name__}, {said}). Check "
                 "the bucket's name, and that this login may list the bucket and get, put and delete its objects "

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.ingest.records import LandSummary
+from pipeline.ingest.records import FetchSummary
 from pipeline.profiling.drift import column_drift, share_difference
 from pipeline.profiling.dump import ProfiledDump
 from pipeline.profiling.periods import moment
@@ -21,8 +21,8 @@ SHOWN_WORDS = 20
 def same_words_rules(dump: ProfiledDump, previous: ProfiledDump, store: ArtifactStore) -> bool:
     """Return whether the same rules made words of both dumps' texts, so that their words may be compared."""
     now, before = (store.summary(one.cleaned, CleanSummary) for one in (dump, previous))
-    return (now.normalisation, now.summary_joined, now.stop_words) == (
-        before.normalisation,
+    return (now.normalization, now.summary_joined, now.stop_words) == (
+        before.normalization,
         before.summary_joined,
         before.stop_words,
     )
@@ -50,14 +50,14 @@ def compare_dumps(
     import pyarrow.compute as pc
 
     alike = reviews.vocabulary.known is not None
-    landed = store.summary(previous.landed, LandSummary)
+    fetched = store.summary(previous.fetched, FetchSummary)
     shift = share_difference(reviews.positive, reviews.rows, previous_reviews.positive, previous_reviews.rows)
     quarantine, previous_quarantine = (_Quarantine.of(one, store) for one in (dump, previous))
     risen = share_difference(
-        quarantine.set_aside, quarantine.rows, previous_quarantine.set_aside, previous_quarantine.rows
+        quarantine.excluded, quarantine.rows, previous_quarantine.excluded, previous_quarantine.rows
     )
     return DumpComparison(
-        previous_dumps=tuple(file.name for file in landed.files),
+        previous_dumps=tuple(file.name for file in fetched.files),
         previous_rows=previous_reviews.rows,
         previous_newest=moment(previous_reviews.newest),
         repeated_rows=int(pc.sum(pc.is_in(reviews.texts, value_set=previous_reviews.texts)).as_py() or 0),
@@ -85,23 +85,23 @@ def _columns(reviews: CleanReviews, before: CleanReviews, *, words_compare: bool
         column_drift("product_reviews", "Reviews of a product", reviews.product_sizes, before.product_sizes),
     ]
     if words_compare:
-        columns.insert(1, column_drift("words", "Words after normalisation", reviews.word_counts, before.word_counts))
+        columns.insert(1, column_drift("words", "Words after normalization", reviews.word_counts, before.word_counts))
     return tuple(sorted((column for column in columns if column), key=lambda column: -column.stability_index))
 
 
 @dataclass(frozen=True)
 class _Quarantine:
     rows: int
-    set_aside: int
+    excluded: int
 
     @classmethod
     def of(cls, dump: ProfiledDump, store: ArtifactStore) -> _Quarantine:
         summary = store.summary(dump.validated_raw, ValidationSummary)
-        return cls(rows=summary.rows, set_aside=sum(summary.quarantined.values()))
+        return cls(rows=summary.rows, excluded=sum(summary.quarantined.values()))
 
     @property
     def share(self) -> float:
-        return self.set_aside / self.rows if self.rows else 0.0
+        return self.excluded / self.rows if self.rows else 0.0
 
 
 def _new_word_share(reviews: CleanReviews) -> float:

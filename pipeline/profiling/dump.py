@@ -6,9 +6,9 @@ from pipeline.store import ArtifactReference, Record
 
 
 class ProfiledDump(Record):
-    """One dump: as landed, as validated and as cleaned."""
+    """One dump: as fetched, as validated and as cleaned."""
 
-    landed: ArtifactReference
+    fetched: ArtifactReference
     validated_raw: ArtifactReference
     cleaned: ArtifactReference
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.errors import ArtifactError
-from pipeline.ingest.records import LandSummary
+from pipeline.ingest.records import FetchSummary
 from pipeline.profiling.dump import ProfiledDump
 from pipeline.profiling.reading import REVIEWS
 from pipeline.profiling.stage import PREVIOUS
@@ -29,7 +29,7 @@ UNREADABLE = (ArtifactError, OSError, ValueError, KeyError, TypeError, Attribute
 Roles = Mapping[str, ArtifactReference]
 
 
-def previous_dump(store: ArtifactStore, landed: ArtifactReference) -> ProfiledDump | None:
+def previous_dump(store: ArtifactStore, fetched: ArtifactReference) -> ProfiledDump | None:
     """Return the dump to hold a new one against, or ``None`` where the store knows none.
 
     The newest report decides. Was it made of the same raw files, its own comparison is made again, so that running a
@@ -38,14 +38,14 @@ def previous_dump(store: ArtifactStore, landed: ArtifactReference) -> ProfiledDu
 
     Args:
         store: Where the reports and the artifacts lie.
-        landed: The new dump's raw files.
+        fetched: The new dump's raw files.
 
     Raises:
         ArtifactError: The new dump's own raw files are missing.
     """
-    demo = store.summary(landed, LandSummary).demo
+    demo = store.summary(fetched, FetchSummary).demo
     for roles in _reports(store):
-        if roles.get("landed") != landed:
+        if roles.get("fetched") != fetched:
             dump = _dump(roles, "", store, demo=demo)
         elif "profiled" in roles:
             earlier = _inputs(roles["profiled"], store)
@@ -125,7 +125,7 @@ def _dump(roles: Roles, prefix: str, store: ArtifactStore, *, demo: bool) -> Pro
     except UNREADABLE as error:
         log.warning("The dump of an earlier run cannot be compared with: %s", error)
         return None
-    return dump if kept_contract and store.summary(dump.landed, LandSummary).demo == demo else None
+    return dump if kept_contract and store.summary(dump.fetched, FetchSummary).demo == demo else None
 
 
 def _kept_contract(dump: ProfiledDump, validated_clean: ArtifactReference | None, store: ArtifactStore) -> bool:
@@ -141,7 +141,7 @@ def _require_whole(dump: ProfiledDump, store: ArtifactStore) -> None:
     """
     for reference in dump.inputs().values():
         store.manifest(reference)
-    store.summary(dump.landed, LandSummary)
+    store.summary(dump.fetched, FetchSummary)
     store.summary(dump.cleaned, CleanSummary)
     recorded = store.manifest(dump.cleaned).files[REVIEWS].sha256
     with (store.folder(dump.cleaned) / REVIEWS).open("rb") as stream:

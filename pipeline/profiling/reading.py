@@ -66,7 +66,7 @@ class CleanReviews:
         rows: Reviews.
         labels: int8 ``[reviews]``, 1 positive, 0 negative.
         stars: int64 ``[reviews]``.
-        word_counts: int64 ``[reviews]``, words after normalisation.
+        word_counts: int64 ``[reviews]``, words after normalization.
         characters: int64 ``[reviews]``, Unicode characters of the text as written.
         votes: int64 ``[reviews with votes]``, how many people said whether it was helpful.
         times: int64 ``[reviews with a time]``, Unix seconds that a calendar has.

@@ -52,7 +52,7 @@ class DumpComparison(Record):
     """This dump beside the one that the last run with another dump read."""
 
     previous_dumps: tuple[str, ...]
-    """File names of the previous dump, as landed."""
+    """File names of the previous dump, as fetched."""
     previous_rows: int
     previous_newest: datetime | None
     repeated_rows: int
@@ -70,7 +70,7 @@ class DumpComparison(Record):
     quarantined_share: float
     previous_quarantined_share: float
     quarantine_risen: bool
-    """Whether more rows than before are set aside, beyond chance (95 %)."""
+    """Whether more rows than before are excluded, beyond chance (95 %)."""
     words_compared: bool = True
     """Whether the same rules made words of both dumps; where not, the figures of words are left empty."""
 
@@ -81,7 +81,7 @@ class ProfileSummary(Record):
     rows: int
     positive: int
     stars: tuple[int, ...]
-    """Clean reviews with 1, 2, 3, 4, 5 stars; neutral ones are set aside before."""
+    """Clean reviews with 1, 2, 3, 4, 5 stars; neutral ones are excluded before."""
     oldest: datetime | None
     newest: datetime | None
     """Of the reviews' own times, UTC; ``None`` without a time column."""

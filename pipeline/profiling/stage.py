@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.profiling.comparison import compare_dumps, same_words_rules
 from pipeline.profiling.dump import ProfiledDump
 from pipeline.profiling.periods import label_share_over_time, moment
@@ -64,7 +64,7 @@ def _read(cleaned: ArtifactReference, store: ArtifactStore, known_words: pa.Arra
         return read_clean_reviews(store.folder(cleaned), known_words)
     except (pa.ArrowInvalid, OSError) as error:
         raise ArtifactError(
-            f"The clean reviews of {cleaned} cannot be read: {shown(str(error), 200)}. Remove that artifact's folder "
+            f"The clean reviews of {cleaned} cannot be read: {quoted(str(error), 200)}. Remove that artifact's folder "
             "from the store and run again; it is made anew."
         ) from error
 

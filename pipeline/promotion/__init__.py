@@ -3,7 +3,7 @@
 ``docs/evaluation.md`` lists the verdict's rules and their bounds, ``docs/promotion.md`` the gate's.
 """
 
-from pipeline.promotion.challenge import ReviewScorer, challenge
+from pipeline.promotion.acceptance import MARGIN, MIN_RARE_ROWS, acceptance, check_acceptance
 from pipeline.promotion.champions import (
     ChampionChange,
     ChampionChangedError,
@@ -16,24 +16,24 @@ from pipeline.promotion.champions import (
     rolled_back,
 )
 from pipeline.promotion.gate import Evidence, GateError, gate, gate_decision, promote
+from pipeline.promotion.head_to_head import ReviewScorer, challenge
 from pipeline.promotion.records import (
+    AcceptanceResult,
     Candidate,
-    ChallengeSummary,
     ComparedSlice,
     Decision,
     GateDecision,
     GateRule,
+    HeadToHeadSummary,
     RowSet,
     RuleResult,
-    Verdict,
 )
-from pipeline.promotion.verdict import MARGIN, MIN_RARE_ROWS, decide, verdict
 
 __all__ = [
     "MARGIN",
     "MIN_RARE_ROWS",
+    "AcceptanceResult",
     "Candidate",
-    "ChallengeSummary",
     "ChampionChange",
     "ChampionChangedError",
     "ChampionModel",
@@ -43,20 +43,20 @@ __all__ = [
     "GateDecision",
     "GateError",
     "GateRule",
+    "HeadToHeadSummary",
     "NoChampionError",
     "ReviewScorer",
     "RowSet",
     "RuleResult",
-    "Verdict",
+    "acceptance",
     "challenge",
     "champion",
     "champion_changes",
     "change_champion",
-    "decide",
+    "check_acceptance",
     "gate",
     "gate_decision",
     "promote",
     "roll_back",
     "rolled_back",
-    "verdict",
 ]

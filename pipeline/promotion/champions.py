@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from pipeline.errors import ArtifactError, PipelineError, shown
+from pipeline.errors import ArtifactError, PipelineError, quoted
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 from pipeline.store.files import entries, written_aside
 
@@ -51,12 +51,12 @@ class ChampionModel(Record):
     demo: bool
     exported: ArtifactReference
     evaluated: ArtifactReference
-    examined: ArtifactReference
+    behavioral_tests: ArtifactReference
     cleaned: ArtifactReference
     """The reviews of its training, validation and test parts."""
     parts: ArtifactReference
     """Which review was dealt to which part."""
-    landed: ArtifactReference
+    fetched: ArtifactReference
     """The newest raw files among them."""
     validated_raw: ArtifactReference
 
@@ -148,8 +148,8 @@ def change_champion(
     newest = champion(store)
     now = f"{newest.model.title} of run {newest.model.run_name}" if newest is not None else "none"
     raise ChampionChangedError(
-        f"The champion has changed since {shown(model.title)} was compared with change {replacing}: by now it is "
-        f"{shown(now, 160)}. Nothing was replaced; run again, so that the comparison is with the present champion."
+        f"The champion has changed since {quoted(model.title)} was compared with change {replacing}: by now it is "
+        f"{quoted(now, 160)}. Nothing was replaced; run again, so that the comparison is with the present champion."
     )
 
 
@@ -169,7 +169,7 @@ def rolled_back(store: ArtifactStore) -> ChampionModel:
         before = _read(store, number).model
         if before.exported != present.exported:
             return before
-    raise NoChampionError(f"{shown(present.title)} is the first champion; there is none to go back to.")
+    raise NoChampionError(f"{quoted(present.title)} is the first champion; there is none to go back to.")
 
 
 def roll_back(store: ArtifactStore, *, who: str, why: str, run_name: str) -> ChampionChange:
@@ -264,7 +264,7 @@ def _created(store: ArtifactStore, change: ChampionChange) -> bool:
 def _created_object(target: Any, text: bytes) -> bool:  # noqa: ANN401 - fsspec has no types
     """Create an object whole by a conditional write (``If-None-Match: *``); return whether its name was still free.
 
-    S3 and most of its kin honour the condition (`Amazon's account of it`_). A server that ignores it would let the
+    S3 and most of its kin honor the condition (`Amazon's account of it`_). A server that ignores it would let the
     second of two runs win.
 
     .. _Amazon's account of it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html

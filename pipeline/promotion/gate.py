@@ -10,22 +10,22 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from pipeline.behavioral_tests import BehavioralTestsSummary
 from pipeline.config import PromotionConfig
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.evaluation import EvaluationSummary
-from pipeline.examination import ExaminationSummary
+from pipeline.promotion.acceptance import DEMO_WORDS, against, floats
 from pipeline.promotion.champions import ChampionChange, ChampionModel, change_champion
 from pipeline.promotion.paired import highest_difference, rows_needed
 from pipeline.promotion.records import (
-    ChallengeSummary,
+    AcceptanceResult,
     ComparedSlice,
     GateAnswer,
     GateDecision,
     GateRule,
+    HeadToHeadSummary,
     RowSet,
-    Verdict,
 )
-from pipeline.promotion.verdict import DEMO_WORDS, against, floats
 from pipeline.statistics import Interval, share_of
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.training.records import ExportSummary
@@ -67,29 +67,29 @@ class Evidence:
     """All that the gate looks at.
 
     Attributes:
-        verdict: Of the challenger's run.
+        acceptance: Of the challenger's run.
         evaluation: Of the challenger.
         contract: Of the newest raw reviews.
         exported: Of the challenger.
-        examined: Of the challenger.
+        behavioral_tests: Of the challenger.
         champion_examined: Of the champion; ``None`` where there is none.
-        challenged: Challenger and champion on the same rows; ``None`` where they were not compared.
+        head_to_head: Challenger and champion on the same rows; ``None`` where they were not compared.
     """
 
-    verdict: Verdict
+    acceptance: AcceptanceResult
     evaluation: EvaluationSummary
     contract: ValidationSummary
     exported: ExportSummary
-    examined: ExaminationSummary
-    champion_examined: ExaminationSummary | None = None
-    challenged: ChallengeSummary | None = None
+    behavioral_tests: BehavioralTestsSummary
+    champion_examined: BehavioralTestsSummary | None = None
+    head_to_head: HeadToHeadSummary | None = None
 
 
 def gate(
     challenger: ChampionModel,
     present: ChampionChange | None,
-    verdict: ArtifactReference,
-    challenged: ArtifactReference | None,
+    acceptance: ArtifactReference,
+    head_to_head: ArtifactReference | None,
     *,
     config: PromotionConfig,
     store: ArtifactStore,
@@ -99,8 +99,8 @@ def gate(
     Args:
         challenger: The best model of this run.
         present: The change that put the present champion into service; ``None`` without one.
-        verdict: The ``decide`` artifact of this run.
-        challenged: The ``challenge`` artifact of the two; ``None`` where there is no champion to compare with.
+        acceptance: The ``decide`` artifact of this run.
+        head_to_head: The ``challenge`` artifact of the two; ``None`` where there is no champion to compare with.
         config: Figures, margins, and whether a person decides.
         store: Where artifacts lie.
 
@@ -111,30 +111,30 @@ def gate(
         GateError: The verdict is of another model, or the challenge of other models.
     """
     inputs = {
-        "verdict": verdict,
+        "acceptance": acceptance,
         "exported": challenger.exported,
         "evaluated": challenger.evaluated,
-        "examined": challenger.examined,
+        "behavioral_tests": challenger.behavioral_tests,
         "validated_raw": challenger.validated_raw,
     }
     if present is not None:
-        inputs["champion examined"] = present.model.examined
-    if challenged is not None:
-        inputs["challenged"] = challenged
+        inputs["champion behavioral_tests"] = present.model.behavioral_tests
+    if head_to_head is not None:
+        inputs["head_to_head"] = head_to_head
 
     def build(_: object) -> Outcome:
-        if challenged is not None:
-            _require_same_models(store, challenged, challenger, present)
+        if head_to_head is not None:
+            _require_same_models(store, head_to_head, challenger, present)
         evidence = Evidence(
-            verdict=store.summary(verdict, Verdict),
+            acceptance=store.summary(acceptance, AcceptanceResult),
             evaluation=store.summary(challenger.evaluated, EvaluationSummary),
             contract=store.summary(challenger.validated_raw, ValidationSummary),
             exported=store.summary(challenger.exported, ExportSummary),
-            examined=store.summary(challenger.examined, ExaminationSummary),
+            behavioral_tests=store.summary(challenger.behavioral_tests, BehavioralTestsSummary),
             champion_examined=None
             if present is None or _gives_way(present.model, challenger)
-            else store.summary(present.model.examined, ExaminationSummary),
-            challenged=None if challenged is None else store.summary(challenged, ChallengeSummary),
+            else store.summary(present.model.behavioral_tests, BehavioralTestsSummary),
+            head_to_head=None if head_to_head is None else store.summary(head_to_head, HeadToHeadSummary),
         )
         decision = gate_decision(challenger, present, evidence, config)
         log.info("%s", decision.sentence)
@@ -203,15 +203,15 @@ def gate_decision(
         GateError: The verdict, the evaluation, the export or the examination is of another model.
     """
     found = {
-        "verdict": evidence.verdict.best_model,
+        "acceptance": evidence.acceptance.best_model,
         "evaluation": evidence.evaluation.model,
         "export": evidence.exported.variant,
-        "examination": evidence.examined.model,
+        "examination": evidence.behavioral_tests.model,
     }
     if strays := {what: name for what, name in found.items() if name != challenger.name}:
         what, name = next(iter(strays.items()))
         raise GateError(
-            f"The {what} is of {shown(name)}, but the challenger is {shown(challenger.name)}; give the gate what "
+            f"The {what} is of {quoted(name)}, but the challenger is {quoted(challenger.name)}; give the gate what "
             "belongs to one model of one run."
         )
     first = present is None or _gives_way(present.model, challenger)
@@ -220,10 +220,13 @@ def gate_decision(
     told = _promotion(challenger, present, evidence, config, first=first)
     sentence = _sentence(answer, reason, challenger, present, told)
     # To force what is in service already would only add a change to the row that changes nothing.
-    forced = config.force_promotion is not None and all(rule.passed for rule in rules if rule.name == "new_model")
+    forced = config.force_promotion_reason is not None and all(
+        rule.passed for rule in rules if rule.name == "new_model"
+    )
     if forced:
         sentence = (
-            f"{challenger.title} goes into service because a person says so: {shown(config.force_promotion, 500)}. "
+            f"{challenger.title} goes into service because a person says so: "
+            f"{quoted(config.force_promotion_reason, 500)}. "
             f"The gate would have said: {_lowered(sentence)}"
         )
     return GateDecision(
@@ -267,9 +270,9 @@ def _rules(
     *,
     first: bool,
 ) -> Iterator[GateRule]:
-    yield _verdict(evidence.verdict)
+    yield _verdict(evidence.acceptance)
     yield _contract(evidence.contract)
-    yield _no_leaks(evidence.verdict)
+    yield _no_leaks(evidence.acceptance)
     yield _numbers(evidence)
     yield _export_agrees(evidence.exported)
     yield _calibration(evidence.evaluation, config.max_calibration_error)
@@ -279,13 +282,13 @@ def _rules(
     yield _new_model(challenger, present)
     if first or challenger.exported == present.model.exported:
         return
-    yield _behaviour(evidence, config.behaviour_margin)
-    if evidence.challenged is None:
+    yield _behavior(evidence, config.behavior_margin)
+    if evidence.head_to_head is None:
         yield _rule(
             "compared", "They were not compared on the same reviews.", None, None, passed=False, if_failed="cannot_tell"
         )
         return
-    new_test, old_test = evidence.challenged.new_test, evidence.challenged.old_test
+    new_test, old_test = evidence.head_to_head.new_test, evidence.head_to_head.old_test
     yield _enough_rows(new_test, config)
     yield _not_below(new_test, config)
     if old_test is not None:
@@ -294,14 +297,14 @@ def _rules(
     yield _improvement(new_test, config)
 
 
-def _verdict(verdict: Verdict) -> GateRule:
+def _verdict(acceptance: AcceptanceResult) -> GateRule:
     return _rule(
-        "verdict",
-        f"The verdict on it by itself: {_said(verdict)}",
+        "acceptance",
+        f"The verdict on it by itself: {_said(acceptance)}",
         None,
         None,
-        passed=verdict.decision == "accept",
-        if_failed="refuse" if verdict.decision == "refuse" else "cannot_tell",
+        passed=acceptance.decision == "accept",
+        if_failed="refuse" if acceptance.decision == "refuse" else "cannot_tell",
     )
 
 
@@ -319,8 +322,8 @@ def _contract(summary: ValidationSummary) -> GateRule:
     )
 
 
-def _no_leaks(verdict: Verdict) -> GateRule:
-    found = next((rule for rule in verdict.rules if rule.name == "no_leaks"), None)
+def _no_leaks(acceptance: AcceptanceResult) -> GateRule:
+    found = next((rule for rule in acceptance.rules if rule.name == "no_leaks"), None)
     return _rule(
         "no_leaks",
         "The verdict knows of no leak check." if found is None else found.sentence,
@@ -335,12 +338,12 @@ def _numbers(evidence: Evidence) -> GateRule:
     figures = [
         evidence.evaluation.model_dump(exclude={"mistakes"}),
         evidence.exported.model_dump(),
-        [test.model_dump(include={"pass_rate"}) for test in evidence.examined.tests],
+        [test.model_dump(include={"pass_rate"}) for test in evidence.behavioral_tests.tests],
     ]
     unusable = evidence.evaluation.unusable_probabilities
-    if evidence.challenged is not None:
-        figures.append(evidence.challenged.model_dump())
-        row_sets = (evidence.challenged.new_test, evidence.challenged.old_test)
+    if evidence.head_to_head is not None:
+        figures.append(evidence.head_to_head.model_dump())
+        row_sets = (evidence.head_to_head.new_test, evidence.head_to_head.old_test)
         unusable += sum(row_set.challenger.unusable for row_set in row_sets if row_set is not None)
     broken = sum(not math.isfinite(value) for value in floats(figures))
     bad = unusable + broken
@@ -409,7 +412,7 @@ def _new_model(challenger: ChampionModel, present: ChampionChange) -> GateRule:
         "new_model",
         "It is another model than the champion."
         if passed
-        else f"It is the champion itself, in service since run {shown(present.run_name)}.",
+        else f"It is the champion itself, in service since run {quoted(present.run_name)}.",
         None,
         None,
         passed=passed,
@@ -417,16 +420,16 @@ def _new_model(challenger: ChampionModel, present: ChampionChange) -> GateRule:
     )
 
 
-def _behaviour(evidence: Evidence, margin: float) -> GateRule:
-    ours = {(test.kind, test.name, test.cases): test.passed for test in evidence.examined.tests}
+def _behavior(evidence: Evidence, margin: float) -> GateRule:
+    ours = {(test.kind, test.name, test.cases): test.passed for test in evidence.behavioral_tests.tests}
     champion = () if evidence.champion_examined is None else evidence.champion_examined.tests
     theirs = {(test.kind, test.name, test.cases): test.passed for test in champion}
     common = [test for test in ours if test in theirs]
     cases = sum(cases for *_, cases in common)
     if not cases:
         return _rule(
-            "behaviour",
-            "No behaviour test was put to both models in the same form.",
+            "behavior",
+            "No behavior test was put to both models in the same form.",
             None,
             -margin,
             passed=False,
@@ -436,8 +439,8 @@ def _behaviour(evidence: Evidence, margin: float) -> GateRule:
     difference = share_of(passed, cases) - share_of(their_passed, cases)
     holds = difference >= -margin - EQUAL
     return _rule(
-        "behaviour",
-        f"Of {cases:,} behaviour cases it passes {passed:,} and the champion {their_passed:,}: "
+        "behavior",
+        f"Of {cases:,} behavior cases it passes {passed:,} and the champion {their_passed:,}: "
         f"{against(difference)}, {'not below' if holds else 'below'} by more than {_points(margin)} points.",
         difference,
         -margin,
@@ -613,30 +616,31 @@ def _promotion(
 ) -> str:
     """Say what is said where the challenger is promoted."""
     if present is None:
-        return f"{challenger.title} becomes the first champion: {_said(evidence.verdict)}"
+        return f"{challenger.title} becomes the first champion: {_said(evidence.acceptance)}"
     told = f"{challenger.title} takes the place of {present.model.title}"
     if first:
         return f"{told}, which was trained on generated reviews."
-    difference = None if evidence.challenged is None else _difference(evidence.challenged.new_test, config)
-    if evidence.challenged is None or difference is None:
+    difference = None if evidence.head_to_head is None else _difference(evidence.head_to_head.new_test, config)
+    if evidence.head_to_head is None or difference is None:
         return f"{told}."
     return (
         f"{told}: {METRIC_WORDS[config.metric]} {against(difference.value)} ({against(difference.low)} to "
-        f"{against(difference.high)}) on {evidence.challenged.new_test.rows:,} reviews that neither had met."
+        f"{against(difference.high)}) on {evidence.head_to_head.new_test.rows:,} reviews that neither had met."
     )
 
 
 def _require_same_models(
-    store: ArtifactStore, challenged: ArtifactReference, challenger: ChampionModel, present: ChampionChange | None
+    store: ArtifactStore, head_to_head: ArtifactReference, challenger: ChampionModel, present: ChampionChange | None
 ) -> None:
-    compared = store.manifest(challenged).inputs
+    compared = store.manifest(head_to_head).inputs
     expected = {"challenger exported": challenger.exported}
     if present is not None:
         expected["champion exported"] = present.model.exported
     for role, reference in expected.items():
         if compared.get(role) != reference:
             raise GateError(
-                f"{challenged} compared {compared.get(role)} as {role.partition(' ')[0]}, but the gate is asked about "
+                f"{head_to_head} compared {compared.get(role)} as {role.partition(' ')[0]}, but the gate is asked "
+                "about "
                 f"{reference}; compare the present champion with this challenger again."
             )
 
@@ -652,9 +656,9 @@ def _points(share: float) -> str:
     return f"{100 * share:.3g}"
 
 
-def _said(verdict: Verdict) -> str:
+def _said(acceptance: AcceptanceResult) -> str:
     """Return the verdict's sentence as it goes on after a colon; what is demo data is said in front of it all."""
-    return _lowered(verdict.sentence.removeprefix(DEMO_WORDS))
+    return _lowered(acceptance.sentence.removeprefix(DEMO_WORDS))
 
 
 def _lowered(sentence: str) -> str:

@@ -78,7 +78,7 @@ def highest_difference(gains: int, losses: int, rows: int, among: int) -> float:
     """Return the upper bound of a difference that is one of several looked at together.
 
     All such bounds hold together with the confidence of one 95 % interval's upper end, however the slices overlap
-    (Bonferroni's inequality; Dunn, *Journal of the American Statistical Association* 56, 1961).
+    (Bonferroni's inequality; Dunn, *TrainingLog of the American Statistical Association* 56, 1961).
 
     Args:
         gains: Rows on which just the first model is right.

@@ -37,7 +37,7 @@ class Candidate(Record):
     """The figure by which the best was chosen."""
 
 
-class Verdict(Record):
+class AcceptanceResult(Record):
     """The decision, its reason, and every rule behind it."""
 
     decision: Decision
@@ -123,7 +123,7 @@ class RowSet(Record):
     """Of ``new_test`` alone, in the order of the dimensions."""
 
 
-class ChallengeSummary(Record):
+class HeadToHeadSummary(Record):
     """Challenger and champion on the same rows."""
 
     challenger: str

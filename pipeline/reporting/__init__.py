@@ -3,7 +3,7 @@
 ``docs/report.md`` explains the page to its reader.
 """
 
-from pipeline.reporting.contents import gather
+from pipeline.reporting.gathering import gather
 from pipeline.reporting.publishing import publish
 from pipeline.reporting.records import ReportContents
 from pipeline.reporting.report import report

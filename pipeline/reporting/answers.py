@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+from pipeline.behavioral_tests.records import BehaviorTest
 from pipeline.cleaning.records import CleanSummary
-from pipeline.collection.records import Window
+from pipeline.dataset.records import Window
 from pipeline.evaluation.records import Comparison, ComparisonSummary, EvaluationSummary, Slice
 from pipeline.evaluation.rules import TFIDF
-from pipeline.examination.records import BehaviourTest
-from pipeline.ingest.records import IngestSummary, LandSummary
+from pipeline.ingest.records import FetchSummary, IngestSummary
 from pipeline.profiling.records import ProfileSummary
-from pipeline.promotion.records import ChallengeSummary, GateDecision, RowSet, Verdict
+from pipeline.promotion.records import AcceptanceResult, GateDecision, HeadToHeadSummary, RowSet
 from pipeline.reporting import formatting
-from pipeline.reporting.into_service import gate_told, has_both_classes
-from pipeline.reporting.records import Answer, Answers, Caution, Outcome, Tone, VariantReport
+from pipeline.reporting.gate_text import gate_told, has_both_classes
+from pipeline.reporting.records import Answer, Answers, Outcome, ReportWarning, Tone, VariantReport
 from pipeline.statistics import Interval
 
 FRESH = timedelta(days=365)
 """Age of the newest review up to which the data count as fresh: a year holds every season once."""
 
 MOST_FAILURES = 2
-"""Slices, and behaviour tests, that the first screen names."""
+"""Slices, and behavior tests, that the first screen names."""
 
 MOST_DUMPS = 3
 """File names that the first screen spells out."""
@@ -35,7 +35,7 @@ def answers(
     *,
     outcome: Outcome,
     made_at: datetime,
-    land: LandSummary,
+    fetch: FetchSummary,
     ingest: IngestSummary | None,
     clean: CleanSummary | None,
     data_profile: ProfileSummary | None,
@@ -43,18 +43,18 @@ def answers(
     majority: EvaluationSummary | None,
     variants: Sequence[VariantReport],
     comparison: ComparisonSummary | None,
-    verdict: Verdict | None,
+    acceptance: AcceptanceResult | None,
     gate: GateDecision | None,
-    challenge: ChallengeSummary | None,
+    challenge: HeadToHeadSummary | None,
     window: Window | None,
-    cautions: Sequence[Caution],
+    warnings: Sequence[ReportWarning],
 ) -> Answers:
     """Return the answers that the figures allow; a comparison that was not made is no answer.
 
     Args:
         outcome: How the run ended.
         made_at: The report's moment, against which the data's age is told.
-        land: The raw files.
+        fetch: The raw files.
         ingest: What was read of them.
         clean: What was left.
         data_profile: Oldest and newest review.
@@ -62,26 +62,28 @@ def answers(
         majority: The baseline that gives every review the same answer.
         variants: All variants.
         comparison: The pairs of models.
-        verdict: Whether the best variant may be used.
+        acceptance: Whether the best variant may be used.
         gate: Whether it goes into service.
         challenge: It and the model in service on the same rows.
         window: The dumps that were laid together, if several were.
-        cautions: What the report warns of.
+        warnings: What the report warns of.
     """
     judged = best if best is not None and best.evaluated is not None else None
     return Answers(
-        trust=_trust(outcome, verdict, cautions, demo=land.demo),
+        trust=_trust(outcome, acceptance, warnings, demo=fetch.demo),
         against_majority=_against_majority(judged, majority),
         against_word_counts=_against_word_counts(judged, comparison),
         against_other_variant=_against_other_variant(judged, variants, comparison),
-        against_champion=_against_champion(judged, outcome, verdict, gate, challenge),
-        data=_data(land, ingest, clean, data_profile, window=window, made_at=made_at),
+        against_champion=_against_champion(judged, outcome, acceptance, gate, challenge),
+        data=_data(fetch, ingest, clean, data_profile, window=window, made_at=made_at),
         weakness=_weakness(judged),
     )
 
 
-def _trust(outcome: Outcome, verdict: Verdict | None, cautions: Sequence[Caution], *, demo: bool) -> Answer:
-    serious = [caution for caution in cautions if caution.serious]
+def _trust(
+    outcome: Outcome, acceptance: AcceptanceResult | None, warnings: Sequence[ReportWarning], *, demo: bool
+) -> Answer:
+    serious = [warning for warning in warnings if warning.serious]
     words: dict[Outcome, tuple[str, Tone]] = {
         "accept": ("Yes", "good"),
         "refuse": ("No", "bad"),
@@ -94,24 +96,26 @@ def _trust(outcome: Outcome, verdict: Verdict | None, cautions: Sequence[Caution
         answer, tone = "Not for real reviews", "unknown"
     elif outcome == "accept" and serious:
         answer, tone = "Not before reading the warnings", "unknown"
-    sentence = _rules(outcome, verdict)
+    sentence = _rules(outcome, acceptance)
     if serious:
-        told = "; ".join(caution.title for caution in serious)
+        told = "; ".join(warning.title for warning in serious)
         sentence += f" {formatting.plural(len(serious), 'serious warning')}: {told}."
     else:
-        sentence += f" Serious warnings: none; others: {formatting.count(len(cautions))}."
+        sentence += f" Serious warnings: none; others: {formatting.count(len(warnings))}."
     return Answer(question="May I trust this model?", answer=answer, sentence=sentence, tone=tone)
 
 
-def _rules(outcome: Outcome, verdict: Verdict | None) -> str:
-    if verdict is None or not verdict.rules:
+def _rules(outcome: Outcome, acceptance: AcceptanceResult | None) -> str:
+    if acceptance is None or not acceptance.rules:
         return "The run stopped before a model was judged." if outcome == "stopped" else "No model is judged yet."
-    failed = [rule for rule in verdict.rules if not rule.passed]
+    failed = [rule for rule in acceptance.rules if not rule.passed]
     if not failed:
-        return f"All {formatting.plural(len(verdict.rules), 'rule')} of the verdict hold for {verdict.best_title}."
+        return (
+            f"All {formatting.plural(len(acceptance.rules), 'rule')} of the verdict hold for {acceptance.best_title}."
+        )
     return (
-        f"{formatting.count(len(failed))} of {formatting.plural(len(verdict.rules), 'rule')} of the verdict "
-        f"{'fails' if len(failed) == 1 else 'fail'} for {verdict.best_title}."
+        f"{formatting.count(len(failed))} of {formatting.plural(len(acceptance.rules), 'rule')} of the verdict "
+        f"{'fails' if len(failed) == 1 else 'fail'} for {acceptance.best_title}."
     )
 
 
@@ -157,12 +161,12 @@ def _against_other_variant(
 def _against_champion(
     best: VariantReport | None,
     outcome: Outcome,
-    verdict: Verdict | None,
+    acceptance: AcceptanceResult | None,
     gate: GateDecision | None,
-    challenge: ChallengeSummary | None,
+    challenge: HeadToHeadSummary | None,
 ) -> Answer | None:
     """Answer from the challenge; a run that was stopped in front of the gate knows nothing of a champion."""
-    if best is None or verdict is None or (gate is None and outcome == "stopped"):
+    if best is None or acceptance is None or (gate is None and outcome == "stopped"):
         return None
     question = "Is it better than the model in service?"
     answer: str
@@ -244,7 +248,7 @@ def _shown(difference: Interval, *, shown: bool) -> tuple[str, Tone]:
 
 
 def _data(
-    land: LandSummary,
+    fetch: FetchSummary,
     ingest: IngestSummary | None,
     clean: CleanSummary | None,
     data_profile: ProfileSummary | None,
@@ -252,7 +256,7 @@ def _data(
     window: Window | None,
     made_at: datetime,
 ) -> Answer:
-    names = [file.name for file in land.files]
+    names = [file.name for file in fetch.files]
     named = ", ".join(names[:MOST_DUMPS]) + (
         f" and {formatting.plural(len(names) - MOST_DUMPS, 'more file')}" if len(names) > MOST_DUMPS else ""
     )
@@ -276,7 +280,7 @@ def _data(
         )
     elif data_profile is not None:
         sentence += " The dump does not tell when its reviews were written."
-    if land.demo:
+    if fetch.demo:
         answer, tone = "Generated reviews", "unknown"
     return Answer(question="On what data?", answer=answer, sentence=sentence, tone=tone)
 
@@ -290,10 +294,10 @@ def _freshness(newest: datetime | None, made_at: datetime) -> tuple[str, Tone]:
 
 
 def _weakness(best: VariantReport | None) -> Answer | None:
-    if best is None or best.evaluated is None or not (best.evaluated.slices or best.examined):
+    if best is None or best.evaluated is None or not (best.evaluated.slices or best.behavioral_tests):
         return None
     slices = worst_slices(best.evaluated)[:MOST_FAILURES]
-    tests = worst_tests(best.examined.tests if best.examined is not None else ())[:MOST_FAILURES]
+    tests = worst_tests(best.behavioral_tests.tests if best.behavioral_tests is not None else ())[:MOST_FAILURES]
     told = [
         f"{test.title}: {formatting.count(test.passed)} of {formatting.plural(test.cases, 'case')} passed "
         f"({formatting.share_interval(test.pass_rate)})"
@@ -329,6 +333,6 @@ def worst_slices(evaluation: EvaluationSummary) -> list[Slice]:
     return sorted(telling, key=lambda found: found.gap.value)
 
 
-def worst_tests(tests: Sequence[BehaviourTest]) -> list[BehaviourTest]:
-    """Return the behaviour tests with failing cases, the lowest pass rate first."""
+def worst_tests(tests: Sequence[BehaviorTest]) -> list[BehaviorTest]:
+    """Return the behavior tests with failing cases, the lowest pass rate first."""
     return sorted((test for test in tests if test.passed < test.cases), key=lambda test: test.pass_rate.value)

@@ -87,9 +87,9 @@ def _of_variant(variant: VariantReport) -> str | None:
             + (f" ({formatting.score(entropy)})" if stayed else f" {formatting.score(entropy)}")
         )
     if not variant.evaluated.no_better_than_majority:
-        verdict = "It has learned something."
+        acceptance = "It has learned something."
     elif scores.predicted_positive_share in (0, 1):
-        verdict = "It gives every review the same answer."
+        acceptance = "It gives every review the same answer."
     else:
-        verdict = "It is no better than giving every review the same answer."
-    return f"{sentence}. {verdict}"
+        acceptance = "It is no better than giving every review the same answer."
+    return f"{sentence}. {acceptance}"

@@ -1,4 +1,4 @@
-"""What a reader sees of explained mistakes and behaviour tests: words marked by effect, tests beside each other."""
+"""What a reader sees of explained mistakes and behavior tests: words marked by effect, tests beside each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.examination.records import BehaviourTest, ExaminationSummary, ExplainedMistake
+from pipeline.behavioral_tests.records import BehavioralTestsSummary, BehaviorTest, ExplainedMistake
 from pipeline.reporting import formatting
 
 EFFECT_STEPS = (1.25, 2, 4)
@@ -48,11 +48,11 @@ class Explained:
 
 
 @dataclass(frozen=True)
-class BehaviourRow:
-    """One behaviour test over all examined models; ``None`` where a model was not asked."""
+class BehaviorRow:
+    """One behavior test over all examined models; ``None`` where a model was not asked."""
 
-    test: BehaviourTest
-    results: tuple[BehaviourTest | None, ...]
+    test: BehaviorTest
+    results: tuple[BehaviorTest | None, ...]
 
 
 def explained(mistake: ExplainedMistake) -> Explained:
@@ -78,7 +78,7 @@ def mark(effect: float) -> str | None:
     return f"effect-{'positive' if effect > 0 else 'negative'}-{step}" if step else None
 
 
-def behaviour_rows(examinations: Sequence[ExaminationSummary]) -> tuple[BehaviourRow, ...]:
+def behavior_rows(examinations: Sequence[BehavioralTestsSummary]) -> tuple[BehaviorRow, ...]:
     """Return every test with its result per model, in the order in which the tests first appear."""
     names = dict.fromkeys(test.name for examination in examinations for test in examination.tests)
     rows = []
@@ -86,7 +86,7 @@ def behaviour_rows(examinations: Sequence[ExaminationSummary]) -> tuple[Behaviou
         results = tuple(
             next((test for test in examination.tests if test.name == name), None) for examination in examinations
         )
-        rows.append(BehaviourRow(next(test for test in results if test is not None), results))
+        rows.append(BehaviorRow(next(test for test in results if test is not None), results))
     return tuple(rows)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.collection.merging import REPEATED
-from pipeline.collection.records import Window
+from pipeline.dataset.merging import REPEATED
+from pipeline.dataset.records import Window
 from pipeline.ingest.records import IngestSummary
 from pipeline.reporting.records import FunnelStage
 from pipeline.splitting.records import SplitSummary
@@ -23,7 +23,7 @@ REASON_TITLES = {
     "helpfulness_above_denominator": "More helpful votes than votes",
     "no_words": "No words left after cleaning",
     REPEATED: "Copy of a review of an earlier dump",
-    "near_copy_across_parts": "Near-copy of a row in another part",
+    "near_copy_across_parts": "Near-duplicate of a row in another part",
 }
 """The reasons of docs/data.md in words; a reason without an entry is shown by its name."""
 
@@ -42,7 +42,7 @@ def funnel(
         validation: Quarantined rows by reason.
         clean: The steps of the cleaning; its first step is what came in.
         split: The parts; ``None`` where they were made of a window of several dumps (:func:`window_funnel`).
-        split_set_aside: Rows that splitting set aside, by reason.
+        split_set_aside: Rows that splitting excluded, by reason.
     """
     if ingest is None:
         return ()
@@ -69,7 +69,7 @@ def window_funnel(
     Args:
         window: The dumps that were laid together.
         split: The parts.
-        split_set_aside: Rows that splitting set aside, by reason.
+        split_set_aside: Rows that splitting excluded, by reason.
     """
     if window is None:
         return ()
@@ -82,10 +82,10 @@ def window_funnel(
 
 def _steps(title: str, rows: int, gone: Iterable[tuple[str, int]]) -> tuple[FunnelStage, ...]:
     left = rows
-    steps = [FunnelStage(title=title, reason=None, set_aside=0, rows_left=left)]
+    steps = [FunnelStage(title=title, reason=None, excluded=0, rows_left=left)]
     for reason, rows_gone in gone:
         left -= rows_gone
         steps.append(
-            FunnelStage(title=REASON_TITLES.get(reason, reason), reason=reason, set_aside=rows_gone, rows_left=left)
+            FunnelStage(title=REASON_TITLES.get(reason, reason), reason=reason, excluded=rows_gone, rows_left=left)
         )
     return tuple(steps)

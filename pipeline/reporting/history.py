@@ -36,7 +36,7 @@ class PublishedRun(Record):
     outcome: str
     headline: str
     dumps: tuple[str, ...]
-    """File names of the dumps, as landed."""
+    """File names of the dumps, as fetched."""
     rows_read: int | None
     quarantined_rows: int | None
     test_rows: int | None
@@ -75,7 +75,7 @@ def published_run(contents: ReportContents, inputs: dict[str, ArtifactReference]
         demo=contents.demo,
         outcome=contents.outcome,
         headline=contents.headline,
-        dumps=tuple(file.name for file in contents.land.files),
+        dumps=tuple(file.name for file in contents.fetch.files),
         rows_read=validation.rows if validation is not None else None,
         quarantined_rows=sum(validation.quarantined.values()) if validation is not None else None,
         test_rows=scores.rows if scores is not None else None,
@@ -85,8 +85,8 @@ def published_run(contents: ReportContents, inputs: dict[str, ArtifactReference]
         accuracy=scores.accuracy if scores is not None else None,
         roc_auc=scores.roc_auc if scores is not None else None,
         negative_recall=scores.negative.recall if scores is not None else None,
-        serious_warnings=sum(caution.serious for caution in contents.cautions),
-        warnings=len(contents.cautions),
+        serious_warnings=sum(warning.serious for warning in contents.warnings),
+        warnings=len(contents.warnings),
         validated_raw=inputs.get("validated_raw"),
         exported=inputs.get(f"exported {best.name}") if best is not None else None,
         decision=contents.gate.decision if contents.gate is not None else None,

@@ -11,8 +11,8 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from pipeline.promotion.records import RuleResult
-from pipeline.reporting.explanation import EFFECT_STEPS, behaviour_rows, explained
-from pipeline.reporting.into_service import (
+from pipeline.reporting.explanation import EFFECT_STEPS, behavior_rows, explained
+from pipeline.reporting.gate_text import (
     FAILURE_WORDS,
     HISTORY_HINT,
     ROW_SET_TITLES,
@@ -39,7 +39,7 @@ VERDICT_WORDS: dict[Outcome, str] = {
 
 LEAK_TITLES = {
     "identical_text": "Identical text",
-    "near_copy": "Near-copy of a text",
+    "near_duplicate": "Near-duplicate of a text",
     "product": "Product",
     "user": "User",
 }
@@ -75,9 +75,9 @@ def render_html(contents: ReportContents) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     best = contents.best if contents.best is not None and contents.best.evaluated is not None else None
-    examined = best.examined if best is not None else None
-    others = [caution for caution in contents.cautions if not caution.serious]
-    told = {mistake.row for mistake in examined.explained[:MOST_EXPLAINED]} if examined else set()
+    behavioral_tests = best.behavioral_tests if best is not None else None
+    others = [warning for warning in contents.warnings if not warning.serious]
+    told = {mistake.row for mistake in behavioral_tests.explained[:MOST_EXPLAINED]} if behavioral_tests else set()
     wrong = best.evaluated.mistakes if best is not None and best.evaluated is not None else ()
     # A review that stands above word by word need not stand there again.
     mistakes = [mistake for mistake in wrong if mistake.row not in told]
@@ -91,10 +91,10 @@ def render_html(contents: ReportContents) -> str:
     return page.render(
         report=contents,
         title=_title(contents),
-        verdict_word=verdict_word(contents),
+        acceptance_word=acceptance_word(contents),
         reasons=_reasons(contents),
-        serious=[caution for caution in contents.cautions if caution.serious],
-        cautions=others[:MOST_CAUTIONS],
+        serious=[warning for warning in contents.warnings if warning.serious],
+        warnings=others[:MOST_CAUTIONS],
         more_cautions=others[MOST_CAUTIONS:],
         sections=_sections(contents),
         evaluations=contents.evaluations,
@@ -105,9 +105,11 @@ def render_html(contents: ReportContents) -> str:
         more_matrices=matrices[first:],
         trained=[variant for variant in contents.variants if variant.trained is not None],
         examinations=contents.examinations,
-        behaviour=behaviour_rows(contents.examinations),
-        behaviour_kinds=BEHAVIOUR_KINDS,
-        explained=[explained(mistake) for mistake in examined.explained[:MOST_EXPLAINED]] if examined else [],
+        behavior=behavior_rows(contents.examinations),
+        behavior_kinds=BEHAVIOUR_KINDS,
+        explained=[explained(mistake) for mistake in behavioral_tests.explained[:MOST_EXPLAINED]]
+        if behavioral_tests
+        else [],
         effect_steps=EFFECT_STEPS,
         pictures=pictures(contents),
         leak_titles=LEAK_TITLES,
@@ -131,20 +133,20 @@ def render_html(contents: ReportContents) -> str:
     )
 
 
-def verdict_word(contents: ReportContents) -> str:
+def acceptance_word(contents: ReportContents) -> str:
     """Return the outcome in a word or two."""
     return VERDICT_WORDS[contents.outcome]
 
 
 def _reasons(contents: ReportContents) -> list[RuleResult]:
-    """Return the rules that explain the verdict: those that failed, or else all that hold."""
-    rules = contents.verdict.rules if contents.verdict is not None else ()
+    """Return the rules that explain the acceptance: those that failed, or else all that hold."""
+    rules = contents.acceptance.rules if contents.acceptance is not None else ()
     return [rule for rule in rules if not rule.passed] or list(rules)
 
 
 def _title(contents: ReportContents) -> str:
     if contents.demo and contents.outcome in ("accept", "refuse", "cannot_tell"):
-        return f"A demo run: {verdict_word(contents).lower()}"
+        return f"A demo run: {acceptance_word(contents).lower()}"
     return {
         "accept": "This model may be used",
         "refuse": "This model must not be used",
@@ -158,26 +160,26 @@ def _sections(contents: ReportContents) -> list[tuple[str, str]]:
     judged = bool(contents.evaluations)
     trained = any(variant.trained is not None for variant in contents.variants)
     best = contents.best.evaluated if contents.best is not None else None
-    examined = contents.best.examined if contents.best is not None else None
+    behavioral_tests = contents.best.behavioral_tests if contents.best is not None else None
     compared = contents.comparison
     drawn = any(evaluation.curves is not None for evaluation in contents.evaluations)
     explains = (
         (best is not None and bool(best.mistakes))
-        or (examined is not None and bool(examined.explained))
+        or (behavioral_tests is not None and bool(behavioral_tests.explained))
         or (contents.baselines is not None and bool(contents.baselines.negative_terms))
         or (compared is not None and bool(compared.suspected_labels))
     )
     present = [
-        ("verdict", "Verdict", True),
+        ("acceptance", "AcceptanceResult", True),
         ("gate", "Into service?", contents.gate is not None),
-        ("warnings", "Warnings", bool(contents.cautions)),
+        ("warnings", "Warnings", bool(contents.warnings)),
         ("scores", "Scores", judged),
         ("comparison", "Comparison", compared is not None and bool(compared.comparisons or compared.seed_groups)),
         ("article", "The article", contents.article is not None),
         ("curves", "Curves", drawn or trained),
         ("confusion", "Confusion", judged),
         ("slices", "Slices", best is not None and bool(best.slices)),
-        ("behaviour", "Behaviour", bool(contents.examinations)),
+        ("behavior", "Behavior", bool(contents.examinations)),
         ("explanation", "Explanation", explains),
         ("data", "Data", contents.ingest is not None),
         ("provenance", "Provenance", True),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.reporting import formatting
-from pipeline.reporting.html import verdict_word
-from pipeline.reporting.into_service import gate_word
+from pipeline.reporting.gate_text import gate_word
+from pipeline.reporting.html import acceptance_word
 from pipeline.reporting.records import ReportContents
 
 MOST_CAUTIONS = 3
@@ -24,7 +24,7 @@ def render_message(contents: ReportContents) -> str:
 
 
 def _lines(contents: ReportContents) -> Iterator[str]:
-    yield f"**{verdict_word(contents)}**: {_cut(contents.headline)}"
+    yield f"**{acceptance_word(contents)}**: {_cut(contents.headline)}"
     yield ""
     if contents.gate is not None:
         yield f"Into service? **{gate_word(contents.gate)}**: {_cut(contents.gate.sentence, MOST_OF_DECISION)}"
@@ -90,16 +90,16 @@ def _figures(contents: ReportContents) -> Iterator[str]:
 
 def _warnings(contents: ReportContents) -> Iterator[str]:
     """Tell serious warnings in full, the others by their title."""
-    if not contents.cautions:
+    if not contents.warnings:
         return
     yield "Before you trust the figures:"
-    for caution in contents.cautions[:MOST_CAUTIONS]:
-        if caution.serious:
-            yield f"- **Serious.** {_cut(caution.title)}: {_cut(caution.text)}"
+    for warning in contents.warnings[:MOST_CAUTIONS]:
+        if warning.serious:
+            yield f"- **Serious.** {_cut(warning.title)}: {_cut(warning.text)}"
         else:
-            yield f"- {_cut(caution.title)}"
-    if len(contents.cautions) > MOST_CAUTIONS:
-        yield f"- and {len(contents.cautions) - MOST_CAUTIONS} more in the report"
+            yield f"- {_cut(warning.title)}"
+    if len(contents.warnings) > MOST_CAUTIONS:
+        yield f"- and {len(contents.warnings) - MOST_CAUTIONS} more in the report"
     yield ""
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from jinja2 import Environment
 
+from pipeline.behavioral_tests.records import BehavioralTestsSummary, BehaviorTest
 from pipeline.errors import PipelineError
 from pipeline.evaluation.records import EvaluationSummary, Slice
-from pipeline.examination.records import BehaviourTest, ExaminationSummary
 from pipeline.reporting import formatting
-from pipeline.reporting.into_service import HISTORY_HINT, gate_word
+from pipeline.reporting.gate_text import HISTORY_HINT, gate_word
 from pipeline.reporting.records import ReportContents
 from pipeline.reporting.templating import template_environment
 
@@ -70,9 +70,9 @@ def render_model_card(contents: ReportContents) -> str:
             judged=judged,
             trained=best.trained if best is not None else None,
             exported=best.exported if best is not None else None,
-            examined=best.examined if best is not None else None,
+            behavioral_tests=best.behavioral_tests if best is not None else None,
             worst=_worst(judged),
-            failed=_failed(best.examined if best is not None else None),
+            failed=_failed(best.behavioral_tests if best is not None else None),
             code=_code,
             gate_word=gate_word(contents.gate) if contents.gate is not None else None,
             history_hint=HISTORY_HINT,
@@ -114,8 +114,12 @@ def _worst(judged: EvaluationSummary | None) -> tuple[Slice, ...]:
     return tuple(sorted(telling, key=lambda one: one.gap.value)[:MOST_SLICES])
 
 
-def _failed(examined: ExaminationSummary | None) -> tuple[BehaviourTest, ...]:
-    return tuple(test for test in examined.tests if test.passed < test.cases) if examined is not None else ()
+def _failed(behavioral_tests: BehavioralTestsSummary | None) -> tuple[BehaviorTest, ...]:
+    return (
+        tuple(test for test in behavioral_tests.tests if test.passed < test.cases)
+        if behavioral_tests is not None
+        else ()
+    )
 
 
 def _plain(value: object) -> str:

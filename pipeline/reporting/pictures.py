@@ -21,7 +21,7 @@ class Pictures:
     probabilities: tuple[Figure, ...]
     training: tuple[Figure, ...]
     slices: tuple[Figure, ...]
-    behaviour: tuple[Figure, ...]
+    behavior: tuple[Figure, ...]
     words: tuple[Figure, ...]
     funnel: tuple[Figure, ...]
     window: tuple[Figure, ...]
@@ -54,7 +54,7 @@ def pictures(contents: ReportContents) -> Pictures:
         ),
         training=_drawn(figures.learning_curves(contents.variants)),
         slices=_drawn([figures.slices(best) if best is not None else None]),
-        behaviour=_drawn([figures.behaviour(contents.examinations, judged)]),
+        behavior=_drawn([figures.behavior(contents.examinations, judged)]),
         words=_drawn([figures.model_words(contents.baselines)]),
         funnel=_drawn([figures.funnel(contents.funnel, contents.split if contents.window is None else None)]),
         window=_drawn([figures.window_funnel(contents.window_funnel, contents.split)]),

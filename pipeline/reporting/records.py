@@ -8,17 +8,17 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
+from pipeline.behavioral_tests.records import BehavioralTestsSummary
 from pipeline.cleaning.records import CleanSummary
-from pipeline.collection.records import Window
+from pipeline.dataset.records import Window
 from pipeline.encoding.records import EncodingSummary
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import MAJORITY, TFIDF
-from pipeline.examination.records import ExaminationSummary
-from pipeline.ingest.records import IngestSummary, LandSummary
+from pipeline.ingest.records import FetchSummary, IngestSummary
 from pipeline.profiling.records import ProfileSummary
-from pipeline.promotion.records import ChallengeSummary, GateDecision, Verdict
+from pipeline.promotion.records import AcceptanceResult, GateDecision, HeadToHeadSummary
 from pipeline.reporting.formatting import visible
-from pipeline.splitting.records import LeakSummary, SplitSummary
+from pipeline.splitting.records import LeakageSummary, SplitSummary
 from pipeline.store import Record, RowAccount
 from pipeline.training.records import DeviceRecord, ExportSummary, TrainSummary
 from pipeline.validation.records import ExpectationResult, ValidationSummary
@@ -31,14 +31,14 @@ Outcome = Literal["accept", "refuse", "cannot_tell", "stopped", "undecided"]
 """``stopped``: the run ended before its verdict, by a refusal. ``undecided``: it has no verdict yet."""
 
 
-class Caution(Record):
+class ReportWarning(Record):
     """Something that a reader must know before trusting the figures."""
 
     kind: Literal[
         "collapsed_model",
         "diverged_model",
         "below_baseline",
-        "failed_behaviour",
+        "failed_behavior",
         "broken_promise",
         "leak",
         "vocabulary_leak",
@@ -106,7 +106,7 @@ class FunnelStage(Record):
     title: str
     reason: str | None
     """The named reason for which rows left here; ``None`` where none do."""
-    set_aside: int
+    excluded: int
     rows_left: int
 
 
@@ -129,7 +129,7 @@ class VariantReport(Record):
     trained: TrainSummary | None
     evaluated: EvaluationSummary | None
     exported: ExportSummary | None
-    examined: ExaminationSummary | None = None
+    behavioral_tests: BehavioralTestsSummary | None = None
 
 
 class ArticleFigures(Record):
@@ -192,7 +192,7 @@ class Setting(Record):
 class ReportContents(Record):
     """Everything that the report shows.
 
-    Every text in it, at any depth, is neutralised on construction: control characters and bidi overrides are
+    Every text in it, at any depth, is neutralized on construction: control characters and bidi overrides are
     spelled out (:func:`pipeline.reporting.formatting.visible`), since names, messages and reviews come from outside.
     """
 
@@ -211,27 +211,27 @@ class ReportContents(Record):
     broken_expectations: tuple[ExpectationResult, ...]
     next_step: str | None
     """What a person does now, for a run without an accepted model."""
-    cautions: tuple[Caution, ...]
+    warnings: tuple[ReportWarning, ...]
     """The serious ones first."""
     answers: Answers
     """What the first screen says."""
     best_variant: str | None
     """Name of the variant that is best on the validation part; the test part does not choose."""
 
-    land: LandSummary
+    fetch: FetchSummary
     ingest: IngestSummary | None
     validation_raw: ValidationSummary | None
     clean: CleanSummary | None
     validation_clean: ValidationSummary | None
     split: SplitSummary | None
-    leaks: LeakSummary | None
+    leaks: LeakageSummary | None
     vocabulary: VocabularySummary | None
     encoding: EncodingSummary | None
     device: DeviceRecord | None
     baselines: BaselinesSummary | None
     variants: tuple[VariantReport, ...]
     comparison: ComparisonSummary | None
-    verdict: Verdict | None
+    acceptance: AcceptanceResult | None
 
     article: ArticleComparison | None
     funnel: tuple[FunnelStage, ...]
@@ -248,11 +248,11 @@ class ReportContents(Record):
     """The command that runs the same workflow again."""
     data_profile: ProfileSummary | None = None
     """The shape of the run's own clean reviews, and how they differ from earlier ones."""
-    baseline_examined: ExaminationSummary | None = None
-    """The baseline that counts words, examined like the variants."""
+    baseline_behavioral_tests: BehavioralTestsSummary | None = None
+    """The baseline that counts words, behavioral_tests like the variants."""
     gate: GateDecision | None = None
     """Whether the best variant goes into service; ``None`` for a run that did not come to the gate."""
-    challenge: ChallengeSummary | None = None
+    challenge: HeadToHeadSummary | None = None
     """The best variant and the model in service on the same rows; ``None`` where they were not compared."""
     window: Window | None = None
     """The dumps whose reviews were laid together; ``None`` for a run on its own dumps alone."""
@@ -264,7 +264,7 @@ class ReportContents(Record):
     @model_validator(mode="before")
     @classmethod
     def _neutral(cls, values: object) -> object:
-        return _neutralised(values)
+        return _neutralized(values)
 
     @property
     def evaluations(self) -> tuple[EvaluationSummary, ...]:
@@ -288,10 +288,10 @@ class ReportContents(Record):
         return self._baseline(TFIDF)
 
     @property
-    def examinations(self) -> tuple[ExaminationSummary, ...]:
+    def examinations(self) -> tuple[BehavioralTestsSummary, ...]:
         """Every examined model: the best variant first, the others in their order, then the baseline."""
         variants = sorted(self.variants, key=lambda variant: variant.name != self.best_variant)
-        found = (*(variant.examined for variant in variants), self.baseline_examined)
+        found = (*(variant.behavioral_tests for variant in variants), self.baseline_behavioral_tests)
         return tuple(examination for examination in found if examination is not None)
 
     def _baseline(self, model: str) -> EvaluationSummary | None:
@@ -309,13 +309,13 @@ class ReportSummary(Record):
     serious_warnings: int = Field(ge=0)
 
 
-def _neutralised(value: object) -> object:
+def _neutralized(value: object) -> object:
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, BaseModel):
-        return _neutralised({name: getattr(value, name) for name in type(value).model_fields})
+        return _neutralized({name: getattr(value, name) for name in type(value).model_fields})
     if isinstance(value, Mapping):
-        return {_neutralised(name): _neutralised(item) for name, item in value.items()}
+        return {_neutralized(name): _neutralized(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return tuple(_neutralised(item) for item in value)
+        return tuple(_neutralized(item) for item in value)
     return value

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pipeline.config import RunConfig
 from pipeline.ingest.naming import without_secrets
 from pipeline.references import RunReferences
-from pipeline.reporting.contents import gather
+from pipeline.reporting.gathering import gather
 from pipeline.reporting.history import published_run
 from pipeline.reporting.html import render_html
 from pipeline.reporting.message import render_message
@@ -65,8 +65,8 @@ def report(references: RunReferences, config: RunConfig, run_name: str, store: A
                 outcome=contents.outcome,
                 headline=contents.headline,
                 demo=contents.demo,
-                warnings=len(contents.cautions),
-                serious_warnings=sum(caution.serious for caution in contents.cautions),
+                warnings=len(contents.warnings),
+                serious_warnings=sum(warning.serious for warning in contents.warnings),
             )
         )
 

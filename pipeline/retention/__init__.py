@@ -3,7 +3,7 @@
 ``docs/retention.md`` says what goes, what never goes, and how to run it.
 """
 
-from pipeline.retention.contents import RetentionError
+from pipeline.retention.inventory import RetentionError
 from pipeline.retention.planning import plan_clean_up
 from pipeline.retention.records import (
     KNOBS,
@@ -20,7 +20,7 @@ from pipeline.retention.records import (
     policy_from,
 )
 from pipeline.retention.removal import clean_up
-from pipeline.retention.words import figures_as_text, result_as_text
+from pipeline.retention.text import figures_as_text, result_as_text
 
 __all__ = [
     "KNOBS",

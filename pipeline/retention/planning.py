@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 
-from pipeline.retention.contents import FoundArtifact, found_strays
+from pipeline.retention.inventory import FoundArtifact, found_strays
+from pipeline.retention.reachability import contents
 from pipeline.retention.records import CleanUpPlan, KeptArtifact, OldArtifact, OldReport, RetentionPolicy
-from pipeline.retention.roots import contents
 from pipeline.store import ArtifactReference, ArtifactStore
 
 

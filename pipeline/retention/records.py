@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from pipeline.errors import ConfigurationError, shown
+from pipeline.errors import ConfigurationError, quoted
 from pipeline.store import ArtifactReference, Record
 
 Reason = Literal["champion", "record", "report", "in_use", "unreadable"]
@@ -56,13 +56,13 @@ def policy_from(values: Mapping[str, object]) -> RetentionPolicy:
     """
     unknown = sorted(values.keys() - set(KNOBS))
     if unknown:
-        raise ConfigurationError(f"A clean-up has no parameter {shown(unknown[0])}; it has {', '.join(KNOBS)}.")
+        raise ConfigurationError(f"A clean-up has no parameter {quoted(unknown[0])}; it has {', '.join(KNOBS)}.")
     try:
         return RetentionPolicy.model_validate(dict(values))
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(map(str, problem["loc"]))
-        raise ConfigurationError(f"{name} is {shown(problem['input'])}: {problem['msg']}.") from None
+        raise ConfigurationError(f"{name} is {quoted(problem['input'])}: {problem['msg']}.") from None
 
 
 class OldArtifact(Record):

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.errors import ArtifactError, shown
-from pipeline.retention.contents import FoundArtifact, stray_changed_at
+from pipeline.errors import ArtifactError, quoted
+from pipeline.retention.inventory import FoundArtifact, stray_changed_at
+from pipeline.retention.reachability import Contents, contents, reached
 from pipeline.retention.records import CleanUpPlan, CleanUpResult, OldArtifact, OldReport, Spared, Stray
-from pipeline.retention.roots import Contents, contents, reached
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.files import files_below, vanish
 
@@ -89,7 +89,7 @@ class _CleanUp:
                 in_progress=self.store.local / "in_progress",
             )
         except OSError as error:
-            self.spare(name, f"it cannot be removed: {shown(error, 200)}")
+            self.spare(name, f"it cannot be removed: {quoted(error, 200)}")
             return
         if gone:
             self.reports.append(report.folder)
@@ -129,7 +129,7 @@ class _CleanUp:
         except OSError as error:
             aside.parent.rmdir()
             if not isinstance(error, FileNotFoundError):
-                self.spare(stray.place, f"it cannot be removed: {shown(error, 200)}")
+                self.spare(stray.place, f"it cannot be removed: {quoted(error, 200)}")
             return
         if self._gone_on_with(stray) or stray_changed_at(aside) > stray.changed_at:
             try:

@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.cleaning import normalise_many
+from pipeline.cleaning import normalize_many
 from pipeline.cleaning.rules import graph_rules, lower_case_before, stop_words
 from pipeline.config import EncodingConfig, HardwareConfig
 from pipeline.encoding import Sequences, encode_texts
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.scoring.precision import full_precision
 from pipeline.scoring.records import MODEL_FILE, ModelCard
 from pipeline.scoring.scorer import bounded, joined_reviews, read_card
@@ -64,7 +64,7 @@ class BulkScorer:
     """An exported model, loaded for many reviews.
 
     Attributes:
-        card: What the model is: its variant, threshold, normalisation.
+        card: What the model is: its variant, threshold, normalization.
         vocabulary: The words that it knows.
         runtime: What computes the network, with its version.
     """
@@ -112,7 +112,7 @@ class BulkScorer:
 
         Args:
             windows: Reviews, about ``WINDOW_ROWS`` at a time; the summary stands before the text where the model
-                was trained so (``card.join_summary``). Of a text over ``scorer.LONGEST_TEXT`` characters the end
+                was trained so (``card.include_summary``). Of a text over ``scorer.LONGEST_TEXT`` characters the end
                 that the model reads is kept.
         """
         with ThreadPoolExecutor(1, thread_name_prefix="reading") as reader:
@@ -149,7 +149,7 @@ class BulkScorer:
 
 
 def _words_of_pipeline(card: ModelCard) -> Callable[[Sequence[str]], list[str]]:
-    return lambda texts: normalise_many(texts, card.normalisation)
+    return lambda texts: normalize_many(texts, card.normalization)
 
 
 def _words_of_model(file: Path) -> Callable[[Sequence[str]], list[str]]:
@@ -160,7 +160,7 @@ def _words_of_model(file: Path) -> Callable[[Sequence[str]], list[str]]:
     import tensorflow as tf
 
     from pipeline.scoring.model import load_exported
-    from pipeline.scoring.normalisation import LAYER_NAME
+    from pipeline.scoring.normalization import LAYER_NAME
 
     layer = load_exported(file).get_layer(LAYER_NAME)
 
@@ -182,17 +182,17 @@ def _has_own_rules(file: Path, card: ModelCard) -> bool:
             if archive.getinfo("config.json").file_size > LARGEST_CONFIGURATION:
                 raise ValueError("its configuration is too large")
             layers = json.loads(archive.read("config.json"))["config"]["layers"]
-        frozen = next(layer["config"] for layer in layers if layer["class_name"] == "ReviewNormaliser")
+        frozen = next(layer["config"] for layer in layers if layer["class_name"] == "ReviewNormalizer")
         found: list[Any] = [frozen["rules"], frozen["lower_case_before"], frozen["stop_words"]]
     except (OSError, ValueError, KeyError, TypeError, StopIteration, zipfile.BadZipFile, RecursionError) as error:
         raise ArtifactError(
-            f"{shown(file)} cannot be read as an exported model: {shown(str(error) or type(error).__name__, 200)}. "
+            f"{quoted(file)} cannot be read as an exported model: {quoted(str(error) or type(error).__name__, 200)}. "
             "The file is damaged; export the model again."
         ) from error
     today: list[Any] = [
-        [[rule.pattern, rule.replacement] for rule in graph_rules(card.normalisation)],
-        lower_case_before(card.normalisation),
-        list(stop_words(card.normalisation)),
+        [[rule.pattern, rule.replacement] for rule in graph_rules(card.normalization)],
+        lower_case_before(card.normalization),
+        list(stop_words(card.normalization)),
     ]
     return found != today
 
@@ -220,7 +220,7 @@ def _tensorflow_network(file: Path) -> tuple[str, Network]:
     inner = [layer for layer in load_exported(file).layers if isinstance(layer, keras.Model)]
     if len(inner) != 1:
         raise ArtifactError(
-            f"{shown(file)} holds {len(inner)} networks behind its text processing, expected one. It was saved by "
+            f"{quoted(file)} holds {len(inner)} networks behind its text processing, expected one. It was saved by "
             "another version of this project; export the model again."
         )
     predictor = Predictor(inner[0])

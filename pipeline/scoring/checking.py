@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.cleaning.rules import joined
 from pipeline.encoding import load_sequences
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.scoring.errors import ExportMismatchError
 from pipeline.scoring.records import MODEL_FILE, PREDICTIONS_FILE, SAVED_MODEL_FOLDER
 from pipeline.store import ArtifactReference, ArtifactStore
@@ -30,7 +30,7 @@ LARGEST_DIFFERENCE = 1e-4
 probability by some 1e-7 on a CPU and 1e-6 on a GPU; a wrong word or wrong weights move it by far more."""
 
 LEAST_IDENTICAL_SHARE: dict[str, float] = {"default": 1.0, "article": 0.99}
-"""Share of rows whose word ids must agree, by normalisation. The article's HTML parser has no equal among patterns;
+"""Share of rows whose word ids must agree, by normalization. The article's HTML parser has no equal among patterns;
 its graph is the closest set of rules."""
 
 
@@ -85,7 +85,7 @@ def choose_sample(
     predicted: ArtifactReference,
     store: ArtifactStore,
     *,
-    join_summary: bool,
+    include_summary: bool,
 ) -> Sample:
     """Choose up to ``CHECKED_ROWS`` test rows evenly and gather their raw text, word ids and probabilities.
 
@@ -106,7 +106,7 @@ def choose_sample(
         filters=wanted & (pc.field("part") == "test"),
     ).to_pylist()
     reviews = {
-        item["row"]: joined(item["summary"], item["text"] or "") if join_summary else item["text"] or ""
+        item["row"]: joined(item["summary"], item["text"] or "") if include_summary else item["text"] or ""
         for item in texts
     }
     probabilities = {item["row"]: item["probability"] for item in predictions}
@@ -168,7 +168,7 @@ def read_back(folder: Path, reviews: list[str]) -> Readings:
     return readings
 
 
-def compare(sample: Sample, readings: Readings, normalisation: str) -> Agreement:
+def compare(sample: Sample, readings: Readings, normalization: str) -> Agreement:
     """Hold what the exported model says against what the pipeline said.
 
     Raises:
@@ -184,15 +184,15 @@ def compare(sample: Sample, readings: Readings, normalisation: str) -> Agreement
         "export: %d of %d checked test rows have the same word ids (%.2f %%); probabilities differ by up to %.1e",
         identical.sum(), count, 100 * share, largest,
     )  # fmt: skip
-    if share < LEAST_IDENTICAL_SHARE[normalisation]:
+    if share < LEAST_IDENTICAL_SHARE[normalization]:
         stray = int(np.argmin(identical))
         found = readings.ids[stray]
         raise ExportMismatchError(
             f"The exported model reads {count - identical.sum()} of {count} checked test rows otherwise than the "
-            f"pipeline ({100 * share:.2f} % alike; at least {100 * LEAST_IDENTICAL_SHARE[normalisation]:g} % are "
+            f"pipeline ({100 * share:.2f} % alike; at least {100 * LEAST_IDENTICAL_SHARE[normalization]:g} % are "
             f"needed), so it was not exported. First: row {sample.rows[stray]}, word ids "
-            f"{shown(sample.ids[stray].tolist(), 120)}, the model's {shown(found[found != 0].tolist(), 120)}, text "
-            f"{shown(sample.reviews[stray], 200)}. Either a text rule reads otherwise in RE2 than in Python "
+            f"{quoted(sample.ids[stray].tolist(), 120)}, the model's {quoted(found[found != 0].tolist(), 120)}, text "
+            f"{quoted(sample.reviews[stray], 200)}. Either a text rule reads otherwise in RE2 than in Python "
             "(pipeline/cleaning/rules.py), or the artifacts are of different runs."
         )
     if not largest <= LARGEST_DIFFERENCE:

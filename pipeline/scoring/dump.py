@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.ingest import IngestSummary
 from pipeline.scoring.records import MODEL_FILE, PREDICTIONS_FILE, SAVED_MODEL_FOLDER
 from pipeline.scoring.scorer import find_export, read_card
@@ -77,8 +77,8 @@ class PublishedPredictions(Record):
     rows_in: int
     rows: int
     """Rows scored."""
-    set_aside: dict[str, int]
-    """Rows not scored, by reason; each stands in ``set_aside.parquet``."""
+    excluded: dict[str, int]
+    """Rows not scored, by reason; each stands in ``excluded.parquet``."""
     positive: int
     positive_share: float | None
     """``None`` where no row was scored."""
@@ -178,7 +178,7 @@ def score_dump(
 def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, store: ArtifactStore) -> Publication:
     """Put the predictions of a dump where people look for them: ``<store>/predictions/<safe run name>/``.
 
-    ``predictions.parquet`` has the shards' rows in the order of the dump, ``set_aside.parquet`` the rows that were not
+    ``predictions.parquet`` has the shards' rows in the order of the dump, ``excluded.parquet`` the rows that were not
     scored, ``summary.json`` the figures. The folder is written aside and renamed, so that nobody sees half of it; on an
     object store the summary comes last. Publishing the same run again replaces it.
 
@@ -202,10 +202,10 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
         _joined(shards, SET_ASIDE_FILE, SET_ASIDE_SCHEMA, written, store)
         unknown = _joined(shards, PREDICTIONS_FILE, PREDICTION_SCHEMA, written, store, figures="unknown_word_share")
         rows, positive = sum(part.rows for part in summaries), sum(part.positive for part in summaries)
-        set_aside: dict[str, int] = {}
+        excluded: dict[str, int] = {}
         for part in summaries:
-            for reason, count in part.set_aside.items():
-                set_aside[reason] = set_aside.get(reason, 0) + count
+            for reason, count in part.excluded.items():
+                excluded[reason] = excluded.get(reason, 0) + count
         summary = PublishedPredictions(
             run_name="".join(c if c.isprintable() else "_" for c in run_name),
             model=summaries[0].model,
@@ -214,7 +214,7 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
             files=tuple(DumpFile(name=file.name, rows=file.rows) for file in dump.files),
             rows_in=dump.rows,
             rows=rows,
-            set_aside=dict(sorted(set_aside.items())),
+            excluded=dict(sorted(excluded.items())),
             positive=positive,
             positive_share=round(positive / rows, 6) if rows else None,
             unknown_words=_unknown_words(unknown) if rows else None,
@@ -299,7 +299,7 @@ def _joined(
                 if not source.schema_arrow.equals(schema):
                     raise ArtifactError(
                         f"{name} of {reference} has other columns than this project writes: "
-                        f"{shown(', '.join(source.schema_arrow.names), 200)}. Remove that artifact and score again."
+                        f"{quoted(', '.join(source.schema_arrow.names), 200)}. Remove that artifact and score again."
                     )
                 for batch in source.iter_batches(COPIED_ROWS, use_threads=False):
                     sink.write_batch(batch)

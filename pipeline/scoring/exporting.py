@@ -29,8 +29,8 @@ EXPORT_STAGE = Stage("export", version=2)
 class ExportParameters(BaseModel):
     """What the stage reads of the configuration."""
 
-    normalisation: Literal["default", "article"]
-    join_summary: bool
+    normalization: Literal["default", "article"]
+    include_summary: bool
     max_length: int
     keep: Literal["last", "first"]
     threshold: float = Field(ge=0, le=1)
@@ -61,7 +61,7 @@ def export(
         cleaned: Artifact of ``clean``: the raw texts.
         encoded: Artifact of ``encode``: the word ids that the exported model must find.
         predicted: Artifact of ``predict``: the probabilities that it must give.
-        text: Normalisation, and whether the summary is read.
+        text: Normalization, and whether the summary is read.
         encoding: Longest sequence, and which end of a longer one is kept.
         threshold: Probability from which a review counts as positive.
         title: The variant's name for people.
@@ -80,8 +80,8 @@ def export(
         "predicted": predicted,
     }
     params = ExportParameters(
-        normalisation=text.normalisation,
-        join_summary=text.join_summary,
+        normalization=text.normalization,
+        include_summary=text.include_summary,
         max_length=encoding.max_length,
         keep=encoding.keep,
         threshold=threshold,
@@ -102,14 +102,14 @@ def _build(
 
     variant = store.summary(inputs["trained"], TrainSummary).variant
     sample = choose_sample(
-        inputs["cleaned"], inputs["encoded"], inputs["predicted"], store, join_summary=params.join_summary
+        inputs["cleaned"], inputs["encoded"], inputs["predicted"], store, include_summary=params.include_summary
     )
     words = Vocabulary.load(store.folder(inputs["vocabulary"]) / VOCABULARY_FILE)
     network = load_model(store.folder(inputs["trained"]))
     # After load_model, which settles TensorFlow on its device.
     from pipeline.scoring.light import WEIGHTS_FILE, save_weights
     from pipeline.scoring.model import build_model, write_saved_model
-    from pipeline.scoring.normalisation import normaliser
+    from pipeline.scoring.normalization import normalizer
 
     # As a row without words was read in training: the unknown word where there is one; else, behind a mask, the
     # stand-in of the batches; else padding alone.
@@ -117,7 +117,7 @@ def _build(
     empty_id = stand_in if words.unknown_id is None else words.unknown_id
     model = build_model(
         network,
-        normaliser(params.normalisation),
+        normalizer(params.normalization),
         words=words.words,
         unknown_id=words.unknown_id,
         max_length=params.max_length,
@@ -133,8 +133,8 @@ def _build(
         variant=variant.name,
         title=params.title,
         threshold=params.threshold,
-        normalisation=params.normalisation,
-        join_summary=params.join_summary,
+        normalization=params.normalization,
+        include_summary=params.include_summary,
         max_length=params.max_length,
         keep=params.keep,
         padding=variant.padding,
@@ -146,7 +146,7 @@ def _build(
     )
     (folder / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     with full_precision():
-        check = compare(sample, read_back(folder, sample.reviews), params.normalisation)
+        check = compare(sample, read_back(folder, sample.reviews), params.normalization)
     return Outcome(
         ExportSummary(
             variant=variant.name,

@@ -24,7 +24,7 @@ ENCODING = "UTF-8"
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class ReviewNormaliser(keras.layers.Layer):  # type: ignore[misc]
+class ReviewNormalizer(keras.layers.Layer):  # type: ignore[misc]
     r"""Raw review text → its words in lower-case a–z, joined by one space.
 
     Input: string ``[rows]`` or ``[rows, 1]``, UTF-8; bytes that are not UTF-8 count as one unknown character each.

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.cleaning import normalise_many
-from pipeline.errors import ArtifactError, PipelineError, shown
+from pipeline.cleaning import normalize_many
+from pipeline.errors import ArtifactError, PipelineError, quoted
 from pipeline.scoring.records import CARD_FILE, ModelCard
 from pipeline.vocabulary import PADDING_ID, VOCABULARY_FILE, Vocabulary
 
@@ -42,7 +42,7 @@ class LightScorer:
     """An exported model's text processing and weights.
 
     Attributes:
-        card: What the model is: its variant, threshold, normalisation.
+        card: What the model is: its variant, threshold, normalization.
         vocabulary: The words that it knows.
         weights: float32 arrays by name, see :func:`save_weights`.
     """
@@ -65,11 +65,11 @@ class LightScorer:
             _check(weights)
         except FileNotFoundError as error:
             raise ArtifactError(
-                f"{shown(folder.name)} lacks {Path(error.filename).name}; export the model again."
+                f"{quoted(folder.name)} lacks {Path(error.filename).name}; export the model again."
             ) from None
         except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise ArtifactError(
-                f"The export {shown(folder.name)} is damaged: {shown(str(error), 200)}. Export the model again."
+                f"The export {quoted(folder.name)} is damaged: {quoted(str(error), 200)}. Export the model again."
             ) from error
         return cls(card=card, vocabulary=Vocabulary.load(folder / VOCABULARY_FILE), weights=weights)
 
@@ -86,7 +86,7 @@ class LightScorer:
         """
         if isinstance(texts, str):
             raise PipelineError("A single review goes in as [review].")
-        rows = [self._ids(words) for words in normalise_many(texts, self.card.normalisation)]
+        rows = [self._ids(words) for words in normalize_many(texts, self.card.normalization)]
         probability = np.empty(len(rows), dtype=np.float32)
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         for start in range(0, len(order), BATCH_ROWS):

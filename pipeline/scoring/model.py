@@ -11,8 +11,8 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
-from pipeline.errors import ArtifactError, ConfigurationError, shown
-from pipeline.scoring.layers import ReviewNormaliser, WordIds
+from pipeline.errors import ArtifactError, ConfigurationError, quoted
+from pipeline.scoring.layers import ReviewNormalizer, WordIds
 
 INPUT_NAME = "review"
 OUTPUT_NAME = "probability"
@@ -23,7 +23,7 @@ SCORE_SIGNATURE = "score"
 
 def build_model(
     trained: keras.Model,
-    normaliser: ReviewNormaliser,
+    normalizer: ReviewNormalizer,
     *,
     words: Sequence[str],
     unknown_id: int | None,
@@ -36,7 +36,7 @@ def build_model(
 
     Args:
         trained: Word ids, int32 ``[rows, length]`` → probability, float32 ``[rows, 1]`` or ``[rows]``.
-        normaliser: Text → words; see ``layers.ReviewNormaliser``.
+        normalizer: Text → words; see ``layers.ReviewNormalizer``.
         words: The vocabulary in the order of its ids; for the others see ``layers.WordIds``.
         unknown_id: Id of words outside the vocabulary.
         max_length: Most words of a review.
@@ -52,7 +52,7 @@ def build_model(
     """
     if keras.backend.backend() != "tensorflow":
         raise ConfigurationError(
-            f"Keras runs on the backend {shown(keras.backend.backend())}, but a model that reads text needs "
+            f"Keras runs on the backend {quoted(keras.backend.backend())}, but a model that reads text needs "
             "TensorFlow's string operations. Unset KERAS_BACKEND, or set it to tensorflow, and export again."
         )
     review = keras.Input((), dtype="string", name=INPUT_NAME)
@@ -64,7 +64,7 @@ def build_model(
         pad_to_max_length=padding == "unmasked",
         empty_id=empty_id,
         name=IDS_NAME,
-    )(normaliser(review))
+    )(normalizer(review))
     probability = keras.layers.Reshape((), name=OUTPUT_NAME, dtype="float32")(trained(ids))
     return keras.Model(review, probability, name="review_scorer")
 
@@ -80,7 +80,8 @@ def load_exported(file: Path) -> keras.Model:
         model.get_layer(IDS_NAME)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, zipfile.BadZipFile) as error:
         raise ArtifactError(
-            f"{shown(file)} cannot be loaded as an exported model: {shown(str(error).strip().split(chr(10))[0], 200)}. "
+            f"{quoted(file)} cannot be loaded as an exported model: "
+            f"{quoted(str(error).strip().split(chr(10))[0], 200)}. "
             "The file is damaged, or was saved by another version of Keras or of this project; export it again."
         ) from error
     return model

@@ -91,7 +91,7 @@ class OnnxNetwork:
 
 
 def graph(weights: Mapping[str, Array]) -> bytes:
-    """Return the network as a serialised ONNX model.
+    """Return the network as a serialized ONNX model.
 
     It maps ``ids``, int32 ``[length, rows]``, and ``lengths``, int32 ``[rows]``, to ``probability``, float32
     ``[rows, 1]``.
@@ -164,8 +164,8 @@ def graph(weights: Mapping[str, Array]) -> bytes:
         ir_version=9,
     )
     checker.check_model(model)
-    serialised: bytes = model.SerializeToString()
-    return serialised
+    serialized: bytes = model.SerializeToString()
+    return serialized
 
 
 def _gates(array: Array) -> Array:

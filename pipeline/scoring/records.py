@@ -26,8 +26,8 @@ class ModelCard(Record):
     title: str
     threshold: float = Field(ge=0, le=1)
     """Probability from which a review counts as positive."""
-    normalisation: Literal["default", "article"]
-    join_summary: bool
+    normalization: Literal["default", "article"]
+    include_summary: bool
     """Whether the model was trained on the review's summary, a space, and its text."""
     max_length: int = Field(ge=1)
     """Most words of a review that the model reads."""

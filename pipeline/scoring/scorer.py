@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline.cleaning.rules import joined
 from pipeline.config import HardwareConfig
-from pipeline.errors import ArtifactError, PipelineError, shown
+from pipeline.errors import ArtifactError, PipelineError, quoted
 from pipeline.scoring.records import CARD_FILE, MODEL_FILE, SAVED_MODEL_FOLDER, ModelCard
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.training.device import TOWERS, available_cores, device_kind, use_device
@@ -37,7 +37,7 @@ class Scorer:
     """An exported model, loaded.
 
     Attributes:
-        card: What the model is: its variant, threshold, normalisation.
+        card: What the model is: its variant, threshold, normalization.
     """
 
     card: ModelCard
@@ -96,7 +96,7 @@ def joined_reviews(card: ModelCard, texts: Sequence[str], summaries: Sequence[st
     if isinstance(texts, str | bytes) or not all(isinstance(text, str) for text in texts):
         raise PipelineError(
             "The reviews to score must be a list of strings; a single review goes in as [review]. "
-            f"Given: {shown(type(texts).__name__)}."
+            f"Given: {quoted(type(texts).__name__)}."
         )
     if summaries is None:
         return list(texts)
@@ -104,7 +104,7 @@ def joined_reviews(card: ModelCard, texts: Sequence[str], summaries: Sequence[st
         raise PipelineError("The summaries must be a list of strings, one a review (an empty one where none is).")
     if len(summaries) != len(texts):
         raise PipelineError(f"There are {len(texts)} reviews but {len(summaries)} summaries; give one each.")
-    if not card.join_summary:
+    if not card.include_summary:
         log.warning("%s was trained without summaries; they are not read.", card.variant)
         return list(texts)
     return [joined(summary, text) for summary, text in zip(summaries, texts, strict=True)]
@@ -138,11 +138,11 @@ def load_scorer(path: str, store: ArtifactStore | None = None) -> Scorer:
         return Scorer.load(here)
     if here.is_file():
         raise ArtifactError(
-            f"{shown(path)} is a file, but no {MODEL_FILE} of an export. A trained model that reads word ids cannot "
+            f"{quoted(path)} is a file, but no {MODEL_FILE} of an export. A trained model that reads word ids cannot "
             "score texts; point to an export, which `python -m pipeline export` makes."
         )
     if store is None:
-        raise ArtifactError(f"There is no export at {shown(path)}. Give the folder that holds {MODEL_FILE}.")
+        raise ArtifactError(f"There is no export at {quoted(path)}. Give the folder that holds {MODEL_FILE}.")
     return Scorer.load(store.folder(find_export(path, store)))
 
 
@@ -164,7 +164,7 @@ def find_export(name: str, store: ArtifactStore) -> ArtifactReference:
     exports = [reference for reference in map(_reference, keys) if reference is not None and store.has(reference)]
     if not exports:
         raise ArtifactError(
-            f"{shown(name)} is no folder, and the store {shown(store.url)} holds no exported model. "
+            f"{quoted(name)} is no folder, and the store {quoted(store.url)} holds no exported model. "
             "Run `python -m pipeline run` first, or name another store with --store."
         )
     if name == LATEST:
@@ -176,7 +176,7 @@ def find_export(name: str, store: ArtifactStore) -> ArtifactReference:
     known = ", ".join(str(reference) for reference in exports[:SHOWN_EXPORTS])
     problem = "fits several exports" if len(prefix) >= SHORTEST_KEY and matching else "is no folder and no export's key"
     raise ArtifactError(
-        f"{shown(name)} {problem}. The store {shown(store.url)} holds {len(exports)}: {known}"
+        f"{quoted(name)} {problem}. The store {quoted(store.url)} holds {len(exports)}: {known}"
         f"{', …' if len(exports) > SHOWN_EXPORTS else ''}. Name one of them, `{LATEST}` or `{CHAMPION}`."
     )
 
@@ -187,13 +187,13 @@ def _champion(store: ArtifactStore) -> ArtifactReference:
     change = champion(store)
     if change is None:
         raise NoChampionError(
-            f"The store {shown(store.url)} has no champion yet. Train one (`python -m pipeline run`), or name an "
+            f"The store {quoted(store.url)} has no champion yet. Train one (`python -m pipeline run`), or name an "
             f"export, e.g. `{LATEST}`."
         )
     if not store.has(change.model.exported):
         raise ArtifactError(
-            f"The champion, {shown(change.model.title)} of run {shown(change.model.run_name)}, is "
-            f"{change.model.exported}, which the store {shown(store.url)} does not hold. Restore it from a backup, or "
+            f"The champion, {quoted(change.model.title)} of run {quoted(change.model.run_name)}, is "
+            f"{change.model.exported}, which the store {quoted(store.url)} does not hold. Restore it from a backup, or "
             "roll back to the champion before."
         )
     return change.model.exported
@@ -213,11 +213,11 @@ def read_card(folder: Path) -> ModelCard:
         ArtifactError: The folder is not an export, or that file is damaged.
     """
     if not folder.is_dir():
-        raise ArtifactError(f"There is no folder {shown(folder)}; an export is a folder with {MODEL_FILE}.")
+        raise ArtifactError(f"There is no folder {quoted(folder)}; an export is a folder with {MODEL_FILE}.")
     missing = [name for name in (CARD_FILE, MODEL_FILE) if not (folder / name).is_file()]
     if missing:
         raise ArtifactError(
-            f"{shown(folder)} is not an exported model: {' and '.join(missing)} missing. Point to the folder of an "
+            f"{quoted(folder)} is not an exported model: {' and '.join(missing)} missing. Point to the folder of an "
             "export, e.g. <store>/artifacts/export/<key>."
         )
     try:
@@ -225,7 +225,7 @@ def read_card(folder: Path) -> ModelCard:
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, item["loc"])) or "the file" for item in error.errors()})[:5])
         raise ArtifactError(
-            f"{CARD_FILE} in {shown(folder)} is damaged or of another version of this project ({shown(fields)} does "
+            f"{CARD_FILE} in {quoted(folder)} is damaged or of another version of this project ({quoted(fields)} does "
             "not fit). Export the model again."
         ) from error
 

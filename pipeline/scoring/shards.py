@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SCORE_STAGE = Stage("score", version=1)
 REVIEWS = "reviews.parquet"
-SET_ASIDE_FILE = "set_aside.parquet"
+SET_ASIDE_FILE = "excluded.parquet"
 
 ROWS_PER_SHARD = 50_000
 """Some seconds to a minute of work on two cores, and at most some hundred megabytes of memory."""
@@ -93,9 +93,9 @@ class ScoreSummary(Record):
     first_row: int
     rows_in: int
     rows: int
-    """Rows scored; the others stand in ``set_aside.parquet``."""
+    """Rows scored; the others stand in ``excluded.parquet``."""
     positive: int
-    set_aside: dict[str, int]
+    excluded: dict[str, int]
     seconds: float
 
 
@@ -131,7 +131,7 @@ def score_shard(
     """Score one shard of an ingested dump; one that was scored before is reused.
 
     Stars, votes and times are not looked at, so rows whose only fault lies there are scored too. What cannot be read
-    at all, or has no text, is set aside with the reason.
+    at all, or has no text, is excluded with the reason.
 
     Args:
         exported: Artifact of ``export``, or one that `dump.choose_model` adopted.
@@ -141,7 +141,7 @@ def score_shard(
 
     Returns:
         Artifact with ``predictions.parquet`` (row int64, id int64, probability float32, label int8 at the model's
-        threshold, model_version string, unknown_word_share float32) and ``set_aside.parquet`` (row, id, file, line,
+        threshold, model_version string, unknown_word_share float32) and ``excluded.parquet`` (row, id, file, line,
         reason, detail), both in the order of the rows, and a ``ScoreSummary``.
 
     Raises:
@@ -164,7 +164,7 @@ def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Pa
 
     with (
         pq.ParquetWriter(work.folder / PREDICTIONS_FILE, PREDICTION_SCHEMA, compression="zstd") as predictions,
-        pq.ParquetWriter(work.folder / SET_ASIDE_FILE, SET_ASIDE_SCHEMA, compression="zstd") as set_aside,
+        pq.ParquetWriter(work.folder / SET_ASIDE_FILE, SET_ASIDE_SCHEMA, compression="zstd") as excluded,
     ):
 
         def windows() -> Iterator[list[str]]:
@@ -175,12 +175,12 @@ def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Pa
                 readable = pc.is_null(reason)
                 gone = batch.append_column("reason", reason).filter(pc.invert(readable))
                 if gone.num_rows:
-                    set_aside.write_batch(_set_aside(gone))
+                    excluded.write_batch(_excluded(gone))
                     reasons.update(gone["reason"].to_pylist())
                 rest = batch.filter(readable)
                 if rest.num_rows:
                     kept.append(rest.select(["row", "id"]))
-                    yield _texts(rest, join_summary=scorer.card.join_summary)
+                    yield _texts(rest, include_summary=scorer.card.include_summary)
 
         for answer in scorer.score(windows()):
             rows = kept.pop(0)
@@ -194,7 +194,7 @@ def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Pa
             "another dump; plan and score again."
         )
     seconds = time.perf_counter() - started
-    log.info("score: %s in %.1f s with %s, %d set aside", shard.title, seconds, scorer.runtime, sum(reasons.values()))
+    log.info("score: %s in %.1f s with %s, %d excluded", shard.title, seconds, scorer.runtime, sum(reasons.values()))
     summary = ScoreSummary(
         model=scorer.card.title,
         model_version=version,
@@ -204,10 +204,10 @@ def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Pa
         rows_in=seen,
         rows=scored,
         positive=positive,
-        set_aside=dict(sorted(reasons.items())),
+        excluded=dict(sorted(reasons.items())),
         seconds=round(seconds, 3),
     )
-    return Outcome(summary, rows=RowAccount(rows_in=seen, kept=scored, set_aside=summary.set_aside))
+    return Outcome(summary, rows=RowAccount(rows_in=seen, kept=scored, excluded=summary.excluded))
 
 
 def rows_of(source: Path, shard: Shard) -> Iterator[pa.RecordBatch]:
@@ -242,16 +242,16 @@ def _reasons(batch: pa.RecordBatch) -> pa.Array:
     return pc.if_else(unreadable, UNREADABLE, pc.if_else(blank, NO_TEXT, nothing))
 
 
-def _set_aside(gone: pa.RecordBatch) -> pa.RecordBatch:
+def _excluded(gone: pa.RecordBatch) -> pa.RecordBatch:
     unreadable = pc.equal(gone["reason"], UNREADABLE)
     detail = pc.if_else(unreadable, gone["problem_detail"], pa.scalar(DETAILS[NO_TEXT]))
     columns = [gone[name] for name in SET_ASIDE_SCHEMA.names[:-1]]
     return pa.record_batch([*columns, detail], schema=SET_ASIDE_SCHEMA)
 
 
-def _texts(rows: pa.RecordBatch, *, join_summary: bool) -> list[str]:
+def _texts(rows: pa.RecordBatch, *, include_summary: bool) -> list[str]:
     texts: list[str] = rows["text"].to_pylist()
-    if not join_summary:
+    if not include_summary:
         return texts
     return [joined(summary, text) for summary, text in zip(rows["summary"].to_pylist(), texts, strict=True)]
 

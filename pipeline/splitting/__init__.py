@@ -1,28 +1,28 @@
 """Deals reviews to training, validation and test, and proves that the test part is new to the model.
 
-``split`` deals by one of three strategies, ``check_leaks`` counts afterwards, by other means, what the test part
-shares with the other two, and ``require_no_leak`` stops a run whose split breaks its promise. The reasons are in
+``split`` deals by one of three strategies, ``check_leakage`` counts afterwards, by other means, what the test part
+shares with the other two, and ``enforce_no_leakage`` stops a run whose split breaks its promise. The reasons are in
 docs/decisions/0003-splitting.md.
 """
 
 from pipeline.splitting.errors import PartUnusableError, SplitImpossibleError
-from pipeline.splitting.leaks import check_leaks, require_no_leak
-from pipeline.splitting.parts import SET_ASIDE_CODE, part_codes
-from pipeline.splitting.records import PART_NAMES, LeakFigure, LeakSummary, PartName, PartSummary, SplitSummary
+from pipeline.splitting.leakage import check_leakage, enforce_no_leakage
+from pipeline.splitting.parts import EXCLUDED_CODE, part_codes
+from pipeline.splitting.records import PART_NAMES, LeakageFigure, LeakageSummary, PartName, PartSummary, SplitSummary
 from pipeline.splitting.stage import split
 
 __all__ = [
+    "EXCLUDED_CODE",
     "PART_NAMES",
-    "SET_ASIDE_CODE",
-    "LeakFigure",
-    "LeakSummary",
+    "LeakageFigure",
+    "LeakageSummary",
     "PartName",
     "PartSummary",
     "PartUnusableError",
     "SplitImpossibleError",
     "SplitSummary",
-    "check_leaks",
+    "check_leakage",
+    "enforce_no_leakage",
     "part_codes",
-    "require_no_leak",
     "split",
 ]

@@ -1,4 +1,4 @@
-"""Which texts are near-copies of known ones: MinHash signatures in bands, each candidate verified.
+"""Which texts are near-duplicates of known ones: MinHash signatures in bands, each candidate verified.
 
 Broder (1997); banding as in Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.
 The search can miss a pair, with a probability of at most ``MISS_PROBABILITY`` at the similarity asked for and less
@@ -35,10 +35,10 @@ def rows_per_band(similarity: float) -> int:
     return rows
 
 
-def copies_of_known(
+def duplicates_of_known(
     sets: ShingleSets, asked: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], similarity: float
 ) -> npt.NDArray[np.bool_]:
-    """Return which of the asked texts are near-copies of a known text.
+    """Return which of the asked texts are near-duplicates of a known text.
 
     Args:
         sets: The shingles of all texts.

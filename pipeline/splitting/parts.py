@@ -17,18 +17,18 @@ from pipeline.store import ArtifactReference, ArtifactStore
 PARTS_FILE = "parts.parquet"
 PARTS_SCHEMA = pa.schema([pa.field("row", pa.int64(), nullable=False), pa.field("part", pa.string(), nullable=False)])
 TRAIN, VALIDATION, TEST = range(len(PART_NAMES))
-SET_ASIDE_CODE = -1
+EXCLUDED_CODE = -1
 BATCH_ROWS = 32_768
 """Rows that are read at once: bounds the memory, not the result."""
 
 
 @dataclass(frozen=True)
-class DealtReviews:
+class AssignedReviews:
     """Some cleaned reviews, in their order, with the part of each.
 
     Attributes:
         columns: The columns asked for.
-        part_of_row: int8 [rows], place in ``PART_NAMES``, or ``SET_ASIDE_CODE``.
+        part_of_row: int8 [rows], place in ``PART_NAMES``, or ``EXCLUDED_CODE``.
     """
 
     columns: pa.RecordBatch
@@ -37,7 +37,7 @@ class DealtReviews:
 
 def read_parts(
     cleaned: ArtifactReference, parts: ArtifactReference, columns: Sequence[str], store: ArtifactStore
-) -> Iterator[DealtReviews]:
+) -> Iterator[AssignedReviews]:
     """Yield the cleaned reviews in batches, each row with its part.
 
     Args:
@@ -54,12 +54,12 @@ def read_parts(
     begin = 0
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
-            yield DealtReviews(batch, codes[begin : begin + batch.num_rows])
+            yield AssignedReviews(batch, codes[begin : begin + batch.num_rows])
             begin += batch.num_rows
 
 
 def part_codes(rows: npt.NDArray[np.int64], parts: ArtifactReference, store: ArtifactStore) -> npt.NDArray[np.int8]:
-    """Return the part of each of these rows: its place in ``PART_NAMES``, or ``SET_ASIDE_CODE``.
+    """Return the part of each of these rows: its place in ``PART_NAMES``, or ``EXCLUDED_CODE``.
 
     Args:
         rows: int64 [rows], the column ``row`` of the cleaned reviews.
@@ -81,6 +81,6 @@ def part_codes(rows: npt.NDArray[np.int64], parts: ArtifactReference, store: Art
     place = np.minimum(np.searchsorted(ordered, dealt), max(len(rows) - 1, 0))
     if len(dealt) and (not len(rows) or (ordered[place] != dealt).any() or len(np.unique(dealt)) != len(dealt)):
         raise ArtifactError(f"{PARTS_FILE} of {parts} deals rows that the cleaned reviews do not have; split again.")
-    codes = np.full(len(rows), SET_ASIDE_CODE, dtype=np.int8)
+    codes = np.full(len(rows), EXCLUDED_CODE, dtype=np.int8)
     codes[order[place]] = dealt_codes
     return codes

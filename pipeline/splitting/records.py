@@ -9,7 +9,7 @@ from pipeline.store import Record
 
 PartName = Literal["train", "validation", "test"]
 PART_NAMES: tuple[PartName, ...] = ("train", "validation", "test")
-LeakKind = Literal["identical_text", "near_copy", "product", "user"]
+LeakKind = Literal["identical_text", "near_duplicate", "product", "user"]
 
 
 class PartSummary(Record):
@@ -47,7 +47,7 @@ class SplitSummary(Record):
         return next(part for part in self.parts if part.name == name)
 
 
-class LeakFigure(Record):
+class LeakageFigure(Record):
     """How much of the test part is known from the other two."""
 
     kind: LeakKind
@@ -59,14 +59,14 @@ class LeakFigure(Record):
     """Whether the strategy promises zero."""
 
 
-class LeakSummary(Record):
+class LeakageSummary(Record):
     """The leak check."""
 
-    figures: tuple[LeakFigure, ...]
+    figures: tuple[LeakageFigure, ...]
     vocabulary_leak: bool
     """Whether the vocabulary counts words of validation and test rows."""
 
     @property
-    def broken(self) -> tuple[LeakFigure, ...]:
+    def broken(self) -> tuple[LeakageFigure, ...]:
         """Promises that do not hold."""
         return tuple(figure for figure in self.figures if figure.promised and figure.rows)

@@ -83,7 +83,7 @@ class ShingleSets:
 
 
 def shingle_sets(texts: pa.LargeStringArray) -> ShingleSets:
-    """Cut texts into shingles of three neighbouring words.
+    """Cut texts into shingles of three neighboring words.
 
     Args:
         texts: Words separated by one space.

@@ -1,4 +1,4 @@
-"""The stage ``split``: parts, what was set aside, and whether the parts can be used."""
+"""The stage ``split``: parts, what was excluded, and whether the parts can be used."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 
 from pipeline.config import SplitConfig
 from pipeline.splitting.errors import PartUnusableError
-from pipeline.splitting.parts import PARTS_FILE, PARTS_SCHEMA, SET_ASIDE_CODE
+from pipeline.splitting.parts import EXCLUDED_CODE, PARTS_FILE, PARTS_SCHEMA
 from pipeline.splitting.records import PART_NAMES, PartName, PartSummary, SplitSummary
-from pipeline.splitting.strategies import Dealt, deal_by_group, deal_by_time, deal_in_order, wanted_shares
+from pipeline.splitting.strategies import SplitAssignment, deal_by_group, deal_by_time, deal_in_order, wanted_shares
 from pipeline.splitting.texts import empty_as_missing
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
 
 STAGE = Stage("split", version=1)
-SET_ASIDE_FILE = "set_aside.parquet"
+SET_ASIDE_FILE = "excluded.parquet"
 SET_ASIDE_REASON = "near_copy_across_parts"
 SET_ASIDE_SCHEMA = pa.schema(
     [pa.field("row", pa.int64(), nullable=False), pa.field("reason", pa.string(), nullable=False)]
@@ -42,10 +42,10 @@ class _Params(Record):
     """The fields that the strategy reads; the others are ``None``, so that they cannot change the key."""
 
     strategy: str
-    test_share: float
-    validation_share: float
+    test_size: float
+    validation_size: float
     group_by: str | None
-    near_copy_similarity: float | None
+    near_duplicate_threshold: float | None
     split_seed: int | None
 
 
@@ -58,7 +58,7 @@ def split(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore)
         store: Where the artifacts lie.
 
     Returns:
-        The artifact with ``parts.parquet``, ``set_aside.parquet`` and a ``SplitSummary``.
+        The artifact with ``parts.parquet``, ``excluded.parquet`` and a ``SplitSummary``.
 
     Raises:
         SplitImpossibleError: The strategy needs what the reviews do not have, such as times.
@@ -67,10 +67,10 @@ def split(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore)
     grouped, by_content = config.strategy == "grouped", config.strategy != "article"
     params = _Params(
         strategy=config.strategy,
-        test_share=config.test_share,
-        validation_share=config.validation_share,
+        test_size=config.test_size,
+        validation_size=config.validation_size,
         group_by=config.group_by if grouped else None,
-        near_copy_similarity=config.near_copy_similarity if by_content else None,
+        near_duplicate_threshold=config.near_duplicate_threshold if by_content else None,
         split_seed=config.split_seed if grouped else None,
     )
     return store.produce(
@@ -91,7 +91,7 @@ def _build(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore
     parts = tuple(_part_summary(name, reviews.filter(part_of_row == code)) for code, name in enumerate(PART_NAMES))
     _require_usable(parts, config, dealt)
 
-    kept = part_of_row != SET_ASIDE_CODE
+    kept = part_of_row != EXCLUDED_CODE
     names = pa.DictionaryArray.from_arrays(pa.array(part_of_row[kept]), pa.array(PART_NAMES)).cast(pa.string())
     rows = reviews.column("row").to_numpy()
     _write(work, PARTS_FILE, PARTS_SCHEMA, [rows[kept], names])
@@ -105,11 +105,11 @@ def _build(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore
         groups=dealt.groups,
         largest_group=dealt.largest_group,
     )
-    set_aside = {SET_ASIDE_REASON: gone} if config.strategy == "temporal" else {}
-    return Outcome(summary, rows=RowAccount(rows_in=len(rows), kept=int(kept.sum()), set_aside=set_aside))
+    excluded = {SET_ASIDE_REASON: gone} if config.strategy == "temporal" else {}
+    return Outcome(summary, rows=RowAccount(rows_in=len(rows), kept=int(kept.sum()), excluded=excluded))
 
 
-def _deal(reviews: pa.Table, config: SplitConfig) -> Dealt:
+def _deal(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
     if config.strategy == "article":
         return deal_in_order(reviews.num_rows, config)
     if config.strategy == "grouped":
@@ -144,7 +144,7 @@ def _moment(seconds: int | None) -> datetime | None:
         return None
 
 
-def _require_usable(parts: tuple[PartSummary, ...], config: SplitConfig, dealt: Dealt) -> None:
+def _require_usable(parts: tuple[PartSummary, ...], config: SplitConfig, dealt: SplitAssignment) -> None:
     unusable = [part for part in parts if not 0 < part.positive < part.rows]
     if not unusable:
         return
@@ -158,32 +158,35 @@ def _require_usable(parts: tuple[PartSummary, ...], config: SplitConfig, dealt: 
     )
 
 
-def _advice(config: SplitConfig, dealt: Dealt) -> str:
+def _advice(config: SplitConfig, dealt: SplitAssignment) -> str:
     if config.strategy == "grouped" and dealt.groups is not None and dealt.largest_group is not None:
         return (
             f"The rows form {dealt.groups:,} groups that may not be divided, the largest of {dealt.largest_group:,} "
-            f"rows. Keep less together (group_by, now '{config.group_by}'), raise near_copy_similarity (now "
-            f"{config.near_copy_similarity:g}), or give a larger dump."
+            f"rows. Keep less together (group_by, now '{config.group_by}'), raise near_duplicate_threshold (now "
+            f"{config.near_duplicate_threshold:g}), or give a larger dump."
         )
     return (
-        f"Raise test_share (now {config.test_share:g}) or validation_share (now {config.validation_share:g}), "
+        f"Raise test_size (now {config.test_size:g}) or validation_size (now {config.validation_size:g}), "
         "choose the strategy 'grouped', which spreads both classes, or give a larger dump."
     )
 
 
-def _notes(reviews: pa.Table, parts: tuple[PartSummary, ...], config: SplitConfig, dealt: Dealt) -> tuple[str, ...]:
+def _notes(
+    reviews: pa.Table, parts: tuple[PartSummary, ...], config: SplitConfig, dealt: SplitAssignment
+) -> tuple[str, ...]:
     notes = []
     kept = sum(part.rows for part in parts)
     gone = reviews.num_rows - kept
     if gone:
-        notes.append(f"{gone:,} near-copies of reviews in an earlier part were set aside ({SET_ASIDE_REASON}).")
+        notes.append(f"{gone:,} near-duplicates of reviews in an earlier part were excluded ({SET_ASIDE_REASON}).")
     if config.strategy == "article" and reviews.column("product_id").null_count == reviews.num_rows:
         notes.append("No review has a product_id: the order that is cut is that of the dump.")
     for part, wanted in zip(parts, wanted_shares(config).tolist(), strict=True):
         if abs(part.rows / kept - wanted) > NOTED_ROW_SHARE:
             reason = {
                 "grouped": f"; groups may not be divided, and the largest has {dealt.largest_group or 0:,} rows",
-                "temporal": "; reviews of one moment are not cut apart, and near-copies of earlier ones were set aside",
+                "temporal": "; reviews of one moment are not cut apart, and near-duplicates of earlier ones were "
+                "excluded",
             }.get(config.strategy, "")
             notes.append(
                 f"The {part.name} part holds {part.rows / kept:.1%} of the rows instead of {wanted:.1%}{reason}."

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import SplitConfig
+from pipeline.splitting.assignment import deal_groups
 from pipeline.splitting.components import connected
-from pipeline.splitting.dealing import deal_groups
 from pipeline.splitting.errors import SplitImpossibleError
-from pipeline.splitting.near_copies import NearCopies, near_copies
-from pipeline.splitting.parts import SET_ASIDE_CODE, TEST, TRAIN, VALIDATION
+from pipeline.splitting.near_duplicates import NearDuplicates, near_duplicates
+from pipeline.splitting.parts import EXCLUDED_CODE, TEST, TRAIN, VALIDATION
 from pipeline.splitting.texts import empty_as_missing
 
 GROUP_COLUMNS = {
@@ -33,11 +33,11 @@ Codes = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
-class Dealt:
+class SplitAssignment:
     """What a strategy has decided.
 
     Attributes:
-        part_of_row: int8 [rows], place in ``PART_NAMES``, or ``SET_ASIDE_CODE``.
+        part_of_row: int8 [rows], place in ``PART_NAMES``, or ``EXCLUDED_CODE``.
         notes: What could not be done as asked, in sentences.
         groups: Number of groups that were kept whole, if any were.
         largest_group: Rows of the largest.
@@ -49,23 +49,23 @@ class Dealt:
     largest_group: int | None = None
 
 
-def deal_in_order(rows: int, config: SplitConfig) -> Dealt:
+def deal_in_order(rows: int, config: SplitConfig) -> SplitAssignment:
     """Deal as the article did: the last rows are the test, the last of the others validate (REFERENCE.md).
 
     Both cuts round the earlier part down, as the article's slices do: 364,171 rows at a share of 0.1 give
     327,753 and 36,418.
     """
-    before_test = _floor_share(rows, config.test_share)
-    train = _floor_share(before_test, config.validation_share)
+    before_test = _floor_share(rows, config.test_size)
+    train = _floor_share(before_test, config.validation_size)
     part = np.full(rows, TEST, dtype=np.int8)
     part[:before_test] = VALIDATION
     part[:train] = TRAIN
-    return Dealt(part)
+    return SplitAssignment(part)
 
 
-def deal_by_group(reviews: pa.Table, config: SplitConfig) -> Dealt:
-    """Deal whole groups: rows that share a product or user (as configured) or are near-copies stay together."""
-    copies = near_copies(reviews.column("words"), config.near_copy_similarity)
+def deal_by_group(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
+    """Deal whole groups: rows that share a product or user (as configured) or are near-duplicates stay together."""
+    copies = near_duplicates(reviews.column("words"), config.near_duplicate_threshold)
     notes = _assumed_note(copies)
     rows, nodes = reviews.num_rows, reviews.num_rows
     left, right = [np.arange(rows)], [nodes + copies.family_of_row]
@@ -84,14 +84,14 @@ def deal_by_group(reviews: pa.Table, config: SplitConfig) -> Dealt:
         group_of_row, reviews.column("label").to_numpy(), copies.digest_of_row, shares, config.split_seed
     )
     sizes = np.bincount(group_of_row)
-    return Dealt(part, notes, groups=len(sizes), largest_group=int(sizes.max(initial=0)))
+    return SplitAssignment(part, notes, groups=len(sizes), largest_group=int(sizes.max(initial=0)))
 
 
-def deal_by_time(reviews: pa.Table, config: SplitConfig) -> Dealt:
+def deal_by_time(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
     """Deal by time: the newest reviews are the test, the ones before them validate.
 
-    Reviews of one moment are never cut apart. A near-copy of a review in an earlier part has been seen before its
-    time and is set aside; chains of copies count as one family.
+    Reviews of one moment are never cut apart. A near-duplicate of a review in an earlier part has been seen before its
+    time and is excluded; chains of copies count as one family.
 
     Raises:
         SplitImpossibleError: The reviews have no usable times.
@@ -110,9 +110,9 @@ def deal_by_time(reviews: pa.Table, config: SplitConfig) -> Dealt:
         )
     newest_first = np.cumsum(counts[::-1])[::-1]
     # A cut at c makes the moments from c on the later part; each part keeps at least one moment.
-    test_cut = _nearest_cut(newest_first, config.test_share * len(dated), low=2, high=len(moments))
+    test_cut = _nearest_cut(newest_first, config.test_size * len(dated), low=2, high=len(moments))
     before_test = newest_first - newest_first[test_cut]
-    wanted = config.validation_share * (len(dated) - newest_first[test_cut])
+    wanted = config.validation_size * (len(dated) - newest_first[test_cut])
     validation_cut = _nearest_cut(before_test, wanted, low=1, high=test_cut)
     part = np.full(len(dated), TRAIN, dtype=np.int8)
     part_of_dated = np.full(len(place), TRAIN, dtype=np.int8)
@@ -120,20 +120,20 @@ def deal_by_time(reviews: pa.Table, config: SplitConfig) -> Dealt:
     part_of_dated[place >= test_cut] = TEST
     part[dated] = part_of_dated
 
-    copies = near_copies(reviews.column("words"), config.near_copy_similarity)
+    copies = near_duplicates(reviews.column("words"), config.near_duplicate_threshold)
     earliest = np.full(int(copies.family_of_row.max(initial=-1)) + 1, TEST, dtype=np.int8)
     np.minimum.at(earliest, copies.family_of_row, part)
-    part[part > earliest[copies.family_of_row]] = SET_ASIDE_CODE
+    part[part > earliest[copies.family_of_row]] = EXCLUDED_CODE
     notes = _assumed_note(copies)
     if undated:
         notes += (f"{undated:,} reviews without a time are taken as the oldest and stand in the training part.",)
-    return Dealt(part, notes)
+    return SplitAssignment(part, notes)
 
 
 def wanted_shares(config: SplitConfig) -> npt.NDArray[np.float64]:
     """Return the wanted share of all rows for each part in ``PART_NAMES``, float64 [3]."""
-    rest = 1 - config.test_share
-    return np.array([rest * (1 - config.validation_share), rest * config.validation_share, config.test_share])
+    rest = 1 - config.test_size
+    return np.array([rest * (1 - config.validation_size), rest * config.validation_size, config.test_size])
 
 
 def _floor_share(rows: int, share_behind: float) -> int:
@@ -155,11 +155,11 @@ def _missing_note(column: str, missing: int, rows: int) -> tuple[str, ...]:
     return (f"{missing:,} reviews without a {column} count as groups of their own.",)
 
 
-def _assumed_note(copies: NearCopies) -> tuple[str, ...]:
+def _assumed_note(copies: NearDuplicates) -> tuple[str, ...]:
     if not copies.assumed:
         return ()
     note = (
-        f"{copies.assumed:,} texts share rare phrases with so many others that they were counted as near-copies "
-        "without comparing each pair. A higher near-copy similarity makes the search sharper."
+        f"{copies.assumed:,} texts share rare phrases with so many others that they were counted as near-duplicates "
+        "without comparing each pair. A higher near-duplicate similarity makes the search sharper."
     )
     return (note,)

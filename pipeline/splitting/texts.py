@@ -60,7 +60,7 @@ def int_digest(text: str) -> int:
 
 
 def mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Scatter 64-bit values so that close ones land far apart (finaliser of SplitMix64, Steele et al. 2014)."""
+    """Scatter 64-bit values so that close ones land far apart (finalizer of SplitMix64, Steele et al. 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

@@ -33,7 +33,7 @@ from pydantic import BaseModel, ValidationError
 from upath import UPath
 from upath.registry import register_implementation
 
-from pipeline.errors import ArtifactError, ConfigurationError, shown
+from pipeline.errors import ArtifactError, ConfigurationError, quoted
 from pipeline.store.files import changed_at, files_below, vanish, written_aside
 from pipeline.store.manifest import ArtifactReference, FileRecord, Manifest, Record, RowAccount
 
@@ -117,7 +117,7 @@ class Workspace:
         try:
             (self.shared / name).write_bytes((self.durable / name).read_bytes())
         except OSError as error:
-            log.warning("%s cannot be kept in the store for another machine: %s", name, shown(error, 300))
+            log.warning("%s cannot be kept in the store for another machine: %s", name, quoted(error, 300))
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class ArtifactStore:
         """
         if self.url.startswith("s3a://"):
             raise ConfigurationError(
-                f"The address of the store {shown(self.url, 200)} begins with s3a://, Hadoop's name of it. Write s3://."
+                f"The address of the store {quoted(self.url, 200)} begins with s3a://, Hadoop's name of it. Write s3://."
             )
         if not self.is_folder and _holds_login(self.url):
             raise ConfigurationError(
@@ -306,7 +306,7 @@ class ArtifactStore:
         home = self._home(reference)
         if not self.has(reference):
             raise ArtifactError(
-                f"The store {shown(self.url)} holds no complete artifact {reference}. "
+                f"The store {quoted(self.url)} holds no complete artifact {reference}. "
                 "Run the stage that makes it, or point to the store that does."
             )
         if self.is_folder:
@@ -323,8 +323,9 @@ class ArtifactStore:
                     shutil.copyfileobj(source, sink)
                 if _file_digest(target) != record.sha256:
                     raise ArtifactError(
-                        f"{reference}: {shown(name)} is not the file that its manifest tells of; two machines may have "
-                        f"written it at once. Remove {shown(str(home), 200)} and run again."
+                        f"{reference}: {quoted(name)} is not the file that its manifest tells of; two machines may "
+                        "have "
+                        f"written it at once. Remove {quoted(str(home), 200)} and run again."
                     )
             (fetched / MANIFEST).write_bytes((home / MANIFEST).read_bytes())
             _rename_or_yield(fetched, local)
@@ -383,7 +384,7 @@ class ArtifactStore:
                 return vanish(self._home(reference), MANIFEST, used, in_progress=in_progress)
             except OSError as error:
                 raise ArtifactError(
-                    f"{reference} cannot be removed from the store {shown(self.url)}: {shown(error, 200)}. Give this "
+                    f"{reference} cannot be removed from the store {quoted(self.url)}: {quoted(error, 200)}. Give this "
                     "user the right to write there, or remove it as its owner."
                 ) from error
 
@@ -422,7 +423,7 @@ class ArtifactStore:
             return False
         except OSError as error:
             log.warning(
-                "%s cannot be marked as used (%s); a clean-up goes by its age.", reference, shown(str(error), 300)
+                "%s cannot be marked as used (%s); a clean-up goes by its age.", reference, quoted(str(error), 300)
             )
         return self.has(reference)
 
@@ -438,7 +439,7 @@ class ArtifactStore:
             text = (self._home(reference) / name).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise ArtifactError(
-                f"The store {shown(self.url)} holds no complete artifact {reference} ({name} is missing)."
+                f"The store {quoted(self.url)} holds no complete artifact {reference} ({name} is missing)."
             ) from None
         try:
             return kind.model_validate_json(text)
@@ -477,7 +478,7 @@ def _forget(shared: UPath) -> None:
         for file in files_below(shared):
             shared.fs.rm_file((shared / file.name).path)
     except OSError as error:
-        log.warning("%s cannot be emptied, which may be done by hand: %s", shared, shown(error, 300))
+        log.warning("%s cannot be emptied, which may be done by hand: %s", shared, quoted(error, 300))
 
 
 def _names(place: UPath) -> list[str]:

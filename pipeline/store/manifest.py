@@ -30,15 +30,15 @@ class RowAccount(Record):
 
     rows_in: int = Field(ge=0)
     kept: int = Field(ge=0)
-    set_aside: dict[str, int] = Field(default_factory=dict)
-    """Rows by the named reason for which they were set aside, in the order of the steps."""
+    excluded: dict[str, int] = Field(default_factory=dict)
+    """Rows by the named reason for which they were excluded, in the order of the steps."""
 
     @model_validator(mode="after")
     def _every_row_ends_somewhere(self) -> Self:
-        gone = sum(self.set_aside.values())
+        gone = sum(self.excluded.values())
         if self.rows_in != self.kept + gone:
             raise ValueError(
-                f"{self.rows_in} rows came in, but {self.kept} kept + {gone} set aside = {self.kept + gone}"
+                f"{self.rows_in} rows came in, but {self.kept} kept + {gone} excluded = {self.kept + gone}"
             )
         return self
 

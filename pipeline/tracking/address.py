@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.errors import ConfigurationError, shown
+from pipeline.errors import ConfigurationError, quoted
 from pipeline.store import ArtifactStore
 
 log = logging.getLogger(__name__)
@@ -41,18 +41,18 @@ def tracking_uri(store: ArtifactStore) -> str | None:
         log.info("Tracking is off (%s=off).", OFF_VARIABLE)
         return None
     if switch not in {"", "on"}:
-        raise ConfigurationError(f"{OFF_VARIABLE} is {shown(switch)}; set it to on or off, or leave it empty.")
+        raise ConfigurationError(f"{OFF_VARIABLE} is {quoted(switch)}; set it to on or off, or leave it empty.")
     given = os.environ.get(URI_VARIABLE, "").strip()
     if given:
         return given
     if not store.is_folder:
-        log.info("Tracking is off: the store %s is no folder, and %s is not set.", shown(store.url), URI_VARIABLE)
+        log.info("Tracking is off: the store %s is no folder, and %s is not set.", quoted(store.url), URI_VARIABLE)
         return None
     database = Path(str(store.root)) / DATABASE
     if "?" in str(database):
         # SQLAlchemy takes what follows for the connection's options, quoted or not.
         raise ConfigurationError(
-            f"SQLite cannot open {shown(database)}: its path holds a question mark. Move the store, set "
+            f"SQLite cannot open {quoted(database)}: its path holds a question mark. Move the store, set "
             f"{URI_VARIABLE}, or turn tracking off with {OFF_VARIABLE}=off."
         )
     return f"sqlite:///{database}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PipelineError, shown
+from pipeline.errors import PipelineError, quoted
 from pipeline.store import ArtifactStore
 from pipeline.tracking.address import DATABASE, LOCK, artifact_folder, shown_address, tracking_uri, without_login
 from pipeline.tracking.errors import TrackingError, TrackingUnavailableError
@@ -119,13 +119,13 @@ def _connection(uri: str, artifacts: Path | None) -> Connection:
         experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise TrackingError(
-            f"The experiment {EXPERIMENT} was deleted in MLflow at {shown(shown_address(uri))}. Restore it there "
+            f"The experiment {EXPERIMENT} was deleted in MLflow at {quoted(shown_address(uri))}. Restore it there "
             "(`mlflow experiments restore`), or delete it for good (`mlflow gc`)."
         )
     if artifacts is not None and experiment.artifact_location != artifacts.as_uri():
         raise TrackingError(
-            f"The store was moved: its MLflow database keeps artifacts at {shown(experiment.artifact_location, 160)}, "
-            f"but they belong into {shown(artifacts, 160)}. Move mlflow.db and mlflow-artifacts out of the store; a "
+            f"The store was moved: its MLflow database keeps artifacts at {quoted(experiment.artifact_location, 160)}, "
+            f"but they belong into {quoted(artifacts, 160)}. Move mlflow.db and mlflow-artifacts out of the store; a "
             "new database is begun, and the champions are registered anew."
         )
     return Connection(client=client, address=shown_address(uri), experiment_id=experiment.experiment_id)
@@ -173,8 +173,8 @@ def _named(error: Exception, uri: str) -> PipelineError | None:
     status = _status(error)
     if status is None:
         return None
-    place = shown(shown_address(uri), 160)
-    said = shown(without_login(str(error), uri), _SHOWN_CHARACTERS)
+    place = quoted(shown_address(uri), 160)
+    said = quoted(without_login(str(error), uri), _SHOWN_CHARACTERS)
     if status in _FORBIDDEN:
         return TrackingError(
             f"MLflow at {place} refuses this login ({status}): {said}. Set MLFLOW_TRACKING_USERNAME and "

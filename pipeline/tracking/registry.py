@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.promotion.champions import ChampionChange, ChampionModel, NoChampionError, champion_changes, rolled_back
 from pipeline.reporting.formatting import markdown, visible
 from pipeline.store import ArtifactReference, ArtifactStore
@@ -206,4 +206,4 @@ def _before(store: ArtifactStore) -> ChampionModel | None:
 
 
 def _version_text(version: int | None) -> str:
-    return "no version" if version is None else shown(f"version {version}")
+    return "no version" if version is None else quoted(f"version {version}")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import RunConfig, TrainingConfig
 from pipeline.evaluation import EvaluationSummary
-from pipeline.ingest.records import LandSummary
-from pipeline.promotion import GateDecision, Verdict
+from pipeline.ingest.records import FetchSummary
+from pipeline.promotion import AcceptanceResult, GateDecision
 from pipeline.references import RunReferences, VariantReferences
 from pipeline.reporting.formatting import markdown, visible
 from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, REPORTS
@@ -114,15 +114,15 @@ class _Decided:
 
     @classmethod
     def read(cls, references: RunReferences, store: ArtifactStore) -> _Decided | None:
-        if references.models.verdict is None:
+        if references.models.acceptance is None:
             return None
-        verdict = store.summary(references.models.verdict, Verdict)
-        tags, sentence = {f"{TAG}.verdict": str(verdict.decision)}, verdict.sentence
-        if references.models.gated is not None:
-            gated = store.summary(references.models.gated, GateDecision)
-            tags[f"{TAG}.gate"], sentence = gated.decision, gated.sentence
+        acceptance = store.summary(references.models.acceptance, AcceptanceResult)
+        tags, sentence = {f"{TAG}.acceptance": str(acceptance.decision)}, acceptance.sentence
+        if references.models.gate_result is not None:
+            gate_result = store.summary(references.models.gate_result, GateDecision)
+            tags[f"{TAG}.gate"], sentence = gate_result.decision, gate_result.sentence
         # MLflow shows this tag as the run's description.
-        return cls(best=verdict.best_model, tags={**tags, "mlflow.note.content": markdown(sentence)})
+        return cls(best=acceptance.best_model, tags={**tags, "mlflow.note.content": markdown(sentence)})
 
 
 def track_run(references: RunReferences, config: RunConfig, run_name: str, store: ArtifactStore) -> TrackedRun:
@@ -283,7 +283,7 @@ def _common_tags(
     tags = {
         f"{TAG}.run_name": visible(run_name),
         f"{TAG}.profile": config.profile,
-        f"{TAG}.demo": str(store.summary(references.data.landed, LandSummary).demo).lower(),
+        f"{TAG}.demo": str(store.summary(references.data.fetched, FetchSummary).demo).lower(),
         f"{TAG}.data": _data(references, store),
     }
     if best is not None:
@@ -298,14 +298,14 @@ def _data(references: RunReferences, store: ArtifactStore) -> str:
     digests: dict[str, None] = {}
     data = references.data
     # From the window's reviews back to every file that they came from.
-    waiting, seen = [data.merged or data.cleaned or data.landed], set()
+    waiting, seen = [data.merged or data.cleaned or data.fetched], set()
     while waiting:
         reference = waiting.pop()
         if reference in seen:
             continue
         seen.add(reference)
-        if reference.stage == data.landed.stage:
-            digests |= dict.fromkeys(file.sha256 for file in store.summary(reference, LandSummary).files)
+        if reference.stage == data.fetched.stage:
+            digests |= dict.fromkeys(file.sha256 for file in store.summary(reference, FetchSummary).files)
         else:
             waiting += store.manifest(reference).inputs.values()
     fitting = LONGEST_VALUE // 80

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from pipeline.errors import shown
+from pipeline.errors import quoted
 from pipeline.training.records import EpochRecord
 
 log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class Checkpoint:
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, ValidationError) as error:
             log.warning(
                 "The checkpoint %s cannot be read (%s); training starts again from its first epoch.",
-                shown(file.name),
-                shown(error, 200),
+                quoted(file.name),
+                quoted(error, 200),
             )
             return None
         return cls(epochs, *groups)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.config import HardwareConfig
-from pipeline.errors import DeviceError, shown
+from pipeline.errors import DeviceError, quoted
 from pipeline.training.records import DeviceRecord
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def preflight(hardware: HardwareConfig) -> DeviceRecord:
             _one_step(kind, number)
     except Exception as error:
         raise DeviceError(
-            f"One LSTM step on {record.name} failed: {shown(str(error).strip().split(chr(10))[0], 300)}. "
+            f"One LSTM step on {record.name} failed: {quoted(str(error).strip().split(chr(10))[0], 300)}. "
             + (
                 "Driver, CUDA and cuDNN must fit together: install requirements-gpu.txt into an environment without "
                 "other CUDA packages, and compare `nvidia-smi` with TensorFlow's tested builds."

@@ -40,7 +40,7 @@ def build_model(
     Args:
         variant: Sizes, seed and padding.
         vocabulary_size: Ids that exist, padding (0) and the unknown word included.
-        vectors: float32 ``[vocabulary_size, embedding_size]`` to start the embedding with; ``None``: random.
+        vectors: float32 ``[vocabulary_size, embedding_dim]`` to start the embedding with; ``None``: random.
         max_length: Words of a sequence; needed for ``unmasked`` padding, whose rows all have this width.
         precision: What the layers compute in; weights and the output layer are float32 in any case. It is a policy of
             these layers alone, other models of the process keep theirs.
@@ -59,7 +59,7 @@ def build_model(
     masked = variant.padding == "masked"
     if not masked and max_length is None:
         raise ConfigurationError("A model without masking reads rows of one fixed length; say which (max_length).")
-    shape = (vocabulary_size, variant.embedding_size)
+    shape = (vocabulary_size, variant.embedding_dim)
     if vectors is not None and vectors.shape != shape:
         raise ConfigurationError(
             f"Pre-trained vectors of shape {vectors.shape} do not fit an embedding of {shape} (words × dimensions); "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.training.batches import batch_of, rows_by_length
 from pipeline.training.device import TOWERS, available_cores, device_kind, use_device
 
@@ -40,7 +40,7 @@ def load_model(path: Path) -> keras.Model:
 
     file = path / MODEL_FILE if path.is_dir() else path
     if not file.is_file():
-        raise ArtifactError(f"There is no model at {shown(file)}; train it, or name the folder that holds it.")
+        raise ArtifactError(f"There is no model at {quoted(file)}; train it, or name the folder that holds it.")
     use_device(device_kind(HardwareConfig()))
     import keras
 
@@ -48,7 +48,7 @@ def load_model(path: Path) -> keras.Model:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, zipfile.BadZipFile) as error:
         raise ArtifactError(
-            f"{shown(file)} cannot be loaded as a trained model: {shown(str(error).strip().split(chr(10))[0], 200)}. "
+            f"{quoted(file)} cannot be loaded as a trained model: {quoted(str(error).strip().split(chr(10))[0], 200)}. "
             "The file is damaged, was saved by another version of Keras, or holds layers that are not Keras's own; "
             "train it again."
         ) from error

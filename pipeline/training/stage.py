@@ -147,7 +147,7 @@ def _build(
             variant.vectors,
             words.words,
             first_id=words.first_word_id,
-            embedding_size=variant.embedding_size,
+            embedding_dim=variant.embedding_dim,
             seed=variant.seed,
         )
     training, validation = (load_sequences(store, encoded, part) for part in ("train", "validation"))

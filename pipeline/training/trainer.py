@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import Precision, VariantConfig
-from pipeline.errors import ConfigurationError, TrainingError, shown
+from pipeline.errors import ConfigurationError, TrainingError, quoted
 from pipeline.training.batches import batch_count, epoch_batches
 from pipeline.training.checkpoint import Array, Checkpoint
 from pipeline.training.device import TOWERS, DeviceKind
-from pipeline.training.journal import Journal, counted
 from pipeline.training.metrics import log_losses, roc_auc
 from pipeline.training.model import plain_twin
 from pipeline.training.prediction import Predictor
 from pipeline.training.records import EpochRecord
 from pipeline.training.steps import TrainingStep
+from pipeline.training.training_log import TrainingLog, counted
 
 if TYPE_CHECKING:
     import keras
@@ -110,7 +110,7 @@ def fit(
         jit_compile=jit_compile,
     )
     resumed = run.resume(durable)
-    journal = Journal(durable, variant.name, variant.epochs, run.epochs)
+    journal = TrainingLog(durable, variant.name, variant.epochs, run.epochs)
     while not run.finished:
         record = run.epoch()
         run.checkpoint().save(durable)
@@ -147,7 +147,7 @@ class _Run:
 
         if keras.backend.backend() != "tensorflow":
             raise ConfigurationError(
-                f"Keras runs on the backend {shown(keras.backend.backend())}, but training needs TensorFlow. Unset "
+                f"Keras runs on the backend {quoted(keras.backend.backend())}, but training needs TensorFlow. Unset "
                 "KERAS_BACKEND, or set it to tensorflow."
             )
         self._model = model

@@ -20,7 +20,7 @@ from typing import BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import ConfigurationError, shown
+from pipeline.errors import ConfigurationError, quoted
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def vectors_digest(path: str) -> str:
 
 
 def load_vectors(
-    path: str, words: Sequence[str], *, first_id: int, embedding_size: int, seed: int
+    path: str, words: Sequence[str], *, first_id: int, embedding_dim: int, seed: int
 ) -> npt.NDArray[np.float32]:
     """Read the vectors of the vocabulary's words, in one pass and without keeping the others.
 
@@ -53,11 +53,11 @@ def load_vectors(
         path: GloVe or word2vec text file, ``.gz`` or plain.
         words: The vocabulary in the order of its ids.
         first_id: Id of the first word.
-        embedding_size: Dimensions that the model's embedding has.
+        embedding_dim: Dimensions that the model's embedding has.
         seed: For the words without a vector.
 
     Returns:
-        float32 ``[first_id + words, embedding_size]``; padding is zero, the unknown word and words that the file
+        float32 ``[first_id + words, embedding_dim]``; padding is zero, the unknown word and words that the file
         does not have are random. Of a word that stands twice the first vector counts.
 
     Raises:
@@ -66,7 +66,7 @@ def load_vectors(
     """
     ids = {word.encode(): first_id + place for place, word in enumerate(words)}
     generator = np.random.default_rng([seed, first_id, len(words)])
-    shape = (first_id + len(words), embedding_size)
+    shape = (first_id + len(words), embedding_dim)
     matrix = generator.uniform(-MISSING_RANGE, MISSING_RANGE, shape).astype(np.float32)
     matrix[0] = 0
     found = np.zeros(len(matrix), dtype=bool)
@@ -78,13 +78,13 @@ def load_vectors(
             if number > 1 and (place is None or found[place]):
                 continue
             if number == 1 and _is_header(line):
-                _check_dimensions(path, number, int(line.split()[1]), embedding_size)
+                _check_dimensions(path, number, int(line.split()[1]), embedding_dim)
                 continue
             values = line.split(b" ")[1:]
             # Words with spaces in them are not ours; their first part may look like it.
-            if number > 1 and len(values) > embedding_size:
+            if number > 1 and len(values) > embedding_dim:
                 continue
-            _check_dimensions(path, number, len(values), embedding_size)
+            _check_dimensions(path, number, len(values), embedding_dim)
             if place is not None:
                 matrix[place] = _numbers(path, number, values)
                 found[place] = True
@@ -93,14 +93,14 @@ def load_vectors(
     covered = int(found.sum())
     log.info(
         "Pre-trained vectors %s: %d of %d words covered (%.1f %%), the others start at random",
-        shown(Path(path).name),
+        quoted(Path(path).name),
         covered,
         len(words),
         100 * covered / max(len(words), 1),
     )
     if not covered:
         raise ConfigurationError(
-            f"{shown(Path(path))} has a vector for none of the {len(words)} words of the vocabulary. Expected is a "
+            f"{quoted(Path(path))} has a vector for none of the {len(words)} words of the vocabulary. Expected is a "
             "text file of lower-case words, each followed by its numbers, separated by single spaces."
         )
     return matrix
@@ -114,7 +114,7 @@ def _lines(path: str) -> Iterator[bytes]:
             number += 1
             if len(line) == LINE_LIMIT or b"\0" in line:
                 raise ConfigurationError(
-                    f"{shown(Path(path))}, line {number}: this is no text file of word vectors (a line of more than "
+                    f"{quoted(Path(path))}, line {number}: this is no text file of word vectors (a line of more than "
                     f"{LINE_LIMIT} bytes, or zero bytes). Unpack .zip archives, and convert word2vec's binary "
                     "format to its text format."
                 )
@@ -129,7 +129,8 @@ def _is_header(line: bytes) -> bool:
 def _check_dimensions(path: str, number: int, found: int, expected: int) -> None:
     if found != expected:
         raise ConfigurationError(
-            f"{shown(Path(path))}, line {number}: vectors of {found} dimensions, but the embedding has {expected}. Set "
+            f"{quoted(Path(path))}, line {number}: vectors of {found} dimensions, but the embedding has {expected}. "
+            "Set "
             f"the embedding size to {found}, or name a file of {expected} dimensions."
         )
 
@@ -141,7 +142,7 @@ def _numbers(path: str, number: int, values: list[bytes]) -> npt.NDArray[np.floa
         vector = np.array([np.nan], dtype=np.float32)
     if not np.isfinite(vector).all():
         raise ConfigurationError(
-            f"{shown(Path(path))}, line {number}: a value is no finite number. Expected is a word, then its numbers, "
+            f"{quoted(Path(path))}, line {number}: a value is no finite number. Expected is a word, then its numbers, "
             "separated by single spaces; word2vec's binary format must be converted to text first."
         )
     return vector
@@ -150,6 +151,7 @@ def _numbers(path: str, number: int, values: list[bytes]) -> npt.NDArray[np.floa
 def _unreadable(path: str, error: Exception) -> ConfigurationError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return ConfigurationError(
-        f"Pre-trained vectors {shown(Path(path))} cannot be read: {shown(reason)}. Name a GloVe or word2vec text file, "
+        f"Pre-trained vectors {quoted(Path(path))} cannot be read: {quoted(reason)}. Name a GloVe or word2vec text "
+        "file, "
         "plain or .gz, that this machine can open, or leave the field empty."
     )

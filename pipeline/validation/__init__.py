@@ -1,7 +1,7 @@
 """What a dump must fulfil: row rules that set bad rows aside, and contracts that stop a run. See docs/validation.md."""
 
 from pipeline.validation.clean import validate_clean
-from pipeline.validation.contract import require_contract
+from pipeline.validation.contract import enforce_contract
 from pipeline.validation.raw import validate_raw
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
 
@@ -9,7 +9,7 @@ __all__ = [
     "ContractResult",
     "ExpectationResult",
     "ValidationSummary",
-    "require_contract",
+    "enforce_contract",
     "validate_clean",
     "validate_raw",
 ]

@@ -144,7 +144,7 @@ def _share_between(column: str) -> Callable[[ValidationConfig], dict[str, Any]]:
 
 def _expected_shares(config: ValidationConfig) -> str:
     least = f"at least {percentage(config.min_class_share)}" if config.min_class_share else "more than 0 %"
-    return f"each class {least} of the labelled reviews"
+    return f"each class {least} of the labeled reviews"
 
 
 def _column_clauses(schema: pa.Schema, advice: str) -> tuple[Clause, ...]:

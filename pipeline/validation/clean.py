@@ -30,7 +30,7 @@ def validate_clean(cleaned: ArtifactReference, config: ValidationConfig, store: 
     """Check the contract of the clean reviews.
 
     The artifact (``data_docs/``) is written also when the contract is broken, so that people can see why;
-    :func:`pipeline.validation.require_contract` is what stops the run.
+    :func:`pipeline.validation.enforce_contract` is what stops the run.
 
     Args:
         cleaned: The clean reviews.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.errors import MESSAGE_LIMIT, ContractBrokenError
+from pipeline.errors import MESSAGE_LIMIT, ContractViolationError
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.validation.records import ExpectationResult, ValidationSummary
 
@@ -10,7 +10,7 @@ LONGEST_PART = 260
 """Characters that one figure or advice may take of the message."""
 
 
-def require_contract(validated: ArtifactReference, store: ArtifactStore) -> None:
+def enforce_contract(validated: ArtifactReference, store: ArtifactStore) -> None:
     """Let the run go on only if the contract holds.
 
     Args:
@@ -18,12 +18,12 @@ def require_contract(validated: ArtifactReference, store: ArtifactStore) -> None
         store: Where it lies.
 
     Raises:
-        ContractBrokenError: Names each broken clause with what was observed, what was expected and what to do.
+        ContractViolationError: Names each broken clause with what was observed, what was expected and what to do.
         ArtifactError: The artifact is missing or damaged.
     """
     summary = store.summary(validated, ValidationSummary)
     if not summary.contract.success:
-        raise ContractBrokenError(_message(summary, validated))
+        raise ContractViolationError(_message(summary, validated))
 
 
 def _message(summary: ValidationSummary, validated: ArtifactReference) -> str:

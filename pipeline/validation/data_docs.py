@@ -110,7 +110,7 @@ def _index(data_set: str, contract: ContractResult, frames: tuple[str, ...]) -> 
             f"<code>{escape(result.name)}</code>",
         ]
         rows.append(f"<tr>{status}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    verdict = (
+    acceptance = (
         f'<p class="holds">All {len(contract.expectations)} clauses hold.</p>'
         if contract.success
         else f'<p class="broken">Broken: {len(contract.broken)} of {len(contract.expectations)} clauses.</p>'
@@ -120,7 +120,7 @@ def _index(data_set: str, contract: ContractResult, frames: tuple[str, ...]) -> 
         f'<li><a href="{escape(frame)}.html">{FRAME_TITLES[frame]}</a></li>' for frame in dict.fromkeys(frames)
     )
     body = (
-        f"{verdict}<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"{acceptance}<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         f"<h2>Great Expectations’ own pages</h2><ul>{links}</ul>"
     )
     return _document(f"The contract of the {data_set} data", body)

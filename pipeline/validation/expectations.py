@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.config import ValidationConfig
-from pipeline.errors import shown
+from pipeline.errors import quoted
 from pipeline.validation.clauses import Clause, FrameName, Observation
 from pipeline.validation.data_docs import Page, write_data_docs
 from pipeline.validation.records import ContractResult, ExpectationResult
@@ -140,7 +140,7 @@ def _failure(exception_info: Mapping[str, Any]) -> str | None:
     """Return the message of an exception inside Great Expectations, which reports one or one per metric."""
     infos = [exception_info] if "raised_exception" in exception_info else list(exception_info.values())
     messages = [info.get("exception_message") for info in infos if info.get("raised_exception")]
-    return shown(messages[0], 200) if messages else None
+    return quoted(messages[0], 200) if messages else None
 
 
 def _context(scratch: Path) -> Any:  # noqa: ANN401 - a data context; its type lives in the library

@@ -87,5 +87,5 @@ def clean_measures(reviews: pa.RecordBatch) -> pa.RecordBatch:
 
 def label_by_score(score: pa.Array) -> pa.Array:
     """Return int8 [rows]: 1 where the score is above 3, 0 where it is below, null where it is 3 or missing."""
-    labelled = pc.not_equal(score, NEUTRAL_SCORE)
-    return pc.if_else(labelled, pc.cast(pc.greater(score, NEUTRAL_SCORE), pa.int8()), pa.scalar(None, pa.int8()))
+    labeled = pc.not_equal(score, NEUTRAL_SCORE)
+    return pc.if_else(labeled, pc.cast(pc.greater(score, NEUTRAL_SCORE), pa.int8()), pa.scalar(None, pa.int8()))

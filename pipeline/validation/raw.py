@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.config import ValidationConfig
-from pipeline.errors import shown
+from pipeline.errors import quoted
 from pipeline.ingest.schema import REVIEW_SCHEMA as INGESTED
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.validation.clauses import FEW_BAD_ROWS, RAW_CLAUSES
 from pipeline.validation.expectations import hold_contract
 from pipeline.validation.measures import RAW_MEASURES, raw_measures
 from pipeline.validation.records import ValidationSummary
-from pipeline.validation.rules import ROW_RULES, Judgement, judge
+from pipeline.validation.rules import ROW_RULES, Judgment, judge
 from pipeline.validation.tables import KEPT, QUARANTINE, batches, columns_frame, opened
 
 STAGE = Stage("validate_raw", version=1)
@@ -30,7 +30,7 @@ def validate_raw(ingested: ArtifactReference, config: ValidationConfig, store: A
     """Apply the row rules to a dump and check the contract of the rows that are left.
 
     The artifact (``reviews.parquet``, ``quarantine.parquet``, ``data_docs/``) is written also when the contract is
-    broken, so that people can see why; :func:`pipeline.validation.require_contract` is what stops the run.
+    broken, so that people can see why; :func:`pipeline.validation.enforce_contract` is what stops the run.
 
     Args:
         ingested: The typed dump.
@@ -59,15 +59,15 @@ class _Quarantined:
     rows: dict[str, int] = field(default_factory=dict)
     first: dict[str, str] = field(default_factory=dict)
 
-    def add(self, judgement: Judgement) -> None:
-        for counted in pc.value_counts(judgement.reasons).to_pylist():
+    def add(self, judgment: Judgment) -> None:
+        for counted in pc.value_counts(judgment.reasons).to_pylist():
             reason = counted["values"]
             self.rows[reason] = self.rows.get(reason, 0) + counted["counts"]
             if reason not in self.first:
-                index = pc.index(judgement.reasons, reason).as_py()
-                row = judgement.quarantined.slice(index, 1).to_pylist()[0]
-                place = f"{shown(row['file'], 60)[1:-1]}:{row['line']}"
-                self.first[reason] = f"{place} ({shown(judgement.details[index].as_py(), 80)[1:-1]})"
+                index = pc.index(judgment.reasons, reason).as_py()
+                row = judgment.quarantined.slice(index, 1).to_pylist()[0]
+                place = f"{quoted(row['file'], 60)[1:-1]}:{row['line']}"
+                self.first[reason] = f"{place} ({quoted(judgment.details[index].as_py(), 80)[1:-1]})"
 
     def by_reason(self) -> dict[str, int]:
         """Return the rows by reason, in the order of the rules."""
@@ -92,16 +92,16 @@ def _build(source: Path, ingested: ArtifactReference, config: ValidationConfig, 
     ):
         columns = columns_frame(table.schema_arrow, INGESTED)
         for batch in batches(table, INGESTED, tuple(INGESTED.names)):
-            judgement = judge(batch)
-            if judgement.kept.num_rows:
-                kept_file.write_batch(_as(judgement.kept, KEPT))
-                measures.append(raw_measures(judgement.kept))
-            if judgement.quarantined.num_rows:
-                quarantine_file.write_batch(_quarantine_rows(judgement))
-                quarantined.add(judgement)
+            judgment = judge(batch)
+            if judgment.kept.num_rows:
+                kept_file.write_batch(_as(judgment.kept, KEPT))
+                measures.append(raw_measures(judgment.kept))
+            if judgment.quarantined.num_rows:
+                quarantine_file.write_batch(_quarantine_rows(judgment))
+                quarantined.add(judgment)
             # Only the share matters, so the flags need not stand in the order of the rows.
-            flags.append(pa.repeat(pa.scalar(0, pa.int8()), judgement.kept.num_rows))
-            flags.append(pa.repeat(pa.scalar(1, pa.int8()), judgement.quarantined.num_rows))
+            flags.append(pa.repeat(pa.scalar(0, pa.int8()), judgment.kept.num_rows))
+            flags.append(pa.repeat(pa.scalar(1, pa.int8()), judgment.quarantined.num_rows))
 
     dump = pa.table({"quarantined": pa.chunked_array(flags, pa.int8())})
     reviews = pa.Table.from_batches(measures, RAW_MEASURES)
@@ -121,14 +121,14 @@ def _build(source: Path, ingested: ArtifactReference, config: ValidationConfig, 
         contract=contract,
         data_docs=f"{DATA_DOCS}/index.html",
     )
-    return Outcome(summary, RowAccount(rows_in=dump.num_rows, kept=reviews.num_rows, set_aside=by_reason))
+    return Outcome(summary, RowAccount(rows_in=dump.num_rows, kept=reviews.num_rows, excluded=by_reason))
 
 
 def _as(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([batch.column(name) for name in schema.names], schema=schema)
 
 
-def _quarantine_rows(judgement: Judgement) -> pa.RecordBatch:
-    own = {"reason": judgement.reasons, "detail": judgement.details}
-    columns = [own[name] if name in own else judgement.quarantined.column(name) for name in QUARANTINE.names]
+def _quarantine_rows(judgment: Judgment) -> pa.RecordBatch:
+    own = {"reason": judgment.reasons, "detail": judgment.details}
+    columns = [own[name] if name in own else judgment.quarantined.column(name) for name in QUARANTINE.names]
     return pa.RecordBatch.from_arrays(columns, schema=QUARANTINE)

@@ -25,7 +25,7 @@ DETAIL_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class RowRule:
-    """One reason for which a row is set aside.
+    """One reason for which a row is excluded.
 
     Attributes:
         reason: Name of the reason; also what ingest writes into ``problem``.
@@ -43,7 +43,7 @@ class RowRule:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """What the row rules say of one batch.
 
     Attributes:
@@ -156,7 +156,7 @@ ROW_RULES: tuple[RowRule, ...] = (
 """Every rule, in the order in which they are tried."""
 
 
-def judge(batch: pa.RecordBatch, rules: tuple[RowRule, ...] = ROW_RULES) -> Judgement:
+def judge(batch: pa.RecordBatch, rules: tuple[RowRule, ...] = ROW_RULES) -> Judgment:
     """Part a batch of ingested reviews into kept and quarantined rows.
 
     Args:
@@ -180,4 +180,4 @@ def judge(batch: pa.RecordBatch, rules: tuple[RowRule, ...] = ROW_RULES) -> Judg
     # What reading found says more than the mask can, as long as it is about the same reason.
     reported = pc.if_else(pc.equal(named, reasons), quarantined.column("problem_detail"), pa.scalar(None, pa.string()))
     details = pc.utf8_slice_codeunits(pc.coalesce(reported, details), 0, DETAIL_CHARACTERS)
-    return Judgement(batch.filter(pc.invert(bad)), quarantined, reasons, details)
+    return Judgment(batch.filter(pc.invert(bad)), quarantined, reasons, details)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 from pipeline.ingest.schema import REVIEW_SCHEMA as INGESTED
 from pipeline.store import ArtifactReference
 
@@ -66,7 +66,7 @@ def opened(path: Path, reference: ArtifactReference) -> Iterator[pq.ParquetFile]
             yield table
     except (OSError, pa.ArrowInvalid) as error:
         raise ArtifactError(
-            f"{path.name} of artifact {reference} cannot be read ({shown(error, 200)}). "
+            f"{path.name} of artifact {reference} cannot be read ({quoted(error, 200)}). "
             "Remove that artifact's folder and run again."
         ) from error
 

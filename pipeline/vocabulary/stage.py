@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import VocabularyConfig
-from pipeline.errors import ContractBrokenError
+from pipeline.errors import ContractViolationError
 from pipeline.splitting.parts import TRAIN, read_parts
 from pipeline.splitting.records import PART_NAMES
 from pipeline.splitting.words import cut_into_words
@@ -27,7 +27,7 @@ def fit_vocabulary(
 
     Args:
         cleaned: Artifact of ``clean``.
-        parts: Artifact of ``split``, made from it; rows that it set aside are not counted.
+        parts: Artifact of ``split``, made from it; rows that it excluded are not counted.
         config: Which rows to count and which words to keep.
         store: Where the artifacts lie.
 
@@ -35,7 +35,7 @@ def fit_vocabulary(
         The artifact with ``vocabulary.json`` and a ``VocabularySummary``.
 
     Raises:
-        ContractBrokenError: No word is left.
+        ContractViolationError: No word is left.
     """
     return store.produce(
         STAGE,
@@ -58,13 +58,14 @@ def _build(
     counted = counts[counted_parts].sum(axis=0)
     # Stable: ties stay in the order of their first appearance.
     by_frequency = tally.appearance[np.argsort(-counted[tally.appearance], kind="stable")]
-    kept = by_frequency[counted[by_frequency] >= config.min_count][: config.max_words or None]
+    kept = by_frequency[counted[by_frequency] >= config.min_frequency][: config.max_vocabulary_size or None]
     if not len(kept):
-        raise ContractBrokenError(
-            f"No word occurs {config.min_count} times in the {int(rows[counted_parts].sum()):,} rows that are counted "
-            f"(fit_on '{config.fit_on}'). Lower min_count, or give a larger dump."
+        raise ContractViolationError(
+            f"No word occurs {config.min_frequency} times in the {int(rows[counted_parts].sum()):,} rows that are "
+            "counted "
+            f"(fit_on '{config.fit_on}'). Lower min_frequency, or give a larger dump."
         )
-    everything_known = config.fit_on == "all" and config.max_words == 0 and config.min_count == 1
+    everything_known = config.fit_on == "all" and config.max_vocabulary_size == 0 and config.min_frequency == 1
     vocabulary = Vocabulary(
         words=tuple(tally.words[index] for index in kept.tolist()),
         counts=tuple(counted[kept].tolist()),

@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr, ValidationError, model_validator
 
-from pipeline.errors import ArtifactError, shown
+from pipeline.errors import ArtifactError, quoted
 
 PADDING_ID = 0
 UNKNOWN_ID = 1
@@ -75,12 +75,12 @@ class Vocabulary:
         try:
             record = _VocabularyFile.model_validate_json(path.read_bytes())
         except FileNotFoundError:
-            raise ArtifactError(f"There is no vocabulary at {shown(path.name)}. Fit it again.") from None
+            raise ArtifactError(f"There is no vocabulary at {quoted(path.name)}. Fit it again.") from None
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
             raise ArtifactError(
-                f"{shown(path.name)} is no vocabulary of schema {SCHEMA_VERSION}: {place}: {first['msg']}. "
+                f"{quoted(path.name)} is no vocabulary of schema {SCHEMA_VERSION}: {place}: {first['msg']}. "
                 "Fit it again."
             ) from error
         return cls(words=record.words, counts=record.counts, unknown_id=record.unknown_id)

@@ -55,7 +55,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         **os.environ,
         "REVIEW_SENTIMENT_STORE": str(home / "store"),
         "REVIEW_SENTIMENT_INBOX": str(home / "inbox"),
-        "PYTHONPATH": str(CHECKOUT),
     }
     server = [sys.executable, str(CHECKOUT / "scripts" / "airflow_server.py")]
     options = ["--home", str(home / "airflow"), "--port", str(port)]
@@ -162,7 +161,7 @@ def keep(page: Page, name: str) -> None:
 
 
 def test_it_listens_on_this_machine_alone(site: Site) -> None:
-    import airflow_server
+    from scripts import airflow_server
 
     server = airflow_server.recorded(site.home)
     listening = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from airflow.sdk import TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from review_sentiment import notes, notifications
-from review_sentiment.links import reporting_task, training_task
 
-from pipeline.errors import ContractBrokenError
+from pipeline.airflow import notes, notifications
+from pipeline.airflow.links import reporting_task, training_task
+from pipeline.errors import ContractViolationError
 from pipeline.workflow import RunResult
 
 
@@ -19,7 +19,7 @@ from pipeline.workflow import RunResult
 )
 def small_review_sentiment() -> None:
     @task
-    def land() -> list[int]:
+    def fetch() -> list[int]:
         """Take the dumps."""
         if get_current_context()["dag_run"].conf["what"] == "nothing":
             notes.say("skipped", "Nothing new", "No dump has come since the last run.")
@@ -31,7 +31,7 @@ def small_review_sentiment() -> None:
         """Fit one variant."""
         what = get_current_context()["dag_run"].conf["what"]
         if what == "contract":
-            raise ContractBrokenError("Too few rows: 3 <b>of</b> *200*; {{ 7 * 7 }} @channel. Give a larger dump.")
+            raise ContractViolationError("Too few rows: 3 <b>of</b> *200*; {{ 7 * 7 }} @channel. Give a larger dump.")
         if what == "error":
             raise RuntimeError("https://user:secret@host/?token=secret")
         return number
@@ -51,7 +51,7 @@ def small_review_sentiment() -> None:
     def conclude(trained: object) -> None:
         """Green only if every step was."""
 
-    trained = train.expand(number=land())
+    trained = train.expand(number=fetch())
     publish_report(trained) >> conclude(trained)
 
 

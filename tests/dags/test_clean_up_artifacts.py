@@ -33,7 +33,7 @@ def old(
     monkeypatch.setenv("REVIEW_SENTIMENT_STORE", str(tmp_path / "store"))
     store = ArtifactStore(str(tmp_path / "store"))
     kept, gone = made(store, "kept", when=OLD), made(store, "gone", when=OLD)
-    record(store, "collection/intakes/x.json", kept.model_dump())
+    record(store, "collection/batches/x.json", kept.model_dump())
     return store, kept, gone
 
 
@@ -72,7 +72,7 @@ def test_a_record_that_cannot_be_read_ends_it_without_a_retry(
     dag_bag: DagBag, old: tuple[ArtifactStore, ArtifactReference, ArtifactReference]
 ) -> None:
     store, kept, gone = old
-    record(store, "collection/intakes/x.json", "{")
+    record(store, "collection/batches/x.json", "{")
     done, states = run(dag_bag, dry_run=False)
     assert states == {"plan": "failed", "remove": "upstream_failed"}
     assert done.get_task_instance("plan").try_number == 1
@@ -80,7 +80,7 @@ def test_a_record_that_cannot_be_read_ends_it_without_a_retry(
 
 
 def test_the_form_is_the_policy(dag_bag: DagBag) -> None:
-    from review_sentiment.retention_tasks import asked
+    from pipeline.airflow.retention_tasks import asked
 
     params = dag_bag.dags[DAG_ID].params
     assert set(params) == {"dry_run", "keep_reports", "keep_days", "keep_changes"}
@@ -92,7 +92,7 @@ def test_the_form_is_the_policy(dag_bag: DagBag) -> None:
     "wrong", [{"keep_report": 3}, {"keep_reports": 0}, {"keep_days": "<b>many"}, {"dry_run": "no"}, {"grace_hours": 1}]
 )
 def test_a_wrong_parameter_is_refused(dag_bag: DagBag, wrong: dict[str, object]) -> None:
-    from review_sentiment.retention_tasks import asked
+    from pipeline.airflow.retention_tasks import asked
 
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         asked(dag_bag.dags[DAG_ID].params.dump(), wrong)
@@ -102,7 +102,8 @@ def test_it_runs_by_itself_only_where_the_deployment_says_when(
     dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.sdk import CronTriggerTimetable
-    from review_sentiment.retention_tasks import SCHEDULE_VARIABLE, schedule
+
+    from pipeline.airflow.retention_tasks import SCHEDULE_VARIABLE, schedule
 
     monkeypatch.delenv(SCHEDULE_VARIABLE, raising=False)
     assert schedule() is None
@@ -116,7 +117,7 @@ def test_it_runs_by_itself_only_where_the_deployment_says_when(
 def test_a_run_that_the_schedule_starts_removes(
     old: tuple[ArtifactStore, ArtifactReference, ArtifactReference], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from review_sentiment import retention_tasks
+    from pipeline.airflow import retention_tasks
 
     for kind, looks_only in (("scheduled", False), ("manual", True)):
         started = {"dag_run": SimpleNamespace(run_type=kind, conf={}), "params": {"dry_run": True}}
@@ -126,9 +127,6 @@ def test_a_run_that_the_schedule_starts_removes(
 
 def test_parsing_loads_nothing_heavy(fresh_airflow: FreshAirflow) -> None:
     program = (
-        "import json, sys\n"
-        f"sys.path.insert(0, {str(CHECKOUT / 'dags')!r})\n"
-        "import clean_up_artifacts\n"
-        f"print(json.dumps(sorted({HEAVY!r} & set(sys.modules))))\n"
+        f"import json, sys\nimport dags.clean_up_artifacts\nprint(json.dumps(sorted({HEAVY!r} & set(sys.modules))))\n"
     )
     assert json.loads(fresh_airflow.run(program)) == []

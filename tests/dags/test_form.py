@@ -16,7 +16,7 @@ from pipeline.errors import ConfigurationError
 def parameters(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module that makes the form."""
     monkeypatch.delenv("REVIEW_SENTIMENT_INBOX", raising=False)
-    from review_sentiment import parameters
+    from pipeline.airflow import parameters
 
     return parameters
 
@@ -67,11 +67,11 @@ def test_dates_are_dates_in_the_form(parameters) -> None:
     ("given", "titles"),
     [
         ({"window": "since"}, ["Since which day (window_since)", "window"]),
-        ({"test_share": 0.6, "validation_share": 0.6}, ["Test share", "validation share"]),
+        ({"test_size": 0.6, "validation_size": 0.6}, ["Test share", "validation share"]),
         ({"window_since": "yesterday"}, ["Since which day (window_since)"]),
         ({"as_of": "2026-03-01T00:00:00"}, ["As of (as_of)"]),
         ({"approval_hours": 0}, ["Hours to decide (approval_hours)"]),
-        ({"force_promotion": "yes"}, ["Promote whatever the gate says, because (force_promotion)"]),
+        ({"force_promotion_reason": "yes"}, ["Promote whatever the gate says, because (force_promotion_reason)"]),
     ],
 )
 def test_a_mistake_names_the_field_as_the_form_does(parameters, given: dict[str, Any], titles: list[str]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 DAG_FILES = {"clean_up_artifacts.py", "roll_back_champion.py", "score_reviews.py", "train_review_sentiment.py"}
 """Every DAG file, so that a new one is not forgotten here."""
-GPU_TASKS = {"preflight", "train", "evaluate", "export", "examine", "challenge"}
+GPU_TASKS = {"preflight", "train", "evaluate", "export", "run_behavioral_tests", "challenge"}
 HEAVY = ("tensorflow", "keras", "pandas", "great_expectations", "mlflow", "sklearn", "nltk", "matplotlib", "pyarrow")
 
 
@@ -87,18 +87,18 @@ def test_gpu_tasks_take_queue_pool_and_executor_from_configuration(fresh_airflow
 def test_structure(dag_bag: DagBag) -> None:
     dag = dag_bag.dags["train_review_sentiment"]
     upstream = {task.task_id: set(task.upstream_task_ids) for task in dag.tasks}
-    assert upstream["land"] == set()
+    assert upstream["fetch"] == set()
     # The gates really stand before what they guard.
-    assert "require_raw_contract" in upstream["clean"]
-    assert "require_clean_contract" in upstream["profile"]
-    assert upstream["require_no_drift"] == {"land", "profile"}
-    assert "require_no_drift" in upstream["collect"]
+    assert "enforce_raw_contract" in upstream["clean"]
+    assert "enforce_clean_contract" in upstream["profile"]
+    assert upstream["enforce_drift_limits"] == {"fetch", "profile"}
+    assert "enforce_drift_limits" in upstream["collect"]
     assert "collect" in upstream["split"]
-    assert "require_no_leak" in upstream["gather_data"]
-    assert upstream["require_no_leak"] == {"check_leaks"}
+    assert "enforce_no_leakage" in upstream["gather_data"]
+    assert upstream["enforce_no_leakage"] == {"check_leakage"}
     assert {"gather_data", "preflight"} <= _ancestors(upstream, "train")
     assert "encode" in _ancestors(upstream, "gather_data")
-    assert {"train", "baselines"} <= _ancestors(upstream, "decide")
+    assert {"train", "baselines"} <= _ancestors(upstream, "check_acceptance")
     # The report comes whatever happened; the run is green only if every step was.
     assert dag.get_task("publish_report").trigger_rule == "all_done"
     mirrors = {"track", "mirror_champion"}
@@ -106,7 +106,12 @@ def test_structure(dag_bag: DagBag) -> None:
     # A model goes into service only when its report can be read, and with or without MLflow.
     assert {"gate", "publish_report", "approve"} <= _ancestors(upstream, "promote")
     assert mirrors.isdisjoint(_ancestors(upstream, "promote"))
-    assert {name for name in upstream if dag.get_task(name).is_mapped} == {"train", "evaluate", "export", "examine"}
+    assert {name for name in upstream if dag.get_task(name).is_mapped} == {
+        "train",
+        "evaluate",
+        "export",
+        "run_behavioral_tests",
+    }
 
 
 def test_the_graph_reads_as_the_story(dag_bag: DagBag) -> None:
@@ -125,7 +130,7 @@ def test_the_graph_reads_as_the_story(dag_bag: DagBag) -> None:
 
 
 def test_the_form_offers_every_knob_and_its_values_make_a_configuration(dag_bag: DagBag) -> None:
-    from review_sentiment.parameters import config_from
+    from pipeline.airflow.parameters import config_from
 
     params = dag_bag.dags["train_review_sentiment"].params
     assert set(params) == {"profile", *(name for _, name, _ in RunConfig.fields())}
@@ -139,14 +144,14 @@ def test_the_form_offers_every_knob_and_its_values_make_a_configuration(dag_bag:
     ("name", "fitting", "wrong"),
     [
         ("epochs", 3, 0),
-        ("max_words", 0, -1),
+        ("max_vocabulary_size", 0, -1),
         ("directions", ["bi"], ["up"]),
         ("seeds", [1, 2], []),
         ("columns", {"text": "Review"}, ["text"]),
         ("profile", "article", "best"),
         ("allow_cpu", True, "perhaps"),
         ("dropout", [0.5], ["much"]),
-        ("test_share", 0.2, 1.5),
+        ("test_size", 0.2, 1.5),
     ],
 )
 def test_the_form_knows_bounds_and_choices(dag_bag: DagBag, name: str, fitting: object, wrong: object) -> None:

@@ -30,7 +30,7 @@ GRID_COLUMNS = 24
 @pytest.fixture
 def metrics(airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module, in a deployment that watches, with a store of this test alone."""
-    from review_sentiment import metrics
+    from pipeline.airflow import metrics
 
     monkeypatch.setenv("REVIEW_SENTIMENT_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("AIRFLOW__METRICS__OTEL_ON", "True")
@@ -68,7 +68,7 @@ def test_what_cannot_be_told_fails_nothing(
     metrics: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = model().evaluated
-    with caplog.at_level(logging.WARNING, logger="review_sentiment.metrics"):
+    with caplog.at_level(logging.WARNING, logger="pipeline.airflow.metrics"):
         assert metrics.told(gone) == gone.model_dump()
     assert "not affected" in caplog.text
     caplog.clear()

@@ -25,7 +25,7 @@ CONTEXT = {"dag": SimpleNamespace(dag_id="train_review_sentiment"), "run_id": "m
 def notifications(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module, in a deployment that has an address and no receivers yet."""
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example")
-    from review_sentiment import notifications
+    from pipeline.airflow import notifications
 
     return notifications
 
@@ -106,10 +106,10 @@ def test_a_failure_without_a_task_is_told_by_its_reason(notifications, webhook: 
 
 
 def test_a_refused_run_is_told_with_what_its_tasks_said(notifications, webhook: Webhook) -> None:
-    from review_sentiment.notes import NOTE_KEY
+    from pipeline.airflow.notes import NOTE_KEY
 
     left = {
-        "require_contract": {"kind": "refused", "sentence": "require_contract: Too few rows."},
+        "enforce_contract": {"kind": "refused", "sentence": "enforce_contract: Too few rows."},
         "publish_report": {"kind": "stopped", "sentence": "Training was refused.", "figures": ["ROC-AUC 0.900"]},
     }
 
@@ -117,15 +117,15 @@ def test_a_refused_run_is_told_with_what_its_tasks_said(notifications, webhook: 
         assert (key, map_indexes) == (NOTE_KEY, -1)
         return left.get(task_ids)
 
-    failed = SimpleNamespace(task_id="require_contract", map_index=-1, xcom_pull=pull)
+    failed = SimpleNamespace(task_id="enforce_contract", map_index=-1, xcom_pull=pull)
     notifications.notify_failure({**CONTEXT, "ti": failed})
     text = webhook.messages[0]["text"]
-    assert text.startswith("*Refused*: require_contract: Too few rows.\n• ROC-AUC 0.900\n")
+    assert text.startswith("*Refused*: enforce_contract: Too few rows.\n• ROC-AUC 0.900\n")
     assert "*Report*: https://airflow.example/review-sentiment/runs/" in text
     del left["publish_report"]
-    left["require_contract"]["kind"] = "failed"
+    left["enforce_contract"]["kind"] = "failed"
     notifications.notify_failure({**CONTEXT, "ti": failed})
-    assert webhook.messages[1]["text"].startswith("*Failed*: require_contract: Too few rows.")
+    assert webhook.messages[1]["text"].startswith("*Failed*: enforce_contract: Too few rows.")
     # No report was made, so none is linked.
     assert "*Report*" not in webhook.messages[1]["text"]
 

@@ -33,7 +33,7 @@ class Run:
 def retraining(airflow_home: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("SOURCES", "RETRAIN_CONFIG", "SCHEDULE", "INBOX"):
         monkeypatch.delenv(f"REVIEW_SENTIMENT_{name}", raising=False)
-    from review_sentiment import retraining
+    from pipeline.airflow import retraining
 
     return retraining
 
@@ -101,7 +101,8 @@ def question(
 ) -> tuple[Any, dict[str, Any], list[Any]]:
     """Return the approval task over a decision, its context, and what it asks."""
     from airflow.providers.standard.operators import hitl
-    from review_sentiment.approval import ApprovePromotion
+
+    from pipeline.airflow.approval import ApprovePromotion
 
     monkeypatch.setenv("REVIEW_SENTIMENT_STORE", store.url)
     decision = GateDecision(
@@ -117,13 +118,13 @@ def question(
     )
     asked: list[Any] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **told: asked.append(told))
-    gated = place(store, "gate", decision).model_dump()
+    gate_result = place(store, "gate", decision).model_dump()
     context = {
         "dag_run": Run("manual", {"approval_hours": 2.5}),
         "params": {},
         "task_instance": SimpleNamespace(id="an id"),
     }
-    return ApprovePromotion(task_id="approve", gated=gated), context, asked
+    return ApprovePromotion(task_id="approve", gate_result=gate_result), context, asked
 
 
 @pytest.mark.parametrize("answer", ["promote", "keep", "refuse"])

@@ -213,7 +213,7 @@ def test_only_the_tasks_that_have_pages_bear_links_and_a_runs_links_resolve(
     reporting = {"Evaluation report": report, "Data Docs": f"{report}data_docs_raw/index.html"}
     training = {"Training now": "review-sentiment/training"}
     assert found == {
-        ("land", -1): {},
+        ("fetch", -1): {},
         ("train", 0): training,
         ("train", 1): training,
         ("publish_report", -1): reporting,
@@ -223,7 +223,7 @@ def test_only_the_tasks_that_have_pages_bear_links_and_a_runs_links_resolve(
 
 
 def test_links_to_servers_are_there_where_the_deployment_names_them(ended, monkeypatch: pytest.MonkeyPatch) -> None:
-    from review_sentiment import links
+    from pipeline.airflow import links
 
     def given() -> dict[str, str]:
         return {link.name: link.get_link(None, ti_key=None) for link in links.training_links()}
@@ -256,7 +256,7 @@ def test_every_task_explains_itself_in_the_ui(small_dag: DAG) -> None:
 
     dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(small_dag))
     assert {task.task_id: task.doc_md for task in dag.tasks} == {
-        "land": "Take the dumps.",
+        "fetch": "Take the dumps.",
         # `@task` alone forgets it where the task is mapped.
         "train": "Fit one variant.",
         "publish_report": "Publish the report.",
@@ -269,7 +269,7 @@ def test_the_listener_loads_nothing_of_ours_nor_anything_heavy(airflow_home: Pat
         "import runpy, sys\n"
         "import airflow.models.dagrun, airflow.models.xcom, airflow.models.taskinstance, airflow.plugins_manager\n"
         "before = set(sys.modules)\n"
-        f"runpy.run_path({str(CHECKOUT / 'plugins' / 'review_sentiment_notes.py')!r})\n"
+        f"runpy.run_path({str(CHECKOUT / 'plugins' / 'review_sentiment.py')!r})\n"
         "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))\n"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
@@ -277,7 +277,7 @@ def test_the_listener_loads_nothing_of_ours_nor_anything_heavy(airflow_home: Pat
 
 
 def test_tasks_and_plugin_speak_of_the_same_key(plugin: dict[str, Any]) -> None:
-    from review_sentiment import notes
+    from pipeline.airflow import notes
 
     assert plugin["NOTE_KEY"] == notes.NOTE_KEY
 

@@ -69,12 +69,12 @@ def test_every_shard_is_scored_by_the_champion_and_published(
     table = pq.read_table(folder / "predictions.parquet")
     assert table["row"].to_pylist() == [row for row in range(100) if row != 7]
     assert set(table["model_version"].to_pylist()) == {f"export/{champion.key}"}
-    assert json.loads((folder / "summary.json").read_text())["set_aside"] == {"empty_text": 1}
+    assert json.loads((folder / "summary.json").read_text())["excluded"] == {"empty_text": 1}
 
 
 def test_whoever_watches_is_told_rows_and_throughput(finished: DagRun, collected: Collected) -> None:
     assert collected.value("review_sentiment.rows", stage="score", fate="in") == 100
-    assert collected.value("review_sentiment.rows", stage="score", fate="set_aside") == 1
+    assert collected.value("review_sentiment.rows", stage="score", fate="excluded") == 1
     assert collected.value("review_sentiment.scoring.rows_per_second") > 0
 
 
@@ -107,7 +107,7 @@ def test_a_wrong_parameter_fails_before_anything_is_fetched(
     failed = run(dag_bag, airflow_home / "scoring_store", **conf)
     found = {i.task_id: (str(i.state), i.try_number) for i in failed.get_task_instances()}
     assert found["choose_model"] == ("failed", 1)
-    assert found["land"][0] == "upstream_failed"
+    assert found["fetch"][0] == "upstream_failed"
 
 
 def test_structure(dag_bag: DagBag) -> None:
@@ -115,8 +115,8 @@ def test_structure(dag_bag: DagBag) -> None:
     upstream = {task.task_id: set(task.upstream_task_ids) for task in dag.tasks}
     assert upstream == {
         "choose_model": set(),
-        "land": {"choose_model"},
-        "ingest": {"land"},
+        "fetch": {"choose_model"},
+        "ingest": {"fetch"},
         "plan": {"ingest"},
         "score": {"choose_model", "ingest", "plan"},
         "publish": {"score"},

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 TINY = {
     "units": [4],
     "layers": [1],
-    "embedding_size": [8],
+    "embedding_dim": [8],
     "epochs": 2,
     "batch_size": [64],
     "bootstrap_samples": 100,
-    "text_processes": 1,
+    "num_workers": 1,
     "device": "cpu",
 }
 
@@ -77,7 +77,7 @@ def test_the_assets_tell_what_a_run_left_behind(finished: DagRun) -> None:
         told = {event.asset.name: event.extra for event in events}
     assert set(told) == {"clean_reviews", "judged_model", "evaluation_report"}
     assert told["clean_reviews"]["positive"] > told["clean_reviews"]["negative"] > 0
-    assert told["judged_model"]["verdict"] in {"accept", "refuse", "cannot_tell"}
+    assert told["judged_model"]["acceptance"] in {"accept", "refuse", "cannot_tell"}
     assert 0 <= told["judged_model"]["balanced_accuracy"] <= 1
     assert told["evaluation_report"]["report"].endswith("report.html")
 
@@ -94,7 +94,7 @@ def test_whoever_watches_is_told_the_figures_of_the_run(
     cleaned = store.manifest(left_by("clean")).rows
     assert collected.value("review_sentiment.rows", stage="clean", fate="in") == cleaned.rows_in
     assert collected.value("review_sentiment.rows", stage="clean", fate="kept") == cleaned.kept > 0
-    assert collected.value("review_sentiment.rows", stage="clean", fate="set_aside") == sum(cleaned.set_aside.values())
+    assert collected.value("review_sentiment.rows", stage="clean", fate="excluded") == sum(cleaned.excluded.values())
     for direction in ("uni", "bi"):
         seconds = collected.value("review_sentiment.stage.seconds", stage="train", how="computed", direction=direction)
         assert seconds in {store.manifest(made).seconds for made in store.artifacts() if made.stage == "train"}
@@ -130,21 +130,21 @@ def test_a_broken_contract_stops_before_training_and_still_publishes(
     run = dag_bag.dags["train_review_sentiment"].test(run_conf={**TINY, "dumps": [str(dump)]})
     found = states(run)
     assert str(run.state) == "failed"
-    assert found["require_raw_contract"] == {"failed"}
+    assert found["enforce_raw_contract"] == {"failed"}
     assert found["clean"] == found["train"] == {"upstream_failed"}
     assert found["publish_report"] == {"success"}
     assert found["conclude"] == {"upstream_failed"}
     latest = json.loads((airflow_home / "store" / "reports" / "latest.json").read_text())
     assert latest["run_name"] == run.run_id
     assert "negative" in Path(latest["report"]).read_text(encoding="utf-8").lower()
-    failed = collected.of("review_sentiment.failed_at", task_id="require_raw_contract")
-    assert [dict(tags)["error"] for tags in failed] == ["ContractBrokenError"]
+    failed = collected.of("review_sentiment.failed_at", task_id="enforce_raw_contract")
+    assert [dict(tags)["error"] for tags in failed] == ["ContractViolationError"]
     assert collected.of("review_sentiment.report.published_at", outcome="refused")
 
 
 def test_an_unknown_parameter_fails_in_the_first_task_without_a_retry(dag_bag: DagBag) -> None:
     run = dag_bag.dags["train_review_sentiment"].test(run_conf={"epoch": 3})
-    first = next(instance for instance in run.get_task_instances() if instance.task_id == "land")
+    first = next(instance for instance in run.get_task_instances() if instance.task_id == "fetch")
     assert str(run.state) == "failed"
     assert str(first.state) == "failed"
     assert first.try_number == 1

@@ -7,8 +7,9 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-import compose_backup
 import pytest
+
+from scripts import compose_backup
 
 COMPOSE = """\
 #!/bin/sh

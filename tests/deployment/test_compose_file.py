@@ -39,7 +39,7 @@ KNOWS = {
     "mlflow": {"MLFLOW_DATABASE_PASSWORD"},
     "postgres": {"POSTGRES_PASSWORD"},
     "redis": {"REDIS_PASSWORD"},
-    "initialise": {
+    "initialize": {
         "AIRFLOW_DATABASE_PASSWORD",
         "MLFLOW_DATABASE_PASSWORD",
         "POSTGRES_PASSWORD",
@@ -135,7 +135,7 @@ def test_every_service_has_health_limit_rotation_and_a_word_on_restarts(services
         assert "no-new-privileges:true" in service["security_opt"], name
         assert service["cap_drop"] == ["ALL"], name
         assert "cap_add" not in service or name == "postgres", name
-        if name == "initialise":
+        if name == "initialize":
             assert service["restart"] == "no"
             continue
         assert service["restart"] == "unless-stopped", name
@@ -228,7 +228,6 @@ def test_every_dag_is_read_with_the_settings_of_a_fresh_deployment(
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(CHECKOUT / "plugins"),
-        "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'dags'}:{CHECKOUT / 'plugins'}",
     }
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     known, errors = yaml.safe_load(done.stdout.splitlines()[-1])

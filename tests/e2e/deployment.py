@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import airflow_server
 import httpx
 import psutil
 import pytest
-from airflow_environment import CHECKOUT
 
+from scripts import airflow_server
+from scripts.airflow_environment import CHECKOUT
 from tests.e2e import host_name
 
 HOST = "127.0.0.1"
@@ -51,7 +51,6 @@ SHARED = (
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER",
     "AIRFLOW__LOGGING__LOGGING_LEVEL",
-    "PYTHONPATH",
 )
 """What control plane and workers must agree on."""
 SECRETS = (
@@ -208,7 +207,7 @@ def program(name: str, folders: str = "") -> str:
 @contextmanager
 def postgres(logs: Path) -> Iterator[str]:
     """Run an empty Postgres with a password of its own; yields the URL of its database."""
-    initialise, server = program("initdb", POSTGRES_FOLDERS), program("postgres", POSTGRES_FOLDERS)
+    initialize, server = program("initdb", POSTGRES_FOLDERS), program("postgres", POSTGRES_FOLDERS)
     port, password = free_port(), secrets.token_urlsafe()
     # Postgres will not run as root, and another user cannot look into a folder of root's tests.
     account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
@@ -224,7 +223,7 @@ def postgres(logs: Path) -> Iterator[str]:
         data = home / "data"
         options = ["--username=airflow", f"--pwfile={password_file}", "--auth=scram-sha-256"]
         encoding = ["--encoding=UTF8", "--locale=C", "--no-sync"]
-        subprocess.run([initialise, str(data), *options, *encoding], cwd=home, check=True, capture_output=True, **owner)
+        subprocess.run([initialize, str(data), *options, *encoding], cwd=home, check=True, capture_output=True, **owner)
         settings = {"listen_addresses": HOST, "port": port, "unix_socket_directories": "", "fsync": "off"}
         command = [
             server,
@@ -401,7 +400,7 @@ def standalone(folder: Path, settings: Mapping[str, str], *, port: int) -> Itera
     """Run the embedded Airflow on SQLite, on a given port, with further environment variables."""
     home = folder / "airflow"
     given = {"REVIEW_SENTIMENT_STORE": str(folder / "store"), "REVIEW_SENTIMENT_INBOX": str(folder / "inbox")}
-    environment = {**os.environ, **given, **settings, "PYTHONPATH": str(CHECKOUT)}
+    environment = {**os.environ, **given, **settings}
     server = [sys.executable, str(CHECKOUT / "scripts" / "airflow_server.py")]
     options = ["--home", str(home), "--port", str(port)]
     (folder / "inbox").mkdir()

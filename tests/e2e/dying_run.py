@@ -19,7 +19,7 @@ import great_expectations  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 import tensorflow  # noqa: F401, ICN001
 
-import pipeline.collection.register
+import pipeline.dataset.register
 import pipeline.promotion.champions
 import pipeline.reporting.publishing
 from pipeline.config import RunConfig
@@ -29,7 +29,7 @@ from pipeline.workflow import Workflow
 MOST_PROCESSES = 200
 CHANGES: tuple[tuple[Any, str], ...] = (
     (ArtifactStore, "_show"),
-    (pipeline.collection.register, "_write"),
+    (pipeline.dataset.register, "_write"),
     (pipeline.promotion.champions, "_created"),
     (pipeline.reporting.publishing, "_publish_folder"),
     (pipeline.reporting.publishing, "_write_latest"),

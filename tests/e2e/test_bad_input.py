@@ -169,7 +169,7 @@ def test_a_url_that_gives_no_reviews(
     [
         (["--epochs", "0"], "Epochs"),
         (["--epochs", "many"], "Epochs"),
-        (["--test-share", "0.7", "--validation-share", "0.4"], "leave nothing to train on"),
+        (["--test-size", "0.7", "--validation-size", "0.4"], "leave nothing to train on"),
         (["--units", "8", "-3"], "LSTM units"),
     ],
 )

@@ -11,10 +11,10 @@ import pytest
 from pipeline.ingest.demo import write_demo_dump
 from pipeline.reporting.history import published_runs
 from pipeline.store import ArtifactStore
-from pipeline.training.journal import EPOCHS_FILE
+from pipeline.training.training_log import EPOCHS_FILE
 from tests.e2e.deployment import HOST, TRAIN, celery_deployment, until
 
-ON_GPU = {"preflight", "train", "evaluate", "export", "examine", "challenge"}
+ON_GPU = {"preflight", "train", "evaluate", "export", "run_behavioral_tests", "challenge"}
 BEFORE_THE_DEATH = {"preflight"}
 EPOCHS = 100
 SETTINGS = {
@@ -33,7 +33,7 @@ def test_a_training_outlives_its_worker(tmp_path: Path) -> None:
     write_demo_dump(dump, rows=1_500, seed=1)
     told = {
         "dumps": [str(dump)], "profile": "demo", "epochs": EPOCHS, "patience": EPOCHS, "directions": ["uni"],
-        "units": [8], "bootstrap_samples": 100, "text_processes": 1, "approval": "auto",
+        "units": [8], "bootstrap_samples": 100, "num_workers": 1, "approval": "auto",
     }  # fmt: skip
     with celery_deployment(tmp_path, SETTINGS) as airflow, airflow.celery_worker("cpu", "default") as cpu:
         with airflow.celery_worker("gpu-that-dies", "gpu") as gpu:

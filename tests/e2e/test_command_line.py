@@ -20,13 +20,13 @@ TINY = [
     "4",
     "--layers",
     "1",
-    "--embedding-size",
+    "--embedding-dim",
     "8",
     "--batch-size",
     "64",
     "--bootstrap-samples",
     "100",
-    "--text-processes",
+    "--num-workers",
     "1",
     "--device",
     "cpu",
@@ -67,20 +67,20 @@ def reused(log: str) -> list[str]:
 
 
 DATA_STAGES = [
-    "land",
+    "fetch",
     "ingest",
     "validate_raw",
     "clean",
     "validate_clean",
     "profile",
     "split",
-    "check_leaks",
+    "check_leakage",
     "fit_vocabulary",
     "encode",
     "baselines",
-    "examine",
+    "run_behavioral_tests",
 ]
-MODEL_STAGES = ["train", "predict", "evaluate", "export", "examine", "compare", "decide"]
+MODEL_STAGES = ["train", "predict", "evaluate", "export", "run_behavioral_tests", "compare", "check_acceptance"]
 
 
 def test_what_a_second_run_reuses(folder: Path) -> None:

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-from airflow_environment import CHECKOUT
 
 from pipeline.ingest.demo import write_demo_dump
+from scripts.airflow_environment import CHECKOUT
 from tests.e2e.deployment import HOST, TRAIN, free_port, standalone, until
 from tests.object_store import S3Server
 
-ON_GPU = {"preflight", "train", "evaluate", "export", "examine", "challenge"}
+ON_GPU = {"preflight", "train", "evaluate", "export", "run_behavioral_tests", "challenge"}
 SIGNING_KEY = "AIRFLOW__API_AUTH__JWT_SECRET"
 
 
@@ -21,7 +21,7 @@ def test_gpu_tasks_run_on_a_worker_elsewhere(tmp_path: Path, s3: S3Server) -> No
     write_demo_dump(tmp_path / "reviews.csv", rows=1_500, seed=1)
     told = {
         "dumps": [str(tmp_path / "reviews.csv")], "profile": "demo", "epochs": 1, "directions": ["uni"],
-        "units": [8], "bootstrap_samples": 100, "text_processes": 1, "approval": "auto",
+        "units": [8], "bootstrap_samples": 100, "num_workers": 1, "approval": "auto",
     }  # fmt: skip
     port = free_port()
     both = {
@@ -45,7 +45,6 @@ def test_gpu_tasks_run_on_a_worker_elsewhere(tmp_path: Path, s3: S3Server) -> No
             SIGNING_KEY: airflow.secrets.pop(SIGNING_KEY),
             "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(CHECKOUT / "plugins"),
-            "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'dags'}",
             "AIRFLOW__EDGE__JOB_POLL_INTERVAL": "1",
         }
         run = airflow.trigger(TRAIN, told)

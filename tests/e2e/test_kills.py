@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.collection import intakes
+from pipeline.dataset import batches
 from pipeline.ingest.demo import write_demo_dump
 from pipeline.promotion import champion_changes
 from pipeline.store import ArtifactStore
-from tests.unit.collection.conftest import settle
+from tests.unit.dataset.conftest import settle
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TOLD = {
     "profile": "demo", "dumps": ["inbox"], "window": "all", "epochs": 1, "directions": ["uni"], "units": [8],
-    "bootstrap_samples": 100, "text_processes": 1, "force_promotion": "whatever the figures say",
+    "bootstrap_samples": 100, "num_workers": 1, "force_promotion_reason": "whatever the figures say",
 }  # fmt: skip
 TIMES = {"manifest.json", "window.json", "epochs.jsonl", "run.json", "report.json", "report.html", "report.md"}
 """Files that say when something was made, or how fast."""
@@ -35,7 +35,7 @@ NOT_REPEATABLE = {"saved_model", "tensorboard"}
 @pytest.fixture
 def runs(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A program that runs the workflow in processes of its own, over the inbox of this test."""
-    environment = {**os.environ, "REVIEW_SENTIMENT_INBOX": str(tmp_path / "inbox"), "PYTHONPATH": str(CHECKOUT)}
+    environment = {**os.environ, "REVIEW_SENTIMENT_INBOX": str(tmp_path / "inbox")}
     program = [sys.executable, str(CHECKOUT / "tests" / "e2e" / "dying_run.py"), json.dumps(TOLD)]
     pipe = subprocess.PIPE
     with subprocess.Popen(program, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
@@ -82,9 +82,10 @@ def test_a_retrain_killed_at_every_step_ends_like_an_undisturbed_one(
     assert run(runs, killed, "second", killed=True) >= 25
     assert state(killed) == state(calm)
     of = {store: ArtifactStore(str(store)) for store in (calm, killed)}
-    for told in (champion_changes, intakes):
+    for told in (champion_changes, batches):
         once, again = (
-            [record.model_dump(exclude={"changed_at", "taken_at"}) for record in told(store)] for store in of.values()
+            [record.model_dump(exclude={"changed_at", "received_at"}) for record in told(store)]
+            for store in of.values()
         )
         assert once == again
         assert len(once) == 2

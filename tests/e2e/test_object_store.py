@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 CONNECTION = "review_store"
 TOLD = {
-    "epochs": 2, "directions": ["uni"], "units": [4], "layers": [1], "embedding_size": [8], "bootstrap_samples": 100,
-    "text_processes": 1, "device": "cpu", "force_promotion": "whatever the figures say",
+    "epochs": 2, "directions": ["uni"], "units": [4], "layers": [1], "embedding_dim": [8], "bootstrap_samples": 100,
+    "num_workers": 1, "device": "cpu", "force_promotion_reason": "whatever the figures say",
 }  # fmt: skip
 ONE_FAULT_IN = 5
 """Requests. Every fifth fails, so that each of the six faults comes dozens of times."""
@@ -95,7 +95,7 @@ def test_a_refused_login_ends_the_run_with_what_to_do(dag, s3, monkeypatch, capl
     connect(monkeypatch, s3, bucket, key="AKIASTRANGER")
     caplog.set_level(logging.DEBUG)
     run = dag.test(run_conf={**TOLD, "dumps": ["demo"]})
-    first = next(instance for instance in run.get_task_instances() if instance.task_id == "land")
+    first = next(instance for instance in run.get_task_instances() if instance.task_id == "fetch")
     assert (str(run.state), str(first.state), first.try_number) == ("failed", "failed", 1)
     log = caplog.text + "".join(capfd.readouterr())
     assert f"'s3://{bucket}' refuses the login of the Airflow connection {CONNECTION}" in log

@@ -24,7 +24,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.collection import intakes
+from pipeline.dataset import batches
 from pipeline.ingest.demo import write_demo_dump
 from pipeline.promotion import champion, champion_changes
 from pipeline.reporting.history import PublishedRun, published_runs
@@ -175,7 +175,6 @@ def season(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Season]:
         port = free.getsockname()[1]
     environment = {
         **os.environ,
-        "PYTHONPATH": str(CHECKOUT),
         # The one that ships runs the same tasks in tests/browser/test_airflow.py.
         "AIRFLOW__CORE__EXECUTOR": "tests.e2e.warm_executor.WarmLocalExecutor",
         # The DAG files stay as they are, so there is no need to parse them every half minute.
@@ -203,7 +202,7 @@ def season(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Season]:
         subprocess.run([*server, "down", *options], env=environment, capture_output=True, check=False)
 
 
-def land(season: Season, name: str, source: Path) -> None:
+def fetch(season: Season, name: str, source: Path) -> None:
     """Put a dump into the inbox as an upload should: under another name first."""
     aside = season.inbox / f"{name}.part"
     aside.write_bytes(source.read_bytes())
@@ -237,8 +236,8 @@ def test_a_season(season: Season) -> None:
     season.pause(SCORE, paused=True)
     dump(season, "to-score.csv", 500, seed=5)
 
-    # A first dump lands; the deployment wants a person to look, who says yes: its model is the first champion.
-    land(season, "a.csv", dump(season, "a.csv", 6_000, seed=1))
+    # A first dump fetches; the deployment wants a person to look, who says yes: its model is the first champion.
+    fetch(season, "a.csv", dump(season, "a.csv", 6_000, seed=1))
     season.approve()
     (season.home / "retrain.yaml").write_text(SETTINGS.format(approval="auto"))
     first = season.next_run()
@@ -249,12 +248,12 @@ def test_a_season(season: Season) -> None:
     assert (opened.number, opened.kind, opened.who) == (1, "promote", "analyst")
     assert opened.model.run_name == first["dag_run_id"]
 
-    # A second one lands: the next model is trained on both, and the decision has its figures.
+    # A second one fetches: the next model is trained on both, and the decision has its figures.
     second_dump = dump(season, "b.csv", 6_000, seed=2)
-    land(season, "b.csv", second_dump)
+    fetch(season, "b.csv", second_dump)
     second = season.next_run()
     assert second["state"] == "success", season.states(TRAIN, second["dag_run_id"])
-    assert [intake.outcome for intake in intakes(season.store)] == ["accepted", "accepted"]
+    assert [batch.outcome for batch in batches(season.store)] == ["accepted", "accepted"]
     report = season.report(second)
     assert "a.csv" in report
     assert "b.csv" in report
@@ -262,7 +261,7 @@ def test_a_season(season: Season) -> None:
     assert "reviews that neither had met" in report
 
     # The same content under another name sets nothing off, and a run that is asked for it is skipped in seconds.
-    land(season, "b-again.csv", second_dump)
+    fetch(season, "b-again.csv", second_dump)
     third = season.trigger(TRAIN, {"dumps": ["inbox"], "window": "all"})
     assert third["state"] == "success"
     assert set(season.states(TRAIN, third["dag_run_id"]).values()) == {"skipped"}
@@ -275,34 +274,34 @@ def test_a_season(season: Season) -> None:
 
     # A dump with a tenth of its rows broken is refused by its contract; the champion is untouched.
     before = champion_changes(season.store)
-    land(season, "corrupt.csv", altered(season, "corrupt.csv", lambda n, score: "?" if n % 10 == 0 else score, seed=3))
+    fetch(season, "corrupt.csv", altered(season, "corrupt.csv", lambda n, score: "?" if n % 10 == 0 else score, seed=3))
     fifth = season.next_run()
     assert fifth["state"] == "failed"
-    assert season.states(TRAIN, fifth["dag_run_id"])["require_raw_contract"] == "failed"
+    assert season.states(TRAIN, fifth["dag_run_id"])["enforce_raw_contract"] == "failed"
     assert "contract" in season.report(fifth)
     assert champion_changes(season.store) == before
 
     # One whose stars were turned round is refused because it is unlike what the champion knows.
     turned = dict(zip("12345", "54321", strict=True))
-    land(season, "flipped.csv", altered(season, "flipped.csv", lambda _, score: turned.get(score, score), seed=4))
+    fetch(season, "flipped.csv", altered(season, "flipped.csv", lambda _, score: turned.get(score, score), seed=4))
     sixth = season.next_run()
     assert sixth["state"] == "failed"
-    assert season.states(TRAIN, sixth["dag_run_id"])["require_no_drift"] == "failed"
+    assert season.states(TRAIN, sixth["dag_run_id"])["enforce_drift_limits"] == "failed"
     assert "Share of positive reviews" in season.report(sixth)
     assert champion_changes(season.store) == before
-    assert [intake.outcome for intake in intakes(season.store)] == ["refused", "refused", "accepted", "accepted"]
+    assert [batch.outcome for batch in batches(season.store)] == ["refused", "refused", "accepted", "accepted"]
 
     # A person insists on a model of what was known before the second dump, which scores at once what the shop wants.
     season.pause(SCORE, paused=False)
-    [first_intake] = [intake for intake in intakes(season.store) if intake.files[0].name == "a.csv"]
-    told = {"as_of": first_intake.taken_at.isoformat(), "window": "last", "window_dumps": 1}
-    insisted = {**told, "epochs": 2, "directions": ["bi"], "force_promotion": "the shop wants the first only"}
+    [first_intake] = [batch for batch in batches(season.store) if batch.files[0].name == "a.csv"]
+    told = {"as_of": first_intake.received_at.isoformat(), "window": "last", "window_dumps": 1}
+    insisted = {**told, "epochs": 2, "directions": ["bi"], "force_promotion_reason": "the shop wants the first only"}
     seventh = season.backfill(datetime(2020, 2, 29, tzinfo=UTC), insisted)
     assert seventh["state"] == "success", season.states(TRAIN, seventh["dag_run_id"])
     forced = champion(season.store)
     assert (forced.kind, forced.who) == ("force", "analyst")
     assert "the shop wants the first only" in forced.why
-    assert (forced.model.landed, forced.model.parts) == (opened.model.landed, opened.model.parts)
+    assert (forced.model.fetched, forced.model.parts) == (opened.model.fetched, opened.model.parts)
     assert season.scored_by() == forced.model.exported.key
 
     # And goes back: scoring uses what serves now.

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from pipeline.collection import Intake, TakenFile
+from pipeline.dataset import ClaimedFile, DumpBatch
 from pipeline.promotion.champions import ChampionChange, ChampionModel
 from pipeline.reporting.history import PublishedRun
 from pipeline.statistics import Interval
@@ -101,10 +101,10 @@ def served(
         demo=False,
         exported=exported,
         evaluated=nowhere("evaluate"),
-        examined=nowhere("examine"),
+        behavioral_tests=nowhere("run_behavioral_tests"),
         cleaned=nowhere("clean"),
         parts=nowhere("split"),
-        landed=nowhere("land"),
+        fetched=nowhere("fetch"),
         validated_raw=nowhere("validate_raw"),
     )
     change = ChampionChange(
@@ -122,19 +122,19 @@ def served(
 
 
 def took(store: ArtifactStore, number: int, name: str, **changes: Any) -> None:
-    """Put an intake into the store, as ``record_intake`` leaves it."""
-    intake = Intake(
+    """Put an batch into the store, as ``record_batch`` leaves it."""
+    batch = DumpBatch(
         run_name=f"run-{number}",
-        taken_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number),
+        received_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number),
         outcome="accepted",
-        files=(TakenFile(name=name, sha256=f"{number:064x}", bytes=4),),
+        files=(ClaimedFile(name=name, sha256=f"{number:064x}", bytes=4),),
         demo=False,
         rows=1000 + number,
-        landed=nowhere("land", number),
+        fetched=nowhere("fetch", number),
     ).model_copy(update=changes)
-    folder = Path(store.url) / "collection" / "intakes"
+    folder = Path(store.url) / "collection" / "batches"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{intake.key}.json").write_text(intake.model_dump_json(), encoding="utf-8")
+    (folder / f"{batch.key}.json").write_text(batch.model_dump_json(), encoding="utf-8")
 
 
 def nowhere(stage: str, number: int = 0) -> ArtifactReference:

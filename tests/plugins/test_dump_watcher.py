@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,6 @@ import pytest
 from pipeline.errors import ArtifactError
 from tests.unit.ingest.dumps import csv_text
 
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 BODY = csv_text().encode()
 LONG_AGO = 1_700_000_000
 
@@ -28,8 +26,7 @@ LONG_AGO = 1_700_000_000
 @pytest.fixture
 def watching(airflow_home, monkeypatch) -> Any:
     """The module, imported by its name as the triggerer does."""
-    monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
-    return importlib.import_module("dump_watcher")
+    return importlib.import_module("pipeline.airflow.dump_watcher")
 
 
 @pytest.fixture

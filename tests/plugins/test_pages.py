@@ -294,7 +294,7 @@ def test_a_damaged_champion_record_is_told_on_every_page(
         newest.mkdir()
     else:
         newest.write_bytes(damage.encode() if isinstance(damage, str) else damage)
-    monkeypatch.setattr("review_sentiment_ui.scoring._scorer", lambda _: Fake())
+    monkeypatch.setattr("pipeline.airflow.ui.scoring._scorer", lambda _: Fake())
     for path in ("/", "/history", "/score"):
         answer = analyst.get(BASE + path)
         assert answer.status_code == 200, path
@@ -457,13 +457,13 @@ def test_the_overview_tells_what_became_of_each_file_of_the_inbox(
 def test_an_unfinished_file_is_not_called_new(
     analyst: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.ingest.inbox import InboxFile, InboxLook
+    from pipeline.ingest.inbox import InboxFile, InboxListing
 
     now = datetime.now(UTC)
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path))
     monkeypatch.setattr(
-        "pipeline.ingest.inbox.look_into",
-        lambda _: InboxLook((InboxFile(name="half.csv", bytes=1, modified=now, complete=False),), ()),
+        "pipeline.ingest.inbox.scan_inbox",
+        lambda _: InboxListing((InboxFile(name="half.csv", bytes=1, modified=now, complete=False),), ()),
     )
     assert listed(analyst.get(f"{BASE}/").text) == {"half.csv": "being written"}
 
@@ -490,7 +490,7 @@ def test_an_inbox_that_fails_in_its_librarys_own_way_gives_nothing_away(
         raise RuntimeError("no route to s3://user:secret@host")
 
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", "s3://user:secret@bucket/inbox?token=secret")
-    monkeypatch.setattr("pipeline.ingest.inbox.look_into", fails)
+    monkeypatch.setattr("pipeline.ingest.inbox.scan_inbox", fails)
     answer = analyst.get(f"{BASE}/")
     assert answer.status_code == 200
     assert "cannot be listed" in answer.text
@@ -501,18 +501,18 @@ def test_an_inbox_that_fails_in_its_librarys_own_way_gives_nothing_away(
 def test_an_inbox_that_does_not_answer_keeps_nobody_waiting(
     analyst: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.ingest.inbox import InboxLook
+    from pipeline.ingest.inbox import InboxListing
 
     answered, asked = threading.Event(), []
 
-    def hangs(_: str) -> InboxLook:
+    def hangs(_: str) -> InboxListing:
         asked.append(threading.current_thread())
         answered.wait()
-        return InboxLook((), ())
+        return InboxListing((), ())
 
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", "s3://bucket/inbox")
-    monkeypatch.setattr("pipeline.ingest.inbox.look_into", hangs)
-    monkeypatch.setattr("review_sentiment_ui.dumps.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.ingest.inbox.scan_inbox", hangs)
+    monkeypatch.setattr("pipeline.airflow.ui.dumps.PATIENCE_SECONDS", 0.01)
     try:
         for _ in range(6):
             assert "has not answered" in analyst.get(f"{BASE}/").text
@@ -532,7 +532,7 @@ def test_a_damaged_collection_gets_a_sentence(
     put(tmp_path / "inbox", "new.csv")
     published(store, "a-run")
     took(store, 1, "week1.csv")
-    (Path(store.url) / "collection" / "intakes" / "half.json").write_text("{")
+    (Path(store.url) / "collection" / "batches" / "half.json").write_text("{")
     page = analyst.get(f"{BASE}/").text
     assert "The collection cannot be read." in page
     assert listed(page) == {"new.csv": "not known: the collection cannot be read"}
@@ -552,8 +552,8 @@ def test_many_dumps_are_shown_in_pages(analyst: TestClient, store: ArtifactStore
 def test_hostile_names_and_reasons_are_shown_as_text(
     analyst: TestClient, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.collection import TakenFile
-    from pipeline.ingest.inbox import InboxFile, InboxLook
+    from pipeline.dataset import ClaimedFile
+    from pipeline.ingest.inbox import InboxFile, InboxListing
 
     now = datetime.now(UTC)
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", f"/nowhere/{HOSTILE}")
@@ -561,8 +561,8 @@ def test_hostile_names_and_reasons_are_shown_as_text(
     # A name that is no text comes from the operating system with lone surrogates.
     names = (HOSTILE, '" onload="alert(1)', "\udcff.csv")
     monkeypatch.setattr(
-        "pipeline.ingest.inbox.look_into",
-        lambda _: InboxLook(
+        "pipeline.ingest.inbox.scan_inbox",
+        lambda _: InboxListing(
             tuple(InboxFile(name=name, bytes=1, modified=now, complete=True) for name in names), (HOSTILE,)
         ),
     )
@@ -575,7 +575,7 @@ def test_hostile_names_and_reasons_are_shown_as_text(
     served(store, 1, HOSTILE, exported, who=HOSTILE, why=HOSTILE)
     took(
         store, 1, "x", outcome="refused", reason=HOSTILE, run_name=HOSTILE,
-        files=(TakenFile(name=HOSTILE, sha256="0" * 64, bytes=1),),
+        files=(ClaimedFile(name=HOSTILE, sha256="0" * 64, bytes=1),),
     )  # fmt: skip
     for path in ("/", "/history?compare=a-run&compare=b-run", "/score", "/compare?first=a-run&second=b-run"):
         answer = analyst.get(BASE + path)
@@ -592,7 +592,7 @@ def test_a_store_that_is_away_gets_a_page(
     def away() -> None:
         raise ConnectionError("https://user:secret@host is away")
 
-    monkeypatch.setattr("review_sentiment_ui.overview.default_store", away)
+    monkeypatch.setattr("pipeline.airflow.ui.overview.default_store", away)
     answer = analyst.get(f"{BASE}/")
     assert answer.status_code == 503
     assert "ConnectionError" in answer.text
@@ -623,7 +623,7 @@ def test_a_review_is_scored_with_the_effect_of_each_word(
     analyst: TestClient, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published(store, "a-run", exported=place(store, "export", Nothing()))
-    monkeypatch.setattr("review_sentiment_ui.scoring._scorer", lambda _: Fake())
+    monkeypatch.setattr("pipeline.airflow.ui.scoring._scorer", lambda _: Fake())
     page = analyst.post(f"{BASE}/score", data={"review": f"good tea {HOSTILE}"}).text
     assert "Positive, probability of positive 0.900" in page
     assert '<th scope="row">good</th><td class="number">+3.58</td><td>positive</td>' in page
@@ -635,7 +635,7 @@ def test_a_long_review_is_read_whole_when_its_words_are_weighed(
     analyst: TestClient, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published(store, "a-run", exported=place(store, "export", Nothing()))
-    monkeypatch.setattr("review_sentiment_ui.scoring._scorer", lambda _: Fake())
+    monkeypatch.setattr("pipeline.airflow.ui.scoring._scorer", lambda _: Fake())
     page = analyst.post(f"{BASE}/score", data={"review": f"{'tea ' * 300}good"}).text
     # Only the piece that holds the one good word matters, and it stands at the end.
     assert page.count("<td>neither</td>") > 100
@@ -648,7 +648,7 @@ def test_the_champion_answers_and_says_so(
     champion = place(store, "export", Nothing(), label="champion")
     published(store, "newest", day=9, exported=place(store, "export", Nothing(), label="newest"))
     asked = []
-    monkeypatch.setattr("review_sentiment_ui.scoring._scorer", lambda folder: asked.append(folder) or Fake())
+    monkeypatch.setattr("pipeline.airflow.ui.scoring._scorer", lambda folder: asked.append(folder) or Fake())
     page = main_of(analyst.post(f"{BASE}/score", data={"review": "good"}).text)
     assert "No model is in service yet; the newest, Bidirectional LSTM, seed 1 of the run newest , answers" in page
     served(store, 1, "the-champions-run", champion)
@@ -695,12 +695,12 @@ def test_what_trains_now_is_shown_though_its_last_line_is_half_written(
 def test_the_plugin_costs_a_task_next_to_nothing(airflow_home: Path) -> None:
     program = (
         "import sys, runpy\nimport airflow.plugins_manager\nbefore = set(sys.modules)\n"
-        f"runpy.run_path({str(CHECKOUT / 'plugins' / 'review_sentiment_plugin.py')!r})\n"
+        f"runpy.run_path({str(CHECKOUT / 'plugins' / 'review_sentiment.py')!r})\n"
         "print(sorted(name.split('.')[0] for name in set(sys.modules) - before))\n"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = out.stdout.strip().splitlines()[-1]
-    assert not [name for name in ("pipeline", "fastapi", "jinja2", "review_sentiment_ui") if f"'{name}'" in loaded]
+    assert not [name for name in ("pipeline", "fastapi", "jinja2", "pipeline.airflow.ui") if f"'{name}'" in loaded]
 
 
 def test_pages_open_an_object_store_with_the_airflow_connection(
@@ -724,8 +724,8 @@ def test_pages_that_cannot_be_built_leave_airflow_standing(airflow_home: Path, m
 
     from starlette.testclient import TestClient
 
-    monkeypatch.setitem(sys.modules, "review_sentiment_ui.app", None)
-    plugin = runpy.run_path(str(CHECKOUT / "plugins" / "review_sentiment_plugin.py"))["ReviewSentimentPlugin"]()
+    monkeypatch.setitem(sys.modules, "pipeline.airflow.ui.app", None)
+    plugin = runpy.run_path(str(CHECKOUT / "plugins" / "review_sentiment.py"))["ReviewSentimentPlugin"]()
     [app] = plugin.fastapi_apps
     answer = TestClient(app["app"]).get("/history")
     assert answer.status_code == 503

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -17,17 +16,15 @@ from pipeline.object_store import ObjectStoreLogin
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 from tests.unit.ingest.dumps import csv_text
 
-PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 TOKEN = "a-token/of+the-tests"  # noqa: S105 - opens nothing
 
 
 @pytest.fixture
 def plugin(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module, imported by its name as Airflow's processes do; nothing of the environment counts but the test's."""
-    monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
     monkeypatch.setattr("pipeline.object_store.login._sources", [ObjectStoreLogin])
     monkeypatch.setenv("REVIEW_SENTIMENT_STORE_CONN", "review_store")
-    return importlib.import_module("store_login")
+    return importlib.import_module("pipeline.airflow.store_login")
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
@@ -88,7 +85,9 @@ def test_the_watcher_looks_into_an_inbox_with_the_connection(plugin, s3: S3Serve
     file_system().pipe(f"{bucket}/new/Reviews.csv.done", b"")
     only_these_credentials(monkeypatch, {})
     connect(monkeypatch, login=ACCESS_KEY, password=SECRET_KEY, extra={"endpoint_url": s3.url})
-    watcher = importlib.import_module("dump_watcher").DumpWatcher(f"s3://{bucket}/new/", f"s3://{bucket}/store", 30.0)
+    watcher = importlib.import_module("pipeline.airflow.dump_watcher").DumpWatcher(
+        f"s3://{bucket}/new/", f"s3://{bucket}/store", 30.0
+    )
 
     payload = asyncio.run(asyncio.wait_for(anext(watcher.run()), timeout=60)).payload
     assert [file["name"] for file in payload["files"]] == ["Reviews.csv"]

@@ -1,6 +1,6 @@
 """The article's cleaning, step after step, with the tools it used: slow, plain, and what the fast way must equal.
 
-Source: REFERENCE.md, sections "The cleaning funnel" and "The text normalisation". Nothing here is imported by the
+Source: REFERENCE.md, sections "The cleaning funnel" and "The text normalization". Nothing here is imported by the
 product; the tests compare with it and ``bench/cleaning.py`` measures against it.
 """
 
@@ -80,13 +80,13 @@ class Funnel:
         steps: Name of each step and the rows left after it.
         rows: The number (column ``row``) of each row kept, in the order of the output.
         labels: 1 (positive) or 0 (negative) of each row kept.
-        set_aside: Reason by row number, for every row that left.
+        excluded: Reason by row number, for every row that left.
     """
 
     steps: tuple[tuple[str, int], ...]
     rows: tuple[int, ...]
     labels: tuple[int, ...]
-    set_aside: dict[int, str]
+    excluded: dict[int, str]
 
 
 def article_funnel(reviews: pd.DataFrame, *, deduplicate: bool = True, users: bool = True) -> Funnel:
@@ -97,10 +97,10 @@ def article_funnel(reviews: pd.DataFrame, *, deduplicate: bool = True, users: bo
         deduplicate: Whether duplicates are dropped at all.
         users: Whether there are users to tell duplicates by; if not, the text alone does.
     """
-    steps, set_aside = [("read", len(reviews))], {}
+    steps, excluded = [("read", len(reviews))], {}
 
     def drop(frame: pd.DataFrame, keep: pd.Series, reason: str) -> pd.DataFrame:
-        set_aside.update(dict.fromkeys(frame.loc[~keep, "row"].tolist(), reason))
+        excluded.update(dict.fromkeys(frame.loc[~keep, "row"].tolist(), reason))
         steps.append((reason, int(keep.sum())))
         return frame[keep]
 
@@ -113,4 +113,4 @@ def article_funnel(reviews: pd.DataFrame, *, deduplicate: bool = True, users: bo
     helpful = reviews["helpfulness_numerator"] > reviews["helpfulness_denominator"]
     reviews = drop(reviews, ~helpful.fillna(value=False).astype(bool), "helpfulness_above_denominator")
     labels = (reviews["score"] > 3).astype(int)
-    return Funnel(tuple(steps), tuple(reviews["row"].tolist()), tuple(labels.tolist()), set_aside)
+    return Funnel(tuple(steps), tuple(reviews["row"].tolist()), tuple(labels.tolist()), excluded)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import PROFILES, RunConfig
-from pipeline.errors import ConfigurationError, shown
+from pipeline.errors import ConfigurationError, quoted
 
 
 def test_every_knob_has_a_title_a_description_and_a_name_of_its_own() -> None:
@@ -42,7 +42,7 @@ def test_without_a_profile_only_the_demo_dump_is_small(values: dict[str, object]
     [
         ({"epochs": 0}, "Epochs (epochs): Input should be greater than or equal to 1; given: '0'"),
         ({"epochz": 1}, "There is no parameter 'epochz'"),
-        ({"test_share": 0.6, "validation_share": 0.5}, "leave nothing to train on"),
+        ({"test_size": 0.6, "validation_size": 0.5}, "leave nothing to train on"),
         ({"directions": ["sideways"]}, "Directions (directions): Input should be 'uni' or 'bi'; given: 'sideways'"),
         ({"profile": "fast"}, "Profile 'fast' does not exist; choose one of default, article, demo"),
         ({"dumps": []}, "Dumps (dumps)"),
@@ -73,6 +73,6 @@ def test_variants_are_the_product_of_every_swept_list() -> None:
 
 def test_a_long_path_is_shown_by_its_end() -> None:
     path = Path("/") / ("deep/" * 40) / "Reviews.csv"
-    assert shown(path).endswith("Reviews.csv'")
-    assert len(shown(path)) == 82
-    assert shown("x" * 200).startswith("'xxx")
+    assert quoted(path).endswith("Reviews.csv'")
+    assert len(quoted(path)) == 82
+    assert quoted("x" * 200).startswith("'xxx")

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / "scripts"))
+from scripts import write_parameter_reference
 
-import write_parameter_reference  # noqa: E402 - found through the line above
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
 

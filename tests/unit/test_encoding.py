@@ -57,7 +57,7 @@ PARTS = {10: "train", 11: "train", 12: "test", 13: "test", 14: "validation"}
 
 @pytest.fixture
 def artifacts(store: ArtifactStore) -> tuple[ArtifactReference, ArtifactReference, ArtifactReference]:
-    """Six reviews, of which one was set aside; the vocabulary holds `good` (2) and `tea` (3)."""
+    """Six reviews, of which one was excluded; the vocabulary holds `good` (2) and `tea` (3)."""
     cleaned = place_cleaned(
         store, cleaned_table([words.strip() for words in WORDS], rows=ROWS, labels=[1, 0, 1, 0, 1, 0])
     )
@@ -121,7 +121,7 @@ def test_the_same_reviews_give_the_same_bytes(tmp_path: Path) -> None:
         store = ArtifactStore(str(tmp_path / name))
         cleaned = place_cleaned(store, cleaned_table(["good tea", "bad tea", "tea"]))
         parts = place_parts(store, {0: "train", 1: "validation", 2: "test"})
-        vocabulary = fit_vocabulary(cleaned, parts, VocabularyConfig(min_count=1), store)
+        vocabulary = fit_vocabulary(cleaned, parts, VocabularyConfig(min_frequency=1), store)
         written.append(contents(store.folder(encode(cleaned, parts, vocabulary, EncodingConfig(), store))))
     assert written[0] == written[1]
     assert set(written[0]) == {"train.parquet", "validation.parquet", "test.parquet", "summary.json"}

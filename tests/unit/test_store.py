@@ -45,7 +45,7 @@ def produce(
             built.append(number)
         (work.folder / "sub").mkdir()
         (work.folder / "sub" / "numbers.txt").write_text(str(number))
-        return Outcome(Figure(value=number), RowAccount(rows_in=3, kept=2, set_aside={"odd": 1}))
+        return Outcome(Figure(value=number), RowAccount(rows_in=3, kept=2, excluded={"odd": 1}))
 
     return store.produce(Stage("double", version), inputs={}, params=Question(number=number), build=build)
 
@@ -63,7 +63,7 @@ def test_an_artifact_holds_its_files_figures_and_account(any_store: ArtifactStor
     assert (any_store.folder(reference) / "sub" / "numbers.txt").read_text() == "7"
     assert any_store.summary(reference, Figure).value == 7
     assert manifest.params == {"number": 7}
-    assert manifest.rows == RowAccount(rows_in=3, kept=2, set_aside={"odd": 1})
+    assert manifest.rows == RowAccount(rows_in=3, kept=2, excluded={"odd": 1})
     assert set(manifest.files) == {"sub/numbers.txt", "summary.json"}
     assert manifest.reference == reference
 
@@ -117,11 +117,10 @@ def test_a_kill_leaves_nothing_visible_and_durable_work_is_found_again(tmp_path:
         print(store.summary(store.produce(Stage("train"), inputs={}, params=Question(), build=build), Figure).value)
     """)
     command = [sys.executable, "-c", program, str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    killed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not list(tmp_path.glob("artifacts/*/*"))
-    resumed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    resumed = subprocess.run(command, capture_output=True, text=True, check=True)
     assert resumed.stdout.strip() == "7"
     assert not list((tmp_path / "resumable").glob("train/*"))
 
@@ -171,10 +170,10 @@ def test_a_remote_artifact_is_fetched_once(tmp_path: Path) -> None:
 def test_rows_that_vanish_are_refused(kept: int, gone: dict[str, int], error: int) -> None:
     rows_in = kept + sum(gone.values()) + error
     if error == 0:
-        assert RowAccount(rows_in=rows_in, kept=kept, set_aside=gone).rows_in == rows_in
+        assert RowAccount(rows_in=rows_in, kept=kept, excluded=gone).rows_in == rows_in
     else:
         with pytest.raises(ValidationError):
-            RowAccount(rows_in=rows_in, kept=kept, set_aside=gone)
+            RowAccount(rows_in=rows_in, kept=kept, excluded=gone)
 
 
 def age(store: ArtifactStore, reference: ArtifactReference) -> datetime:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import VocabularyConfig
-from pipeline.errors import ArtifactError, ContractBrokenError
+from pipeline.errors import ArtifactError, ContractViolationError
 from pipeline.splitting import parts as splitting_parts
 from pipeline.store import ArtifactStore
 from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, VocabularySummary, fit_vocabulary
@@ -57,8 +57,8 @@ def fit(
     st.builds(
         VocabularyConfig,
         fit_on=st.sampled_from(["train", "all"]),
-        max_words=st.sampled_from([0, 1, 3]),
-        min_count=st.integers(1, 3),
+        max_vocabulary_size=st.sampled_from([0, 1, 3]),
+        min_frequency=st.integers(1, 3),
     ),
 )
 def test_words_are_those_of_a_counter(
@@ -75,10 +75,10 @@ def test_words_are_those_of_a_counter(
         if part in counted:
             counter.update(text.split())
     # most_common leaves ties in the order of their first appearance.
-    expected = [(word, count) for word, count in counter.most_common() if count >= config.min_count]
-    expected = expected[: config.max_words or None]
+    expected = [(word, count) for word, count in counter.most_common() if count >= config.min_frequency]
+    expected = expected[: config.max_vocabulary_size or None]
     if not expected:
-        with pytest.raises(ContractBrokenError, match="Lower min_count"):
+        with pytest.raises(ContractViolationError, match="Lower min_frequency"):
             fit(store, texts, parts, **dict(config))
         return
     with pytest.MonkeyPatch.context() as patch:
@@ -115,7 +115,7 @@ def test_ids_start_behind_padding_and_the_unknown_word(store: ArtifactStore) -> 
 
 
 def test_the_articles_vocabulary_knows_every_word_and_has_no_unknown(store: ArtifactStore) -> None:
-    article = {"fit_on": "all", "max_words": 0, "min_count": 1}
+    article = {"fit_on": "all", "max_vocabulary_size": 0, "min_frequency": 1}
     vocabulary, summary = fit(store, ["good tea", "bad tea"], ["train", "test"], **article)
     assert vocabulary.unknown_id is None
     assert vocabulary.ids("tea never bad") == [1, 3]
@@ -124,10 +124,12 @@ def test_the_articles_vocabulary_knows_every_word_and_has_no_unknown(store: Arti
 
 
 @pytest.mark.parametrize(
-    "change", [{"fit_on": "train"}, {"max_words": 10}, {"min_count": 2}], ids=["train only", "at most", "at least"]
+    "change",
+    [{"fit_on": "train"}, {"max_vocabulary_size": 10}, {"min_frequency": 2}],
+    ids=["train only", "at most", "at least"],
 )
 def test_any_other_vocabulary_has_an_unknown_word(store: ArtifactStore, change: dict[str, object]) -> None:
-    config = {"fit_on": "all", "max_words": 0, "min_count": 1} | change
+    config = {"fit_on": "all", "max_vocabulary_size": 0, "min_frequency": 1} | change
     vocabulary, _ = fit(store, ["good tea tea", "bad tea"], ["train", "test"], **config)
     assert vocabulary.unknown_id == 1
 

@@ -1,9 +1,9 @@
-"""The report's pictures, drawn by Matplotlib and coloured by the page's own style sheet (``templates/figures.css``).
+"""The report's pictures, drawn by Matplotlib and colored by the page's own style sheet (``templates/figures.css``).
 
 Each function takes frozen records and returns a :class:`Figure`, or ``None`` where there is nothing to draw.
 """
 
-from pipeline.reporting.figures.behaviour import behaviour
+from pipeline.reporting.figures.behavior import behavior
 from pipeline.reporting.figures.curves import calibration, distributions, precision_recall_negative, roc
 from pipeline.reporting.figures.data import funnel, label_share, lengths, window_funnel
 from pipeline.reporting.figures.drift import column_drift, drift
@@ -17,7 +17,7 @@ __all__ = [
     "Figure",
     "FigureTable",
     "article_collapse",
-    "behaviour",
+    "behavior",
     "calibration",
     "column_drift",
     "distributions",

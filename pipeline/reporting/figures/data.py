@@ -48,7 +48,7 @@ def _funnel(
     if not funnel or funnel[0].rows_left <= 0:
         return None
     whole = funnel[0].rows_left
-    shown = [stage for number, stage in enumerate(funnel) if stage.set_aside or number == 0]
+    shown = [stage for number, stage in enumerate(funnel) if stage.excluded or number == 0]
     parts = [part for part in split.parts if part.rows] if split is not None else []
     height = FUNNEL_ROW * (len(shown) + bool(parts)) + 6
     with drawing(height) as drawn:
@@ -57,14 +57,14 @@ def _funnel(
         for number, stage in enumerate(shown):
             top = number * FUNNEL_ROW
             counts = formatting.count(stage.rows_left)
-            if stage.set_aside:
-                counts = f"{formatting.MINUS}{formatting.count(stage.set_aside)} → {counts}"
+            if stage.excluded:
+                counts = f"{formatting.MINUS}{formatting.count(stage.excluded)} → {counts}"
             panel.text(0, top + 14, fitting(stage.title, WIDTH - 20 - text_width(counts)))
             panel.text(whole, top + 14, counts, "soft", "right")
             panel.box(0, stage.rows_left, top + 19, top + 27, "accent")
-            if stage.set_aside:
+            if stage.excluded:
                 # Thin enough to be overlooked is not the same as nothing.
-                gone = min(max(stage.set_aside, 2 * pixel), whole)
+                gone = min(max(stage.excluded, 2 * pixel), whole)
                 panel.box(stage.rows_left, min(stage.rows_left + gone, whole + 2 * pixel), top + 19, top + 27, "gone")
         if parts:
             top, x, text_x = len(shown) * FUNNEL_ROW, 0.0, 0.0
@@ -76,7 +76,7 @@ def _funnel(
                 x += part.rows
                 text_x += (text_width(label) + 30) * pixel
         said = [
-            f"{stage.title}: {formatting.count(stage.set_aside)} went, {formatting.count(stage.rows_left)} are left."
+            f"{stage.title}: {formatting.count(stage.excluded)} went, {formatting.count(stage.rows_left)} are left."
             for stage in shown[1:]
         ]
         return figure(
@@ -93,7 +93,7 @@ def _funnel(
             FigureTable(
                 ("Step", "Went", "Left"),
                 tuple(
-                    (stage.title, formatting.count(stage.set_aside), formatting.count(stage.rows_left))
+                    (stage.title, formatting.count(stage.excluded), formatting.count(stage.rows_left))
                     for stage in funnel
                 )
                 + tuple((f"Part: {part.name}", "", formatting.count(part.rows)) for part in parts),

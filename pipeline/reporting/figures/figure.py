@@ -23,7 +23,7 @@ class Figure:
         identifier: Unique on the page, letters and ``-`` only; prefix of every id in the SVG.
         title: What is shown, in a few words; plain text.
         description: The picture in words, for those who do not see it; plain text.
-        svg: One ``<svg role="img">`` with ``<title>`` and ``<desc>``, coloured by classes of the style sheet alone: no
+        svg: One ``<svg role="img">`` with ``<title>`` and ``<desc>``, colored by classes of the style sheet alone: no
             ``style`` attribute, no ``<style>``, no script, no link, which the page's policy would block.
         table: The figures behind it.
     """

@@ -22,7 +22,7 @@ _BASELINE: tuple[Tone, str, Shape] = ("baseline", "dotted", "diamond")
 
 @dataclass(frozen=True)
 class Series:
-    """One model of a picture: never told apart by its colour alone."""
+    """One model of a picture: never told apart by its color alone."""
 
     evaluation: EvaluationSummary
     tone: Tone

@@ -1,6 +1,6 @@
-"""The look of every picture: a drawing of panels by Matplotlib, rewritten to SVG that the page's style sheet colours.
+"""The look of every picture: a drawing of panels by Matplotlib, rewritten to SVG that the page's style sheet colors.
 
-Matplotlib knows colours, the page knows light, dark and paper. So each tone is drawn in a colour that stands for it,
+Matplotlib knows colors, the page knows light, dark and paper. So each tone is drawn in a color that stands for it,
 and the finished SVG names the tone's class instead (``templates/figures.css`` says what it looks like where).
 """
 
@@ -55,7 +55,7 @@ DASHES: dict[str, Any] = {
     "dash-dot": (0, (7, 2.5, 1.5, 2.5)),
 }
 _STAND_INS = {f"#{number:02x}fe{number:02x}": tone for number, tone in enumerate(TONES, start=1)}
-_COLOURS = {tone: colour for colour, tone in _STAND_INS.items()}
+_COLOURS = {tone: color for color, tone in _STAND_INS.items()}
 
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -203,7 +203,7 @@ class Panel:
     def mark(
         self, x: float, y: float, tone: Tone, shape: Shape = "circle", size: float = 6.5, *, hollow: bool = False
     ) -> None:
-        """Draw one mark; a hollow one has the ground's colour inside."""
+        """Draw one mark; a hollow one has the ground's color inside."""
         self._axes.plot(
             [x],
             [y],
@@ -400,9 +400,9 @@ def _dressed(style: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     attributes: dict[str, str] = {}
     classes: list[str] = []
     for name, prefix in (("fill", "f"), ("stroke", "s")):
-        colour = style.get(name, "none")
-        if colour in _STAND_INS:
-            classes.append(f"{prefix}-{_STAND_INS[colour]}")
+        color = style.get(name, "none")
+        if color in _STAND_INS:
+            classes.append(f"{prefix}-{_STAND_INS[color]}")
         elif name == "fill":
             attributes["fill"] = "none"
     for name in ("stroke-width", "stroke-dasharray"):

@@ -47,7 +47,7 @@ def learning_curves(variants: Sequence[VariantReport]) -> tuple[Figure, ...]:
     for number, (title, summary) in enumerate(trained):
         with drawing(HEIGHT) as drawn:
             panel = _loss_panel(drawn, summary, scale, (42.0, 24.0, 76.0, 38.0))
-            panel.y_ticks(*_labelled(scale), title="loss (nats)")
+            panel.y_ticks(*_labeled(scale), title="loss (nats)")
             figures.append(
                 figure(
                     drawn,
@@ -89,7 +89,7 @@ def article_collapse(variant: VariantReport) -> Figure | None:
                 panel.box(one.low, one.high, 0, share, "series-1")
         scale = _scale(list(_losses(summary)), from_zero=False)
         losses = _loss_panel(drawn, summary, scale, (212.0, 40.0, 66.0, 38.0), room=28)
-        losses.y_ticks(*_labelled(scale))
+        losses.y_ticks(*_labeled(scale))
         losses.text(losses.x[0], losses.y[1], "Loss (nats)", right=-34, up=24, strong=True)
         losses.text(
             losses.x[0],
@@ -146,7 +146,7 @@ def _scale(losses: Sequence[float], *, from_zero: bool) -> _Scale:
     )
 
 
-def _labelled(scale: _Scale) -> tuple[list[float], list[str]]:
+def _labeled(scale: _Scale) -> tuple[list[float], list[str]]:
     ticks = multiples(scale.low, scale.high, scale.step)
     return ticks, [f"{value:,.{decimals_of(scale.step)}f}" if value < 1e6 else f"{value:.0e}" for value in ticks]  # noqa: PLR2004
 

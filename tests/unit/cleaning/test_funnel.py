@@ -40,13 +40,18 @@ def decided(table: pa.Table, *, deduplicate: bool) -> tuple[list[int], list[int]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "reviews.parquet")
         pq.write_table(table, path, row_group_size=5)
-        verdict = decide(path, deduplicate=deduplicate)
+        funnel_result = decide(path, deduplicate=deduplicate)
     gone = {
         int(row): REASONS[reason - 1]
-        for row, reason in zip(verdict.rows, verdict.reasons, strict=True)
+        for row, reason in zip(funnel_result.rows, funnel_result.reasons, strict=True)
         if reason != KEPT
     }
-    return verdict.rows[verdict.order].tolist(), verdict.labels[verdict.order].tolist(), gone, verdict.notes
+    return (
+        funnel_result.rows[funnel_result.order].tolist(),
+        funnel_result.labels[funnel_result.order].tolist(),
+        gone,
+        funnel_result.notes,
+    )
 
 
 @settings(deadline=None, max_examples=100, derandomize=True)
@@ -58,7 +63,7 @@ def test_every_row_ends_where_plain_pandas_puts_it(rows: list[dict[str, Any]], d
     kept, labels, gone, notes = decided(table, deduplicate=deduplicate)
     assert kept == list(expected.rows)
     assert labels == list(expected.labels)
-    assert gone == expected.set_aside
+    assert gone == expected.excluded
     assert bool(notes) == (deduplicate and bool(rows) and not known_users)
 
 
@@ -66,7 +71,7 @@ def test_real_dumps_fall_as_in_plain_pandas(shared_data: Path) -> None:
     table = fine_foods(shared_data, "fine_foods_a", "fine_foods_b")
     expected = article_funnel(table.to_pandas())
     kept, labels, gone, _ = decided(table, deduplicate=True)
-    assert (kept, labels, gone) == (list(expected.rows), list(expected.labels), expected.set_aside)
+    assert (kept, labels, gone) == (list(expected.rows), list(expected.labels), expected.excluded)
     assert [rows for _, rows in expected.steps] == [20174, 18700, 18027, 18027]
     assert sum(labels) == 15351
 

@@ -30,10 +30,10 @@ def test_each_rule_means_the_same_in_re2(text: str) -> None:
 @settings(deadline=None, max_examples=100, derandomize=True)
 @given(text=hostile)
 def test_words_are_a_to_z_and_no_stop_words(text: str) -> None:
-    for normalisation in rules.NORMALISATIONS:
-        words = rules.apply_normalisation(text, normalisation)
+    for normalization in rules.NORMALISATIONS:
+        words = rules.apply_normalization(text, normalization)
         assert re.fullmatch(r"(?:[a-z]+(?: [a-z]+)*)?", words)
-        assert not set(words.split()) & set(rules.stop_words(normalisation))
+        assert not set(words.split()) & set(rules.stop_words(normalization))
 
 
 @pytest.mark.parametrize("sign", ["<", "&", "&amp;", "<!--", "www.", "'", "http", '<a href="', "-", "n't"])
@@ -61,6 +61,6 @@ def test_summary_is_joined_by_a_space() -> None:
     assert rules.joined(None, "tea") == rules.joined("", "tea") == "tea"
 
 
-def test_unknown_normalisation_is_refused() -> None:
+def test_unknown_normalization_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="choose one of default, article"):
         rules.stop_words("fancy")

@@ -13,7 +13,7 @@ from tests.reference.article_cleaning import article_funnel, article_words_of_al
 from tests.support import contents
 from tests.unit.cleaning.support import fine_foods, read, reviews, summary, validated
 
-ARTICLE = TextConfig(normalisation="article", join_summary=False)
+ARTICLE = TextConfig(normalization="article", include_summary=False)
 MIXED = [
     {"product_id": "B2", "text": "Great <b>tea</b>", "score": 4},
     {"product_id": "B1", "text": "It is the", "summary": None, "score": 1},
@@ -31,7 +31,7 @@ def test_default_sets_rows_without_words_aside(store: ArtifactStore) -> None:
         {"row": 0, "label": 1, "words": "good great tea"},
         {"row": 3, "label": 0, "words": "good stale"},
     ]
-    assert read(store, cleaned, "set_aside.parquet").to_pylist() == [
+    assert read(store, cleaned, "excluded.parquet").to_pylist() == [
         {"row": 1, "reason": "no_words"},
         {"row": 2, "reason": "neutral_score"},
         {"row": 4, "reason": "duplicate"},
@@ -47,8 +47,8 @@ def test_default_sets_rows_without_words_aside(store: ArtifactStore) -> None:
     ]
     assert (told.positive, told.negative, told.summary_joined) == (1, 1, True)
     reasons = {"neutral_score": 1, "duplicate": 1, "helpfulness_above_denominator": 1, "no_words": 1}
-    assert store.manifest(cleaned).rows == RowAccount(rows_in=6, kept=2, set_aside=reasons)
-    assert set(contents(store.folder(cleaned))) == {"reviews.parquet", "set_aside.parquet", "summary.json"}
+    assert store.manifest(cleaned).rows == RowAccount(rows_in=6, kept=2, excluded=reasons)
+    assert set(contents(store.folder(cleaned))) == {"reviews.parquet", "excluded.parquet", "summary.json"}
 
 
 def test_article_keeps_rows_without_words(store: ArtifactStore) -> None:
@@ -94,7 +94,7 @@ def test_nothing_left_is_an_empty_table(store: ArtifactStore, rows: list[dict[st
     cleaned = clean(validated(store, reviews(rows)), TextConfig(), store)
     assert len(read(store, cleaned)) == 0
     assert store.manifest(cleaned).rows == RowAccount(
-        rows_in=len(rows), kept=0, set_aside=store.manifest(cleaned).rows.set_aside
+        rows_in=len(rows), kept=0, excluded=store.manifest(cleaned).rows.excluded
     )
 
 

@@ -19,7 +19,7 @@ from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, VocabularySummary
 from tests.support import place
 
 CLEAN = CleanSummary(
-    normalisation="default", summary_joined=True, stop_words="", steps=(), positive=0, negative=0, notes=()
+    normalization="default", summary_joined=True, stop_words="", steps=(), positive=0, negative=0, notes=()
 )
 SPLIT = SplitSummary(strategy="grouped", group_by="product", parts=(), notes=())
 

@@ -81,7 +81,7 @@ def test_the_linear_model_learns_words_and_pairs(store):
     weights = [term.weight for term in summary.positive_terms]
     assert weights == sorted(weights, reverse=True)
     assert weights[-1] > 0 > summary.negative_terms[0].weight
-    assert summary.inverse_regularisation in (1, 4, 16)
+    assert summary.inverse_regularization in (1, 4, 16)
 
 
 def test_the_linear_model_is_scikit_learns_pipeline(store):
@@ -91,11 +91,11 @@ def test_the_linear_model_is_scikit_learns_pipeline(store):
     of_part = {
         name: [row for row, part in enumerate(parts) if part == name] for name in ("train", "validation", "test")
     }
-    vectoriser = TfidfVectorizer(token_pattern=r"[^ ]+", ngram_range=(1, 2), min_df=2, sublinear_tf=True)  # noqa: S106
-    train = vectoriser.fit_transform([words[row] for row in of_part["train"]])
-    model = LogisticRegression(C=summary.inverse_regularisation, tol=1e-8, max_iter=1000)
+    vectorizer = TfidfVectorizer(token_pattern=r"[^ ]+", ngram_range=(1, 2), min_df=2, sublinear_tf=True)  # noqa: S106
+    train = vectorizer.fit_transform([words[row] for row in of_part["train"]])
+    model = LogisticRegression(C=summary.inverse_regularization, tol=1e-8, max_iter=1000)
     model.fit(train, [labels[row] for row in of_part["train"]])
-    expected = model.predict_proba(vectoriser.transform([words[row] for row in of_part["test"]]))[:, 1]
+    expected = model.predict_proba(vectorizer.transform([words[row] for row in of_part["test"]]))[:, 1]
     table = pq.read_table(store.folder(reference) / "predictions.parquet").to_pylist()
     got = {r["row"]: r["probability"] for r in table if r["model"] == TFIDF}
     assert summary.terms == train.shape[1]
@@ -142,14 +142,14 @@ def test_contributions_add_up_to_the_log_odds(store):
 
 def test_a_model_put_together_from_columns_is_scikit_learns():
     texts = ["good tea", "bad tea", "good good coffee", "bad bad bad coffee box", "tea tea"]
-    vectoriser = TfidfVectorizer(token_pattern=r"[^ ]+", ngram_range=(1, 2), sublinear_tf=True)  # noqa: S106
-    matrix = vectoriser.fit_transform(texts)
+    vectorizer = TfidfVectorizer(token_pattern=r"[^ ]+", ngram_range=(1, 2), sublinear_tf=True)  # noqa: S106
+    matrix = vectorizer.fit_transform(texts)
     fitted = LogisticRegression().fit(matrix, [1, 0, 1, 0, 1])
     model = LinearModel.of(
-        vectoriser.get_feature_names_out().tolist(), vectoriser.idf_, fitted.coef_[0], fitted.intercept_[0]
+        vectorizer.get_feature_names_out().tolist(), vectorizer.idf_, fitted.coef_[0], fitted.intercept_[0]
     )
     asked = [*texts, "coffee box bad tea", "new words", ""]
-    expected = fitted.predict_proba(vectoriser.transform(asked))[:, 1]
+    expected = fitted.predict_proba(vectorizer.transform(asked))[:, 1]
     assert model.probabilities(asked) == pytest.approx(expected, abs=1e-12)
 
 
@@ -172,11 +172,11 @@ def test_a_damaged_linear_model_is_refused(tmp_path, table, message):
         LinearModel.load(tmp_path, 0.0)
 
 
-def test_a_validation_part_of_one_class_takes_the_first_regularisation(store):
+def test_a_validation_part_of_one_class_takes_the_first_regularization(store):
     labels, words, parts = dump()
     parts = ["train" if part == "validation" and not label else part for label, part in zip(labels, parts, strict=True)]
     summary = store.summary(run(store, labels, words, parts), BaselinesSummary)
-    assert summary.inverse_regularisation == 1
+    assert summary.inverse_regularization == 1
 
 
 def test_only_the_training_part_is_learned_from(store, tmp_path):

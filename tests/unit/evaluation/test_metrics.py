@@ -145,7 +145,7 @@ def test_the_threshold_is_a_midpoint_between_the_classes():
     assert metrics.best_threshold(labels, np.array([0.6, 0.7, 0.9, 0.95])) == pytest.approx(0.8)
 
 
-def test_neighbouring_probabilities_are_still_parted():
+def test_neighboring_probabilities_are_still_parted():
     low = np.float64(0.7)
     high = np.nextafter(low, 1)
     chosen = metrics.best_threshold(np.array([0, 1], dtype=np.int8), np.array([low, high]))

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline.config import DataConfig
-from pipeline.ingest import IngestSummary, ingest, land
+from pipeline.ingest import IngestSummary, fetch, ingest
 from pipeline.store import ArtifactStore
 
 KAGGLE_HEADER = (
@@ -57,7 +57,7 @@ def read(
 ) -> tuple[list[dict[str, Any]], IngestSummary]:
     """Land and ingest dumps; return the rows and the summary."""
     data = DataConfig(dumps=tuple(str(dump) for dump in dumps), columns=columns or {}, **config)
-    ingested = ingest(land(data, store), data, store)
+    ingested = ingest(fetch(data, store), data, store)
     table = pq.read_table(store.folder(ingested) / "reviews.parquet")
     return table.to_pylist(), store.summary(ingested, IngestSummary)
 

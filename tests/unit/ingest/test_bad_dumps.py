@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.errors import SourceError
-from pipeline.ingest import containers, land
+from pipeline.ingest import containers, fetch
 from tests.unit.ingest.dumps import csv_text, read, written
 
 LFS_POINTER = (
@@ -189,16 +189,16 @@ def test_what_never_ends_is_not_opened(tmp_path, store) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for path in (tmp_path / "pipe.csv", "/dev/zero"):
         with pytest.raises(SourceError, match="not a regular file"):
-            land(DataConfig(dumps=(str(path),)), store)
+            fetch(DataConfig(dumps=(str(path),)), store)
 
 
 def test_a_path_that_is_not_there_suggests_the_nearest(tmp_path, store) -> None:
     written(tmp_path / "Reviews.csv", "x")
     with pytest.raises(SourceError, match=r"does not exist. Did you mean 'Reviews.csv'"):
-        land(DataConfig(dumps=(str(tmp_path / "Review.csv"),)), store)
+        fetch(DataConfig(dumps=(str(tmp_path / "Review.csv"),)), store)
     with pytest.raises(SourceError, match="Neither does its folder"):
-        land(DataConfig(dumps=(str(tmp_path / "no" / "Review.csv"),)), store)
+        fetch(DataConfig(dumps=(str(tmp_path / "no" / "Review.csv"),)), store)
     with pytest.raises(SourceError, match=r"'a\\x00b' does not exist"):
-        land(DataConfig(dumps=("a\0b",)), store)
+        fetch(DataConfig(dumps=("a\0b",)), store)
     with pytest.raises(SourceError, match=r"begins with 'ftp'://, which cannot be fetched"):
-        land(DataConfig(dumps=("ftp://user:secret@host/x",)), store)
+        fetch(DataConfig(dumps=("ftp://user:secret@host/x",)), store)

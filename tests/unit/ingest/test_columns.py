@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.errors import ConfigurationError, SourceError
-from pipeline.ingest import ingest, land, read_column_mapping
+from pipeline.ingest import fetch, ingest, read_column_mapping
 from pipeline.ingest.columns import resolve_columns
 from tests.unit.ingest.dumps import csv_text, read, written
 
@@ -65,7 +65,7 @@ def test_missing_optional_columns_are_null_and_what_is_degraded_is_said(tmp_path
         "summary",
     }
     notes = " ".join(summary.notes)
-    assert "No user_id column: duplicates are recognised by the other columns alone" in notes
+    assert "No user_id column: duplicates are recognized by the other columns alone" in notes
     assert "No product_id column: the split cannot keep the reviews of one product together" in notes
 
 
@@ -153,6 +153,6 @@ def test_reviews_that_are_only_scored_need_no_stars(tmp_path, store, ending: str
     with pytest.raises(SourceError, match="No column for 'score'"):
         read(store, dump)
     config = DataConfig(dumps=(str(dump),))
-    ingested = ingest(land(config, store), config, store, stars=False)
+    ingested = ingest(fetch(config, store), config, store, stars=False)
     [row] = pq.read_table(store.folder(ingested) / "reviews.parquet").to_pylist()
     assert (row["text"], row["score"]) == ("Fine tea.", None)

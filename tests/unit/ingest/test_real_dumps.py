@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from pipeline.config import DataConfig
-from pipeline.ingest import IngestSummary, ingest, land, read_column_mapping
+from pipeline.ingest import IngestSummary, fetch, ingest, read_column_mapping
 from pipeline.ingest.schema import REVIEW_SCHEMA
 from tests.support import contents
 from tests.unit.ingest.dumps import read
@@ -30,7 +30,7 @@ def test_fine_foods_read_to_the_row(shared_data, store) -> None:
 def test_flipkart_reads_by_its_mapping_with_its_three_shifted_rows(shared_data, store) -> None:
     mapping = read_column_mapping(MAPPINGS / "flipkart.yaml")
     config = DataConfig(dumps=(str(shared_data / "flipkart_reviews.csv.gz"),), columns=mapping)
-    ingested = ingest(land(config, store), config, store)
+    ingested = ingest(fetch(config, store), config, store)
     summary = store.summary(ingested, IngestSummary)
     assert (summary.rows, summary.problem_rows) == (205_052, 3)
     path = store.folder(ingested) / "reviews.parquet"
@@ -49,5 +49,5 @@ def test_the_same_dump_gives_the_same_bytes(shared_data, tmp_path) -> None:
     for name in ("one", "two"):
         store = ArtifactStore(str(tmp_path / name))
         config = DataConfig(dumps=(str(shared_data / "fine_foods_a.csv.gz"),))
-        found.append(contents(store.folder(ingest(land(config, store), config, store))))
+        found.append(contents(store.folder(ingest(fetch(config, store), config, store))))
     assert found[0] == found[1]

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.errors import SourceError, SourceUnavailableError
-from pipeline.ingest import LandSummary, addresses, http_source, land, staging
+from pipeline.ingest import FetchSummary, addresses, fetch, http_source, staging
 from pipeline.ingest.addresses import checked_addresses, is_public
 from pipeline.ingest.http_source import download
 from pipeline.ingest.object_store_source import file_system
@@ -134,7 +134,7 @@ def server(monkeypatch) -> Iterator[Server]:
 
 def refused(store, url: str) -> str:
     with pytest.raises(SourceError) as error:
-        land(DataConfig(dumps=(url,)), store)
+        fetch(DataConfig(dumps=(url,)), store)
     assert not list(store.root.glob("artifacts/*/*"))
     assert not list(store.root.glob("in_progress/*"))
     return str(error.value)
@@ -147,15 +147,15 @@ def test_a_url_is_read_like_a_file(server, store) -> None:
 
 
 def test_packed_bytes_are_kept_packed(server, store) -> None:
-    reference = land(DataConfig(dumps=(server.url("/packed.csv.gz"),)), store)
-    raw = store.folder(reference) / store.summary(reference, LandSummary).files[0].path
+    reference = fetch(DataConfig(dumps=(server.url("/packed.csv.gz"),)), store)
+    raw = store.folder(reference) / store.summary(reference, FetchSummary).files[0].path
     assert gzip.decompress(raw.read_bytes()) == CSV
     assert server.codings == ["identity"], "the server shall not pack for the way what is kept as it came"
 
 
 def test_redirects_are_followed_within_bounds(server, store) -> None:
-    reference = land(DataConfig(dumps=(server.url("/moved.csv"),)), store)
-    (file,) = store.summary(reference, LandSummary).files
+    reference = fetch(DataConfig(dumps=(server.url("/moved.csv"),)), store)
+    (file,) = store.summary(reference, FetchSummary).files
     assert (file.name, file.origin) == ("moved.csv", server.url("/moved.csv"))
 
 
@@ -208,7 +208,7 @@ def test_a_download_beyond_the_limit_is_stopped(server, store, monkeypatch) -> N
 def test_login_and_query_reach_the_server_and_nothing_else(server, store, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     url = server.url("/Reviews.csv?signature=geheim", login="ann:pa%40sswort@")
-    reference = land(DataConfig(dumps=(url,)), store)
+    reference = fetch(DataConfig(dumps=(url,)), store)
     assert server.asked == [("/Reviews.csv?signature=geheim", "Basic " + base64.b64encode(b"ann:pa@sswort").decode())]
     stored = "".join(path.read_text() for path in store.folder(reference).glob("*.json"))
     missing = refused_after_success(store, server.url("/gone.csv?signature=geheim", login="ann:pa%40sswort@"))
@@ -220,7 +220,7 @@ def test_login_and_query_reach_the_server_and_nothing_else(server, store, caplog
 
 def refused_after_success(store, url: str) -> str:
     with pytest.raises(SourceError) as error:
-        land(DataConfig(dumps=(url,)), store)
+        fetch(DataConfig(dumps=(url,)), store)
     return str(error.value)
 
 
@@ -430,8 +430,8 @@ def test_s3_object_and_prefix(bucket, store) -> None:
     assert len(rows) == 2
     rows, summary = read(store, f"s3://{bucket}/shards")
     assert [file.name for file in summary.files] == ["a.csv", "b.csv.gz"]
-    reference = land(DataConfig(dumps=(f"s3://{bucket}/shards/",)), store)
-    origins = [file.origin for file in store.summary(reference, LandSummary).files]
+    reference = fetch(DataConfig(dumps=(f"s3://{bucket}/shards/",)), store)
+    origins = [file.origin for file in store.summary(reference, FetchSummary).files]
     assert origins == [f"s3://{bucket}/shards/a.csv", f"s3://{bucket}/shards/b.csv.gz"]
     assert "no such object or prefix" in refused_after_success(store, f"s3://{bucket}/nothing.csv")
     assert "no dump of reviews lies directly below" in refused_after_success(store, f"s3://{bucket}/notes/")

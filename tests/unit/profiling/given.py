@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.ingest.records import LandedFile, LandSummary
+from pipeline.ingest.records import FetchedFile, FetchSummary
 from pipeline.profiling import ProfiledDump
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
@@ -80,14 +80,14 @@ def placed_dump(
     *,
     quarantined: int = 0,
     success: bool = True,
-    normalisation: str = "default",
+    normalization: str = "default",
     demo: bool = False,
 ) -> ProfiledDump:
     """Put the three artifacts of a dump into the store."""
     table = cleaned_table([review(row) for row in range(40)] if reviews is None else reviews)
-    file = LandedFile(name=f"{label}.csv", path=f"raw/{label}.csv", origin=label, bytes=1, sha256="0" * 64)
+    file = FetchedFile(name=f"{label}.csv", path=f"raw/{label}.csv", origin=label, bytes=1, sha256="0" * 64)
     words = CleanSummary(
-        normalisation=normalisation,
+        normalization=normalization,
         summary_joined=False,
         stop_words="ours",
         steps=(),
@@ -96,7 +96,7 @@ def placed_dump(
         notes=(),
     )
     return ProfiledDump(
-        landed=place(store, "land", LandSummary(files=(file,), demo=demo), label=label),
+        fetched=place(store, "fetch", FetchSummary(files=(file,), demo=demo), label=label),
         validated_raw=place(
             store, "validate_raw", validation(len(table) + quarantined, quarantined, success=success), label=label
         ),

@@ -55,10 +55,10 @@ def test_the_artifact_names_what_it_was_made_of(store: ArtifactStore) -> None:
     now, before = placed_dump(store, "now"), placed_dump(store, "before")
     inputs = store.manifest(profile(now, before, store)).inputs
     assert inputs == {
-        "landed": now.landed,
+        "fetched": now.fetched,
         "validated_raw": now.validated_raw,
         "cleaned": now.cleaned,
-        "previous_landed": before.landed,
+        "previous_landed": before.fetched,
         "previous_validated_raw": before.validated_raw,
         "previous_cleaned": before.cleaned,
     }
@@ -174,7 +174,7 @@ def test_new_words_are_what_counting_by_hand_finds(now: list[list[str]], before:
 
 def test_words_made_by_other_rules_are_not_compared(store: ArtifactStore) -> None:
     now = placed_dump(store, "now", [review(0, words="yuzu")])
-    before = placed_dump(store, "before", [review(0, words="tea")], normalisation="article")
+    before = placed_dump(store, "before", [review(0, words="tea")], normalization="article")
     comparison = profiled(store, now, before).comparison
     assert comparison is not None
     assert not comparison.words_compared
@@ -222,9 +222,9 @@ def test_the_order_of_rows_does_not_matter(store: ArtifactStore) -> None:
 def test_real_dumps(shared_data: Path, store: ArtifactStore) -> None:
     def prepared(name: str) -> ProfiledDump:
         workflow = Workflow(RunConfig.model_validate({"data": {"dumps": [str(shared_data / name)]}}), store)
-        landed = workflow.land()
-        validated = workflow.validate_raw(workflow.ingest(landed))
-        return ProfiledDump(landed=landed, validated_raw=validated, cleaned=workflow.clean(validated))
+        fetched = workflow.fetch()
+        validated = workflow.validate_raw(workflow.ingest(fetched))
+        return ProfiledDump(fetched=fetched, validated_raw=validated, cleaned=workflow.clean(validated))
 
     first, second = prepared("fine_foods_a.csv.gz"), prepared("fine_foods_b.csv.gz")
     summary = profiled(store, second, first)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.behavioral_tests.records import BehavioralTestsSummary, BehaviorTest
 from pipeline.evaluation.records import EvaluationSummary
-from pipeline.examination.records import BehaviourTest, ExaminationSummary
 from pipeline.promotion import (
-    ChallengeSummary,
+    AcceptanceResult,
     ChampionChange,
     ChampionModel,
     ComparedSlice,
     Evidence,
+    HeadToHeadSummary,
     RowSet,
     RuleResult,
-    Verdict,
 )
 from pipeline.promotion.paired import difference_of, differences
 from pipeline.promotion.records import ComparedModel, PairedTally
@@ -35,8 +35,13 @@ def reference(stage: str, label: str) -> ArtifactReference:
 
 def model(label: str = "new", *, demo: bool = False, **changes: Any) -> ChampionModel:
     """Return a model whose artifacts are named after ``label``."""
-    roles = {"exported": "export", "evaluated": "evaluate", "examined": "examine", "cleaned": "clean"}
-    roles |= {"parts": "split", "landed": "land", "validated_raw": "validate_raw"}
+    roles = {
+        "exported": "export",
+        "evaluated": "evaluate",
+        "behavioral_tests": "run_behavioral_tests",
+        "cleaned": "clean",
+    }
+    roles |= {"parts": "split", "fetched": "fetch", "validated_raw": "validate_raw"}
     given = {role: reference(stage, label) for role, stage in roles.items()}
     given |= {"name": "bi-seed1", "title": f"Bidirectional LSTM {label}", "run_name": f"run {label}", "demo": demo}
     return ChampionModel(**{**given, **changes})
@@ -101,9 +106,9 @@ BETTER = row_set(counts(1000, 60, 30), counts(5000, 150, 120), compared_slice(10
 WORSE = row_set(counts(1000, 30, 100), counts(5000, 120, 300))
 
 
-def challenged(new_test: RowSet = BETTER, old_test: RowSet | None = None) -> ChallengeSummary:
+def head_to_head(new_test: RowSet = BETTER, old_test: RowSet | None = None) -> HeadToHeadSummary:
     """Return a challenge with these row sets."""
-    return ChallengeSummary(
+    return HeadToHeadSummary(
         challenger="bi-seed1",
         challenger_title="Bidirectional LSTM new",
         champion="bi-seed1",
@@ -113,7 +118,7 @@ def challenged(new_test: RowSet = BETTER, old_test: RowSet | None = None) -> Cha
     )
 
 
-def the_verdict(decision: str = "accept", *, leaks: bool = False) -> Verdict:
+def the_verdict(decision: str = "accept", *, leaks: bool = False) -> AcceptanceResult:
     """Return a verdict on ``bi-seed1``."""
     rule = RuleResult(
         name="no_leaks",
@@ -123,7 +128,7 @@ def the_verdict(decision: str = "accept", *, leaks: bool = False) -> Verdict:
         passed=not leaks,
         if_failed="refuse",
     )
-    return Verdict(
+    return AcceptanceResult(
         decision=decision,
         best_model="bi-seed1",
         best_title="Bidirectional LSTM new",
@@ -151,9 +156,9 @@ def the_export(**changes: Any) -> ExportSummary:
     return ExportSummary(**{**given, "largest_difference": 2e-7, "threshold": 0.5, **changes})
 
 
-def the_examination(passed: int = 90, *, cases: int = 100, name: str = "plain") -> ExaminationSummary:
-    """Return an examination of one behaviour test."""
-    test = BehaviourTest(
+def the_examination(passed: int = 90, *, cases: int = 100, name: str = "plain") -> BehavioralTestsSummary:
+    """Return an examination of one behavior test."""
+    test = BehaviorTest(
         kind="negation",
         name=name,
         title=name,
@@ -163,7 +168,9 @@ def the_examination(passed: int = 90, *, cases: int = 100, name: str = "plain") 
         pass_rate=wilson_interval(passed, cases),
         failures=(),
     )
-    return ExaminationSummary(model="bi-seed1", title="Bidirectional LSTM", threshold=0.5, tests=(test,), explained=())
+    return BehavioralTestsSummary(
+        model="bi-seed1", title="Bidirectional LSTM", threshold=0.5, tests=(test,), explained=()
+    )
 
 
 def calibrated(error: float = 0.03) -> EvaluationSummary:
@@ -177,12 +184,12 @@ def calibrated(error: float = 0.03) -> EvaluationSummary:
 def evidence(**changes: Any) -> Evidence:
     """Return evidence on which a challenger is promoted, but for the changes."""
     given = {
-        "verdict": the_verdict(),
+        "acceptance": the_verdict(),
         "evaluation": calibrated(),
         "contract": the_contract(),
         "exported": the_export(),
-        "examined": the_examination(),
+        "behavioral_tests": the_examination(),
         "champion_examined": the_examination(),
-        "challenged": challenged(),
+        "head_to_head": head_to_head(),
     }
     return Evidence(**{**given, **changes})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tests.unit.promotion.test_verdict import against_tfidf
 
 from pipeline.config import PromotionConfig
 from pipeline.evaluation import TFIDF, BaselinesSummary, ComparisonSummary
@@ -15,16 +16,16 @@ from pipeline.promotion import (
     ChampionChangedError,
     GateDecision,
     GateError,
+    acceptance,
     challenge,
     champion,
     change_champion,
     gate,
     gate_decision,
     promote,
-    verdict,
 )
 from pipeline.promotion.records import PairedTally
-from pipeline.splitting.records import LeakSummary
+from pipeline.splitting.records import LeakageSummary
 from pipeline.statistics import Interval
 from tests.support import place
 from tests.unit.evaluation.given import evaluation
@@ -32,11 +33,11 @@ from tests.unit.promotion.examples import (
     BETTER,
     WORSE,
     calibrated,
-    challenged,
     change,
     compared_slice,
     counts,
     evidence,
+    head_to_head,
     model,
     row_set,
     the_contract,
@@ -44,8 +45,7 @@ from tests.unit.promotion.examples import (
     the_export,
     the_verdict,
 )
-from tests.unit.promotion.test_challenge import CONFIG, NEW, OLD, Asked, good, trained
-from tests.unit.promotion.test_verdict import against_tfidf
+from tests.unit.promotion.test_head_to_head import CONFIG, NEW, OLD, Asked, good, trained
 
 THOROUGH = settings(deadline=None, max_examples=50, derandomize=True)
 ORDER = {"refuse": 0, "keep": 1, "needs_person": 2, "promote": 3}
@@ -79,28 +79,28 @@ def test_a_better_challenger_is_promoted_with_its_figures():
     )
     assert result.sentence.endswith(") on 6,000 reviews that neither had met.")
     assert [rule.name for rule in result.rules] == [
-        "verdict", "contract", "no_leaks", "numbers", "export_agrees", "calibration", "no_demo", "new_model",
-        "behaviour", "enough_rows", "not_below_champion", "no_slice_worse", "improvement",
+        "acceptance", "contract", "no_leaks", "numbers", "export_agrees", "calibration", "no_demo", "new_model",
+        "behavior", "enough_rows", "not_below_champion", "no_slice_worse", "improvement",
     ]  # fmt: skip
     assert all(rule.sentence.endswith(".") for rule in result.rules)
 
 
 REFUSALS: dict[str, dict[str, Any]] = {
-    "verdict": {"verdict": the_verdict("refuse")},
+    "acceptance": {"acceptance": the_verdict("refuse")},
     "contract": {"contract": the_contract(success=False)},
-    "no_leaks": {"verdict": the_verdict(leaks=True)},
+    "no_leaks": {"acceptance": the_verdict(leaks=True)},
     "numbers": {"evaluation": calibrated().model_copy(update={"unusable_probabilities": 2})},
     "export_agrees": {"exported": the_export(largest_difference=0.01)},
     "calibration": {"evaluation": calibrated(0.151)},
-    "behaviour": {"examined": the_examination(84)},
-    "not_below_champion": {"challenged": challenged(WORSE)},
-    "not_below_on_old_rows": {"challenged": challenged(BETTER, WORSE)},
-    "no_slice_worse": {"challenged": challenged(BAD_SLICE)},
+    "behavior": {"behavioral_tests": the_examination(84)},
+    "not_below_champion": {"head_to_head": head_to_head(WORSE)},
+    "not_below_on_old_rows": {"head_to_head": head_to_head(BETTER, WORSE)},
+    "no_slice_worse": {"head_to_head": head_to_head(BAD_SLICE)},
 }
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-@pytest.mark.parametrize("approval", ["auto", "on_doubt", "always"])
+@pytest.mark.parametrize("approval", ["auto", "when_inconclusive", "always"])
 def test_any_single_failing_rule_that_refuses_refuses(name, approval):
     result = ask(**REFUSALS[name], config={"approval": approval})
     assert result.decision == "refuse"
@@ -113,59 +113,61 @@ def test_any_single_failing_rule_that_refuses_refuses(name, approval):
 
 @pytest.mark.parametrize("name", [name for name in REFUSALS if "not_below" not in name and "slice" not in name])
 def test_what_needs_no_champion_is_asked_of_the_first_one_as_well(name):
-    result = ask(None, **{**REFUSALS[name], "challenged": None, "champion_examined": None})
+    result = ask(None, **{**REFUSALS[name], "head_to_head": None, "champion_examined": None})
     assert result.first
-    assert result.decision == ("promote" if name == "behaviour" else "refuse")
+    assert result.decision == ("promote" if name == "behavior" else "refuse")
 
 
 DOUBTS: dict[str, dict[str, Any]] = {
-    "verdict": {"verdict": the_verdict("cannot_tell")},
-    "enough_rows": {"challenged": challenged(FEW)},
-    "not_below_champion": {"challenged": challenged(DOUBTFUL)},
-    "not_below_on_old_rows": {"challenged": challenged(BETTER, DOUBTFUL)},
-    "behaviour": {"examined": the_examination(name="other")},
-    "compared": {"challenged": None},
+    "acceptance": {"acceptance": the_verdict("cannot_tell")},
+    "enough_rows": {"head_to_head": head_to_head(FEW)},
+    "not_below_champion": {"head_to_head": head_to_head(DOUBTFUL)},
+    "not_below_on_old_rows": {"head_to_head": head_to_head(BETTER, DOUBTFUL)},
+    "behavior": {"behavioral_tests": the_examination(name="other")},
+    "compared": {"head_to_head": None},
 }
 
 
 @pytest.mark.parametrize("name", DOUBTS)
 def test_a_doubt_is_never_a_promotion_but_may_be_a_persons(name):
     answers = {
-        approval: ask(**DOUBTS[name], config={"approval": approval}) for approval in ("auto", "on_doubt", "always")
+        approval: ask(**DOUBTS[name], config={"approval": approval})
+        for approval in ("auto", "when_inconclusive", "always")
     }
     assert {approval: answer.decision for approval, answer in answers.items()} == {
         "auto": "keep",
-        "on_doubt": "needs_person",
+        "when_inconclusive": "needs_person",
         "always": "needs_person",
     }
     assert failed(answers["auto"]) == [name]
     assert answers["auto"].sentence.startswith("Bidirectional LSTM old stays in service: ")
-    assert answers["on_doubt"].sentence.startswith(
+    assert answers["when_inconclusive"].sentence.startswith(
         "A person decides whether Bidirectional LSTM new takes the place of "
     )
 
 
 @pytest.mark.parametrize("rows", [EQUAL, SLIGHTLY_WORSE])
-@pytest.mark.parametrize("approval", ["auto", "on_doubt", "always"])
+@pytest.mark.parametrize("approval", ["auto", "when_inconclusive", "always"])
 def test_a_tie_keeps_the_champion_and_bothers_nobody(rows, approval):
-    result = ask(challenged=challenged(rows), config={"approval": approval})
+    result = ask(head_to_head=head_to_head(rows), config={"approval": approval})
     assert (result.decision, failed(result)) == ("keep", ["improvement"])
     assert "it is not above the champion" in result.sentence
 
 
 def test_no_improvement_is_not_asked_about_even_in_doubt():
     few_and_equal = row_set(counts(50, 4, 4), counts(500, 9, 9))
-    result = ask(challenged=challenged(few_and_equal), config={"approval": "on_doubt"})
+    result = ask(head_to_head=head_to_head(few_and_equal), config={"approval": "when_inconclusive"})
     assert result.decision == "keep"
     assert "improvement" in failed(result)
 
 
 def test_as_much_as_was_asked_for_must_be_passed():
     rows = row_set(counts(1000, 40, 20), counts(1000, 30, 30))
-    assert ask(challenged=challenged(rows), config={"required_improvement": 0.01}).decision == "keep"
-    assert ask(challenged=challenged(rows), config={"required_improvement": 0.009}).decision == "promote"
+    assert ask(head_to_head=head_to_head(rows), config={"required_improvement": 0.01}).decision == "keep"
+    assert ask(head_to_head=head_to_head(rows), config={"required_improvement": 0.009}).decision == "promote"
     assert (
-        "more than 1 points above" in ask(challenged=challenged(rows), config={"required_improvement": 0.01}).sentence
+        "more than 1 points above"
+        in ask(head_to_head=head_to_head(rows), config={"required_improvement": 0.01}).sentence
     )
 
 
@@ -183,19 +185,19 @@ def test_as_much_as_was_asked_for_must_be_passed():
 )
 def test_the_configured_figure_decides(metric, negative, positive, decision):
     rows = row_set(negative, positive)
-    assert ask(challenged=challenged(rows), config={"metric": metric}).decision == decision
+    assert ask(head_to_head=head_to_head(rows), config={"metric": metric}).decision == decision
 
 
 def test_rows_that_are_too_few_on_the_old_part_take_no_part():
     few_and_worse = row_set(counts(600, 0, 200), counts(5000, 0, 900))
-    assert ask(challenged=challenged(BETTER, few_and_worse)).decision == "promote"
+    assert ask(head_to_head=head_to_head(BETTER, few_and_worse)).decision == "promote"
     enough_and_worse = row_set(counts(601, 0, 200), counts(5000, 0, 900))
-    assert ask(challenged=challenged(BETTER, enough_and_worse)).decision == "refuse"
+    assert ask(head_to_head=head_to_head(BETTER, enough_and_worse)).decision == "refuse"
 
 
 def test_slices_are_looked_at_from_their_rows_on_and_corrected():
-    assert ask(challenged=challenged(BAD_SLICE), config={"slice_rows": 301}).decision == "promote"
-    result = ask(challenged=challenged(BAD_SLICE))
+    assert ask(head_to_head=head_to_head(BAD_SLICE), config={"slice_rows": 301}).decision == "promote"
+    result = ask(head_to_head=head_to_head(BAD_SLICE))
     rule = next(rule for rule in result.rules if rule.name == "no_slice_worse")
     assert rule.figure < -0.05
     assert "On 1 of 2 kinds of reviews" in rule.sentence
@@ -205,22 +207,22 @@ def test_slices_are_looked_at_from_their_rows_on_and_corrected():
     others = [compared_slice(300, 5, 5, f"{number}") for number in range(40)]
     for slices, decision in (((lone,), "refuse"), ((lone, *others), "promote")):
         rows = BETTER.model_copy(update={"slices": slices})
-        assert ask(challenged=challenged(rows)).decision == decision
+        assert ask(head_to_head=head_to_head(rows)).decision == decision
 
 
-def test_only_behaviour_tests_put_to_both_in_one_form_count():
+def test_only_behavior_tests_put_to_both_in_one_form_count():
     ours, theirs = the_examination(90), the_examination(90)
     extra = the_examination(0, name="new one").tests
-    assert ask(examined=ours.model_copy(update={"tests": ours.tests + extra}), champion_examined=theirs).decision == (
-        "promote"
-    )
-    assert ask(examined=the_examination(85), champion_examined=theirs).decision == "promote"
+    assert ask(
+        behavioral_tests=ours.model_copy(update={"tests": ours.tests + extra}), champion_examined=theirs
+    ).decision == ("promote")
+    assert ask(behavioral_tests=the_examination(85), champion_examined=theirs).decision == "promote"
 
 
 def test_the_champion_itself_is_kept_and_needs_no_challenge():
     present = change("new")
     for forced in (None, "because I say so"):
-        result = ask(present, challenged=None, config={"force_promotion": forced, "approval": "always"})
+        result = ask(present, head_to_head=None, config={"force_promotion_reason": forced, "approval": "always"})
         assert (result.decision, failed(result), result.forced) == ("keep", ["new_model"], False)
         assert "it is the champion itself, in service since run 'run new'" in result.sentence
 
@@ -229,11 +231,11 @@ def test_demo_models_never_replace_real_ones_and_always_give_way():
     refused = ask(new=model(demo=True))
     assert (refused.decision, failed(refused), refused.demo) == ("refuse", ["no_demo"], True)
     assert refused.sentence.startswith("On demo data, which say nothing of real reviews: ")
-    gives_way = ask(change(demo=True), challenged=None, champion_examined=None)
+    gives_way = ask(change(demo=True), head_to_head=None, champion_examined=None)
     assert (gives_way.decision, gives_way.first, gives_way.replacing) == ("promote", True, 4)
     assert "takes the place of Bidirectional LSTM old, which was trained on generated reviews" in gives_way.sentence
     said = the_verdict().model_copy(update={"sentence": f"{refused.sentence[:49]}It passes every rule."})
-    alone = ask(None, new=model(demo=True), verdict=said, challenged=None, champion_examined=None)
+    alone = ask(None, new=model(demo=True), acceptance=said, head_to_head=None, champion_examined=None)
     assert alone.sentence == (
         "On demo data, which say nothing of real reviews: Bidirectional LSTM new becomes the first champion: it passes "
         "every rule."
@@ -243,12 +245,12 @@ def test_demo_models_never_replace_real_ones_and_always_give_way():
 
 
 def test_the_first_champion_is_decided_without_a_comparison():
-    alone = {"challenged": None, "champion_examined": None}
+    alone = {"head_to_head": None, "champion_examined": None}
     result = ask(None, **alone)
     assert (result.decision, result.first, result.replacing, result.champion_title) == ("promote", True, 0, None)
     assert result.sentence == ("Bidirectional LSTM new becomes the first champion: bidirectional LSTM new may be used.")
     assert ask(None, **alone, config={"approval": "always"}).decision == "needs_person"
-    doubt = ask(None, **alone, verdict=the_verdict("cannot_tell"))
+    doubt = ask(None, **alone, acceptance=the_verdict("cannot_tell"))
     assert (doubt.decision, doubt.sentence[:29]) == ("keep", "No model goes into service: t")
 
 
@@ -261,7 +263,7 @@ def test_always_asking_asks_before_a_promotion():
 @pytest.mark.parametrize("changes", [{}, *REFUSALS.values(), *DOUBTS.values()])
 def test_force_promotes_and_says_what_the_gate_would_have_said(changes):
     before = ask(**changes)
-    result = ask(**changes, config={"force_promotion": "the old one\nis broken"})
+    result = ask(**changes, config={"force_promotion_reason": "the old one\nis broken"})
     assert (result.decision, result.forced, result.rules) == ("promote", True, before.rules)
     assert "because a person says so: 'the old one\\x0ais broken'. The gate would have said: " in result.sentence
     assert result.sentence.endswith(before.sentence[1:])
@@ -269,10 +271,10 @@ def test_force_promotes_and_says_what_the_gate_would_have_said(changes):
 
 def test_evidence_of_another_model_is_an_error():
     for changes in (
-        {"verdict": the_verdict().model_copy(update={"best_model": "uni-seed1"})},
+        {"acceptance": the_verdict().model_copy(update={"best_model": "uni-seed1"})},
         {"evaluation": evaluation("uni-seed1")},
         {"exported": the_export(variant="uni-seed1")},
-        {"examined": the_examination().model_copy(update={"model": "uni-seed1"})},
+        {"behavioral_tests": the_examination().model_copy(update={"model": "uni-seed1"})},
     ):
         with pytest.raises(GateError, match="is of 'uni-seed1', but the challenger is 'bi-seed1'"):
             ask(**changes)
@@ -290,7 +292,7 @@ configs = st.fixed_dictionaries(
         "metric": st.sampled_from(["balanced_accuracy", "accuracy", "negative_recall"]),
         "non_inferiority_margin": st.sampled_from([0.02, 0.05, 0.2]),
         "required_improvement": st.sampled_from([0.0, 0.01]),
-        "approval": st.sampled_from(["auto", "on_doubt", "always"]),
+        "approval": st.sampled_from(["auto", "when_inconclusive", "always"]),
     }
 )
 
@@ -298,7 +300,7 @@ configs = st.fixed_dictionaries(
 def judged(negative: PairedTally, positive: PairedTally, config: dict[str, Any], passed: int = 90) -> GateDecision:
     kind = compared_slice(max(negative.rows, 1), negative.only_challenger, negative.only_champion)
     rows = row_set(negative, positive, kind)
-    return ask(challenged=challenged(rows, rows), examined=the_examination(passed), config=config)
+    return ask(head_to_head=head_to_head(rows, rows), behavioral_tests=the_examination(passed), config=config)
 
 
 @given(tallies, tallies, configs)
@@ -359,17 +361,17 @@ def test_what_is_not_a_number_is_never_promoted(data):
             update=dict.fromkeys(("balanced_accuracy", "accuracy", "negative_recall"), broken)
         )
         rows = BETTER.model_copy(update={"differences": differences})
-        changes["challenged"] = challenged(rows) if where == "difference" else challenged(BETTER, rows)
+        changes["head_to_head"] = head_to_head(rows) if where == "difference" else head_to_head(BETTER, rows)
     elif where == "slice":
         one = BETTER.slices[0].model_copy(update={"difference": broken})
-        changes["challenged"] = challenged(BETTER.model_copy(update={"slices": (one,)}))
+        changes["head_to_head"] = head_to_head(BETTER.model_copy(update={"slices": (one,)}))
     elif where == "calibration":
         changes["evaluation"] = calibrated(bad)
     elif where == "export":
         changes["exported"] = the_export(largest_difference=bad)
     else:
         changes["evaluation"] = calibrated().model_copy(update={"threshold": bad})
-    approval = data.draw(st.sampled_from(["auto", "on_doubt", "always"]))
+    approval = data.draw(st.sampled_from(["auto", "when_inconclusive", "always"]))
     result = ask(**changes, config={"approval": approval})
     assert result.decision == "refuse"
     # Whatever was broken, the record can be kept and read again.
@@ -379,25 +381,25 @@ def test_what_is_not_a_number_is_never_promoted(data):
 @pytest.mark.parametrize("called_positive", [0, 3000])
 def test_a_model_with_one_answer_is_never_promoted(called_positive):
     collapsed = evaluation(low=0.5, value=0.5, called_positive=called_positive)
-    said = verdict(
+    said = acceptance(
         [collapsed],
         BaselinesSummary(evaluations=(evaluation(TFIDF),)),
-        LeakSummary(figures=(), vocabulary_leak=False),
+        LeakageSummary(figures=(), vocabulary_leak=False),
         ComparisonSummary(comparisons=(against_tfidf(value=0.3),)),
         demo=False,
         margin=0.4,
     )
-    for present, compared in ((None, None), (change(), challenged())):
-        assert ask(present, verdict=said, challenged=compared).decision == "refuse"
+    for present, compared in ((None, None), (change(), head_to_head())):
+        assert ask(present, acceptance=said, head_to_head=compared).decision == "refuse"
 
 
 def test_the_margin_to_the_baseline_is_configured():
     pair = against_tfidf(value=-0.03, low=-0.04)
     said = {
-        margin: verdict(
+        margin: acceptance(
             [evaluation()],
             BaselinesSummary(evaluations=(evaluation(TFIDF),)),
-            LeakSummary(figures=(), vocabulary_leak=False),
+            LeakageSummary(figures=(), vocabulary_leak=False),
             ComparisonSummary(comparisons=(pair,)),
             demo=False,
             margin=margin,
@@ -413,12 +415,12 @@ def test_the_stages_from_challenge_to_champion(store):
     champion_model, challenger = trained(store, "old", OLD), trained(store, "new", NEW)
     parts = {
         "evaluated": place(store, "evaluate", calibrated()),
-        "examined": place(store, "examine", the_examination()),
+        "behavioral_tests": place(store, "run_behavioral_tests", the_examination()),
         "validated_raw": place(store, "validate_raw", the_contract()),
     }
     champion_model, challenger = (one.model_copy(update=parts) for one in (champion_model, challenger))
-    said = place(store, "decide", the_verdict())
-    config = PromotionConfig(approval="on_doubt")
+    said = place(store, "check_acceptance", the_verdict())
+    config = PromotionConfig(approval="when_inconclusive")
 
     first = gate(champion_model, None, said, None, config=config, store=store)
     assert promote(first, store, run_name="run old").number == 1
@@ -447,12 +449,22 @@ def test_the_stages_from_challenge_to_champion(store):
     with pytest.raises(GateError, match="compare the present champion with this challenger again"):
         gate(challenger, champion(store), said, compared, config=config, store=store)
     forced = gate(
-        challenger, present, said, None, config=PromotionConfig(force_promotion="the new one is broken"), store=store
+        challenger,
+        present,
+        said,
+        None,
+        config=PromotionConfig(force_promotion_reason="the new one is broken"),
+        store=store,
     )
     with pytest.raises(ChampionChangedError):
         promote(forced, store, run_name="run new", who="ben")
     forced = gate(
-        challenger, champion(store), said, None, config=PromotionConfig(force_promotion="it is broken"), store=store
+        challenger,
+        champion(store),
+        said,
+        None,
+        config=PromotionConfig(force_promotion_reason="it is broken"),
+        store=store,
     )
     done = promote(forced, store, run_name="run new", who="ben")
     assert (done.kind, done.who, done.number) == ("force", "ben", 3)
@@ -464,11 +476,11 @@ def test_hours_to_decide_change_no_decision(store):
     for role, summary in {
         "exported": the_export(),
         "evaluated": calibrated(),
-        "examined": the_examination(),
+        "behavioral_tests": the_examination(),
         "validated_raw": the_contract(),
     }.items():
         new = new.model_copy(update={role: place(store, getattr(new, role).stage, summary)})
-    said = place(store, "decide", the_verdict())
+    said = place(store, "check_acceptance", the_verdict())
     decided = gate(new, None, said, None, config=PromotionConfig(), store=store)
     assert gate(new, None, said, None, config=PromotionConfig(approval_hours=1), store=store) == decided
     assert gate(new, None, said, None, config=PromotionConfig(approval="always"), store=store) != decided

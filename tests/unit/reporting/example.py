@@ -11,10 +11,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.behavioral_tests.records import (
+    BehavioralTestsSummary,
+    BehaviorCase,
+    BehaviorTest,
+    ExplainedMistake,
+    WordEffect,
+)
 from pipeline.cleaning.records import CleanSummary, FunnelStep
-from pipeline.collection.merging import MERGE, REPEATED, WINDOW
-from pipeline.collection.records import TakenFile, Window, WindowDump
 from pipeline.config import RunConfig, VariantConfig
+from pipeline.dataset.merging import MERGE, REPEATED, WINDOW
+from pipeline.dataset.records import ClaimedFile, Window, WindowDump
 from pipeline.encoding.records import EncodedPart, EncodingSummary, LengthBin, LengthPercentile
 from pipeline.evaluation.records import (
     BaselinesSummary,
@@ -37,32 +44,25 @@ from pipeline.evaluation.records import (
     WordWeight,
 )
 from pipeline.evaluation.rules import MAJORITY, TFIDF
-from pipeline.examination.records import (
-    BehaviourCase,
-    BehaviourTest,
-    ExaminationSummary,
-    ExplainedMistake,
-    WordEffect,
-)
-from pipeline.ingest.records import IngestedFile, IngestSummary, LandedFile, LandSummary
+from pipeline.ingest.records import FetchedFile, FetchSummary, IngestedFile, IngestSummary
 from pipeline.profiling.records import ColumnDrift, DriftBin, DumpComparison, NewWord, PeriodShare, ProfileSummary
 from pipeline.promotion.champions import ChampionModel
 from pipeline.promotion.paired import difference_of, differences
 from pipeline.promotion.records import (
+    AcceptanceResult,
     Candidate,
-    ChallengeSummary,
     ComparedModel,
     ComparedSlice,
     GateDecision,
     GateRule,
+    HeadToHeadSummary,
     PairedTally,
     RowSet,
     RowSetName,
     RuleResult,
-    Verdict,
 )
 from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
-from pipeline.splitting.records import LeakFigure, LeakSummary, PartSummary, SplitSummary
+from pipeline.splitting.records import LeakageFigure, LeakageSummary, PartSummary, SplitSummary
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.training.records import DeviceRecord, EpochRecord, ExportSummary, PredictSummary, TrainSummary
@@ -101,7 +101,7 @@ class ExampleRun:
 
 
 def example_run(store: ArtifactStore, profile: str = "default", **changes: Any) -> ExampleRun:
-    """Place a run with a verdict: healthy in ``default`` and ``demo``, with a collapsed model in ``article``.
+    """Place a run with a acceptance: healthy in ``default`` and ``demo``, with a collapsed model in ``article``.
 
     ``default`` meets a champion, the others are the first of their store.
 
@@ -134,7 +134,7 @@ def example_run(store: ArtifactStore, profile: str = "default", **changes: Any) 
             positive_terms=terms(6.1, word, "love", "delicious", "best", "not disappointed", "perfect", "excellent"),
             negative_terms=terms(-7.3, "not", "disappointed", "terrible", "waste", "return", "stale", "not worth"),
             terms=41_207,
-            inverse_regularisation=4.0,
+            inverse_regularization=4.0,
         ),
     )
     first = {
@@ -162,20 +162,22 @@ def example_run(store: ArtifactStore, profile: str = "default", **changes: Any) 
         ),
     )
     data = place_data(store, config, demo=demo, **changes)
-    verdict = the_verdict(bi, uni, accept=accept, demo=demo)
+    acceptance = the_verdict(bi, uni, accept=accept, demo=demo)
     challenge = the_challenge(bi, **changes) if profile == "default" else None
-    decision = the_decision(verdict, challenge, challenger_of(verdict, variants, data), **changes)
+    decision = the_decision(acceptance, challenge, challenger_of(acceptance, variants, data), **changes)
     references = RunReferences(
         data=data,
         models=ModelReferences(
             device=DEVICE,
             baselines=baselines,
-            baseline_examined=place(store, "examine", examination(TFIDF, "TF-IDF with logistic regression", **changes)),
+            baseline_behavioral_tests=place(
+                store, "run_behavioral_tests", examination(TFIDF, "TF-IDF with logistic regression", **changes)
+            ),
             variants=variants,
             comparison=comparison,
-            verdict=place(store, "decide", verdict),
-            challenged=None if challenge is None else place(store, "challenge", challenge),
-            gated=place(store, "gate", decision),
+            acceptance=place(store, "check_acceptance", acceptance),
+            head_to_head=None if challenge is None else place(store, "challenge", challenge),
+            gate_result=place(store, "gate", decision),
         ),
     )
     return ExampleRun(references, config)
@@ -208,11 +210,13 @@ def minimal_run(store: ArtifactStore) -> ExampleRun:
         data=data,
         models=ModelReferences(
             baselines=place(store, "baselines", BaselinesSummary(evaluations=baselines), label="minimal"),
-            variants=(placed.model_copy(update={"exported": None, "examined": None}),),
+            variants=(placed.model_copy(update={"exported": None, "behavioral_tests": None}),),
             comparison=place(
                 store, "compare", ComparisonSummary(comparisons=(compared(bare, baselines[0]),)), label="minimal"
             ),
-            verdict=place(store, "decide", the_verdict(bare, bare, accept=True, demo=False), label="minimal"),
+            acceptance=place(
+                store, "check_acceptance", the_verdict(bare, bare, accept=True, demo=False), label="minimal"
+            ),
         ),
     )
     return ExampleRun(references, config)
@@ -221,7 +225,7 @@ def minimal_run(store: ArtifactStore) -> ExampleRun:
 def refused_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
     """Place a run whose raw data broke the contract: only the first artifacts exist."""
     config = RunConfig.from_flat({"profile": "default", "dumps": ["reviews.csv"]})
-    landed = place(store, "land", land_summary(demo=False, **changes))
+    fetched = place(store, "fetch", land_summary(demo=False, **changes))
     ingested = place(store, "ingest", ingest_summary(demo=False, **changes))
     broken = ExpectationResult(
         name="expect_column_values_to_be_in_set",
@@ -241,7 +245,7 @@ def refused_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
         tables={"quarantine.parquet": quarantine_table(**changes)},
     )
     references = RunReferences(
-        data=DataReferences(landed=landed, ingested=ingested, validated_raw=validated),
+        data=DataReferences(fetched=fetched, ingested=ingested, validated_raw=validated),
         refusal=changes.get(
             "refusal",
             "The raw data breaks its contract. At most 1 % of the rows break a row rule: observed 3.9 % (374 of "
@@ -256,7 +260,7 @@ def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes
     article, window = config.profile == "article", changes.get("window", False)
     cleaned = place(store, "clean", clean_summary(config))
     return DataReferences(
-        landed=place(store, "land", land_summary(demo=demo, **changes)),
+        fetched=place(store, "fetch", land_summary(demo=demo, **changes)),
         ingested=place(store, "ingest", ingest_summary(demo=demo, **changes)),
         validated_raw=place(
             store,
@@ -273,23 +277,23 @@ def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes
         ),
         leaks=place(
             store,
-            "check_leaks",
-            LeakSummary(
+            "check_leakage",
+            LeakageSummary(
                 figures=(
-                    LeakFigure(
+                    LeakageFigure(
                         kind="identical_text",
                         rows=3 if article else 0,
                         share=0.0021 if article else 0.0,
                         promised=not article,
                     ),
-                    LeakFigure(
-                        kind="near_copy",
+                    LeakageFigure(
+                        kind="near_duplicate",
                         rows=11 if article else 0,
                         share=0.0076 if article else 0.0,
                         promised=not article,
                     ),
-                    LeakFigure(kind="product", rows=0, share=0.0, promised=not article),
-                    LeakFigure(kind="user", rows=187, share=0.1295, promised=False),
+                    LeakageFigure(kind="product", rows=0, share=0.0, promised=not article),
+                    LeakageFigure(kind="user", rows=187, share=0.1295, promised=False),
                 ),
                 vocabulary_leak=article,
             ),
@@ -304,9 +308,9 @@ def place_window(store: ArtifactStore, clean: CleanSummary, **changes: Any) -> A
     own = clean.positive + clean.negative
     dumps = tuple(
         WindowDump(
-            landed=ArtifactReference(stage="land", key=str(number) * 32),
-            files=(TakenFile(name=changes.get("file_name", name), sha256=digest, bytes=1_500_000),),
-            taken_at=datetime(2026, 8 + number, 2, 4, 1, tzinfo=UTC),
+            fetched=ArtifactReference(stage="fetch", key=str(number) * 32),
+            files=(ClaimedFile(name=changes.get("file_name", name), sha256=digest, bytes=1_500_000),),
+            received_at=datetime(2026, 8 + number, 2, 4, 1, tzinfo=UTC),
             rows=rows,
             repeated=repeated,
         )
@@ -328,30 +332,30 @@ def place_window(store: ArtifactStore, clean: CleanSummary, **changes: Any) -> A
 
     def build(work: Workspace) -> Outcome:
         (work.folder / WINDOW).write_text(Window(dumps=dumps).model_dump_json(), encoding="utf-8")
-        set_aside = {REPEATED: WINDOW_ROWS_LEFT_OUT}
-        return Outcome(summary, rows=RowAccount(rows_in=rows, kept=left, set_aside=set_aside))
+        excluded = {REPEATED: WINDOW_ROWS_LEFT_OUT}
+        return Outcome(summary, rows=RowAccount(rows_in=rows, kept=left, excluded=excluded))
 
     return store.produce(MERGE, inputs={}, params=Given(label="test"), build=build)
 
 
-def place_parts(store: ArtifactStore, split: SplitSummary, near_copies: int) -> ArtifactReference:
-    """Place the parts, with an account of the rows that splitting set aside."""
-    set_aside = {"near_copy_across_parts": near_copies} if near_copies else {}
+def place_parts(store: ArtifactStore, split: SplitSummary, near_duplicates: int) -> ArtifactReference:
+    """Place the parts, with an account of the rows that splitting excluded."""
+    excluded = {"near_copy_across_parts": near_duplicates} if near_duplicates else {}
     rows = sum(part.rows for part in split.parts)
     return store.produce(
         Stage("split"),
         inputs={},
         params=Given(label=f"{rows} rows"),
-        build=lambda _: Outcome(split, rows=RowAccount(rows_in=rows + near_copies, kept=rows, set_aside=set_aside)),
+        build=lambda _: Outcome(split, rows=RowAccount(rows_in=rows + near_duplicates, kept=rows, excluded=excluded)),
     )
 
 
-def land_summary(*, demo: bool, **changes: Any) -> LandSummary:
-    """Return one landed file."""
+def land_summary(*, demo: bool, **changes: Any) -> FetchSummary:
+    """Return one fetched file."""
     name = changes.get("file_name", "fine_foods_a.csv.gz")
-    return LandSummary(
+    return FetchSummary(
         files=(
-            LandedFile(
+            FetchedFile(
                 name=name,
                 path="raw/0",
                 origin=changes.get("origin", "dumps/fine_foods_a.csv.gz"),
@@ -447,8 +451,8 @@ def quarantine_table(**changes: Any) -> pa.Table:
 def clean_summary(config: RunConfig) -> CleanSummary:
     """Return the steps of the cleaning."""
     return CleanSummary(
-        normalisation=config.text.normalisation,
-        summary_joined=config.text.join_summary,
+        normalization=config.text.normalization,
+        summary_joined=config.text.include_summary,
         stop_words="the project's own list, equal to NLTK's",
         steps=(
             FunnelStep(name="Rows that keep the row rules", reason=None, rows=9_528),
@@ -574,8 +578,11 @@ def place_variant(
             ),
             label=label,
         ),
-        examined=place(
-            store, "examine", examination(label, variant.title, collapsed=collapsed, **changes), label=label
+        behavioral_tests=place(
+            store,
+            "run_behavioral_tests",
+            examination(label, variant.title, collapsed=collapsed, **changes),
+            label=label,
         ),
     )
 
@@ -965,15 +972,15 @@ def suspected_labels(**changes: Any) -> tuple[SuspectedLabel, ...]:
     )
 
 
-def examination(model: str, title: str, *, collapsed: bool = False, **changes: Any) -> ExaminationSummary:
-    """Return behaviour tests, and mistakes taken apart."""
+def examination(model: str, title: str, *, collapsed: bool = False, **changes: Any) -> BehavioralTestsSummary:
+    """Return behavior tests, and mistakes taken apart."""
     case = changes.get("case", "The coffee was not bad at all.")
     linear = model == TFIDF
 
-    def behaviour(named: tuple[Any, str, str], expectation: str, cases: int, passed: int) -> BehaviourTest:
+    def behavior(named: tuple[Any, str, str], expectation: str, cases: int, passed: int) -> BehaviorTest:
         kind, name, what = named
         passed = cases // 2 if collapsed else passed
-        return BehaviourTest(
+        return BehaviorTest(
             kind=kind,
             name=name,
             title=what,
@@ -982,7 +989,7 @@ def examination(model: str, title: str, *, collapsed: bool = False, **changes: A
             passed=passed,
             pass_rate=wilson_interval(passed, cases),
             failures=tuple(
-                BehaviourCase(
+                BehaviorCase(
                     text=case,
                     changed=None if kind == "minimum_functionality" else case + " Really.",
                     probability=0.08 + place / 100,
@@ -995,30 +1002,30 @@ def examination(model: str, title: str, *, collapsed: bool = False, **changes: A
     pieces = ("I ", "wanted ", "to ", "love ", "this, ", "but ", "the ", "smell ", "is ", "awful ", "and ", "I ",
               "am ", "not ", f"{changes.get('word', 'amused')} ", "by ", "it.")  # fmt: skip
     effects = (0.02, -0.31, 0.0, 1.92, 0.11, -0.42, 0.01, -0.12, 0.03, -1.44, 0.05, 0.0, 0.02, -0.88, 0.52, 0.0, 0.04)
-    return ExaminationSummary(
+    return BehavioralTestsSummary(
         model=model,
         title=title,
         threshold=0.7421,
         tests=(
-            behaviour(
+            behavior(
                 ("minimum_functionality", "plain", "Plain praise and complaint"),
                 "A sentence that only praises is called positive, one that only complains negative.",
                 60,
                 58,
             ),
-            behaviour(
+            behavior(
                 ("negation", "negated_praise", "Praise that is negated"),
                 "“not good” is called negative.",
                 48,
                 14 if linear else 31,
             ),
-            behaviour(
+            behavior(
                 ("invariance", "other_product", "Another product"),
                 "Another product's name leaves the answer as it is.",
                 40,
                 40 if linear else 38,
             ),
-            behaviour(
+            behavior(
                 ("direction", "added_complaint", "A complaint at the end"),
                 "A complaint at the end never raises the probability of positive.",
                 40,
@@ -1100,10 +1107,10 @@ def profile_summary(**changes: Any) -> ProfileSummary:
     )
 
 
-def the_verdict(best: EvaluationSummary, other: EvaluationSummary, *, accept: bool, demo: bool) -> Verdict:
+def the_verdict(best: EvaluationSummary, other: EvaluationSummary, *, accept: bool, demo: bool) -> AcceptanceResult:
     """Return a verdict with rules that pass, or whose last one fails."""
     low = best.scores.balanced_accuracy.low
-    return Verdict(
+    return AcceptanceResult(
         decision="accept" if accept else "refuse",
         best_model=best.model,
         best_title=best.title,
@@ -1149,30 +1156,32 @@ def the_verdict(best: EvaluationSummary, other: EvaluationSummary, *, accept: bo
     )
 
 
-def challenger_of(verdict: Verdict, variants: tuple[VariantReferences, ...], data: DataReferences) -> ChampionModel:
+def challenger_of(
+    acceptance: AcceptanceResult, variants: tuple[VariantReferences, ...], data: DataReferences
+) -> ChampionModel:
     """Return the best model of a run as the gate knows it."""
-    best = next(variant for variant in variants if variant.name == verdict.best_model)
+    best = next(variant for variant in variants if variant.name == acceptance.best_model)
     assert best.exported is not None
     assert best.evaluated is not None
-    assert best.examined is not None
+    assert best.behavioral_tests is not None
     assert data.parts is not None
     assert data.validated_raw is not None
     return ChampionModel(
         name=best.name,
-        title=verdict.best_title,
+        title=acceptance.best_title,
         run_name="scheduled__2026-11-23",
-        demo=verdict.demo,
+        demo=acceptance.demo,
         exported=best.exported,
         evaluated=best.evaluated,
-        examined=best.examined,
+        behavioral_tests=best.behavioral_tests,
         cleaned=data.reviews,
         parts=data.parts,
-        landed=data.landed,
+        fetched=data.fetched,
         validated_raw=data.validated_raw,
     )
 
 
-def the_challenge(best: EvaluationSummary, **changes: Any) -> ChallengeSummary:
+def the_challenge(best: EvaluationSummary, **changes: Any) -> HeadToHeadSummary:
     """Return a challenger a little above the champion on its own test part, and level on the champion's."""
     champion = changes.get("champion", "Bidirectional LSTM, seed 3")
 
@@ -1205,7 +1214,7 @@ def the_challenge(best: EvaluationSummary, **changes: Any) -> ChallengeSummary:
             slices=compared_slices(**changes) if name == "new_test" else (),
         )
 
-    return ChallengeSummary(
+    return HeadToHeadSummary(
         challenger=best.model,
         challenger_title=best.title,
         champion="bi-seed3",
@@ -1245,14 +1254,14 @@ def compared_slices(**changes: Any) -> tuple[ComparedSlice, ...]:
 
 
 def the_decision(
-    verdict: Verdict, challenge: ChallengeSummary | None, challenger: ChampionModel, **changes: Any
+    acceptance: AcceptanceResult, challenge: HeadToHeadSummary | None, challenger: ChampionModel, **changes: Any
 ) -> GateDecision:
     """Return what the gate decides: as the verdict is and, beside a champion, that a person is asked."""
-    accepted, reason = verdict.decision == "accept", changes.get("reason")
+    accepted, reason = acceptance.decision == "accept", changes.get("reason")
     rules = [
         GateRule(
-            name="verdict",
-            sentence=f"The verdict on it by itself: {verdict.sentence}",
+            name="acceptance",
+            sentence=f"The verdict on it by itself: {acceptance.sentence}",
             figure=None,
             bound=None,
             passed=accepted,
@@ -1283,9 +1292,9 @@ def the_decision(
         )
     champion = None if challenge is None else challenge.champion_title
     if not accepted:
-        answer, sentence = "refuse", f"{challenger.title} is refused: {verdict.sentence}"
+        answer, sentence = "refuse", f"{challenger.title} is refused: {acceptance.sentence}"
     elif champion is None:
-        answer, sentence = "promote", f"{challenger.title} becomes the first champion: {verdict.sentence}"
+        answer, sentence = "promote", f"{challenger.title} becomes the first champion: {acceptance.sentence}"
     else:
         answer, sentence = (
             "needs_person",
@@ -1306,5 +1315,5 @@ def the_decision(
         champion_title=champion,
         first=champion is None,
         forced=reason is not None,
-        demo=verdict.demo,
+        demo=acceptance.demo,
     )

@@ -63,7 +63,7 @@ def drawn(report: ReportContents) -> Iterator[Figure]:
         figures.roc(judged),
         figures.precision_recall_negative(judged),
         figures.calibration(judged),
-        figures.behaviour(report.examinations, judged),
+        figures.behavior(report.examinations, judged),
         figures.drift(before),
         *(figures.column_drift(column) for column in (before.columns if before is not None else ())),
         figures.model_words(report.baselines),
@@ -158,7 +158,7 @@ def test_outside_text_is_shown_and_never_acts(folder: Path) -> None:
             figures.score_forest(evaluations),
             figures.slices(best),
             figures.model_words(report.baselines.model_copy(update={"positive_terms": (words,)})),
-            figures.funnel([FunnelStage(title=HOSTILE, reason=None, set_aside=0, rows_left=3)], None),
+            figures.funnel([FunnelStage(title=HOSTILE, reason=None, excluded=0, rows_left=3)], None),
         ]
     for figure in found:
         text = " ".join(tree(figure).itertext())
@@ -190,10 +190,10 @@ def test_every_tone_has_its_look_and_enough_contrast_in_each_medium(folder: Path
 
 
 def contrast(first: str, second: str) -> float:
-    """Return the contrast of two colours (WCAG 2.2, relative luminance)."""
+    """Return the contrast of two colors (WCAG 2.2, relative luminance)."""
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    def luminance(color: str) -> float:
+        parts = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -213,10 +213,10 @@ def boxes(figure: Figure, tone: str) -> list[tuple[float, float]]:
 
 def test_the_funnel_s_bars_are_as_long_as_the_rows_are_many() -> None:
     stages = [
-        FunnelStage(title="Read", reason=None, set_aside=0, rows_left=1_000),
-        FunnelStage(title="Neutral", reason="neutral_score", set_aside=250, rows_left=750),
-        FunnelStage(title="Nothing", reason="no_words", set_aside=0, rows_left=750),
-        FunnelStage(title="Odd", reason="bad_time", set_aside=1, rows_left=749),
+        FunnelStage(title="Read", reason=None, excluded=0, rows_left=1_000),
+        FunnelStage(title="Neutral", reason="neutral_score", excluded=250, rows_left=750),
+        FunnelStage(title="Nothing", reason="no_words", excluded=0, rows_left=750),
+        FunnelStage(title="Odd", reason="bad_time", excluded=1, rows_left=749),
     ]
     figure = figures.funnel(stages, None)
     left = [width for _, width in boxes(figure, "accent")]
@@ -244,7 +244,7 @@ def test_curves_and_rings_stand_where_the_figures_say(folder: Path) -> None:
     assert float(ring.get("y")) == pytest.approx(bottom + scores.positive.recall.value * (top - bottom), abs=0.1)
 
 
-def test_models_differ_by_dash_and_shape_not_by_colour_alone(folder: Path) -> None:
+def test_models_differ_by_dash_and_shape_not_by_color_alone(folder: Path) -> None:
     root = tree(next(figure for figure in pictures(folder, "default") if figure.identifier == "calibration"))
     dashes: dict[str, set[str | None]] = {}
     for path in root.iter(f"{SVG}path"):
@@ -292,7 +292,7 @@ def test_figures_that_are_no_numbers_break_no_picture(
 ) -> None:
     monkeypatch.setattr(math, "nan", number)
     report = contents(folder, "default")
-    names = ("baselines", "variants", "comparison", "data_profile", "baseline_examined")
+    names = ("baselines", "variants", "comparison", "data_profile", "baseline_behavioral_tests")
     broken = report.model_copy(update={name: not_a_number(getattr(report, name)) for name in names})
     monkeypatch.undo()
     with warnings.catch_warnings():
@@ -357,7 +357,7 @@ def test_a_model_without_an_alarm_has_no_place_on_precision_over_recall(folder: 
     assert figure.table.rows[0][-1] == "n/a"
 
 
-def test_a_model_looks_the_same_among_the_curves_and_the_behaviour_tests(folder: Path) -> None:
+def test_a_model_looks_the_same_among_the_curves_and_the_behavior_tests(folder: Path) -> None:
     report = contents(folder, "default")
 
     def shapes(figure: Figure | None) -> dict[str, str]:
@@ -379,7 +379,7 @@ def test_a_model_looks_the_same_among_the_curves_and_the_behaviour_tests(folder:
 
     curves, tests = (
         shapes(figures.roc(report.evaluations)),
-        shapes(figures.behaviour(report.examinations, report.evaluations)),
+        shapes(figures.behavior(report.examinations, report.evaluations)),
     )
     both = curves.keys() & tests.keys()
     assert len(both) >= 3

@@ -88,8 +88,8 @@ def test_the_dumps_of_the_window_are_named_with_their_digests(tmp_path: Path) ->
     training = sections(render_model_card(gathered(tmp_path, window_run)))["Training data"]
     assert "- Window: 3 dumps laid together, 19,044 clean reviews; " in training
     assert (
-        "; Copy of a review of an earlier dump: 5,211 went; Near-copy of a row in another part: 7 went; 13,826 left."
-        in training
+        "; Copy of a review of an earlier dump: 5,211 went; Near-duplicate of a row in another part: 7 went; 13,826 "
+        "left." in training
     )
     dumps = [line for line in training.splitlines() if line.startswith("- Dump taken")]
     assert [line[line.index("(SHA") :][:23] for line in dumps] == [
@@ -116,9 +116,9 @@ def test_the_collapsed_model_is_named_as_such(tmp_path: Path) -> None:
 def test_every_caution_is_told(tmp_path: Path) -> None:
     contents = gathered(tmp_path)
     caveats = sections(render_model_card(contents))["Caveats and recommendations"]
-    assert contents.cautions
-    for caution in contents.cautions:
-        assert formatting.markdown(caution.title) in caveats
+    assert contents.warnings
+    for warning in contents.warnings:
+        assert formatting.markdown(warning.title) in caveats
 
 
 def test_only_slices_that_are_shown_to_be_worse_are_called_so(tmp_path: Path) -> None:
@@ -161,8 +161,8 @@ def test_outside_text_stays_plain_text(tmp_path: Path) -> None:
 
 def test_an_empty_section_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contents = gathered(tmp_path, refused_run)
-    monkeypatch.setattr(model_card, "SECTIONS", (*SECTIONS, "Colour"))
-    with pytest.raises(ModelCardError, match="says nothing under: Colour"):
+    monkeypatch.setattr(model_card, "SECTIONS", (*SECTIONS, "Color"))
+    with pytest.raises(ModelCardError, match="says nothing under: Color"):
         render_model_card(contents)
 
 

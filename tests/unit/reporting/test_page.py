@@ -18,18 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from pipeline.collection.drift import require_no_drift
+from pipeline.behavioral_tests.records import BehavioralTestsSummary
 from pipeline.config import DriftConfig
+from pipeline.dataset.drift import enforce_drift_limits
 from pipeline.errors import DriftError
 from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import TFIDF
-from pipeline.examination.records import ExaminationSummary
 from pipeline.profiling.stage import STAGE as PROFILE
-from pipeline.promotion.records import ChallengeSummary, GateDecision, GateRule, PairedTally
+from pipeline.promotion.records import GateDecision, GateRule, HeadToHeadSummary, PairedTally
 from pipeline.references import DataReferences, ModelReferences, RunReferences
 from pipeline.reporting import ReportContents, formatting, gather, report
+from pipeline.reporting.gate_text import gate_notes
 from pipeline.reporting.html import render_html
-from pipeline.reporting.into_service import gate_notes
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome
 from tests.support import Given, place
@@ -202,7 +202,7 @@ def test_the_funnel_adds_up_and_is_on_the_page(folder: Path) -> None:
     contents, page = contents_of(folder, "default"), page_of(folder, "default")
 
     for before, after in pairwise(contents.funnel):
-        assert before.rows_left - after.set_aside == after.rows_left
+        assert before.rows_left - after.excluded == after.rows_left
     assert contents.funnel[0].rows_left == 9_542
     assert contents.funnel[-1].rows_left == sum(part.rows for part in contents.split.parts)
     shown = page.select_one("#data").get_text(" ")
@@ -217,12 +217,12 @@ def test_both_funnels_of_a_window_add_up_and_are_on_the_page(folder: Path) -> No
 
     for steps in (contents.funnel, contents.window_funnel):
         for before, after in pairwise(steps):
-            assert before.rows_left - after.set_aside == after.rows_left
+            assert before.rows_left - after.excluded == after.rows_left
     own = contents.window.dumps[-1]
     assert contents.funnel[0].rows_left == 9_542
     assert contents.funnel[-1].rows_left == contents.clean.positive + contents.clean.negative == own.rows
     assert contents.window_funnel[0].rows_left == 4_310 + 6_204 + own.rows
-    assert contents.window_funnel[1].set_aside == 5_211
+    assert contents.window_funnel[1].excluded == 5_211
     assert contents.window_funnel[-1].rows_left == sum(part.rows for part in contents.split.parts)
     assert {picture["id"] for picture in data.select("figure")} >= {"figure-funnel", "figure-window"}
     # The run's own funnel ends before the parts: those are made of other dumps' reviews, too.
@@ -282,7 +282,7 @@ def test_the_gate_says_what_becomes_of_the_model_and_shows_every_rule(folder: Pa
         for row in rows_below(section, "A failed rule that refuses decides")
     }
     assert rules == {
-        "verdict": ["✓ passed", "–", "–"],
+        "acceptance": ["✓ passed", "–", "–"],
         "export_agrees": ["✓ passed", "2e-7", "0.0001"],
         "enough_rows": ["✕ failed cannot tell", "233", "601"],
     }
@@ -328,14 +328,14 @@ def test_kinds_of_reviews_stand_worst_first_and_are_cut(folder: Path) -> None:
     assert "6 better ones are in report.json" in rows[0].find_parent("table").caption.get_text()
 
 
-def gated(folder: Path, profile: str = "default", *, challenge: bool = True, **changes: Any) -> ReportContents:
+def gate_result(folder: Path, profile: str = "default", *, challenge: bool = True, **changes: Any) -> ReportContents:
     """Return a run whose gate decided something else, or that was not compared."""
     store, run = made(folder / profile, profile)
-    decision = store.summary(run.references.models.gated, GateDecision).model_copy(update=changes)
+    decision = store.summary(run.references.models.gate_result, GateDecision).model_copy(update=changes)
     references = with_models(
         run,
-        gated=place(store, "gate", decision, label=repr(sorted(changes.items()))),
-        challenged=run.references.models.challenged if challenge else None,
+        gate_result=place(store, "gate", decision, label=repr(sorted(changes.items()))),
+        head_to_head=run.references.models.head_to_head if challenge else None,
     )
     return gather(references, run.config, store, RUN_NAME)
 
@@ -347,10 +347,10 @@ def test_first_forced_and_demo_decisions_say_so(folder: Path) -> None:
     assert page_of(folder, "default").select_one("#gate > ul") is None
     on_the_page = [item.get_text() for item in page_of(folder, "demo").select("#gate > ul li")]
     assert [note.partition(":")[0] for note in on_the_page] == ["First champion", "Demo"]
-    forced = gated(folder, forced=True, decision="promote")
+    forced = gate_result(folder, forced=True, decision="promote")
     assert notes(forced).startswith("By force")
     assert forced.answers.against_champion.sentence.endswith("puts it into service whatever the gate says.")
-    replaced = gated(folder, challenge=False, first=True, champion_title="The demo's model")
+    replaced = gate_result(folder, challenge=False, first=True, champion_title="The demo's model")
     assert "First champion of real reviews: The demo's model" in notes(replaced)
     assert replaced.answers.against_champion.answer == "Not compared"
 
@@ -363,10 +363,10 @@ def test_the_model_in_service_is_compared_where_it_can_be(folder: Path, store: A
     assert "right on 45 reviews, the other alone on 34" in told
     assert told.endswith("The gate leaves it to a person.")
 
-    uncompared = gated(folder, challenge=False).answers.against_champion
+    uncompared = gate_result(folder, challenge=False).answers.against_champion
     assert (uncompared.answer, uncompared.tone) == ("Not compared", "unknown")
     itself = GateRule(name="new_model", sentence="", figure=None, bound=None, passed=False, if_failed="keep")
-    same = gated(folder, challenge=False, rules=(itself,), decision="keep").answers.against_champion
+    same = gate_result(folder, challenge=False, rules=(itself,), decision="keep").answers.against_champion
     assert same.answer == "It is that model"
     assert same.sentence.endswith("The gate keeps the champion.")
 
@@ -379,27 +379,27 @@ def test_better_than_the_champion_means_beyond_chance(
     folder: Path, interval: tuple[float, float, float], answer: str
 ) -> None:
     store, run = made(folder / "default", "default")
-    challenge = store.summary(run.references.models.challenged, ChallengeSummary)
+    challenge = store.summary(run.references.models.head_to_head, HeadToHeadSummary)
     value, low, high = interval
     differences = challenge.new_test.differences.model_copy(
         update={"balanced_accuracy": Interval(value=value, low=low, high=high)}
     )
     new_test = challenge.new_test.model_copy(update={"differences": differences})
-    challenged = place(store, "challenge", challenge.model_copy(update={"new_test": new_test}), label=answer)
-    contents = gather(with_models(run, challenged=challenged), run.config, store)
+    head_to_head = place(store, "challenge", challenge.model_copy(update={"new_test": new_test}), label=answer)
+    contents = gather(with_models(run, head_to_head=head_to_head), run.config, store)
 
     assert contents.answers.against_champion.answer == answer
 
 
 def test_without_a_class_there_is_no_balanced_accuracy_to_compare(folder: Path) -> None:
     store, run = made(folder / "default", "default")
-    challenge = store.summary(run.references.models.challenged, ChallengeSummary)
+    challenge = store.summary(run.references.models.head_to_head, HeadToHeadSummary)
     new_test = challenge.new_test.model_copy(update={"negative": PairedTally()})
     none = challenge.new_test.model_copy(update={"negative": PairedTally(), "rows": 0, "differences": None})
     for row_set, told in ((new_test, "n/a"), (none, "There is nothing to compare.")):
         changed = challenge.model_copy(update={"new_test": row_set, "old_test": None})
-        challenged = place(store, "challenge", changed, label=told)
-        contents = gather(with_models(run, challenged=challenged), run.config, store)
+        head_to_head = place(store, "challenge", changed, label=told)
+        contents = gather(with_models(run, head_to_head=head_to_head), run.config, store)
         section = BeautifulSoup(render_html(contents), "lxml").select_one("#gate").get_text()
         assert told in section
         assert "come from the same split" in section
@@ -408,7 +408,7 @@ def test_without_a_class_there_is_no_balanced_accuracy_to_compare(folder: Path) 
 
 def test_a_run_that_stopped_in_front_of_the_gate_says_nothing_of_a_champion(folder: Path) -> None:
     store, run = made(folder / "default", "default")
-    stopped = with_models(run, challenged=None, gated=None).model_copy(update={"refusal": "The store is full."})
+    stopped = with_models(run, head_to_head=None, gate_result=None).model_copy(update={"refusal": "The store is full."})
     contents = gather(stopped, run.config, store)
 
     assert contents.answers.against_champion is None
@@ -417,13 +417,13 @@ def test_a_run_that_stopped_in_front_of_the_gate_says_nothing_of_a_champion(fold
 
 def test_a_refusal_by_drift_says_which_figures_and_what_to_do(store: ArtifactStore) -> None:
     run = example_run(store, "default", seeds=[1])
-    limits = DriftConfig(max_label_shift=0.0001, max_drift=0.02)
+    limits = DriftConfig(max_label_shift=0.0001, max_psi=0.02)
     comparison = profile_summary().comparison.model_copy(
         update={"positive_share_shift": Interval(value=-0.2, low=-0.22, high=-0.18)}
     )
     profiled = place(store, "profile", profile_summary().model_copy(update={"comparison": comparison}), label="far")
     with pytest.raises(DriftError) as refused:
-        require_no_drift(profiled, limits, store)
+        enforce_drift_limits(profiled, limits, store)
     references = RunReferences(
         data=run.references.data.model_copy(
             update=dict.fromkeys(("merged", "parts", "leaks", "vocabulary", "encoded")) | {"profiled": profiled}
@@ -440,12 +440,12 @@ def test_a_refusal_by_drift_says_which_figures_and_what_to_do(store: ArtifactSto
         "stability index 0.033; allowed is 0.02."
     )
     assert contents.next_step.startswith("Look whether stars or labels were turned round")
-    assert "raise 'Drift allowed' (max_drift)." in contents.next_step
+    assert "raise 'Drift allowed' (max_psi)." in contents.next_step
     page = BeautifulSoup(render_html(contents), "lxml")
     assert "- Length in words" in page.select_one("#verdict pre.message").get_text()
     # Another message that looks like it is shown as it is.
     forged = references.model_copy(update={"refusal": str(refused.value).replace("Stars", "x") + "\n- a. Next: b"})
-    assert gather(forged, config, store).headline.startswith("The run stopped before its verdict: The dump differs")
+    assert gather(forged, config, store).headline.startswith("The run stopped before its acceptance: The dump differs")
 
 
 def test_earlier_reviews_of_several_dumps_are_not_taken_for_one(store: ArtifactStore) -> None:
@@ -467,7 +467,7 @@ def test_earlier_reviews_of_several_dumps_are_not_taken_for_one(store: ArtifactS
 def test_a_collapsed_model_is_called_out_at_the_top_in_the_table_and_beside_the_article(folder: Path) -> None:
     page = page_of(folder, "article")
 
-    first = page.select_one("#verdict .cautions li")
+    first = page.select_one("#verdict .warnings li")
     assert "serious" in first["class"]
     assert "Unidirectional LSTM, seed 1 is no better than the majority" in first.get_text()
     row = page.select_one('tr[data-model="uni-seed1"]')
@@ -483,7 +483,7 @@ def test_a_baseline_that_is_shown_to_be_better_is_a_warning(store: ArtifactStore
     run = example_run(store, "default")
     contents = gather(run.references, run.config, store)
     pair = contents.comparison.between("bi-seed2", TFIDF)
-    assert not any(caution.kind == "below_baseline" for caution in contents.cautions)
+    assert not any(warning.kind == "below_baseline" for warning in contents.warnings)
 
     worse = pair.model_copy(
         update={"shown": True, "balanced_accuracy_difference": Interval(value=-0.018, low=-0.035, high=-0.002)}
@@ -491,7 +491,7 @@ def test_a_baseline_that_is_shown_to_be_better_is_a_warning(store: ArtifactStore
     comparison = place(store, "compare", ComparisonSummary(comparisons=(worse,)), label="worse")
     references = with_models(run, comparison=comparison)
     contents = gather(references, run.config, store)
-    assert contents.cautions[0].kind == "below_baseline"
+    assert contents.warnings[0].kind == "below_baseline"
     assert contents.answers.against_word_counts.answer == "No, worse"
 
 
@@ -515,12 +515,12 @@ def test_demo_data_are_called_so_in_every_format(folder: Path, store: ArtifactSt
 def test_a_refused_run_says_what_was_refused_what_was_seen_and_what_to_do(folder: Path) -> None:
     page = page_of(folder, "refused")
 
-    verdict = page.select_one("#verdict").get_text(" ", strip=True)
-    assert "Stopped" in verdict
-    assert "At most 1 % of the rows break a row rule" in verdict
-    assert "3.9 % (374 of 9,542)" in verdict
-    assert "at most 1.0 %" in verdict
-    assert "Look at the quarantined rows below" in verdict
+    acceptance = page.select_one("#verdict").get_text(" ", strip=True)
+    assert "Stopped" in acceptance
+    assert "At most 1 % of the rows break a row rule" in acceptance
+    assert "3.9 % (374 of 9,542)" in acceptance
+    assert "at most 1.0 %" in acceptance
+    assert "Look at the quarantined rows below" in acceptance
     quarantine = page.select_one("#data").get_text(" ", strip=True)
     assert "fine_foods_a.csv.gz:4712" in quarantine
     assert "bad_score" in quarantine
@@ -553,7 +553,7 @@ def test_any_prefix_of_a_run_makes_a_page(folder: Path) -> None:
         references = RunReferences(data=whole.data, models=ModelReferences(**known))
         contents = gather(references, run.config, store, RUN_NAME)
         assert BeautifulSoup(render_html(contents), "lxml").select_one("#provenance") is not None
-        assert contents.outcome == ("accept" if "verdict" in known else "undecided")
+        assert contents.outcome == ("accept" if "acceptance" in known else "undecided")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -571,7 +571,7 @@ def test_hostile_text_is_shown_and_does_nothing(store: ArtifactStore, folder: Pa
     attributes = [sorted(tag.attrs) for tag in page.find_all(True)]
     assert attributes == [sorted(tag.attrs) for tag in reference.find_all(True)]
     assert text in page.select_one("#explanation blockquote").get_text()
-    for section in ("#gate", "#slices", "#behaviour", "#explanation", "#data", "#provenance"):
+    for section in ("#gate", "#slices", "#behavior", "#explanation", "#data", "#provenance"):
         assert text in page.select_one(section).get_text(), section
     assert text in page.select_one("header").get_text()
 
@@ -623,12 +623,12 @@ def test_every_section_is_there_when_its_figures_are(folder: Path) -> None:
         assert linked == [section["id"] for section in page.select("main > section")]
         return linked
 
-    all_but_the_article = ["verdict", "gate", "warnings", "scores", "comparison", "curves", "confusion", "slices",
-                           "behaviour", "explanation", "data", "provenance"]  # fmt: skip
+    all_but_the_article = ["acceptance", "gate", "warnings", "scores", "comparison", "curves", "confusion", "slices",
+                           "behavior", "explanation", "data", "provenance"]  # fmt: skip
     assert sections("default") == all_but_the_article
     assert sections("article") == [*all_but_the_article[:5], "article", *all_but_the_article[5:]]
-    assert sections("refused") == ["verdict", "warnings", "data", "provenance"]
-    assert not {"gate", "slices", "behaviour", "article"} & set(sections("minimal"))
+    assert sections("refused") == ["acceptance", "warnings", "data", "provenance"]
+    assert not {"gate", "slices", "behavior", "article"} & set(sections("minimal"))
 
 
 def test_the_first_screen_answers_what_a_reader_asks(folder: Path) -> None:
@@ -667,8 +667,8 @@ def test_a_refused_model_says_so_first_and_names_the_rule(folder: Path) -> None:
 def test_serious_warnings_stand_on_the_first_screen(folder: Path) -> None:
     page = page_of(folder, "article")
 
-    assert "no better than the majority" in page.select_one("#verdict .cautions .serious").get_text()
-    assert page_of(folder, "default").select_one("#verdict .cautions") is None
+    assert "no better than the majority" in page.select_one("#verdict .warnings .serious").get_text()
+    assert page_of(folder, "default").select_one("#verdict .warnings") is None
 
 
 def test_words_are_marked_by_effect_in_shape_and_named_in_text(folder: Path) -> None:
@@ -686,15 +686,15 @@ def test_words_are_marked_by_effect_in_shape_and_named_in_text(folder: Path) -> 
     assert "text-decoration-style: dashed" in page.style.string
 
 
-def test_behaviour_tests_stand_beside_the_baseline(folder: Path) -> None:
+def test_behavior_tests_stand_beside_the_baseline(folder: Path) -> None:
     page = page_of(folder, "default")
 
-    row = next(row for row in page.select("#behaviour .stack tbody tr") if "Praise that is negated" in row.get_text())
+    row = next(row for row in page.select("#behavior .stack tbody tr") if "Praise that is negated" in row.get_text())
     cells = {cell["data-label"]: cell.get_text(" ", strip=True) for cell in row.find_all("td")}
     assert cells["Bidirectional LSTM, seed 2"].startswith("64.6\u202f%")
     assert cells["TF-IDF with logistic regression"].startswith("29.2\u202f%")
     assert next(iter(cells)) == "Bidirectional LSTM, seed 2"
-    assert "The coffee was not bad at all." in page.select_one("#behaviour .cases").get_text()
+    assert "The coffee was not bad at all." in page.select_one("#behavior .cases").get_text()
 
 
 def test_slices_too_small_to_tell_say_so(folder: Path) -> None:
@@ -712,7 +712,7 @@ def test_what_changed_since_the_previous_dump_is_told(folder: Path) -> None:
 
     assert "fine_foods_2011.csv.gz" in data
     assert "keurig" in data
-    assert [caution.title for caution in contents.cautions if caution.kind == "drift"] == [
+    assert [warning.title for warning in contents.warnings if warning.kind == "drift"] == [
         "The reviews differ from earlier ones"
     ]
 
@@ -720,14 +720,14 @@ def test_what_changed_since_the_previous_dump_is_told(folder: Path) -> None:
 def test_many_warnings_fold_away_but_never_a_serious_one(folder: Path) -> None:
     contents = contents_of(folder, "default")
     serious = tuple(
-        contents.cautions[0].model_copy(update={"serious": True, "title": f"Serious {number}"}) for number in range(9)
+        contents.warnings[0].model_copy(update={"serious": True, "title": f"Serious {number}"}) for number in range(9)
     )
-    changed = contents.model_copy(update={"cautions": serious + contents.cautions})
+    changed = contents.model_copy(update={"warnings": serious + contents.warnings})
     page = BeautifulSoup(render_html(changed), "lxml")
 
-    assert len(page.select("#verdict > .cautions .serious")) == 9
+    assert len(page.select("#verdict > .warnings .serious")) == 9
     assert not page.select("#warnings .serious")
-    assert len(page.select("#warnings .cautions li")) == len(contents.cautions)
+    assert len(page.select("#warnings .warnings li")) == len(contents.warnings)
 
 
 def test_every_picture_of_the_page_carries_its_table(folder: Path) -> None:
@@ -758,15 +758,17 @@ def rows_below(page: BeautifulSoup, caption: str) -> Iterator[Any]:
 def test_a_model_that_fails_plain_sentences_is_a_serious_warning(store: ArtifactStore) -> None:
     run = example_run(store, "default", seeds=[1])
     best = run.references.models.variants[-1]
-    examined = store.summary(best.examined, ExaminationSummary)
-    plain = examined.tests[0].model_copy(update={"passed": 12, "pass_rate": wilson_interval(12, 60)})
-    failing = place(store, "examine", examined.model_copy(update={"tests": (plain,)}), label="failing")
-    variants = (*run.references.models.variants[:-1], best.model_copy(update={"examined": failing}))
+    behavioral_tests = store.summary(best.behavioral_tests, BehavioralTestsSummary)
+    plain = behavioral_tests.tests[0].model_copy(update={"passed": 12, "pass_rate": wilson_interval(12, 60)})
+    failing = place(
+        store, "run_behavioral_tests", behavioral_tests.model_copy(update={"tests": (plain,)}), label="failing"
+    )
+    variants = (*run.references.models.variants[:-1], best.model_copy(update={"behavioral_tests": failing}))
     contents = gather(with_models(run, variants=variants), run.config, store)
 
-    assert contents.cautions[0].serious
-    assert contents.cautions[0].kind == "failed_behaviour"
-    assert "12 of 60 cases" in contents.cautions[0].text
+    assert contents.warnings[0].serious
+    assert contents.warnings[0].kind == "failed_behavior"
+    assert "12 of 60 cases" in contents.warnings[0].text
     assert contents.answers.trust.answer == "Not before reading the warnings"
     assert "Plain praise and complaint" in contents.answers.weakness.sentence
 
@@ -784,4 +786,4 @@ def test_probabilities_that_are_no_chances_are_told_beyond_the_bound(
     variants = (*run.references.models.variants[:-1], best.model_copy(update={"evaluated": evaluated}))
     contents = gather(with_models(run, variants=variants), run.config, store)
 
-    assert any(caution.kind == "calibration" for caution in contents.cautions) == told
+    assert any(warning.kind == "calibration" for warning in contents.warnings) == told

@@ -16,7 +16,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import ArtifactError
 from pipeline.references import RunReferences
 from pipeline.reporting import ReportContents, gather, report, report_schema
-from pipeline.reporting.contents import reproduce_command
+from pipeline.reporting.gathering import reproduce_command
 from pipeline.reporting.history import PublishedRun
 from pipeline.reporting.records import ReportSummary
 from pipeline.reporting.schema import report_schema_text
@@ -66,7 +66,7 @@ def test_the_report_reads_every_artifact_of_the_run(store: ArtifactStore) -> Non
     run = example_run(store)
     inputs = store.manifest(report(run.references, run.config, "a run", store)).inputs
 
-    assert list(inputs)[:3] == ["landed", "ingested", "validated_raw"]
+    assert list(inputs)[:3] == ["fetched", "ingested", "validated_raw"]
     assert "exported bi-seed1" in inputs
     assert len(inputs) == 17 + 4 * 5
 
@@ -225,7 +225,7 @@ def test_a_missing_artifact_is_named(store: ArtifactStore) -> None:
     [
         {"profile": "default"},
         {"profile": "article", "epochs": 3, "directions": ["bi"], "units": [64, 128]},
-        {"profile": "demo", "join_summary": False, "delimiter": ";", "dumps": ["my reviews.csv", "b.csv"]},
+        {"profile": "demo", "include_summary": False, "delimiter": ";", "dumps": ["my reviews.csv", "b.csv"]},
         {"profile": "default", "columns": {"text": "Review", "score": "Star rating"}, "learning_rate": 1e-4},
     ],
 )

@@ -104,7 +104,7 @@ def published(
 def serve(store: ArtifactStore, exported: ArtifactReference) -> None:
     """Put a model into service."""
     now = champion(store)
-    others = ("evaluated", "examined", "cleaned", "parts", "landed", "validated_raw")
+    others = ("evaluated", "behavioral_tests", "cleaned", "parts", "fetched", "validated_raw")
     model = ChampionModel.model_validate(
         {"name": "bi", "title": "Bi", "run_name": "r", "demo": False, "exported": exported}
         | dict.fromkeys(others, exported)

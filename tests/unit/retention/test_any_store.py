@@ -96,7 +96,7 @@ def test_what_is_reached_is_whole_and_the_rest_is_gone(kind: str, past: Past) ->
             )
             for number, (days, inputs) in enumerate(past.reports)
         ]
-        record(store, "collection/intakes/some.json", [artifacts[number].model_dump() for number in past.recorded])
+        record(store, "collection/batches/some.json", [artifacts[number].model_dump() for number in past.recorded])
         for number, reference in enumerate(artifacts):
             last_used(store, reference, NOW - timedelta(hours=1) if number in past.young else OLD)
 

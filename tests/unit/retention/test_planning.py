@@ -52,11 +52,11 @@ def test_what_nothing_reaches_goes_after_what_was_made_of_it(any_store: Artifact
 def test_a_plan_counts_files_and_bytes_by_stage(any_store: ArtifactStore) -> None:
     made(any_store, "a", stage="clean", texts={"x": "12345"})
     made(any_store, "b", stage="clean", texts={"x": "12345"})
-    made(any_store, "c", stage="land", texts={"x": "1" * 1000})
+    made(any_store, "c", stage="fetch", texts={"x": "1" * 1000})
     figures = plan(any_store).figures()
-    assert list(figures.artifacts_by_stage.items()) == [("land", 1), ("clean", 2)]
+    assert list(figures.artifacts_by_stage.items()) == [("fetch", 1), ("clean", 2)]
     summary = len("{}\n")
-    assert figures.bytes_by_stage == {"land": 1000 + summary, "clean": 2 * (5 + summary)}
+    assert figures.bytes_by_stage == {"fetch": 1000 + summary, "clean": 2 * (5 + summary)}
     assert figures.bytes == sum(figures.bytes_by_stage.values())
     assert json.loads(figures.model_dump_json())["artifacts"] == 3
 
@@ -73,7 +73,7 @@ def test_planning_changes_nothing(any_store: ArtifactStore) -> None:
 def test_champions_of_the_last_changes_stay_with_all_that_they_were_made_of(any_store: ArtifactStore) -> None:
     models = []
     for name in ("one", "two", "three", "four"):
-        models.append((landed := made(any_store, f"raw {name}"), made(any_store, name, landed)))
+        models.append((fetched := made(any_store, f"raw {name}"), made(any_store, name, fetched)))
         serve(any_store, models[-1][1])
     # Two changes are kept; of the other two nothing is.
     assert set(going(any_store)) == {*models[0], *models[1]}
@@ -94,7 +94,7 @@ def test_the_model_before_the_champion_stays_however_many_changes_ago_it_served(
 
 
 @pytest.mark.parametrize(
-    "place", ["collection/intakes/x.json", "champions/notes/x.json", "predictions/run/published.json", "new/kind.json"]
+    "place", ["collection/batches/x.json", "champions/notes/x.json", "predictions/run/published.json", "new/kind.json"]
 )
 @pytest.mark.parametrize("as_text", [False, True])
 def test_whatever_a_record_names_stays(any_store: ArtifactStore, place: str, as_text: bool) -> None:
@@ -107,15 +107,15 @@ def test_whatever_a_record_names_stays(any_store: ArtifactStore, place: str, as_
 
 
 def test_a_record_that_is_called_like_an_artifact_keeps_it(any_store: ArtifactStore) -> None:
-    landed = made(any_store, "landed", stage="land")
-    record(any_store, f"collection/intakes/{landed.key}.json", {"schema_version": 1})
+    fetched = made(any_store, "fetched", stage="fetch")
+    record(any_store, f"collection/batches/{fetched.key}.json", {"schema_version": 1})
     assert going(any_store) == []
 
 
-@pytest.mark.parametrize("text", ["{", "", "[" * 100_000, '{"landed": "\\ud800'])
+@pytest.mark.parametrize("text", ["{", "", "[" * 100_000, '{"fetched": "\\ud800'])
 def test_a_record_that_cannot_be_read_stops_everything(any_store: ArtifactStore, text: str) -> None:
     made(any_store, "old")
-    record(any_store, "collection/intakes/x.json", text)
+    record(any_store, "collection/batches/x.json", text)
     with pytest.raises(RetentionError, match="nothing is removed"):
         plan(any_store)
 

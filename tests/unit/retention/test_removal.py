@@ -177,7 +177,7 @@ def test_an_artifact_that_cannot_be_removed_is_named_and_keeps_its_inputs(
 def test_a_record_that_cannot_be_read_by_now_stops_everything(any_store: ArtifactStore) -> None:
     old = made(any_store, "old")
     found = plan(any_store)
-    record(any_store, "collection/intakes/x.json", "{")
+    record(any_store, "collection/batches/x.json", "{")
     with pytest.raises(RetentionError):
         clean_up(any_store, found)
     assert left(any_store) == {old}

@@ -38,7 +38,7 @@ def test_on_s3_the_unreachable_goes_and_the_rest_stays(s3_store: ArtifactStore) 
     also_gone = produced(s3_store, "also gone", gone)
     model, named = produced(s3_store, "model", raw), produced(s3_store, "named")
     serve(s3_store, model)
-    record(s3_store, "collection/intakes/x.json", named.model_dump())
+    record(s3_store, "collection/batches/x.json", named.model_dump())
 
     assert plan_clean_up(s3_store, RetentionPolicy(), NOW).artifacts == ()
     found = plan_clean_up(s3_store, RetentionPolicy(), LATER)

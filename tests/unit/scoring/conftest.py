@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.cleaning import CleanSummary, normalise
+from pipeline.cleaning import CleanSummary, normalize
 from pipeline.config import EncodingConfig, RunConfig, TextConfig, VariantConfig
 from pipeline.encoding import EncodingSummary, encode_texts
 from pipeline.encoding.sequences import SEQUENCE_SCHEMA
@@ -91,7 +91,7 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
         {
             "profile": profile,
             "units": (3,),
-            "embedding_size": (4,),
+            "embedding_dim": (4,),
             "dense_units": 2,
             "activation": ("tanh",),
             "max_length": 9,
@@ -102,7 +102,7 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
     label = f"{profile}-{flat}"
     reviews = make_reviews()
     for review in reviews:
-        review["words"] = normalise(review["summary"], review["text"], text)
+        review["words"] = normalize(review["summary"], review["text"], text)
     words = list(dict.fromkeys(" ".join(review["words"] for review in reviews).split()))
     unknown_id = None if known == slice(None) else 1
     frozen = Vocabulary(tuple(words[known]), (1,) * len(words[known]), unknown_id)
@@ -122,7 +122,7 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
         store,
         "clean",
         CleanSummary(
-            normalisation=text.normalisation, summary_joined=text.join_summary, stop_words="shipped", steps=(),
+            normalization=text.normalization, summary_joined=text.include_summary, stop_words="shipped", steps=(),
             positive=0, negative=0, notes=(),
         ),
         tables={"reviews.parquet": pa.table(columns)},

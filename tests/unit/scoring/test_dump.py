@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.errors import ArtifactError, ConfigurationError
-from pipeline.ingest import ingest, land
+from pipeline.ingest import fetch, ingest
 from pipeline.promotion.champions import ChampionModel, NoChampionError, change_champion
 from pipeline.scoring import (
     BulkScorer,
@@ -78,7 +78,7 @@ def ingested(world: World, tmp_path_factory: pytest.TempPathFactory) -> Artifact
     dump = write_csv(tmp_path_factory.mktemp("dump") / "Reviews.csv", scored_rows(world))
     with dump.open("a", encoding="utf-8") as stream:
         stream.write("only,three,columns\n")
-    return ingest(land(DataConfig(dumps=(str(dump),)), world.store), DataConfig(), world.store)
+    return ingest(fetch(DataConfig(dumps=(str(dump),)), world.store), DataConfig(), world.store)
 
 
 def probabilities(place: str) -> list[float]:
@@ -172,7 +172,7 @@ def test_an_export_keeps_its_own_text_rules(
     before = Scorer.load(exported).probabilities(texts)
     # The project has moved on: by its rules of today every word is dropped.
     monkeypatch.setattr("pipeline.scoring.bulk.stop_words", lambda _: ("love",))
-    monkeypatch.setattr("pipeline.scoring.bulk.normalise_many", lambda texts, _: ["" for _ in texts])
+    monkeypatch.setattr("pipeline.scoring.bulk.normalize_many", lambda texts, _: ["" for _ in texts])
     np.testing.assert_allclose(BulkScorer.load(exported).probabilities(texts), before, atol=1e-5, rtol=0)
     assert "older rules" in caplog.text
 
@@ -211,7 +211,7 @@ def test_every_row_is_scored_or_set_aside_with_its_reason(world: World, ingested
     place = Path(published.predictions)
     assert place.parent.parent == Path(world.store.url) / "predictions"
     table = pq.read_table(place)
-    aside = pq.read_table(place.with_name("set_aside.parquet")).to_pylist()
+    aside = pq.read_table(place.with_name("excluded.parquet")).to_pylist()
     assert [(item["row"], item["reason"]) for item in aside] == [(4, "empty_text"), (90, "unparseable")]
     assert aside[1]["line"] > 90
     assert aside[1]["detail"]
@@ -219,8 +219,8 @@ def test_every_row_is_scored_or_set_aside_with_its_reason(world: World, ingested
     assert table["id"].to_pylist() == [row + 1 for row in range(90) if row != 4]
     assert {str(field.type) for field in table.schema} == {"int64", "float", "int8", "string"}
     summary = json.loads(place.with_name("summary.json").read_text())
-    assert summary["rows_in"] == 91 == summary["rows"] + sum(summary["set_aside"].values())
-    assert summary["set_aside"] == {"empty_text": 1, "unparseable": 1}
+    assert summary["rows_in"] == 91 == summary["rows"] + sum(summary["excluded"].values())
+    assert summary["excluded"] == {"empty_text": 1, "unparseable": 1}
     assert summary["positive"] == sum(table["label"].to_pylist())
     assert summary["files"] == [{"name": "Reviews.csv", "rows": 91}]
     shares = np.sort(table["unknown_word_share"].to_numpy())

@@ -25,7 +25,6 @@ from tests.unit.scoring.conftest import build_world, place_training
 pytest.importorskip("tensorflow")
 
 SCORE_KERAS = """
-sys.path.insert(0, root)
 from pipeline.scoring import Scorer
 told = [float(p) for p in Scorer.load(Path(folder)).probabilities(texts)]
 """
@@ -106,7 +105,7 @@ def test_raw_text_gets_the_judged_probability(kind, files, request):
     world, folder = request.getfixturevalue(kind), request.getfixturevalue(files)
     table = pq.read_table(world.store.folder(world.predict()) / PREDICTIONS_FILE, filters=[("part", "=", "test")])
     scorer = Scorer.load(folder)
-    summaries = [review["summary"] or "" for review in world.test_reviews] if world.text.join_summary else None
+    summaries = [review["summary"] or "" for review in world.test_reviews] if world.text.include_summary else None
     scored = scorer.probabilities([review["text"] for review in world.test_reviews], summaries)
     np.testing.assert_allclose(scored, table["probability"].to_numpy(), atol=1e-6, rtol=0)
 
@@ -126,7 +125,7 @@ def test_the_card_says_what_a_user_must_know(world, exported):
     card = ModelCard.model_validate_json((exported / "model.json").read_text())
     assert card.variant == world.variant.name
     assert card.title == "Both ways, seed 1"
-    assert (card.threshold, card.normalisation, card.join_summary) == (0.4, "default", True)
+    assert (card.threshold, card.normalization, card.include_summary) == (0.4, "default", True)
     assert (card.max_length, card.keep, card.padding, card.vocabulary_words) == (9, "last", "masked", 12)
     assert set(card.libraries) == {"python", "tensorflow", "keras", "numpy"}
 
@@ -146,7 +145,7 @@ def test_a_text_rule_that_drifts_stops_the_export(world, monkeypatch):
     from pipeline.cleaning import rules
 
     drifted = tuple(rule for rule in rules.DEFAULT_RULES if rule.name != "n't")
-    monkeypatch.setattr("pipeline.scoring.normalisation.graph_rules", lambda _: drifted)
+    monkeypatch.setattr("pipeline.scoring.normalization.graph_rules", lambda _: drifted)
     with pytest.raises(ExportMismatchError, match=r"otherwise than the pipeline.*row \d+"):
         world.export(title="drifted")
     assert "drifted" not in str(list(Path(world.store.url).rglob("model.json")))
@@ -171,11 +170,11 @@ def test_what_differs_by_rounding_and_padding_alone_agrees():
 
 
 @pytest.mark.parametrize("found", [[2, 4, 0], [2, 0, 0], [2, 3, 3], [0, 2, 3], [2]])
-@pytest.mark.parametrize("normalisation", ["default", "article"])
-def test_a_row_of_other_words_stops_the_export(found, normalisation):
+@pytest.mark.parametrize("normalization", ["default", "article"])
+def test_a_row_of_other_words_stops_the_export(found, normalization):
     readings = replace(READINGS, ids=[np.array(found, np.int32), *READINGS.ids[1:]])
     with pytest.raises(ExportMismatchError, match=r"1 of 4 checked test rows.*75\.00 % alike.*row 3"):
-        checking.compare(SAMPLE, readings, normalisation)
+        checking.compare(SAMPLE, readings, normalization)
 
 
 def test_few_rows_of_other_words_are_allowed_where_rules_only_approximate(monkeypatch):

@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 def texts_of(world: World) -> list[str]:
     """Return every review as the model was trained on it, and some that no training saw."""
-    read = world.text.join_summary
+    read = world.text.include_summary
     texts = [joined(review["summary"], review["text"]) if read else review["text"] for review in world.reviews]
     return [*texts, "", "<br />", "unheard of words only", "love " * 300]
 

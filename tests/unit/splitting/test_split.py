@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import SplitConfig
-from pipeline.errors import ConfigurationError, ContractBrokenError
-from pipeline.splitting import SplitSummary, check_leaks, require_no_leak, split
-from pipeline.splitting.dealing import deal_groups
+from pipeline.errors import ConfigurationError, ContractViolationError
+from pipeline.splitting import SplitSummary, check_leakage, enforce_no_leakage, split
+from pipeline.splitting.assignment import deal_groups
 from pipeline.splitting.strategies import deal_by_group, deal_by_time
 from pipeline.store import ArtifactStore
 from tests.support import contents
@@ -26,7 +26,7 @@ from tests.unit.splitting.reviews import cleaned_table, place_cleaned, read_part
 PROPERTY = settings(deadline=None, max_examples=40, derandomize=True)
 SHARES = np.array([0.81, 0.09, 0.1])
 LONG_TEXT = 8
-"""Words of a made-up text: one more makes a near-copy at the default similarity."""
+"""Words of a made-up text: one more makes a near-duplicate at the default similarity."""
 
 
 def run(
@@ -41,7 +41,7 @@ def unlike_texts(count: int) -> list[str]:
 
 
 def many_reviews(count: int = 600, seed: int = 0) -> pa.Table:
-    """Reviews with products and users of uneven size, and some near-copies over all of them."""
+    """Reviews with products and users of uneven size, and some near-duplicates over all of them."""
     generator = np.random.default_rng(seed)
     texts = unlike_texts(count)
     for copy in generator.choice(count, count // 30, replace=False):
@@ -87,9 +87,7 @@ def test_the_articles_split_has_its_figures(store: ArtifactStore) -> None:
 
 
 def test_the_articles_cut_does_not_lose_a_row_to_floating_point(store: ArtifactStore) -> None:
-    summary, _ = run(
-        store, cleaned_table(unlike_texts(1000)), strategy="article", test_share=0.9, validation_share=0.05
-    )
+    summary, _ = run(store, cleaned_table(unlike_texts(1000)), strategy="article", test_size=0.9, validation_size=0.05)
     assert summary.part("test").rows == 900  # 1 − 0.9 is a little less than 0.1 in binary
 
 
@@ -110,7 +108,7 @@ def test_a_part_with_another_share_of_positives_is_noted(store: ArtifactStore) -
 )
 def test_groups_stay_whole_and_shares_are_met(seed: int, group_by: str, shares: tuple[float, float]) -> None:
     table = many_reviews(seed=seed)
-    config = SplitConfig(group_by=group_by, test_share=shares[0], validation_share=shares[1], split_seed=seed)
+    config = SplitConfig(group_by=group_by, test_size=shares[0], validation_size=shares[1], split_seed=seed)
     part = deal_by_group(table, config).part_of_row
 
     kept_together = [table.column("words").to_pylist()]
@@ -164,8 +162,8 @@ def test_near_copies_stay_together_over_different_products(store: ArtifactStore)
     for number in range(0, 400, 2):
         texts[number + 1] = texts[number] + " extra"  # 6 of 7 shingles in common
     table = cleaned_table(texts, labels=[i // 2 % 2 for i in range(400)], products=[f"P{i}" for i in range(400)])
-    _, together = run(store, table, near_copy_similarity=0.85)
-    _, apart = run(store, table, near_copy_similarity=0.86)
+    _, together = run(store, table, near_duplicate_threshold=0.85)
+    _, apart = run(store, table, near_duplicate_threshold=0.86)
     assert all(together[i] == together[i + 1] for i in range(0, 400, 2))
     assert any(apart[i] != apart[i + 1] for i in range(0, 400, 2))
 
@@ -218,7 +216,7 @@ def test_large_groups_are_spread_over_the_parts() -> None:
 
 
 def test_a_single_group_cannot_be_split(store: ArtifactStore) -> None:
-    with pytest.raises(ContractBrokenError, match=r"test holds 0 positive.*group_by, now 'product'"):
+    with pytest.raises(ContractViolationError, match=r"test holds 0 positive.*group_by, now 'product'"):
         run(store, cleaned_table(unlike_texts(100), products=["P"] * 100))
 
 
@@ -229,7 +227,7 @@ def test_a_single_group_cannot_be_split(store: ArtifactStore) -> None:
 @given(st.integers(0, 10_000), st.sampled_from([0.05, 0.1, 0.3]))
 def test_each_part_is_newer_than_the_one_before_and_no_moment_is_cut(seed: int, share: float) -> None:
     table = many_reviews(seed=seed)
-    part = deal_by_time(table, SplitConfig(strategy="temporal", test_share=share)).part_of_row
+    part = deal_by_time(table, SplitConfig(strategy="temporal", test_size=share)).part_of_row
     time = table.column("time").to_numpy()
     assert time[part == 0].max() < time[part == 1].min()
     assert time[part == 1].max() < time[part == 2].min()
@@ -255,10 +253,10 @@ def test_a_copy_in_the_later_part_is_set_aside_not_the_earlier_one(store: Artifa
     assert part_of_row[97] == part_of_row[98] == "test"
     account = store.manifest(parts).rows
     assert account is not None
-    assert (account.rows_in, account.kept, account.set_aside) == (100, 99, {"near_copy_across_parts": 1})
-    aside = pq.read_table(store.folder(parts) / "set_aside.parquet").to_pylist()
+    assert (account.rows_in, account.kept, account.excluded) == (100, 99, {"near_copy_across_parts": 1})
+    aside = pq.read_table(store.folder(parts) / "excluded.parquet").to_pylist()
     assert aside == [{"row": 99, "reason": "near_copy_across_parts"}]
-    assert any("1 near-copies" in note for note in store.summary(parts, SplitSummary).notes)
+    assert any("1 near-duplicates" in note for note in store.summary(parts, SplitSummary).notes)
 
 
 def test_reviews_without_a_time_train(store: ArtifactStore) -> None:
@@ -277,7 +275,7 @@ def test_a_split_by_time_without_times_says_what_to_do(store: ArtifactStore, tim
 def test_the_test_part_leaves_a_moment_for_each_other_part(store: ArtifactStore) -> None:
     times = [1] * 10 + [2] * 10 + [3] * 80
     table = cleaned_table(unlike_texts(100), times=times)
-    summary, _ = run(store, table, strategy="temporal", test_share=0.88, validation_share=0.1)
+    summary, _ = run(store, table, strategy="temporal", test_size=0.88, validation_size=0.1)
     assert [part.rows for part in summary.parts] == [10, 10, 80]
 
 
@@ -299,7 +297,7 @@ def test_summaries_describe_the_parts(store: ArtifactStore) -> None:
         users=["U"] * 20,
         times=[day * i for i in range(20)],
     )
-    summary, _ = run(store, table, strategy="article", test_share=0.2, validation_share=0.25)
+    summary, _ = run(store, table, strategy="article", test_size=0.2, validation_size=0.25)
     test = summary.part("test")
     assert (test.rows, test.positive, test.products, test.users) == (4, 2, 2, 1)
     assert (test.first_review, test.last_review) == (
@@ -315,14 +313,14 @@ def test_a_time_beyond_every_calendar_is_no_reason_to_fail(store: ArtifactStore)
 
 
 def test_too_few_reviews_are_refused(store: ArtifactStore) -> None:
-    with pytest.raises(ContractBrokenError, match="left 9 reviews"):
+    with pytest.raises(ContractViolationError, match="left 9 reviews"):
         run(store, cleaned_table(unlike_texts(9)))
 
 
 @pytest.mark.parametrize("strategy", ["article", "grouped", "temporal"])
 def test_one_class_is_refused(store: ArtifactStore, strategy: str) -> None:
     table = cleaned_table(unlike_texts(100), labels=[1] * 100, times=list(range(100)))
-    with pytest.raises(ContractBrokenError, match="10 positive and 0 negative"):
+    with pytest.raises(ContractViolationError, match="10 positive and 0 negative"):
         run(store, table, strategy=strategy)
     assert not (Path(str(store.root)) / "artifacts" / "split").exists()
 
@@ -335,7 +333,7 @@ def test_the_same_split_has_the_same_bytes(tmp_path: Path, strategy: str) -> Non
         parts = split(place_cleaned(store, many_reviews()), SplitConfig(strategy=strategy), store)
         written.append(contents(store.folder(parts)))
     assert written[0] == written[1]
-    assert set(written[0]) == {"parts.parquet", "set_aside.parquet", "summary.json"}
+    assert set(written[0]) == {"parts.parquet", "excluded.parquet", "summary.json"}
 
 
 @pytest.mark.parametrize(
@@ -348,7 +346,7 @@ def test_fields_that_a_strategy_does_not_read_do_not_change_the_artifact(
     cleaned = place_cleaned(store, many_reviews())
     one = split(cleaned, SplitConfig(strategy=strategy), store)
     assert split(cleaned, SplitConfig(strategy=strategy, **unread), store) == one
-    assert split(cleaned, SplitConfig(strategy=strategy, test_share=0.2), store) != one
+    assert split(cleaned, SplitConfig(strategy=strategy, test_size=0.2), store) != one
 
 
 # --- real reviews ------------------------------------------------------------------------------------------------
@@ -365,7 +363,7 @@ def test_real_reviews_split_without_leaks_and_with_even_labels(store: ArtifactSt
         assert abs(part.rows / rows - share) < 0.005
         assert abs(part.positive_share - positive) < 0.01
     assert not summary.notes
-    require_no_leak(check_leaks(cleaned, parts, False, config, store), store)
+    enforce_no_leakage(check_leakage(cleaned, parts, False, config, store), store)
 
 
 def test_the_articles_tail_of_real_reviews_is_not_like_the_rest(store: ArtifactStore, shared_data: Path) -> None:

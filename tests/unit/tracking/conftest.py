@@ -49,10 +49,10 @@ class Example:
             demo=False,
             exported=self.exports[export],
             evaluated=best.evaluated,
-            examined=best.examined,
+            behavioral_tests=best.behavioral_tests,
             cleaned=data.cleaned,
             parts=data.parts,
-            landed=data.landed,
+            fetched=data.fetched,
             validated_raw=data.validated_raw,
         )
         present = champion(self.store)

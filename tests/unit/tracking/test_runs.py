@@ -13,7 +13,7 @@ import pytest
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.evaluation import EvaluationSummary
-from pipeline.ingest.records import LandedFile, LandSummary
+from pipeline.ingest.records import FetchedFile, FetchSummary
 from pipeline.promotion import GateDecision
 from pipeline.references import RunReferences
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
@@ -85,7 +85,7 @@ def test_each_variant_has_a_run_with_what_the_store_knows_of_it(example: Example
     params = best.data.params
     assert (params["direction"], params["seed"], params["epochs"], params["profile"]) == ("bi", "2", "8", "default")
     tags = {name.removeprefix("review_sentiment."): value for name, value in best.data.tags.items()}
-    assert (tags["run_name"], tags["variant"], tags["demo"], tags["verdict"]) == (RUN_NAME, BEST, "false", "accept")
+    assert (tags["run_name"], tags["variant"], tags["demo"], tags["acceptance"]) == (RUN_NAME, BEST, "false", "accept")
     assert tags["report"].endswith("/report.html")
 
 
@@ -115,7 +115,7 @@ def test_report_and_model_belong_to_the_best_variant_alone(example: Example) -> 
         else:
             assert not files
             assert not outputs
-            assert "review_sentiment.verdict" not in run.data.tags
+            assert "review_sentiment.acceptance" not in run.data.tags
 
 
 def test_repeating_adds_nothing(example: Example) -> None:
@@ -135,7 +135,7 @@ def test_the_window_and_the_gate_stand_with_the_best_variant(example: Example) -
         params=None,
         build=lambda _: Outcome(store.summary(cleaned[0], CleanSummary)),
     )
-    gated = place(
+    gate_result = place(
         store,
         "gate",
         GateDecision(
@@ -156,13 +156,13 @@ def test_the_window_and_the_gate_stand_with_the_best_variant(example: Example) -
         example,
         references=RunReferences(
             data=data.model_copy(update={"merged": merged}),
-            models=example.references.models.model_copy(update={"gated": gated}),
+            models=example.references.models.model_copy(update={"gate_result": gate_result}),
         ),
     )
 
     tags = runs_of(example)[BEST].data.tags
     assert tags["review_sentiment.data"] == f"2 files: {digest('first.csv')} {digest('second.csv')}"
-    assert (tags["review_sentiment.verdict"], tags["review_sentiment.gate"]) == ("accept", "keep")
+    assert (tags["review_sentiment.acceptance"], tags["review_sentiment.gate"]) == ("accept", "keep")
     assert "stays" in tags["mlflow.note.content"]
     assert "<b>" not in tags["mlflow.note.content"]
     assert "review_sentiment.gate" not in runs_of(example)["uni-seed1"].data.tags
@@ -174,12 +174,12 @@ def digest(name: str) -> str:
 
 def place_cleaned(store: ArtifactStore, name: str) -> ArtifactReference:
     """Place clean reviews of one raw file, with the way from one to the other."""
-    file = LandedFile(name=name, path="raw/0", origin=name, bytes=1, sha256=digest(name))
-    landed = place(store, "land", LandSummary(files=(file,), demo=False), label=name)
+    file = FetchedFile(name=name, path="raw/0", origin=name, bytes=1, sha256=digest(name))
+    fetched = place(store, "fetch", FetchSummary(files=(file,), demo=False), label=name)
     summary = CleanSummary(
-        normalisation="default", summary_joined=True, stop_words="", steps=(), positive=1, negative=1, notes=()
+        normalization="default", summary_joined=True, stop_words="", steps=(), positive=1, negative=1, notes=()
     )
-    return store.produce(Stage("clean"), inputs={"landed": landed}, params=None, build=lambda _: Outcome(summary))
+    return store.produce(Stage("clean"), inputs={"fetched": fetched}, params=None, build=lambda _: Outcome(summary))
 
 
 def test_the_same_training_in_another_run_is_a_run_of_its_own(example: Example) -> None:

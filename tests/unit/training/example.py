@@ -26,7 +26,7 @@ def variant(**changes: Any) -> VariantConfig:
         "directions": ("uni",),
         "units": (4,),
         "layers": (1,),
-        "embedding_size": (4,),
+        "embedding_dim": (4,),
         "dense_units": 4,
         "batch_size": (16,),
         "epochs": 3,

@@ -18,7 +18,7 @@ from pipeline.config import HardwareConfig
 from pipeline.store import ArtifactStore
 from pipeline.training import TrainSummary, load_model, predict_probabilities, replicas, train
 from pipeline.training.device import use_device
-from pipeline.training.journal import Journal
+from pipeline.training.training_log import TrainingLog
 from tests.unit.training.example import place_inputs, reviews, variant
 
 DEVICES = 2
@@ -43,7 +43,7 @@ def trained(devices: int, folder: Path, *, interrupted: bool = False) -> dict[st
         mock.patch("pipeline.training.replicas.strategy_for", return_value=strategy),
     ):
         if interrupted:
-            with mock.patch.object(Journal, "add", side_effect=BrokenOffError), contextlib.suppress(BrokenOffError):
+            with mock.patch.object(TrainingLog, "add", side_effect=BrokenOffError), contextlib.suppress(BrokenOffError):
                 train(*inputs, chosen, HardwareConfig(device="cpu"), store)
         reference = train(*inputs, chosen, HardwareConfig(device="cpu"), store)
     summary, model = store.summary(reference, TrainSummary), load_model(store.folder(reference))

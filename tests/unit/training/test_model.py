@@ -28,7 +28,7 @@ def network(request, keras):
 @pytest.mark.parametrize(("direction", "weights"), [("uni", 3_956_001), ("bi", 4_306_209)])
 def test_the_article_s_models_have_its_weights(keras, direction, weights):
     """The article's CuDNNLSTM counts a second, redundant bias of 4 × units in each LSTM; keras.layers.LSTM has one."""
-    sizes = {"units": (128,), "layers": (2,), "embedding_size": (32,), "dense_units": 32}
+    sizes = {"units": (128,), "layers": (2,), "embedding_dim": (32,), "dense_units": 32}
     model = build_model(variant(directions=(direction,), **sizes), ARTICLE_VOCABULARY)
     second_biases = 2 * 4 * 128 * (2 if direction == "bi" else 1)
     assert model.count_params() + second_biases == weights

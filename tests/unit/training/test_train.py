@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -23,12 +22,12 @@ from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.training import EpochRecord, TrainSummary, load_model, predict_probabilities, train
 from pipeline.training.batches import batch_of
 from pipeline.training.checkpoint import CHECKPOINT_FILE, Checkpoint
-from pipeline.training.journal import Journal
 from pipeline.training.metrics import label_entropy, log_losses, roc_auc
 from pipeline.training.model import build_model
 from pipeline.training.stage import TrainParameters
 from pipeline.training.steps import TrainingStep
 from pipeline.training.trainer import class_weights
+from pipeline.training.training_log import TrainingLog
 from tests.unit.training.example import place_inputs, reviews, variant
 
 CPU = HardwareConfig(device="cpu")
@@ -189,7 +188,6 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(shared, tmp_pa
             *(reference.model_dump_json() for reference in (encoded, vocabulary)),
             *(shared["variant"].model_dump_json(), str(STEPS_BEFORE_THE_KILL)),
         ],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])},
     )
     resumable = Path(store.url) / "resumable" / "train"
     try:
@@ -249,11 +247,11 @@ def test_a_training_that_failed_after_its_last_epoch_keeps_its_best_weights(stor
     inputs = place_inputs(store, training=training)
     chosen = variant(epochs=20, patience=1, learning_rate=0.05)
 
-    def no_space_left(_journal: Journal, _target: Path) -> None:
+    def no_space_left(_journal: TrainingLog, _target: Path) -> None:
         raise OSError("no space left on device")
 
     with monkeypatch.context() as failing:
-        failing.setattr(Journal, "finish", no_space_left)
+        failing.setattr(TrainingLog, "finish", no_space_left)
         with pytest.raises(OSError, match="no space"):
             train(*inputs, chosen, CPU, store)
     trained = train(*inputs, chosen, CPU, store)

@@ -16,7 +16,7 @@ WORDS = ("good", "bad", "tea")
 
 
 def read(path: Path, size: int = 3) -> np.ndarray:
-    return load_vectors(str(path), WORDS, first_id=2, embedding_size=size, seed=1)
+    return load_vectors(str(path), WORDS, first_id=2, embedding_dim=size, seed=1)
 
 
 def file_of(folder: Path, text: str, name: str = "vectors.txt") -> Path:

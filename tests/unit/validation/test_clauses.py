@@ -183,7 +183,7 @@ def test_limits_come_from_the_configuration():
     assert set(found(contract)) == {"Few bad rows", "Both classes are there"}
     assert expected["Few bad rows"] == "at most 0.10 % of the rows"
     assert expected["Enough reviews"] == "at least 10 rows"
-    assert expected["Both classes are there"] == "each class at least 30.00 % of the labelled reviews"
+    assert expected["Both classes are there"] == "each class at least 30.00 % of the labeled reviews"
 
 
 def test_a_missing_class_breaks_the_contract_however_small_a_share_is_allowed():

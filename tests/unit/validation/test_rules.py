@@ -19,9 +19,9 @@ REASONS = [rule.reason for rule in ROW_RULES]
 def judged(*changes: dict[str, Any]) -> list[tuple[int, str, str]]:
     """Return row, reason and detail of the quarantined rows among changed good ones."""
     batch = pa.RecordBatch.from_pylist([review(row) | change for row, change in enumerate(changes)], REVIEW_SCHEMA)
-    judgement = judge(batch)
-    rows = judgement.quarantined.column("row").to_pylist()
-    return list(zip(rows, judgement.reasons.to_pylist(), judgement.details.to_pylist(), strict=True))
+    judgment = judge(batch)
+    rows = judgment.quarantined.column("row").to_pylist()
+    return list(zip(rows, judgment.reasons.to_pylist(), judgment.details.to_pylist(), strict=True))
 
 
 def test_order_of_the_reasons_is_the_documented_one():
@@ -126,14 +126,14 @@ ROW = st.fixed_dictionaries(
 @given(st.lists(ROW, max_size=20))
 def test_every_row_ends_in_exactly_one_place(changes):
     batch = pa.RecordBatch.from_pylist([review(row) | change for row, change in enumerate(changes)], REVIEW_SCHEMA)
-    judgement = judge(batch)
-    kept, quarantined = judgement.kept.column("row").to_pylist(), judgement.quarantined.column("row").to_pylist()
+    judgment = judge(batch)
+    kept, quarantined = judgment.kept.column("row").to_pylist(), judgment.quarantined.column("row").to_pylist()
     assert sorted(kept + quarantined) == list(range(len(changes)))
     assert kept == sorted(kept)
     assert quarantined == sorted(quarantined)
-    assert len(judgement.reasons) == len(judgement.details) == len(quarantined)
-    assert judgement.reasons.null_count == judgement.details.null_count == 0
-    for row, reason in zip(quarantined, judgement.reasons.to_pylist(), strict=True):
+    assert len(judgment.reasons) == len(judgment.details) == len(quarantined)
+    assert judgment.reasons.null_count == judgment.details.null_count == 0
+    for row, reason in zip(quarantined, judgment.reasons.to_pylist(), strict=True):
         assert reason == expected_reason(changes[row])
     assert all(expected_reason(changes[row]) is None for row in kept)
 

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import ValidationConfig
-from pipeline.errors import MESSAGE_LIMIT, ArtifactError, ContractBrokenError
+from pipeline.errors import MESSAGE_LIMIT, ArtifactError, ContractViolationError
 from pipeline.ingest.schema import REVIEW_SCHEMA
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.validation import ValidationSummary, require_contract, validate_clean, validate_raw
+from pipeline.validation import ValidationSummary, enforce_contract, validate_clean, validate_raw
 from pipeline.validation.contract import _message
 from pipeline.validation.records import ContractResult, ExpectationResult
 from pipeline.validation.tables import KEPT, QUARANTINE
@@ -31,8 +31,8 @@ def raw(store: ArtifactStore, table: pa.Table, config: ValidationConfig = CONFIG
 
 
 def refusal(store: ArtifactStore, reference: ArtifactReference) -> str:
-    with pytest.raises(ContractBrokenError) as caught:
-        require_contract(reference, store)
+    with pytest.raises(ContractViolationError) as caught:
+        enforce_contract(reference, store)
     return str(caught.value)
 
 
@@ -44,7 +44,7 @@ def observed(store: ArtifactStore, reference: ArtifactReference) -> dict[str, st
 def test_a_good_dump_passes_and_bad_rows_are_set_aside_with_their_place(store):
     table = dump(changes={7: {"score": 9}, 9: {"problem": "unparseable", "problem_detail": "why", "raw": "a,b"}})
     reference = raw(store, table)
-    require_contract(reference, store)
+    enforce_contract(reference, store)
 
     folder = store.folder(reference)
     kept, quarantine = pq.read_table(folder / "reviews.parquet"), pq.read_table(folder / "quarantine.parquet")
@@ -62,7 +62,7 @@ def test_a_good_dump_passes_and_bad_rows_are_set_aside_with_their_place(store):
     assert (summary.data_set, summary.rows, summary.quarantined) == ("raw", ROWS, {"unparseable": 1, "bad_score": 1})
     rows = store.manifest(reference).rows
     assert rows is not None
-    assert (rows.rows_in, rows.kept, rows.set_aside) == (ROWS, ROWS - 2, {"unparseable": 1, "bad_score": 1})
+    assert (rows.rows_in, rows.kept, rows.excluded) == (ROWS, ROWS - 2, {"unparseable": 1, "bad_score": 1})
 
 
 def test_too_many_bad_rows_are_refused_with_their_reasons_and_first_places(store):
@@ -201,7 +201,7 @@ def test_great_expectations_says_nothing_and_leaves_no_traces(store, tmp_path, m
 
 def test_a_good_clean_table_passes_and_keeps_every_row(store):
     reference = validate_clean(place_clean(store, clean_table()), CONFIG, store)
-    require_contract(reference, store)
+    enforce_contract(reference, store)
     summary = store.summary(reference, ValidationSummary)
     assert (summary.data_set, summary.rows, summary.quarantined) == ("clean", ROWS, {})
     assert sorted(contents(store.folder(reference))) == [
@@ -260,7 +260,7 @@ def test_a_long_message_is_cut_between_clauses_and_keeps_its_end():
 @pytest.mark.parametrize("name", ["fine_foods_a", "fine_foods_b"])
 def test_real_reviews_fulfil_the_contract(store, shared_data, name):
     reference = raw(store, read_dump(shared_data / f"{name}.csv.gz"))
-    require_contract(reference, store)
+    enforce_contract(reference, store)
     summary = store.summary(reference, ValidationSummary)
     assert summary.quarantined == {}
     assert summary.rows == {"fine_foods_a": 9_542, "fine_foods_b": 10_632}[name]

@@ -1,0 +1,313 @@
+"""What the tasks tell whoever watches, through Airflow's own statistics: to wherever its ``[metrics]`` say.
+
+All are gauges: how something was last, or when it last happened. A task is a process that ends in seconds, and its
+counter would begin anew with each: of those a collector keeps the last, which says 1 for ever. What is asked of a
+gauge that tells a time is how long ago that was, and with ``changes()`` how often it happened.
+
+Tags come from short lists of words of ours. Texts, paths, a run's parameters and its name stay out of them. Nothing
+here may fail a task: what cannot be told is a line in its log. docs/monitoring.md lists every metric.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from airflow.sdk import get_current_context
+from airflow.sdk.configuration import conf
+from airflow.sdk.observability import stats
+
+from pipeline.references import VariantReferences
+from pipeline.store import ArtifactReference
+from pipeline.workflow import default_store
+
+if TYPE_CHECKING:
+    from pipeline.evaluation import EvaluationSummary
+    from pipeline.promotion import ChampionChange
+    from pipeline.training.records import DeviceRecord
+    from pipeline.workflow import RunResult
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+Parameters = ParamSpec("Parameters")
+
+BACKENDS = ("otel_on", "statsd_on", "statsd_datadog_enabled")
+"""The switches of ``[metrics]``; where none is on, nothing is read from the store to be told."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One gauge.
+
+    Attributes:
+        name: As Airflow's statistics take it; ``[metrics] otel_prefix`` (``airflow``) comes before it.
+        tags: What its values are told apart by.
+        unit: Of the value.
+        meaning: In words, for the documentation.
+    """
+
+    name: str
+    tags: tuple[str, ...]
+    unit: str
+    meaning: str
+
+
+ROWS = Metric(
+    "review_sentiment.rows",
+    ("stage", "fate"),
+    "rows",
+    "rows of a stage's last artifact by `fate`: `in`, `kept`, `excluded` (of `validate_raw`: in quarantine)",
+)
+STAGE_SECONDS = Metric(
+    "review_sentiment.stage.seconds",
+    ("stage", "how", "direction"),
+    "s",
+    "what a stage's artifact cost to compute; `how`: `computed` just then, or `reused`, which saved that time; "
+    "`direction` (`uni`, `bi`) where there is one for each model",
+)
+DUMP_LANDED_AT = Metric(
+    "review_sentiment.dump.landed_at", (), "Unix time", "when the raw files of the last run first came into the store"
+)
+DEVICE_GPU = Metric("review_sentiment.device.gpu", (), "0 or 1", "whether the last run trained on a GPU")
+SCORE = Metric(
+    "review_sentiment.score",
+    ("model", "measure"),
+    "0–1",
+    "`measure` of `model` on its test part: the best of each direction (`uni`, `bi`), the baselines "
+    "(`always_majority`, `tfidf_logistic_regression`), and the `champion`",
+)
+CHALLENGE = Metric(
+    "review_sentiment.challenge",
+    ("side", "measure"),
+    "0–1",
+    "`measure` of `challenger` and `champion` on the same reviews, which neither had met",
+)
+GATE_DECIDED_AT = Metric(
+    "review_sentiment.gate.decided_at",
+    ("decision",),
+    "Unix time",
+    "when the gate last decided so: `promote`, `keep`, `refuse`, `needs_person`",
+)
+CHAMPION_SINCE = Metric(
+    "review_sentiment.champion.since", (), "Unix time", "when the model in service went into service"
+)
+REPORT_PUBLISHED_AT = Metric(
+    "review_sentiment.report.published_at",
+    ("outcome",),
+    "Unix time",
+    "when a report was last published; `outcome`: `judged`, or `refused` where no model came of it",
+)
+REPORT_SECONDS = Metric(
+    "review_sentiment.report.seconds", (), "s", "from when the last run was due to its report, waiting included"
+)
+SCORING_RATE = Metric(
+    "review_sentiment.scoring.rows_per_second", (), "rows/s", "throughput of the last scoring, of all its shards"
+)
+FREED_BYTES = Metric("review_sentiment.clean_up.freed_bytes", (), "bytes", "what the last clean-up freed")
+FAILED_AT = Metric(
+    "review_sentiment.failed_at",
+    ("dag_id", "task_id", "error"),
+    "Unix time",
+    "when a task last failed for good; `error` is the error's name",
+)
+
+METRICS = (
+    ROWS,
+    STAGE_SECONDS,
+    DUMP_LANDED_AT,
+    DEVICE_GPU,
+    SCORE,
+    CHALLENGE,
+    GATE_DECIDED_AT,
+    CHAMPION_SINCE,
+    REPORT_PUBLISHED_AT,
+    REPORT_SECONDS,
+    SCORING_RATE,
+    FREED_BYTES,
+    FAILED_AT,
+)
+
+MEASURES = ("balanced_accuracy", "accuracy", "roc_auc", "pr_auc", "negative_pr_auc", "calibration_error")
+"""Of ``evaluation.Scores``; ``negative_recall`` joins them."""
+COMPARED_MEASURES = ("balanced_accuracy", "accuracy", "negative_recall")
+
+
+def _harmless(tell: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Do nothing where nobody watches, and never fail."""
+
+    @functools.wraps(tell)
+    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            if any(conf.getboolean("metrics", switch, fallback=False) for switch in BACKENDS):
+                tell(*args, **kwargs)
+        except Exception:
+            log.warning("Not every metric of this step was told; the step itself is not affected.", exc_info=True)
+
+    return told
+
+
+def told(reference: ArtifactReference) -> Json:
+    """Tell rows and seconds of a stage's artifact, and return its reference as XCom holds it."""
+    tell_stage(reference)
+    return reference.model_dump()
+
+
+def told_fetched(reference: ArtifactReference) -> Json:
+    """Tell of fetched raw files, and return their reference as XCom holds it."""
+    tell_fetched(reference)
+    return told(reference)
+
+
+def told_variant(variant: VariantReferences, before: VariantReferences | None = None) -> Json:
+    """Tell of what a variant has that it had not ``before``, and return its references as XCom holds them."""
+    for role in VariantReferences.model_fields:
+        reference = getattr(variant, role)
+        if isinstance(reference, ArtifactReference) and (before is None or getattr(before, role) != reference):
+            tell_stage(reference, direction=variant.name.partition("-")[0])
+    return variant.model_dump()
+
+
+def told_device(device: DeviceRecord) -> Json:
+    """Tell what a run trains on, and return it as XCom holds it."""
+    tell_device(device)
+    return device.model_dump()
+
+
+@_harmless
+def tell_stage(reference: ArtifactReference, direction: str | None = None) -> None:
+    """Tell rows and seconds of a stage's artifact, and whether this very task computed it."""
+    manifest = default_store().manifest(reference)
+    began = get_current_context()["ti"].start_date
+    tags = {"stage": manifest.stage, "how": "computed" if began and manifest.started_at >= began else "reused"}
+    _set(STAGE_SECONDS, manifest.seconds, **tags, **({"direction": direction} if direction else {}))
+    if manifest.rows is not None:
+        _tell_rows(manifest.stage, rows_in=manifest.rows.rows_in, kept=manifest.rows.kept)
+
+
+@_harmless
+def tell_fetched(reference: ArtifactReference) -> None:
+    """Tell when raw files first came into the store."""
+    _set(DUMP_LANDED_AT, default_store().manifest(reference).started_at.timestamp())
+
+
+@_harmless
+def tell_device(device: DeviceRecord) -> None:
+    """Tell whether a run trains on a GPU."""
+    _set(DEVICE_GPU, float(device.kind == "gpu"))
+
+
+@_harmless
+def tell_scores(variants: Sequence[VariantReferences], baselines: ArtifactReference) -> None:
+    """Tell the scores of the baselines and of each direction's best variant, by its validation part."""
+    from pipeline.evaluation import BaselinesSummary, EvaluationSummary
+
+    store = default_store()
+    best: dict[str, EvaluationSummary] = {}
+    for variant in variants:
+        if variant.evaluated is not None:
+            direction, judged = variant.name.partition("-")[0], store.summary(variant.evaluated, EvaluationSummary)
+            known = best.get(direction)
+            if known is None or judged.validation_balanced_accuracy > known.validation_balanced_accuracy:
+                best[direction] = judged
+    floor = {judged.model: judged for judged in store.summary(baselines, BaselinesSummary).evaluations}
+    for name, judged in {**best, **floor}.items():
+        _tell_scores_of(name, judged)
+
+
+@_harmless
+def tell_challenge(head_to_head: ArtifactReference) -> None:
+    """Tell how challenger and champion did on the same reviews."""
+    from pipeline.promotion.records import HeadToHeadSummary
+
+    compared = default_store().summary(head_to_head, HeadToHeadSummary).new_test
+    if compared.rows:
+        for measure in COMPARED_MEASURES:
+            _set(CHALLENGE, getattr(compared.challenger, measure), side="challenger", measure=measure)
+            _set(CHALLENGE, getattr(compared.champion, measure), side="champion", measure=measure)
+
+
+@_harmless
+def tell_gate(gate_result: ArtifactReference) -> None:
+    """Tell what the gate decided, and of the champion, which may have been put into service long ago."""
+    from pipeline.promotion import GateDecision
+    from pipeline.promotion.champions import champion
+
+    store = default_store()
+    decided = store.summary(gate_result, GateDecision).decision
+    _set(GATE_DECIDED_AT, store.manifest(gate_result).started_at.timestamp(), decision=decided)
+    if (present := champion(store)) is not None:
+        _tell_champion(present)
+
+
+@_harmless
+def tell_champion(change: ChampionChange) -> None:
+    """Tell of a model that went into service."""
+    _tell_champion(change)
+
+
+@_harmless
+def tell_report(result: RunResult) -> None:
+    """Tell of a published report, and how long it took."""
+    context = get_current_context()
+    _set(REPORT_PUBLISHED_AT, time.time(), outcome="judged" if result.refusal is None else "refused")
+    due = getattr(context["dag_run"], "run_after", None)
+    # A report that somebody has written again, later, says nothing of how long the run took.
+    if due is not None and context["ti"].try_number == 1:
+        _set(REPORT_SECONDS, (datetime.now(UTC) - due).total_seconds())
+
+
+@_harmless
+def tell_scoring(shards: Sequence[ArtifactReference]) -> None:
+    """Tell rows and throughput of a scored dump."""
+    store = default_store()
+    manifests = [store.manifest(shard) for shard in shards]
+    accounts = [manifest.rows for manifest in manifests if manifest.rows is not None]
+    rows_in, kept = sum(account.rows_in for account in accounts), sum(account.kept for account in accounts)
+    _tell_rows("score", rows_in=rows_in, kept=kept)
+    if seconds := sum(manifest.seconds for manifest in manifests):
+        _set(SCORING_RATE, kept / seconds)
+
+
+@_harmless
+def tell_clean_up(freed_bytes: int) -> None:
+    """Tell what a clean-up freed."""
+    _set(FREED_BYTES, freed_bytes)
+
+
+@_harmless
+def tell_failure(context: Mapping[str, Any]) -> None:
+    """Tell that a task failed for good: an ``on_failure_callback`` of every task.
+
+    A task whose process was killed cannot tell it; Airflow's scheduler counts those.
+    """
+    instance = context["ti"]
+    error = type(context.get("exception")).__name__
+    _set(FAILED_AT, time.time(), dag_id=instance.dag_id, task_id=instance.task_id, error=error)
+
+
+def _tell_champion(change: ChampionChange) -> None:
+    from pipeline.evaluation import EvaluationSummary
+
+    _set(CHAMPION_SINCE, change.changed_at.timestamp())
+    _tell_scores_of("champion", default_store().summary(change.model.evaluated, EvaluationSummary))
+
+
+def _tell_scores_of(name: str, judged: EvaluationSummary) -> None:
+    for measure in MEASURES:
+        _set(SCORE, getattr(judged.scores, measure).value, model=name, measure=measure)
+    _set(SCORE, judged.scores.negative.recall.value, model=name, measure="negative_recall")
+
+
+def _tell_rows(stage: str, *, rows_in: int, kept: int) -> None:
+    for fate, rows in (("in", rows_in), ("kept", kept), ("excluded", rows_in - kept)):
+        _set(ROWS, rows, stage=stage, fate=fate)
+
+
+def _set(metric: Metric, value: float, **tags: str) -> None:
+    stats.gauge(metric.name, float(value), tags=tags)

@@ -1,0 +1,311 @@
+"""Mail and chat about a failed, refused or promoted run (docs/notifications.md); off unless a receiver is configured.
+
+Nothing here may fail a run: what cannot be sent is a line in the log. Texts of a run come from outside; in a mail they
+are escaped, never rendered as a template, and in a chat they mention nobody.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow.sdk import BaseNotifier, Connection
+from airflow.sdk.configuration import conf
+from airflow.sdk.log import mask_secret
+
+from pipeline.airflow.links import report_page
+from pipeline.airflow.notes import NOTE_KEY
+from pipeline.errors import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+EMAIL_VARIABLE = "REVIEW_SENTIMENT_NOTIFY_EMAIL"
+"""Receivers of mails, with commas between them."""
+WEBHOOK_VARIABLE = "REVIEW_SENTIMENT_NOTIFY_WEBHOOK_CONN"
+"""Id of the Airflow connection whose password is the address of an incoming webhook."""
+MAIL_CONNECTION = "smtp_default"
+REPORTING_TASK = "publish_report"
+
+MOST_CHARACTERS = 600
+"""Of any sentence."""
+MOST_FIGURES = 6
+WEBHOOK_SECONDS = 10.0
+_ADDRESS = re.compile(r"[^\s@,<>\"]+@[^\s@,<>\"]+")
+
+
+@dataclass(frozen=True)
+class Notification:
+    """What is told.
+
+    Attributes:
+        title: What happened, in a word or two.
+        run: The DAG's id and the run's id.
+        sentence: The verdict, or what went wrong.
+        figures: The run's figures, a line each.
+        report: Address of the report's page; ``None`` where Airflow's own address is not known.
+        run_page: Address of the run's page in Airflow; likewise.
+    """
+
+    title: str
+    run: tuple[str, str]
+    sentence: str
+    figures: tuple[str, ...] = ()
+    report: str | None = None
+    run_page: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """One line for a mail's subject."""
+        return _line(f"Review sentiment: {self.title.lower()} ({self.run[1]})", 150)
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Yield label and text of each line."""
+        yield self.title, _line(self.sentence)
+        for figure in self.figures[:MOST_FIGURES]:
+            yield "", _line(figure, 120)
+        yield "Run", _line(" / ".join(self.run), 300)
+        if self.report is not None:
+            yield "Report", self.report
+        if self.run_page is not None:
+            yield "In Airflow", self.run_page
+
+    def as_html(self) -> str:
+        """Return the mail's body."""
+        rows = (_html_line(label, text) for label, text in self.lines())
+        return f"<html><body>{''.join(rows)}</body></html>"
+
+    def as_chat(self) -> str:
+        """Return the chat's message: text in which nothing is a link, a mention or a command but what we put there."""
+        return "\n".join(f"{f'*{label}*: ' if label else '• '}{_chat(text)}" for label, text in self.lines())
+
+
+class WebhookError(Exception):
+    """An incoming webhook did not take a message; says so without its address, which is a secret."""
+
+
+class WebhookNotifier(BaseNotifier):
+    """Posts ``{"text": …}`` to an incoming webhook, as Slack, Mattermost and others take it."""
+
+    def __init__(self, connection_id: str, text: str) -> None:
+        """Keep where to and what; nothing is looked up yet."""
+        super().__init__()
+        self.connection_id = connection_id
+        self.text = text
+
+    def notify(self, context: Mapping[str, Any]) -> None:  # noqa: ARG002 - Airflow's interface
+        """Send the message.
+
+        Raises:
+            WebhookError: The connection holds no address, or the message was not taken.
+        """
+        import httpx
+
+        url = self._url()
+        problem: str | None = None
+        try:
+            with _quiet_http():
+                answer = httpx.post(url, json={"text": self.text}, timeout=WEBHOOK_SECONDS, follow_redirects=False)
+            if not answer.is_success:
+                problem = f"the server answered {answer.status_code}"
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            # Its text may hold the address.
+            problem = type(error).__name__
+        if problem is not None:
+            raise WebhookError(f"{problem}; check the connection {self.connection_id!r}")
+
+    def _url(self) -> str:
+        connection = Connection.get(self.connection_id)
+        url = connection.password or connection.extra_dejson.get("url") or ""
+        if not url.lower().startswith(("https://", "http://")):
+            raise WebhookError(
+                f"the connection {self.connection_id!r} holds no http(s) address, neither as its password nor as 'url' "
+                "in its extra"
+            )
+        mask_secret(url)
+        return str(url)
+
+
+def notify_failure(context: Mapping[str, Any]) -> None:
+    """Tell of a run that failed or was refused: the DAG's ``on_failure_callback``."""
+    if not _wanted():
+        return
+    run = _run_of(context)
+    failure, report = _left(context, None), _left(context, REPORTING_TASK)
+    told = failure or report or {}
+    refused = told.get("kind") in {"refused", "stopped"}
+    sentence = told.get("sentence") or _reason(context)
+    _send(
+        context,
+        Notification(
+            title="Refused" if refused else "Failed",
+            run=run,
+            sentence=str(sentence),
+            figures=tuple(map(str, (report or {}).get("figures") or ())),
+            report=_page(report_page(run[1])) if report else None,
+            run_page=_page(_airflows_page(run)),
+        ),
+    )
+
+
+def notify_refusal(context: Mapping[str, Any], sentence: str, figures: Sequence[str] = ()) -> None:
+    """Tell of a model that may not be used: call it where the verdict is ``refuse`` or ``cannot_tell``.
+
+    Args:
+        context: The running task's.
+        sentence: The verdict.
+        figures: The run's figures, a line each.
+    """
+    _tell(context, "Not promoted", sentence, figures)
+
+
+def notify_promotion(context: Mapping[str, Any], sentence: str, figures: Sequence[str] = ()) -> None:
+    """Tell of a model that went into service: call it when it has.
+
+    Args:
+        context: The running task's.
+        sentence: Why it was promoted.
+        figures: The run's figures, a line each.
+    """
+    _tell(context, "Promoted", sentence, figures)
+
+
+def _tell(context: Mapping[str, Any], title: str, sentence: str, figures: Sequence[str]) -> None:
+    if not _wanted():
+        return
+    run = _run_of(context)
+    report, run_page = _page(report_page(run[1])), _page(_airflows_page(run))
+    _send(context, Notification(title, run, sentence, tuple(figures), report, run_page))
+
+
+def _send(context: Mapping[str, Any], notification: Notification) -> None:
+    receivers = [address.strip() for address in os.environ.get(EMAIL_VARIABLE, "").split(",") if address.strip()]
+    if receivers:
+        try:
+            _mail(receivers, notification)
+            log.info("A mail tells of the run: %s", notification.title)
+        except Exception as error:  # noqa: BLE001 - the provider passes on whatever its connection raises
+            problem = f"{type(error).__name__}: {quoted(error, 200)}"
+            log.error("No mail went out over %s (%s); the run is not affected.", MAIL_CONNECTION, problem)
+    connection_id = os.environ.get(WEBHOOK_VARIABLE, "").strip()
+    if connection_id:
+        try:
+            WebhookNotifier(connection_id, notification.as_chat()).notify(context)
+            log.info("The webhook was told of the run: %s", notification.title)
+        except WebhookError as error:
+            log.error("The webhook was not told (%s); the run is not affected.", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not fail the run, and its text may hold the address
+            log.error("The webhook was not told (%s); the run is not affected.", type(error).__name__)
+
+
+def _mail(receivers: list[str], notification: Notification) -> None:
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    unfit = [receiver for receiver in receivers if not _ADDRESS.fullmatch(receiver)]
+    if unfit:
+        raise ValueError(f"{EMAIL_VARIABLE} holds {len(unfit)} entries that are no mail addresses")
+    notifier = SmtpNotifier(
+        to=receivers,
+        subject=notification.subject,
+        html_content=notification.as_html(),
+        smtp_conn_id=MAIL_CONNECTION,
+    )
+    # Not called as Airflow would: it would render the texts as templates, and they come from outside.
+    notifier.notify({})
+
+
+@contextmanager
+def _quiet_http() -> Iterator[None]:
+    """Keep the HTTP libraries from logging the address that they ask."""
+    loggers = [logging.getLogger(name) for name in ("httpx", "httpcore")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def _wanted() -> bool:
+    return any(os.environ.get(name, "").strip() for name in (EMAIL_VARIABLE, WEBHOOK_VARIABLE))
+
+
+def _run_of(context: Mapping[str, Any]) -> tuple[str, str]:
+    dag_run = context.get("dag_run")
+    run_id = context.get("run_id") or getattr(dag_run, "run_id", "unknown")
+    dag = context.get("dag")
+    return str(getattr(dag, "dag_id", None) or getattr(dag_run, "dag_id", "unknown")), str(run_id)
+
+
+def _reason(context: Mapping[str, Any]) -> str:
+    """Return what Airflow itself says of a failure."""
+    task_id = getattr(context.get("ti"), "task_id", None)
+    if task_id is not None:
+        return f"The task {task_id} failed; its log says why."
+    return f"The run failed: {context.get('reason') or 'its tasks say why'}."
+
+
+def _left(context: Mapping[str, Any], task_id: str | None) -> Mapping[str, Any] | None:
+    """Return what a task, or else the one that failed last, left to say; ``None`` where that cannot be had."""
+    instance = context.get("ti")
+    if instance is None:
+        return None
+    try:
+        if task_id is None:
+            found = instance.xcom_pull(task_ids=instance.task_id, key=NOTE_KEY, map_indexes=instance.map_index)
+        else:
+            found = instance.xcom_pull(task_ids=task_id, key=NOTE_KEY)
+    except Exception as error:  # noqa: BLE001 - in `dag.test()` there is nobody to ask, which is an ImportError
+        log.info("What %s had to say cannot be read: %s", task_id or "the failed task", type(error).__name__)
+        return None
+    return found if isinstance(found, Mapping) else None
+
+
+def _page(path: str) -> str | None:
+    """Return the full address of a page of Airflow's, where the deployment says what that address is."""
+    base = str(conf.get("api", "base_url", fallback="") or "")
+    try:
+        parts = urlsplit(base)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            return None
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}/{path}"
+
+
+def _airflows_page(run: tuple[str, str]) -> str:
+    dag_id, run_id = (quote(part, safe="") for part in run)
+    return f"dags/{dag_id}/runs/{run_id}"
+
+
+def _line(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Return a text on one line, of bounded length and without characters that act."""
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _html_line(label: str, text: str) -> str:
+    shown = html.escape(text)
+    if label in {"Report", "In Airflow"}:
+        shown = f'<a href="{shown}">{shown}</a>'
+    return f"<p>{f'<b>{html.escape(label)}</b>: ' if label else ''}{shown}</p>"
+
+
+def _chat(text: str) -> str:
+    # Slack's rule for text that is meant as text.
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # Others take a mention without brackets: @channel. A word joiner keeps it from being one.
+    return escaped.replace("@", "@\N{WORD JOINER}")

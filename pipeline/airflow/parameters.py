@@ -1,0 +1,218 @@
+"""The trigger form, generated from ``RunConfig``, so that form, command line and docs cannot disagree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Param
+
+from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, PROFILES, RunConfig
+
+SECTION_TITLES = {
+    "data": "Data",
+    "collection": "Data",
+    "validation": "Data",
+    "drift": "Data",
+    "split": "Data",
+    "text": "Text",
+    "vocabulary": "Text",
+    "encoding": "Text",
+    "training": "Models",
+    "evaluation": "Evaluation",
+    "promotion": "Promotion",
+    "hardware": "Hardware",
+}
+
+AS_PROFILE = "As the profile says"
+PROFILE_TITLES = {
+    "default": "Recommended settings",
+    "article": "The article's experiment, bugs included",
+    "demo": "Small models for a first look",
+}
+CHOICES = {
+    "window": {
+        "these": "The dumps named above alone",
+        "all": "Every dump taken so far",
+        "last": "The last dumps",
+        "since": "Dumps taken since a day",
+    },
+    "normalization": {"default": "Ours", "article": "The article's"},
+    "strategy": {
+        "grouped": "By groups, stratified",
+        "temporal": "The newest reviews are the test",
+        "article": "The article's",
+    },
+    "group_by": {
+        "product": "Reviews of a product",
+        "user": "Reviews of a user",
+        "product_and_user": "Reviews of a product or a user",
+        "nothing": "Nothing",
+    },
+    "fit_on": {"train": "Training rows", "all": "Every row (a small leak)"},
+    "keep": {"last": "The last", "first": "The first"},
+    "directions": {"uni": "Unidirectional", "bi": "Bidirectional"},
+    "activation": {
+        "tanh": "tanh",
+        "relu": "ReLU",
+        "sigmoid": "sigmoid",
+        "elu": "ELU",
+        "selu": "SELU",
+        "gelu": "GELU",
+    },
+    "padding": {"masked": "Masked", "unmasked": "Unmasked (the article's bug)"},
+    "class_weights": {"none": "None", "balanced": "Balanced"},
+    "threshold": {
+        "balanced_accuracy": "Best balanced accuracy",
+        "negative_recall": "Finds the negative reviews asked for",
+        "half": "One half",
+    },
+    "metric": {
+        "balanced_accuracy": "Balanced accuracy",
+        "accuracy": "Accuracy",
+        "negative_recall": "Negative reviews found",
+    },
+    "approval": {
+        "auto": "Never",
+        "when_inconclusive": "Where the gate cannot tell",
+        "always": "Before every promotion",
+    },
+    "device": {"auto": "GPU where there is one", "cpu": "CPU", "gpu": "GPU"},
+    "precision": {"float32": "float32", "mixed_float16": "float16, mixed", "mixed_bfloat16": "bfloat16, mixed"},
+}
+"""What the form shows instead of each choice's name; a choice that is missing here is shown by its name."""
+
+FROM_INBOX = "inbox_dumps"
+"""Field of the form alone: its files join ``dumps``. A list to choose from takes no free text in Airflow's form."""
+INBOX_VARIABLE = "REVIEW_SENTIMENT_INBOX"
+MOST_OFFERED = 50
+MOST_LISTED = 5_000
+"""Entries of the inbox that are looked at: the form is built at each parse, which must stay quick."""
+_DUMP_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".gz", ".zip")
+
+
+def form() -> dict[str, Param]:
+    """Return the DAG's Params: profile and dumps first, then every other knob, empty meaning "as the profile says"."""
+    profile = RunConfig.model_fields["profile"]
+    standard = RunConfig()
+    params: dict[str, Param] = {
+        "profile": Param(
+            None,
+            type=["string", "null"],
+            enum=[*PROFILES, None],
+            # Airflow shows a missing value under its JSON name.
+            values_display={**PROFILE_TITLES, "null": "As fits the dump"},
+            title=profile.title,
+            description_md=f"{profile.description} Empty: `demo` for the demo dump, `default` for any other.",
+        )
+    }
+    for section, name, field in RunConfig.fields():
+        schema = type(getattr(standard, section)).model_json_schema()["properties"][name]
+        default = standard.flat()[name]
+        if name == "dumps":
+            params[name] = Param(
+                default,
+                type="array",
+                items={"type": "string"},
+                title=field.title,
+                description_md=f"{field.description} One a line.",
+            )
+            params |= _inbox_field()
+            continue
+        params[name] = Param(
+            None,
+            title=field.title,
+            description_md=f"{field.description} Empty: as the profile says (`default`: {_shown(default)}).",
+            section=SECTION_TITLES[section],
+            **_nullable(schema, CHOICES.get(name, {})),
+        )
+    return params
+
+
+def config_from(params: Mapping[str, Any], conf: Mapping[str, Any] | None) -> RunConfig:
+    """Return the run's configuration; Airflow accepts unknown keys in ``conf`` silently, this does not.
+
+    Raises:
+        ConfigurationError: A name is unknown or a value does not fit.
+    """
+    given = {**params, **(conf or {})}
+    chosen = given.pop(FROM_INBOX, None)
+    if chosen:
+        named = given.get("dumps") or []
+        given["dumps"] = [*([] if list(named) == [DEMO_DUMP] else named), *chosen]
+    return RunConfig.from_flat(given)
+
+
+def inbox_files() -> dict[str, str]:
+    """Return path and name of the newest possible dumps in the inbox, newest first, where it is a folder.
+
+    Never fails: a form without them is better than none.
+    """
+    home = os.environ.get(INBOX_VARIABLE, "")
+    if not home or "://" in home.removeprefix("file://"):
+        return {}
+    found: list[tuple[float, str, str]] = []
+    try:
+        with os.scandir(Path(home.removeprefix("file://")).expanduser()) as entries:
+            for entry in islice(entries, MOST_LISTED):
+                fits = entry.name.lower().endswith(_DUMP_ENDINGS) and entry.name[0] not in "._~#"
+                if fits and entry.name.isprintable() and entry.is_file(follow_symlinks=False):
+                    found.append((entry.stat(follow_symlinks=False).st_mtime, entry.path, entry.name))
+    except (OSError, ValueError, RuntimeError):
+        return {}
+    return {path: name for _, path, name in sorted(found, reverse=True)[:MOST_OFFERED]}
+
+
+def _inbox_field() -> dict[str, Param]:
+    """Return the field that offers the inbox's files, if there are any."""
+    files = inbox_files()
+    if not files:
+        return {}
+    return {
+        FROM_INBOX: Param(
+            None,
+            type=["array", "null"],
+            items={"type": "string"},
+            title="Dumps from the inbox",
+            description_md=f"Files that lie in the inbox now, newest first. They join the dumps above; `{DEMO_DUMP}` "
+            f"alone gives way to them. `{INBOX_DUMP}` above takes all that is new, `{KAGGLE_DUMP}` a public data set.",
+            examples=list(files),
+            values_display=files,
+        )
+    }
+
+
+def _nullable(schema: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
+    """Turn a field's JSON schema into a Param's, with ``null`` allowed and its choices shown in words."""
+    branches = [branch for branch in schema.get("anyOf", [schema]) if branch.get("type") != "null"]
+    taken = {
+        name: value
+        for branch in branches
+        for name, value in branch.items()
+        if name not in {"title", "description", "default"}
+    }
+    kind = taken.pop("type")
+    kinds = {"tuple": "array"}.get(kind, kind)
+    if "enum" in taken:
+        # Airflow shows a missing value under its JSON name.
+        shown = {value: choices.get(value, value.replace("_", " ")) for value in taken["enum"]}
+        taken["values_display"] = shown | {"null": AS_PROFILE}
+        taken["enum"] = [*taken["enum"], None]
+    elif "enum" in taken.get("items", {}):
+        # Examples make the field a list to choose from.
+        taken["examples"] = taken["items"]["enum"]
+        taken["values_display"] = {value: choices.get(value, value) for value in taken["examples"]}
+    return {**taken, "type": [kinds, "null"]}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if value is None or isinstance(value, dict):
+        return "none"
+    if isinstance(value, bool):  # Before looking it up: 0 == False.
+        return "yes" if value else "no"
+    return str(value)

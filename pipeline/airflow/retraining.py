@@ -1,0 +1,82 @@
+"""Runs that nobody starts: what sets them off, and what they are told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable
+
+from pipeline.airflow.parameters import config_from
+from pipeline.config import INBOX_DUMP, RunConfig, read_settings
+from pipeline.workflow import default_store
+
+SCHEDULE_VARIABLE = "REVIEW_SENTIMENT_SCHEDULE"
+"""Cron expression, UTC, of the runs that come without a new dump; ``none`` for dumps alone."""
+SOURCES_VARIABLE = "REVIEW_SENTIMENT_SOURCES"
+"""Dumps that automatic runs look through, separated by blanks: ``inbox``, ``kaggle``, addresses."""
+SETTINGS_VARIABLE = "REVIEW_SENTIMENT_RETRAIN_CONFIG"
+"""YAML file with parameters of automatic runs, as for ``python -m pipeline run --config``."""
+INBOX_VARIABLE = "REVIEW_SENTIMENT_INBOX"
+
+WEEKLY = "0 4 * * 1"
+MANUAL_RUNS = frozenset({"manual", "operator_triggered"})
+
+
+class Run(Protocol):
+    """What is read of Airflow's run."""
+
+    run_type: Any
+    conf: Any
+    logical_date: Any
+
+
+def sources() -> tuple[str, ...]:
+    """Return the dumps of automatic runs; none where nothing is configured."""
+    given = os.environ.get(SOURCES_VARIABLE, "").split()
+    inbox = [INBOX_DUMP] if os.environ.get(INBOX_VARIABLE, "").strip() else []
+    return tuple(given or inbox)
+
+
+def schedule() -> AssetOrTimeSchedule | CronTriggerTimetable | list[Asset] | None:
+    """Return when the training DAG runs by itself: on a new dump or weekly, whichever comes first."""
+    if not sources():
+        return None
+    dumps = new_dumps()
+    cron = os.environ.get(SCHEDULE_VARIABLE, WEEKLY)
+    weekly = None if cron == "none" else CronTriggerTimetable(cron, timezone="UTC")
+    if dumps is None:
+        return weekly
+    return [dumps] if weekly is None else AssetOrTimeSchedule(timetable=weekly, assets=[dumps])
+
+
+def new_dumps() -> Asset | None:
+    """Return the asset that a new file in the inbox updates, where there is an inbox."""
+    if INBOX_DUMP not in sources():
+        return None
+    # In the folder of plugins, which Airflow puts on the path of each of its processes.
+    from pipeline.airflow.dump_watcher import new_dumps_asset
+
+    return new_dumps_asset(default_store().url)
+
+
+def config_of(run: Run, params: Mapping[str, Any]) -> RunConfig:
+    """Return a run's configuration: the form's for a run that somebody started, the deployment's for any other.
+
+    An automatic run looks through the configured sources and trains on the whole collection; a backfill does so as of
+    its own date. Parameters given with the run (a backfill's configuration) win.
+
+    Raises:
+        ConfigurationError: A name is unknown, a value does not fit, or the settings' file cannot be read.
+    """
+    kind = str(getattr(run.run_type, "value", run.run_type))
+    if kind in MANUAL_RUNS:
+        return config_from(params, run.conf)
+    told: dict[str, Any] = {"dumps": list(sources() or (INBOX_DUMP,)), "window": "all"}
+    if kind == "backfill":
+        told["as_of"] = run.logical_date
+    if path := os.environ.get(SETTINGS_VARIABLE):
+        told |= read_settings(Path(path))
+    return RunConfig.from_flat({**told, **(run.conf or {})})

@@ -1,0 +1,77 @@
+"""Credentials of the object store from an Airflow connection (docs/object_store.md).
+
+The file lies among the plugins because Airflow puts their folder on the path of each of its processes: tasks, pages and
+the triggerer open the store alike. It reads the connection's own fields, so the amazon provider need not be installed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pipeline.errors import ConfigurationError, quoted
+from pipeline.object_store import ObjectStoreLogin, log_in_with
+
+CONNECTION_VARIABLE = "REVIEW_SENTIMENT_STORE_CONN"
+"""Name of an Airflow connection of type ``aws``; without it the environment's credentials are used."""
+CONNECTION_TYPE = "aws"
+ELSEWHERE = ("role_arn", "assume_role_method", "assume_role_kwargs", "profile_name", "session_kwargs")
+"""What only the amazon provider can follow; to pass it by would ask the store with rights that nobody meant."""
+
+
+def use_store_connection() -> None:
+    """Let this process open object stores with the connection, where the environment names one."""
+    log_in_with(store_login)
+
+
+def store_login() -> ObjectStoreLogin:
+    """Return the credentials that count now; Airflow is asked each time, so a changed connection takes effect.
+
+    Raises:
+        ConfigurationError: There is no such connection, or it cannot be used. No message holds one of its secrets.
+    """
+    name = os.environ.get(CONNECTION_VARIABLE, "").strip()
+    return _login_of(name, _connection(name)) if name else ObjectStoreLogin()
+
+
+def _connection(name: str) -> Any:  # noqa: ANN401 - Airflow's SDK types it so
+    from airflow.sdk import Connection
+
+    try:
+        return Connection.get(name)
+    except Exception as error:  # noqa: BLE001 - each secrets backend raises its own, some with what they hold
+        kind = type(error).__name__
+    raise ConfigurationError(
+        f"{CONNECTION_VARIABLE} names the Airflow connection {quoted(name)}, which this process cannot get ({kind}). "
+        "Add it (`airflow connections add`, AIRFLOW_CONN_…, or a secrets backend), or correct the name. Without the "
+        "variable the environment's AWS credentials are used."
+    )
+
+
+def _login_of(name: str, connection: Any) -> ObjectStoreLogin:  # noqa: ANN401 - Airflow's SDK types it so
+    if connection.conn_type != CONNECTION_TYPE:
+        raise ConfigurationError(
+            f"The Airflow connection {quoted(name)} is of the type {quoted(connection.conn_type)}; the store needs the "
+            f"type {CONNECTION_TYPE}: login is the access key, password the secret key (docs/object_store.md)."
+        )
+    extra = connection.extra_dejson
+    if connection.extra and not extra and connection.extra.strip() not in {"{}", "null"}:
+        raise ConfigurationError(f"The extra of the Airflow connection {quoted(name)} is no JSON object. Correct it.")
+    if unusable := [field for field in ELSEWHERE if extra.get(field)]:
+        raise ConfigurationError(
+            f"The Airflow connection {quoted(name)} has {', '.join(unusable)}, which the store cannot follow. Let the "
+            f"environment say so instead (AWS_PROFILE, AWS_ROLE_ARN, …) without {CONNECTION_VARIABLE}, or give keys."
+        )
+    return ObjectStoreLogin(
+        access_key=connection.login or extra.get("aws_access_key_id") or None,
+        secret_key=connection.password or extra.get("aws_secret_access_key") or None,
+        session_token=extra.get("aws_session_token") or None,
+        endpoint_url=extra.get("endpoint_url") or None,
+        region=extra.get("region_name") or None,
+        source=f"the Airflow connection {name}",
+        advice=(
+            f"It comes from the Airflow connection {quoted(name)} ({CONNECTION_VARIABLE}): login is the access key, "
+            "password the secret key; in extra stand endpoint_url for another store than AWS, region_name and "
+            "aws_session_token."
+        ),
+    )

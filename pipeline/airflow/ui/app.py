@@ -1,0 +1,58 @@
+"""The pages put together: one guard before all of them, one set of headers behind all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import Depends, FastAPI, Request, Response
+
+from pipeline.airflow.store_login import use_store_connection
+from pipeline.airflow.ui import comparison, history, overview, quarantine, reports, scoring, training
+from pipeline.airflow.ui.pages import FILES, POLICY, PageFile, base, page, told
+
+log = logging.getLogger(__name__)
+
+DAG_ID = "train_review_sentiment"
+"""Who may read this DAG may read what came out of it."""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Reviews and figures are private: nothing between server and reader may keep them.
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": POLICY,
+}
+
+
+def create_app() -> FastAPI:
+    """Return the pages. Each route, also one added later, needs the right to read the DAG."""
+    use_store_connection()
+    app = FastAPI(
+        title="Review sentiment",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(requires_access_dag("GET", param_dag_id=DAG_ID))],
+    )
+    for pages in (overview, history, comparison, training, scoring, quarantine, reports):
+        app.include_router(pages.router)
+
+    @app.get("/files/{name}")
+    def file(name: PageFile) -> Response:
+        return Response((FILES / name).read_bytes(), media_type=name.media_type)
+
+    @app.middleware("http")
+    async def private(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        base.set(request.scope.get("root_path", ""))
+        try:
+            response = await answer(request)
+        except Exception as error:  # noqa: BLE001 - a store that is away raises what its library raises
+            response = page("unreadable.html.j2", status=503, problem=told(error))
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return app

@@ -1,0 +1,115 @@
+"""One run's published report and what belongs to it."""
+
+from __future__ import annotations
+
+import mimetypes
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+
+from pipeline.airflow.ui.pages import page
+from pipeline.errors import PipelineError
+from pipeline.reporting.publishing import DATA_DOCS, REPORTS
+from pipeline.store.files import read_within
+from pipeline.store.run_names import safe_run_name
+from pipeline.workflow import default_store
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+router = APIRouter()
+
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+"""The report names its one style sheet by digest in a policy of its own; both hold."""
+
+
+DATA_DOCS_POLICY = (
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+"""Data Docs hold their styles within themselves; their scripts only fold and sort."""
+
+
+class DataDocs(StrEnum):
+    """The folders of Data Docs beside a report."""
+
+    RAW = DATA_DOCS["validated_raw"]
+    CLEAN = DATA_DOCS["validated_clean"]
+
+
+class Document(StrEnum):
+    """The files of a published report that may be fetched."""
+
+    JSON = "report.json"
+    MESSAGE = "report.md"
+    CARD = "model_card.md"
+
+
+MEDIA_TYPES = {
+    Document.JSON: "application/json",
+    Document.MESSAGE: "text/markdown; charset=utf-8",
+    Document.CARD: "text/markdown; charset=utf-8",
+}
+
+
+# With a slash at its end, so that the report's own links lead to what lies beside it.
+@router.get("/runs/{run_id}/", response_class=HTMLResponse)
+def report(run_id: str) -> Response:
+    """Show the report of a run."""
+    found = _read(run_id, "report.html")
+    if found is None:
+        return page("no_report.html.j2", status=404, run_id=run_id)
+    return HTMLResponse(found, headers={"Content-Security-Policy": REPORT_POLICY})
+
+
+@router.get("/runs/{run_id}/{document}")
+def document(run_id: str, document: Document) -> Response:
+    """Hand out the report's figures, short form or model card as a file."""
+    found = _read(run_id, document.value)
+    if found is None:
+        return page("no_report.html.j2", status=404, run_id=run_id)
+    return Response(
+        found,
+        media_type=MEDIA_TYPES[document],
+        headers={"Content-Disposition": f'attachment; filename="{document.value}"'},
+    )
+
+
+@router.get("/runs/{run_id}/{docs}/{name:path}")
+def data_docs(run_id: str, docs: DataDocs, name: str) -> Response:
+    """Show a page of Great Expectations' Data Docs that was published with a report."""
+    store = default_store().root
+    run = safe_run_name(run_id)
+    home = store / REPORTS / run / docs.value
+    # Compared with what is there: a name is never made into a path.
+    known = any(file.is_file() and _below(file, home) == name for file in home.rglob("*"))
+    try:
+        found = read_within(store, REPORTS, run, docs.value, *name.split("/")) if known else None
+    except PipelineError:
+        raise
+    except OSError:
+        found = None
+    if found is None:
+        return page("no_report.html.j2", status=404, run_id=run_id)
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(found, media_type=kind, headers={"Content-Security-Policy": DATA_DOCS_POLICY})
+
+
+def _below(file: UPath, folder: UPath) -> str:
+    return str(file)[len(str(folder)) :].lstrip("/")
+
+
+def _read(run_id: str, name: str) -> bytes | None:
+    """Return a file of the folder that was published for a run, never one that a request names by path."""
+    try:
+        return read_within(default_store().root, REPORTS, safe_run_name(run_id), name)
+    except PipelineError:
+        # A store that is away or refuses is told on a page of its own.
+        raise
+    except OSError:
+        return None

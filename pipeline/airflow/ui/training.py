@@ -1,0 +1,71 @@
+"""Learning curves while models train, read from the file that training appends to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from pydantic import ValidationError
+from upath import UPath
+
+from pipeline.airflow.ui.pages import page
+from pipeline.store.files import read_within
+from pipeline.training.records import EpochRecord
+from pipeline.training.stage import STAGE
+from pipeline.training.training_log import EPOCHS_FILE, NAME_FILE
+from pipeline.workflow import default_store
+
+router = APIRouter()
+
+MOST_TRAININGS = 12
+WIDTH, HEIGHT, EDGE = 420, 180, 10
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training on its way: its epochs so far."""
+
+    title: str
+    epochs: tuple[EpochRecord, ...]
+    highest: float
+
+    def points(self, name: str) -> str:
+        """Return a figure of each epoch as the points of an SVG line."""
+        step = (WIDTH - 2 * EDGE) / max(len(self.epochs) - 1, 1)
+        values = [getattr(epoch, name) for epoch in self.epochs]
+        places = [HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * min(value / self.highest, 1) for value in values]
+        return " ".join(f"{EDGE + number * step:.1f},{place:.1f}" for number, place in enumerate(places))
+
+
+@router.get("/training", response_class=HTMLResponse)
+def training() -> HTMLResponse:
+    """Show what trains now; the page asks again by itself."""
+    return page("training.html.j2", here="/training", trainings=_trainings())
+
+
+def _trainings() -> list[Training]:
+    found = []
+    for folder in islice(default_store().in_progress(STAGE), MOST_TRAININGS):
+        epochs = []
+        # The last line may be half written: it is whole at the next look.
+        for line in _text(folder / EPOCHS_FILE).splitlines():
+            try:
+                epochs.append(EpochRecord.model_validate_json(line))
+            except ValidationError:
+                continue
+        losses = [loss for epoch in epochs for loss in (epoch.loss, epoch.validation_loss)]
+        found.append(Training(_text(folder / NAME_FILE) or "A model", tuple(epochs), max(losses, default=1.0)))
+    return found
+
+
+def _text(path: Path) -> str:
+    """Return a file's text; nothing where it is not there (any more): a training may end between two looks."""
+    try:
+        # Below the store: `resumable/`, the stage, the key, the file.
+        root = path.parents[3]
+        return read_within(UPath(root), *path.relative_to(root).parts).decode("utf-8", errors="replace")
+    except OSError:
+        return ""

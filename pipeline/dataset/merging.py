@@ -1,0 +1,299 @@
+"""The stage ``merge``: the clean reviews of several batches as one table, as if they had come in one dump."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.cleaning.duplicates import TEXT_DIGEST, first_equal, text_digests, value_codes
+from pipeline.cleaning.records import CleanSummary, FunnelStep
+from pipeline.cleaning.spool import KeptReviews
+from pipeline.dataset.records import DumpBatch, Window, WindowDump
+from pipeline.errors import ArtifactError
+from pipeline.ingest.records import IngestSummary
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
+
+log = logging.getLogger(__name__)
+
+MERGE = Stage("merge", version=1)
+REVIEWS, EXCLUDED, WINDOW = "reviews.parquet", "excluded.parquet", "window.json"
+REPEATED = "repeated_across_dumps"
+"""Reason of rows that an earlier batch holds too."""
+SLICE_ROWS = 16_384
+"""Rows that are read and written at once; also a row group of the output."""
+
+_SET_ASIDE_SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("fetched", pa.string(), nullable=False),
+        pa.field("row_in_dump", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+
+class _MergeParameters(BaseModel):
+    """Part of the key: the digests of the dumps, spelled out, and whether copies leave."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dumps: tuple[tuple[str, ...], ...]
+    """Of each batch, oldest first, the SHA-256 of its files."""
+    deduplicate: bool
+
+
+@dataclass(frozen=True)
+class DatasetPart:
+    """One batch's clean reviews.
+
+    Attributes:
+        batch: What was taken.
+        cleaned: Its artifact of ``clean``.
+        ingested_rows: Rows of its dump before any left: the numbers that its rows take up in the window.
+    """
+
+    batch: DumpBatch
+    cleaned: ArtifactReference
+    ingested_rows: int
+
+    @property
+    def fetched(self) -> ArtifactReference:
+        """The raw files.
+
+        Raises:
+            ArtifactError: The batch was refused before anything was fetched.
+        """
+        if self.batch.fetched is None:
+            raise ArtifactError(f"The batch {self.batch.key} has no fetched files and cannot be trained on.")
+        return self.batch.fetched
+
+
+def merge(portions: Sequence[DatasetPart], store: ArtifactStore, *, deduplicate: bool) -> ArtifactReference:
+    """Lay the clean reviews of a window together.
+
+    Rows are numbered anew: the rows of an batch follow those of the batch before. Of reviews equal in user, time and
+    text the copy of the earlier batch stays; where a window names no users, equal text counts, as in ``clean``. No
+    text is cleaned again. The result is ordered by product, id and row like that of ``clean``, and has its columns and
+    its summary, so that later stages need not know how many dumps there were.
+
+    Args:
+        portions: At least one, oldest first, all cleaned by the same rules.
+        store: Where artifacts lie.
+        deduplicate: Whether copies leave.
+
+    Returns:
+        An artifact with ``reviews.parquet``, ``excluded.parquet`` and ``window.json`` (a ``Window``); its summary is a
+        ``CleanSummary``.
+
+    Raises:
+        ArtifactError: A portion is missing, or was cleaned by other rules.
+    """
+    return store.produce(
+        MERGE,
+        inputs={f"cleaned {number:04}": portion.cleaned for number, portion in enumerate(portions)},
+        params=_MergeParameters(
+            dumps=tuple(tuple(file.sha256 for file in portion.batch.files) for portion in portions),
+            deduplicate=deduplicate,
+        ),
+        build=lambda work: _build(work, portions, store, deduplicate=deduplicate),
+    )
+
+
+def read_window(merged: ArtifactReference, store: ArtifactStore) -> Window:
+    """Return the batches behind a ``merge`` artifact.
+
+    Raises:
+        ArtifactError: It is missing or damaged.
+    """
+    try:
+        return Window.model_validate_json((store.folder(merged) / WINDOW).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"{WINDOW} of {merged} cannot be read. Remove that artifact's folder, run again."
+        ) from error
+
+
+def ingested_rows(validated_raw: ArtifactReference, store: ArtifactStore) -> int:
+    """Return how many rows the dump behind a validation had before any left."""
+    return store.summary(store.manifest(validated_raw).inputs["ingested"], IngestSummary).rows
+
+
+def _build(work: Workspace, portions: Sequence[DatasetPart], store: ArtifactStore, *, deduplicate: bool) -> Outcome:
+    summaries = [store.summary(portion.cleaned, CleanSummary) for portion in portions]
+    _require_same_rules(portions, summaries)
+    files = [store.folder(portion.cleaned) / REVIEWS for portion in portions]
+    keys = [_Keys.read(file) for file in files]
+    counts = [len(key.rows) for key in keys]
+    portion_of = np.repeat(np.arange(len(portions)), counts)
+    rows = np.concatenate([key.rows + offset for key, offset in zip(keys, _offsets(portions), strict=True)])
+    repeated = _repeated(keys, portion_of) if deduplicate else np.zeros(len(rows), dtype=bool)
+    _write(work.folder / REVIEWS, files, keys, rows, repeated)
+    _write_excluded(work.folder / EXCLUDED, portions, rows, portion_of, repeated)
+    gone = np.bincount(portion_of[repeated], minlength=len(portions))
+    window = Window(
+        dumps=tuple(
+            WindowDump(
+                fetched=portion.fetched,
+                files=portion.batch.files,
+                received_at=portion.batch.received_at,
+                rows=count,
+                repeated=int(copies),
+            )
+            for portion, count, copies in zip(portions, counts, gone, strict=True)
+        )
+    )
+    (work.folder / WINDOW).write_text(window.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    labels = np.concatenate([key.labels for key in keys])[~repeated]
+    copies, kept = int(repeated.sum()), len(labels)
+    log.info("merge: %d reviews of %d dumps, %d copies of earlier ones excluded", kept, len(portions), copies)
+    summary = summaries[-1].model_copy(
+        update={
+            "steps": (
+                FunnelStep(name="read", reason=None, rows=len(rows)),
+                FunnelStep(name="drop copies of reviews of earlier dumps", reason=REPEATED, rows=kept),
+            ),
+            "positive": int(labels.sum()),
+            "negative": int(kept - labels.sum()),
+            "notes": tuple(dict.fromkeys(note for summary in summaries for note in summary.notes)),
+        }
+    )
+    return Outcome(
+        summary, rows=RowAccount(rows_in=len(rows), kept=kept, excluded={REPEATED: copies} if copies else {})
+    )
+
+
+def _require_same_rules(portions: Sequence[DatasetPart], summaries: Sequence[CleanSummary]) -> None:
+    rules = [(summary.normalization, summary.summary_joined) for summary in summaries]
+    for portion, rule in zip(portions, rules, strict=True):
+        if rule != rules[-1]:
+            raise ArtifactError(
+                f"{portion.cleaned} was cleaned by other rules ({rule[0]}, summary {'read' if rule[1] else 'unread'}) "
+                f"than {portions[-1].cleaned} ({rules[-1][0]}); clean both with the same configuration."
+            )
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """What decides a review's place and whether it is a copy, without its text.
+
+    Attributes:
+        table: ``product_id``, ``id`` for the order; ``user_id``, ``time``.
+        rows: int64 [rows], number in the dump.
+        labels: int8 [rows].
+        digests: Two times uint64 [rows], 128 bits of BLAKE2b of the text.
+    """
+
+    table: pa.Table
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int8]
+    digests: npt.NDArray[np.void]
+
+    @classmethod
+    def read(cls, file: Path) -> _Keys:
+        """Read one batch's keys; texts pass by in batches."""
+        table = pq.read_table(file, columns=["row", "product_id", "id", "user_id", "time", "label"])
+        digests = bytearray()
+        with pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(SLICE_ROWS, columns=["text"], use_threads=False):
+                digests += text_digests(batch["text"].to_pylist())
+        return cls(
+            table=table.select(["product_id", "id", "user_id", "time"]),
+            rows=table["row"].to_numpy(),
+            labels=table["label"].to_numpy(),
+            digests=np.frombuffer(digests, dtype=TEXT_DIGEST),
+        )
+
+
+def _repeated(keys: Sequence[_Keys], portion_of: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Return where a review repeats one of an earlier batch; copies within one are ``clean``'s business."""
+    named = [
+        pa.chunked_array([chunk for key in keys for chunk in key.table[name].chunks], key_type)
+        for name, key_type in (("user_id", pa.string()), ("time", pa.int64()))
+    ]
+    digests = np.concatenate([key.digests for key in keys])
+    same: list[npt.NDArray[np.generic]] = [digests["first"], digests["second"]]
+    if named[0].null_count < len(named[0]):
+        same += [value_codes(column) for column in named]
+    return portion_of > portion_of[first_equal(same)]
+
+
+def _write(
+    target: Path,
+    files: Sequence[Path],
+    keys: Sequence[_Keys],
+    rows: npt.NDArray[np.int64],
+    repeated: npt.NDArray[np.bool_],
+) -> None:
+    """Write the reviews that stay, by product, id and row."""
+    order = _order(keys, rows)
+    order = order[~repeated[order]]
+    spool = target.with_suffix(".arrow")
+    schema = pq.read_schema(files[0]).remove_metadata()
+    try:
+        with pa.ipc.new_file(str(spool), schema) as spooled:
+            for batch in _batches(files, rows, schema):
+                spooled.write_batch(batch)
+        reviews = KeptReviews.mapped(spool, np.arange(len(rows)))
+        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+            for start in range(0, len(order), SLICE_ROWS):
+                writer.write_batch(reviews.rows(order[start : start + SLICE_ROWS], schema.names))
+    finally:
+        spool.unlink(missing_ok=True)
+
+
+def _order(keys: Sequence[_Keys], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    table = pa.concat_tables([key.table.select(["product_id", "id"]) for key in keys]).append_column(
+        "row", pa.array(rows)
+    )
+    by_product = [(name, "ascending") for name in ("product_id", "id", "row")]
+    found: npt.NDArray[np.int64] = pc.sort_indices(table, sort_keys=by_product).to_numpy().astype(np.int64)
+    return found
+
+
+def _batches(files: Sequence[Path], rows: npt.NDArray[np.int64], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield every review of the batches with its new number."""
+    done = 0
+    for file in files:
+        with pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(SLICE_ROWS, use_threads=False):
+                numbered = {"row": pa.array(rows[done : done + len(batch)])}
+                done += len(batch)
+                columns = [numbered.get(field.name, batch[field.name]).cast(field.type) for field in schema]
+                yield pa.record_batch(columns, schema=schema)
+
+
+def _write_excluded(
+    target: Path,
+    portions: Sequence[DatasetPart],
+    rows: npt.NDArray[np.int64],
+    portion_of: npt.NDArray[np.intp],
+    repeated: npt.NDArray[np.bool_],
+) -> None:
+    gone = np.flatnonzero(repeated)
+    gone = gone[np.argsort(rows[gone], kind="stable")]
+    offsets = _offsets(portions)
+    fetched = np.array([portion.fetched.key for portion in portions], dtype=object)
+    table = pa.table(
+        {
+            "row": rows[gone],
+            "fetched": pa.array(fetched[portion_of[gone]], pa.string()),
+            "row_in_dump": rows[gone] - offsets[portion_of[gone]],
+            "reason": pa.array([REPEATED] * len(gone), pa.string()),
+        },
+        schema=_SET_ASIDE_SCHEMA,
+    )
+    pq.write_table(table, target, compression="zstd")
+
+
+def _offsets(portions: Sequence[DatasetPart]) -> npt.NDArray[np.int64]:
+    """Return, int64 ``[portions]``, the number of each portion's row 0 in the window."""
+    return np.cumsum([0, *(portion.ingested_rows for portion in portions[:-1])], dtype=np.int64)

@@ -1,0 +1,178 @@
+"""New dumps are taken once, whatever happens; and a run without a reason to train says so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline.dataset import accepted_batches, batches, record_evaluated, seen_digests, taking
+from pipeline.errors import ArtifactError, ContractViolationError, EmptyWindowError, NothingNewError, SourceError
+from pipeline.ingest import FetchSummary
+from pipeline.store import ArtifactStore
+from pipeline.workflow import Workflow
+from tests.support import reviews, write_csv
+from tests.unit.dataset.conftest import collected, run, settle
+
+ROWS = 400
+
+
+def dump(inbox: Path, name: str, first: int = 0) -> Path:
+    return settle(write_csv(inbox / name, reviews(2 * ROWS)[first : first + ROWS]))
+
+
+def no_dump(path: Path, number: int) -> None:
+    path.write_bytes(b"\x7fELF\x00\x00" + bytes([number]))
+    settle(path)
+
+
+def names(steps: Workflow, store: ArtifactStore) -> list[str]:
+    return [file.name for file in store.summary(steps.fetch(), FetchSummary).files]
+
+
+def test_all_new_files_are_taken_by_one_run_and_none_by_the_next(inbox: Path, store: ArtifactStore) -> None:
+    for number in range(10):
+        settle(write_csv(inbox / f"part-{number}.csv", reviews(ROWS)[number * 40 : number * 40 + 40]))
+    first = run(store, "first")
+    data = collected(first)
+    assert len(store.summary(data.fetched, FetchSummary).files) == 10
+    [batch] = accepted_batches(store)
+    assert [file.name for file in batch.files] == [f"part-{number}.csv" for number in range(10)]
+    assert batch.run_name == "first"
+    record_evaluated(store, [data.fetched], "first")
+    with pytest.raises(NothingNewError, match="judged already"):
+        run(store, "second").fetch()
+    dump(inbox, "late.csv", ROWS)
+    assert names(run(store, "third"), store) == ["late.csv"]
+
+
+def test_the_same_content_under_another_name_is_not_new(inbox: Path, store: ArtifactStore) -> None:
+    dump(inbox, "a.csv")
+    data = collected(run(store, "first"))
+    record_evaluated(store, [data.fetched], "first")
+    dump(inbox, "copy-of-a.csv")
+    with pytest.raises(NothingNewError):
+        run(store, "second").fetch()
+    # Neither by name.
+    with pytest.raises(NothingNewError):
+        run(store, "third", dumps=[str(inbox / "copy-of-a.csv")]).fetch()
+    assert len(batches(store)) == 1
+
+
+def test_a_run_that_asks_again_keeps_to_its_dumps(inbox: Path, store: ArtifactStore) -> None:
+    dump(inbox, "a.csv")
+    fetched = collected(run(store, "first")).fetched
+    dump(inbox, "b.csv", ROWS)
+    assert run(store, "first").fetch() == fetched
+    assert taking(store, "first").fetched == fetched
+    assert names(run(store, "second"), store) == ["b.csv"]
+
+
+def test_what_a_killed_run_had_landed_is_still_new(inbox: Path, store: ArtifactStore) -> None:
+    dump(inbox, "a.csv")
+    fetched = run(store, "killed").fetch()
+    assert seen_digests(store) == frozenset()
+    assert run(store, "next").fetch() == fetched
+
+
+def test_an_accepted_dump_that_nobody_judged_is_a_reason_to_train(inbox: Path, store: ArtifactStore) -> None:
+    dump(inbox, "a.csv")
+    fetched = collected(run(store, "gpu was lost")).fetched
+    again = run(store, "a week later")
+    assert again.fetch() == fetched
+    assert taking(store, "a week later").new is False
+
+
+def test_a_file_that_is_no_dump_keeps_no_other_waiting(inbox: Path, store: ArtifactStore) -> None:
+    dump(inbox, "good.csv")
+    no_dump(inbox / "bad.csv", 1)
+    collected(run(store, "first"))
+    refused, accepted = sorted(batches(store), key=lambda batch: batch.outcome, reverse=True)
+    assert accepted.outcome == "accepted"
+    assert [file.name for file in accepted.files] == ["good.csv"]
+    assert refused.outcome == "refused"
+    assert [file.name for file in refused.files] == ["bad.csv"]
+    assert refused.reason
+    # Alone it fails the run that finds it, once.
+    no_dump(inbox / "worse.csv", 2)
+    with pytest.raises(SourceError, match="nothing new that can be read"):
+        run(store, "second").fetch()
+    assert len(seen_digests(store)) == 3
+
+
+@pytest.mark.parametrize(
+    ("foreign", "problem"),
+    [
+        ("not,a,review\n1,2,3\n", "No column for 'score'"),
+        ("Id,ProductId,UserId,Score,Time,Text\n", "no review below them"),
+    ],
+)
+def test_a_table_that_holds_no_reviews_keeps_no_other_waiting(
+    inbox: Path, store: ArtifactStore, foreign: str, problem: str
+) -> None:
+    (inbox / "foreign.csv").write_text(foreign)
+    settle(inbox / "foreign.csv")
+    dump(inbox, "a.csv")
+    steps = run(store, "first")
+    assert names(steps, store) == ["a.csv"]
+    steps.ingest(steps.fetch())
+    [refused] = [batch for batch in batches(store) if batch.outcome == "refused"]
+    assert [file.name for file in refused.files] == ["foreign.csv"]
+    assert problem in str(refused.reason)
+
+
+def test_a_refused_dump_is_not_taken_again_but_can_be_insisted_on(inbox: Path, store: ArtifactStore) -> None:
+    rows = reviews(ROWS, lambda i: "no stars" if i % 10 == 0 else 5 if i % 4 else 1)
+    path = settle(write_csv(inbox / "sloppy.csv", rows))
+    first = run(store, "first")
+    with pytest.raises(ContractViolationError):
+        first.run("first")
+    [batch] = batches(store)
+    assert batch.outcome == "refused"
+    assert "bad" in batch.reason.lower() or "quarantine" in batch.reason.lower()
+    with pytest.raises(NothingNewError):
+        run(store, "second").fetch()
+    collected(run(store, "third", dumps=[str(path)], max_bad_row_share=0.2))
+    assert [batch.outcome for batch in batches(store)] == ["accepted"]
+
+
+def test_an_experiment_leaves_the_collection_alone(inbox: Path, store: ArtifactStore) -> None:
+    path = dump(inbox, "a.csv")
+    data = collected(run(store, "experiment", dumps=[str(path)], window="these"))
+    assert data.merged == data.cleaned
+    assert batches(store) == ()
+    assert taking(store, "experiment") is None
+
+
+def test_as_of_trains_on_what_was_known_then(inbox: Path, store: ArtifactStore) -> None:
+    dump(inbox, "a.csv")
+    first = collected(run(store, "first"))
+    between = datetime.now(UTC)
+    dump(inbox, "b.csv", ROWS)
+    second = collected(run(store, "second"))
+    assert second.merged != second.cleaned
+    then = collected(run(store, "back", as_of=between.isoformat()))
+    assert (then.fetched, then.merged) == (first.fetched, first.cleaned)
+    with pytest.raises(EmptyWindowError, match="until 2001"):
+        run(store, "too far back", as_of="2001-01-01T00:00:00Z").fetch()
+
+
+def test_a_damaged_record_stops_the_run_instead_of_shrinking_its_window(inbox: Path, store: ArtifactStore) -> None:
+    dump(inbox, "a.csv")
+    collected(run(store, "first"))
+    [record] = (Path(store.url) / "collection" / "batches").iterdir()
+    record.write_text(record.read_text()[:40])
+    with pytest.raises(ArtifactError, match="Restore it from a backup"):
+        run(store, "second").fetch()
+
+
+def test_an_inbox_that_nobody_configured_is_told(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REVIEW_SENTIMENT_INBOX", raising=False)
+    with pytest.raises(SourceError, match="REVIEW_SENTIMENT_INBOX"):
+        run(store, "first").fetch()
+
+
+def test_an_empty_inbox_is_no_failure(inbox: Path, store: ArtifactStore) -> None:
+    with pytest.raises(NothingNewError, match="collection is empty"):
+        run(store, "first").fetch()

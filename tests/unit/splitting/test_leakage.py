@@ -1,0 +1,93 @@
+"""The leak check: planted leaks are seen, and only where a promise is broken does the run stop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.config import SplitConfig
+from pipeline.errors import ArtifactError, DataLeakageError
+from pipeline.splitting import EXCLUDED_CODE, LeakageSummary, check_leakage, enforce_no_leakage, part_codes
+from pipeline.store import ArtifactReference, ArtifactStore
+from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts
+
+LONG = "the tea came late and the box was open but it tasted fine"
+
+
+@pytest.fixture
+def planted(store: ArtifactStore) -> tuple[ArtifactReference, ArtifactReference]:
+    """Ten test rows (10–19): one identical text, two near-duplicates, three known products, four known users."""
+    words = [f"a{i} b{i} c{i} d{i}" for i in range(21)]
+    products: list[str | None] = [f"P{i}" for i in range(21)]
+    users: list[str | None] = [f"U{i}" for i in range(21)]
+    words[0], words[10] = "same text", "same text"  # identical, of train
+    words[1], words[11] = LONG, LONG + " indeed"  # near-duplicate, of train
+    words[9], words[12] = "x y z v w u t s r", "x y z v w u t s r q"  # near-duplicate, of validation
+    words[20], words[13] = "excluded so not known", "excluded so not known"
+    for row, other in ((14, 2), (15, 2), (16, 8)):
+        products[row] = products[other]
+    for row, other in ((16, 3), (17, 3), (18, 4), (19, 9)):
+        users[row] = users[other]
+    products[5] = products[13] = None  # a missing product is no common product
+    users[6] = users[12] = ""
+    parts = {row: "train" if row < 8 else "validation" if row < 10 else "test" for row in range(20)}
+    return place_cleaned(store, cleaned_table(words, products=products, users=users)), place_parts(store, parts)
+
+
+@pytest.mark.parametrize(
+    ("config", "promised"),
+    [
+        (SplitConfig(strategy="article"), set()),
+        (SplitConfig(strategy="temporal"), {"identical_text", "near_duplicate"}),
+        (SplitConfig(group_by="nothing"), {"identical_text", "near_duplicate"}),
+        (SplitConfig(group_by="product"), {"identical_text", "near_duplicate", "product"}),
+        (SplitConfig(group_by="user"), {"identical_text", "near_duplicate", "user"}),
+        (SplitConfig(group_by="product_and_user"), {"identical_text", "near_duplicate", "product", "user"}),
+    ],
+    ids=lambda value: f"{value.strategy}-{value.group_by}" if isinstance(value, SplitConfig) else "",
+)
+def test_every_planted_leak_is_counted(
+    store: ArtifactStore,
+    planted: tuple[ArtifactReference, ArtifactReference],
+    config: SplitConfig,
+    promised: set[str],
+) -> None:
+    leaks = check_leakage(*planted, vocabulary_leak=False, config=config, store=store)
+    summary = store.summary(leaks, LeakageSummary)
+    assert {figure.kind: figure.rows for figure in summary.figures} == {
+        "identical_text": 1,
+        "near_duplicate": 3,
+        "product": 3,
+        "user": 4,
+    }
+    assert {figure.kind: figure.share for figure in summary.figures}["user"] == 0.4
+    assert {figure.kind for figure in summary.figures if figure.promised} == promised
+    if promised:
+        with pytest.raises(DataLeakageError, match=r"1 \(10.00%\) have a text that also stands in training") as raised:
+            enforce_no_leakage(leaks, store)
+        assert ("by a user" in str(raised.value)) == ("user" in promised)
+    else:
+        enforce_no_leakage(leaks, store)
+
+
+def test_the_similarity_decides_what_a_near_copy_is(
+    store: ArtifactStore, planted: tuple[ArtifactReference, ArtifactReference]
+) -> None:
+    strict = check_leakage(
+        *planted, vocabulary_leak=True, config=SplitConfig(near_duplicate_threshold=1.0), store=store
+    )
+    summary = store.summary(strict, LeakageSummary)
+    assert next(figure.rows for figure in summary.figures if figure.kind == "near_duplicate") == 1
+    assert summary.vocabulary_leak
+
+
+def test_parts_are_found_by_row_in_any_order(store: ArtifactStore) -> None:
+    parts = place_parts(store, {7: "test", 3: "train", 5: "validation"})
+    assert part_codes(np.array([5, 9, 7, 3]), parts, store).tolist() == [1, EXCLUDED_CODE, 2, 0]
+
+
+def test_parts_of_other_reviews_are_refused(store: ArtifactStore) -> None:
+    cleaned = place_cleaned(store, cleaned_table(["good tea", "bad tea"]))
+    for label, parts in {"unknown row": {0: "train", 7: "test"}, "unknown part": {0: "train", 1: "exam"}}.items():
+        with pytest.raises(ArtifactError, match="split again"):
+            check_leakage(cleaned, place_parts(store, parts, label), False, SplitConfig(), store)
