@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import EvaluationConfig, RunConfig
+from pipeline.encoding import VOCABULARY_FILE, Vocabulary, VocabularySummary
 from pipeline.evaluation import TFIDF, BaselinesSummary, compare, evaluate
 from pipeline.evaluation.assessment import judged
 from pipeline.evaluation.predictions import read_predictions
@@ -24,7 +25,6 @@ from pipeline.references import DataReferences, ModelReferences, RunReferences, 
 from pipeline.reporting import publish, report
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 from pipeline.training.records import DeviceRecord, PredictSummary, TrainSummary
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, VocabularySummary
 
 WORDS = [f"word{number}" for number in range(5_000)]
 WORDS_EACH = 37

@@ -69,12 +69,12 @@ def make_export(folder: Path, texts: list[str]) -> None:
     """Write an export with random weights, and the reviews' word ids, into a folder."""
     from pipeline.cleaning import normalize_many
     from pipeline.config import RunConfig
+    from pipeline.encoding import Vocabulary
     from pipeline.scoring.light import save_weights
     from pipeline.scoring.model import build_model as with_text
     from pipeline.scoring.normalization import normalizer
     from pipeline.scoring.records import ModelCard
     from pipeline.training.model import build_model
-    from pipeline.vocabulary import Vocabulary
 
     distinct = list(dict.fromkeys(" ".join(normalize_many(texts, "article")).split()))
     # As many words as the full data set has, so that the embedding does not fit the caches better than it would.

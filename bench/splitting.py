@@ -26,13 +26,12 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.config import EncodingConfig, VocabularyConfig
-from pipeline.encoding import encode, load_sequences
+from pipeline.encoding import VOCABULARY_FILE, Vocabulary, encode, fit_vocabulary, load_sequences
 from pipeline.splitting.minhash import duplicates_of_known
 from pipeline.splitting.near_duplicates import text_families
 from pipeline.splitting.shingles import shingle_sets
 from pipeline.splitting.texts import distinct_texts
 from pipeline.store import ArtifactStore
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, fit_vocabulary
 from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -198,7 +198,7 @@ class Workflow:
 
     def fit_vocabulary(self, cleaned: ArtifactReference, parts: ArtifactReference) -> ArtifactReference:
         """Choose the words that the models may know."""
-        from pipeline.vocabulary import fit_vocabulary
+        from pipeline.encoding import fit_vocabulary
 
         return fit_vocabulary(cleaned, parts, self.config.vocabulary, self.store)
 

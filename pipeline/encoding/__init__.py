@@ -1,16 +1,31 @@
-"""Reviews as sequences of word ids, ragged and ready for training."""
+"""Turns cleaned text into sequences of word ids: ``fit_vocabulary`` chooses the words, ``encode`` looks them up."""
 
-from pipeline.encoding.records import EncodedPart, EncodingSummary, LengthBin, LengthPercentile
+from pipeline.encoding.encoding_stage import encode, encode_texts
+from pipeline.encoding.records import (
+    EncodedPart,
+    EncodingSummary,
+    LengthBin,
+    LengthPercentile,
+    PartCoverage,
+    VocabularySummary,
+)
 from pipeline.encoding.sequences import Sequences, load_sequences
-from pipeline.encoding.stage import encode, encode_texts
+from pipeline.encoding.vocabulary import PADDING_ID, VOCABULARY_FILE, Vocabulary
+from pipeline.encoding.vocabulary_stage import fit_vocabulary
 
 __all__ = [
+    "PADDING_ID",
+    "VOCABULARY_FILE",
     "EncodedPart",
     "EncodingSummary",
     "LengthBin",
     "LengthPercentile",
+    "PartCoverage",
     "Sequences",
+    "Vocabulary",
+    "VocabularySummary",
     "encode",
     "encode_texts",
+    "fit_vocabulary",
     "load_sequences",
 ]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.encoding import VOCABULARY_FILE, Vocabulary
 from pipeline.evaluation.predictions import REVIEWS, PartPredictions
 from pipeline.evaluation.records import ConfusionMatrix, Slice
 from pipeline.evaluation.rules import FEW_ROWS
 from pipeline.splitting.words import cut_into_words
 from pipeline.statistics import generator, percentile_interval, share_of, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -352,8 +352,8 @@ def _compared(chosen: _Chosen, answer: _Answers) -> ComparedModel:
 
 def _slices(chosen: _Chosen, answers: Mapping[str, _Answers], store: ArtifactStore) -> Iterator[ComparedSlice]:
     """Yield how the two compare on each kind of reviews that the evaluation knows."""
+    from pipeline.encoding import VOCABULARY_FILE, Vocabulary
     from pipeline.evaluation.slices import dimensions_of, reviews_of
-    from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary
 
     right = _right(chosen, answers)
     words = Vocabulary.load(store.folder(chosen.owner.exported) / VOCABULARY_FILE)

@@ -14,7 +14,7 @@ from pipeline.cleaning.records import CleanSummary
 from pipeline.config import DriftConfig, RunConfig
 from pipeline.dataset.drift import enforce_drift_limits
 from pipeline.dataset.merging import MERGE, read_window
-from pipeline.encoding.records import EncodingSummary
+from pipeline.encoding.records import EncodingSummary, VocabularySummary
 from pipeline.errors import DriftError
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import MAJORITY, best_first
@@ -39,7 +39,6 @@ from pipeline.splitting.records import LeakageSummary, SplitSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Manifest, Record
 from pipeline.training.records import ExportSummary, TrainSummary
 from pipeline.validation.records import ExpectationResult, ValidationSummary
-from pipeline.vocabulary.records import VocabularySummary
 
 QUARANTINE_FILE = "quarantine.parquet"
 MOST_REASONS = 5

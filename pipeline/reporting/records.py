@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 from pipeline.behavioral_tests.records import BehavioralTestsSummary
 from pipeline.cleaning.records import CleanSummary
 from pipeline.dataset.records import Window
-from pipeline.encoding.records import EncodingSummary
+from pipeline.encoding.records import EncodingSummary, VocabularySummary
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import MAJORITY, TFIDF
 from pipeline.ingest.records import FetchSummary, IngestSummary
@@ -22,7 +22,6 @@ from pipeline.splitting.records import LeakageSummary, SplitSummary
 from pipeline.store import Record, RowAccount
 from pipeline.training.records import DeviceRecord, ExportSummary, TrainSummary
 from pipeline.validation.records import ExpectationResult, ValidationSummary
-from pipeline.vocabulary.records import VocabularySummary
 
 SCHEMA_VERSION = 2
 """Raised when a field of report.json changes its meaning or goes away."""

@@ -24,13 +24,12 @@ import pyarrow as pa
 from pipeline.cleaning import normalize_many
 from pipeline.cleaning.rules import graph_rules, lower_case_before, stop_words
 from pipeline.config import EncodingConfig, HardwareConfig
-from pipeline.encoding import Sequences, encode_texts
+from pipeline.encoding import VOCABULARY_FILE, Sequences, Vocabulary, encode_texts
 from pipeline.errors import ArtifactError, quoted
 from pipeline.scoring.precision import full_precision
 from pipeline.scoring.records import MODEL_FILE, ModelCard
 from pipeline.scoring.scorer import bounded, joined_reviews, read_card
 from pipeline.training.device import device_kind
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from pipeline.config import EncodingConfig, TextConfig
+from pipeline.encoding import PADDING_ID, VOCABULARY_FILE, Vocabulary
 from pipeline.scoring.checking import choose_sample, compare, read_back
 from pipeline.scoring.precision import full_precision
 from pipeline.scoring.records import (
@@ -21,7 +22,6 @@ from pipeline.scoring.records import (
 )
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import TrainSummary
-from pipeline.vocabulary import PADDING_ID, VOCABULARY_FILE, Vocabulary
 
 EXPORT_STAGE = Stage("export", version=2)
 

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.cleaning import normalize_many
+from pipeline.encoding import PADDING_ID, VOCABULARY_FILE, Vocabulary
 from pipeline.errors import ArtifactError, PipelineError, quoted
 from pipeline.scoring.records import CARD_FILE, ModelCard
-from pipeline.vocabulary import PADDING_ID, VOCABULARY_FILE, Vocabulary
 
 if TYPE_CHECKING:
     import keras

@@ -8,7 +8,7 @@ import time
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, field_serializer, model_serializer
 
 from pipeline.config import HardwareConfig, Precision, VariantConfig
-from pipeline.encoding import EncodingSummary, load_sequences
+from pipeline.encoding import VOCABULARY_FILE, EncodingSummary, Vocabulary, load_sequences
 from pipeline.errors import ArtifactError
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.checkpoint import CHECKPOINT_FILE
@@ -17,7 +17,6 @@ from pipeline.training.metrics import label_entropy
 from pipeline.training.prediction import MODEL_FILE
 from pipeline.training.records import TrainSummary
 from pipeline.training.vectors import load_vectors, vectors_digest
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.cleaning.records import CleanSummary
+from pipeline.encoding import VOCABULARY_FILE, Vocabulary, VocabularySummary
 from pipeline.evaluation import MAJORITY_BOUND, ClassScores, ConfusionMatrix, EvaluationSummary, Scores
 from pipeline.splitting.records import SplitSummary
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.training.records import PredictSummary
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, VocabularySummary
 from tests.support import place
 
 CLEAN = CleanSummary(

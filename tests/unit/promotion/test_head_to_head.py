@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import EvaluationConfig
+from pipeline.encoding import VOCABULARY_FILE, Vocabulary
 from pipeline.errors import ArtifactError
 from pipeline.promotion import ChampionModel, HeadToHeadSummary, challenge
 from pipeline.promotion.head_to_head import HeadToHeadError
 from pipeline.splitting import parts as splitting_parts
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary
 from tests.support import place
 from tests.unit.evaluation.given import CLEAN, SPLIT
 from tests.unit.promotion.examples import model, the_export

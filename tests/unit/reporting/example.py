@@ -22,7 +22,14 @@ from pipeline.cleaning.records import CleanSummary, FunnelStep
 from pipeline.config import RunConfig, VariantConfig
 from pipeline.dataset.merging import MERGE, REPEATED, WINDOW
 from pipeline.dataset.records import ClaimedFile, Window, WindowDump
-from pipeline.encoding.records import EncodedPart, EncodingSummary, LengthBin, LengthPercentile
+from pipeline.encoding.records import (
+    EncodedPart,
+    EncodingSummary,
+    LengthBin,
+    LengthPercentile,
+    PartCoverage,
+    VocabularySummary,
+)
 from pipeline.evaluation.records import (
     BaselinesSummary,
     CalibrationBin,
@@ -67,7 +74,6 @@ from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.training.records import DeviceRecord, EpochRecord, ExportSummary, PredictSummary, TrainSummary
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
-from pipeline.vocabulary.records import PartCoverage, VocabularySummary
 from tests.support import Given, place
 
 NEGATIVE, POSITIVE = 241, 1_203

@@ -12,12 +12,11 @@ import pytest
 
 from pipeline.cleaning import CleanSummary, normalize
 from pipeline.config import EncodingConfig, RunConfig, TextConfig, VariantConfig
-from pipeline.encoding import EncodingSummary, encode_texts
+from pipeline.encoding import VOCABULARY_FILE, EncodingSummary, Vocabulary, VocabularySummary, encode_texts
 from pipeline.encoding.sequences import SEQUENCE_SCHEMA
 from pipeline.scoring import export, predict
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.training.records import DeviceRecord, TrainSummary
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, VocabularySummary
 from tests.support import Given, place
 
 NOUNS = ("coffee", "tea", "dog food", "sauce", "chips &amp; dip", "bread<br />milk", "sugar")

@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.config import RunConfig, VariantConfig
-from pipeline.encoding import EncodingSummary, Sequences
+from pipeline.encoding import EncodingSummary, Sequences, Vocabulary, VocabularySummary
 from pipeline.encoding.sequences import SEQUENCE_SCHEMA
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.vocabulary import Vocabulary, VocabularySummary
 from tests.support import place
 
 MAX_LENGTH = 20

@@ -15,6 +15,7 @@ from pipeline.errors import ArtifactError, quoted
 PADDING_ID = 0
 UNKNOWN_ID = 1
 SCHEMA_VERSION = 1
+VOCABULARY_FILE = "vocabulary.json"
 
 
 @dataclass(frozen=True)

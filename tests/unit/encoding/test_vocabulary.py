@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import VocabularyConfig
+from pipeline.encoding import VOCABULARY_FILE, Vocabulary, VocabularySummary, fit_vocabulary
 from pipeline.errors import ArtifactError, ContractViolationError
 from pipeline.splitting import parts as splitting_parts
 from pipeline.store import ArtifactStore
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary, VocabularySummary, fit_vocabulary
 from tests.support import contents
 from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts
 

@@ -8,16 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import VocabularyConfig
+from pipeline.encoding.records import PartCoverage, VocabularySummary
+from pipeline.encoding.vocabulary import UNKNOWN_ID, VOCABULARY_FILE, Vocabulary
 from pipeline.errors import ContractViolationError
 from pipeline.splitting.parts import TRAIN, read_parts
 from pipeline.splitting.records import PART_NAMES
 from pipeline.splitting.words import cut_into_words
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
-from pipeline.vocabulary.records import PartCoverage, VocabularySummary
-from pipeline.vocabulary.words import UNKNOWN_ID, Vocabulary
 
 STAGE = Stage("fit_vocabulary", version=1)
-VOCABULARY_FILE = "vocabulary.json"
 
 
 def fit_vocabulary(

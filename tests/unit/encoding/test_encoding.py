@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import EncodingConfig, VocabularyConfig
-from pipeline.encoding import EncodingSummary, encode, encode_texts, load_sequences
+from pipeline.encoding import EncodingSummary, Vocabulary, encode, encode_texts, fit_vocabulary, load_sequences
 from pipeline.errors import ArtifactError
 from pipeline.splitting import parts as splitting_parts
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.vocabulary import Vocabulary, fit_vocabulary
 from tests.support import contents, place
 from tests.unit.splitting.reviews import CLEAN_SUMMARY, cleaned_table, place_cleaned, place_parts
 

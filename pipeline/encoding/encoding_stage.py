@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from pipeline.config import EncodingConfig
 from pipeline.encoding.records import EncodedPart, EncodingSummary, LengthBin, LengthPercentile
 from pipeline.encoding.sequences import SEQUENCE_SCHEMA, file_of_part
+from pipeline.encoding.vocabulary import VOCABULARY_FILE, Vocabulary
 from pipeline.splitting.parts import EXCLUDED_CODE, AssignedReviews, read_parts
 from pipeline.splitting.records import PART_NAMES, PartName
 from pipeline.splitting.words import cut_into_words
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
-from pipeline.vocabulary import VOCABULARY_FILE, Vocabulary
 
 STAGE = Stage("encode", version=1)
 PERCENTS = (5, 25, 50, 75, 90, 95, 99, 100)
