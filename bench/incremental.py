@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from pipeline.config import RunConfig
-from pipeline.ingest.demo import write_demo_dump
+from pipeline.sources.demo import write_demo_dump
 from pipeline.store import ArtifactStore
 from pipeline.workflow import Workflow
 

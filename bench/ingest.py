@@ -56,7 +56,7 @@ def main() -> None:
 
 def write_dump(path: Path, size: int) -> tuple[str, int]:
     """Write a CSV of about ``size`` bytes by repeating reviews; return what it holds and its exact size."""
-    from pipeline.ingest.demo import write_demo_dump
+    from pipeline.sources.demo import write_demo_dump
 
     real = sorted(REAL_REVIEWS.glob("fine_foods_?.csv.gz"))
     if real:
@@ -98,12 +98,13 @@ def measured(way: str, dump: Path, store_folder: Path) -> dict[str, float]:
         rows = len(frame)
     else:
         from pipeline.config import DataConfig
-        from pipeline.ingest import IngestSummary, fetch, ingest
+        from pipeline.readers import IngestSummary, check_dump, ingest
+        from pipeline.sources import fetch
         from pipeline.store import ArtifactStore
 
         store, config = ArtifactStore(str(store_folder)), DataConfig(dumps=(str(dump),))
         clock = time.perf_counter()
-        fetched = fetch(config, store)
+        fetched = fetch(config, store, check_dump)
         if way == "ingest":
             clock = time.perf_counter()
             ingested = ingest(fetched, config, store)

@@ -55,7 +55,7 @@ def raw_reviews(folder: Path, rows: int) -> tuple[str, list[str]]:
             with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as stream:
                 texts += [record["Text"] for record in csv.DictReader(stream)]
     else:
-        from pipeline.ingest.demo import write_demo_dump
+        from pipeline.sources.demo import write_demo_dump
 
         source = "the generated demo's (no real reviews beside the checkout)"
         with tempfile.TemporaryDirectory() as scratch:

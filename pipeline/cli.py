@@ -225,7 +225,7 @@ class _Pairs(argparse.Action):
     ) -> None:
         values = [str(value) for value in values or ()]
         if len(values) == 1 and "=" not in values[0]:
-            from pipeline.ingest import read_column_mapping
+            from pipeline.readers import read_column_mapping
 
             try:
                 setattr(namespace, self.dest, read_column_mapping(Path(values[0])))
@@ -350,12 +350,13 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from pipeline.ingest import fetch, ingest
+    from pipeline.readers import check_dump, ingest
     from pipeline.scoring import ROWS_PER_SHARD, choose_model, score_dump
+    from pipeline.sources import fetch
 
     store, data = _store(options), _configured(options).data
     exported = choose_model(latest_model(store) if options.model == "latest" else options.model, store)
-    ingested = ingest(fetch(data, store), data, store, stars=False)
+    ingested = ingest(fetch(data, store, check_dump), data, store, stars=False)
     name = options.run_name or f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
     rows = ROWS_PER_SHARD if options.rows_per_shard is None else options.rows_per_shard
     published = score_dump(exported, ingested, name, store, rows)

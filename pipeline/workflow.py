@@ -79,14 +79,14 @@ class Workflow:
             ConfigurationError: A dump or a vectors file lies outside the deployment's allowed roots.
         """
         from pipeline.dataset import take
-        from pipeline.ingest.allowed_roots import require_allowed_vectors
+        from pipeline.sources.allowed_roots import require_allowed_vectors
 
         require_allowed_vectors(self.config.training.vectors)
         return take(self.config, self.store, self.run_name).fetched
 
     def ingest(self, fetched: ArtifactReference) -> ArtifactReference:
         """Read the raw files into one typed table."""
-        from pipeline.ingest import ingest
+        from pipeline.readers import ingest
 
         return ingest(fetched, self.config.data, self.store)
 
@@ -478,7 +478,7 @@ class Workflow:
 
     def is_demo(self, fetched: ArtifactReference) -> bool:
         """Return whether the run reads the generated demo dump."""
-        from pipeline.ingest import FetchSummary
+        from pipeline.sources import FetchSummary
 
         return self.store.summary(fetched, FetchSummary).demo
 

@@ -91,11 +91,14 @@ def _run(run: Example, store: Path, temporary: Path) -> Path:
 def _dump_of_praise(store: Path, temporary: Path) -> Path:
     """Return the demo dump with nearly every negative review gone and a few records broken: the contract refuses it."""
     from pipeline.config import DataConfig
-    from pipeline.ingest import fetch
+    from pipeline.readers import check_dump
+    from pipeline.sources import fetch
     from pipeline.store import ArtifactStore
 
     home = ArtifactStore(str(store))
-    source = next(path for path in (home.folder(fetch(DataConfig(), home)) / "raw").rglob("*") if path.is_file())
+    source = next(
+        path for path in (home.folder(fetch(DataConfig(), home, check_dump)) / "raw").rglob("*") if path.is_file()
+    )
     target = temporary / "Reviews.csv"
     with source.open(encoding="utf-8", newline="") as given, target.open("w", encoding="utf-8", newline="") as taken:
         reader = csv.DictReader(given)

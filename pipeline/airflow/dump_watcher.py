@@ -21,7 +21,7 @@ from airflow.sdk import Asset, AssetWatcher
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 if TYPE_CHECKING:
-    from pipeline.ingest.inbox import InboxFile, InboxListing
+    from pipeline.sources.inbox import InboxFile, InboxListing
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class DumpWatcher(BaseEventTrigger):
 
     async def _new_dumps(self) -> dict[str, InboxFile]:
         """Take one look and return, by digest, the settled files that nobody was told of and no batch holds."""
-        from pipeline.ingest.inbox import settled
+        from pipeline.sources.inbox import settled
 
         look = await asyncio.to_thread(self._look)
         self._log_once(look.passed_over)
@@ -153,14 +153,14 @@ class DumpWatcher(BaseEventTrigger):
         return new
 
     def _look(self) -> InboxListing:
-        from pipeline.ingest.inbox import scan_inbox
+        from pipeline.sources.inbox import scan_inbox
 
         return scan_inbox(self.inbox)
 
     def _digest(self, file: InboxFile) -> str | None:
         """Return a file's digest; ``None`` if it cannot be read now, so that it is tried at the next look."""
         from pipeline.errors import PipelineError
-        from pipeline.ingest.inbox import inbox_digest
+        from pipeline.sources.inbox import inbox_digest
 
         try:
             return inbox_digest(self.inbox, file)
@@ -189,7 +189,7 @@ class DumpWatcher(BaseEventTrigger):
 
 
 def _payload(new: dict[str, InboxFile]) -> dict[str, Any]:
-    from pipeline.ingest.naming import safe_name
+    from pipeline.sources.naming import safe_name
 
     named = list(new.items())[:NAMED_FILES]
     return {

@@ -93,7 +93,7 @@ def _is_address(variable: str) -> bool:
 
 def _address(variable: str) -> str:
     """Return a server's address without login, query and fragment; empty, which Airflow shows as no link, for none."""
-    from pipeline.ingest.naming import without_secrets
+    from pipeline.sources.naming import without_secrets
 
     return without_secrets(os.environ[variable]) if _is_address(variable) else ""
 

@@ -109,15 +109,16 @@ def choose_model() -> Json:
 @task(execution_timeout=timedelta(hours=3))
 def fetch() -> Json:
     """Fetch the raw files and keep them as they came."""
-    from pipeline.ingest import fetch as fetch_dumps
+    from pipeline.readers import check_dump
+    from pipeline.sources import fetch as fetch_dumps
 
-    return fetch_dumps(reading(), default_store()).model_dump()
+    return fetch_dumps(reading(), default_store(), check_dump).model_dump()
 
 
 @task
 def ingest(fetched: Json) -> Json:
     """Read the raw files into one typed table; reviews that are only scored need no stars."""
-    from pipeline.ingest import ingest as ingest_dumps
+    from pipeline.readers import ingest as ingest_dumps
 
     return ingest_dumps(_reference(fetched), reading(), default_store(), stars=False).model_dump()
 

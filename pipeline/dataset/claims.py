@@ -18,8 +18,9 @@ from pipeline.dataset.register import (
 )
 from pipeline.dataset.window import choose_window
 from pipeline.errors import NothingNewError, SourceError
-from pipeline.ingest import FetchSummary, InboxFile, SeenFiles, UnreadableFile, fetch, fetch_new
-from pipeline.ingest.naming import safe_name
+from pipeline.readers import check_dump
+from pipeline.sources import FetchSummary, InboxFile, SeenFiles, UnreadableFile, fetch, fetch_new
+from pipeline.sources.naming import safe_name
 from pipeline.store import ArtifactReference, ArtifactStore
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ def take(config: RunConfig, store: ArtifactStore, run_name: str) -> BatchClaim:
         SourceError: A dump cannot be fetched or read.
     """
     if not config.collects:
-        return BatchClaim(run_name=run_name, received_at=datetime.now(UTC), fetched=fetch(config.data, store), new=True)
+        return BatchClaim(
+            run_name=run_name, received_at=datetime.now(UTC), fetched=fetch(config.data, store, check_dump), new=True
+        )
     before = taking(store, run_name)
     if before is not None and store.has(before.fetched):
         log.info("This run took its dumps at %s already and keeps to them.", f"{before.received_at:%Y-%m-%d %H:%M}")
@@ -59,7 +62,7 @@ def _take(config: RunConfig, store: ArtifactStore, run_name: str) -> BatchClaim:
     if config.collection.as_of is not None:
         return _from_collection(config, store, run_name, now)
     known = batches(store)
-    fetch_result = fetch_new(config.data, store, _known_files(known))
+    fetch_result = fetch_new(config.data, store, _known_files(known), check_dump)
     for unreadable in fetch_result.unreadable:
         record_batch(store, _refused(unreadable, run_name, now))
     if fetch_result.known:

@@ -19,7 +19,7 @@ from pipeline.cleaning.records import CleanSummary, FunnelStep
 from pipeline.cleaning.spool import KeptReviews
 from pipeline.dataset.records import DumpBatch, Window, WindowDump
 from pipeline.errors import ArtifactError
-from pipeline.ingest.records import IngestSummary
+from pipeline.readers.records import IngestSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from pipeline.ingest.records import SourceVersion
+from pipeline.sources.records import SourceVersion
 from pipeline.store import ArtifactReference, Record
 
 

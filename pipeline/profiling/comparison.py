@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.ingest.records import FetchSummary
 from pipeline.profiling.drift import column_drift, share_difference
 from pipeline.profiling.dump import ProfiledDump
 from pipeline.profiling.periods import moment
 from pipeline.profiling.reading import CleanReviews
 from pipeline.profiling.records import ColumnDrift, DumpComparison, NewWord
+from pipeline.sources.records import FetchSummary
 from pipeline.store import ArtifactStore
 from pipeline.validation.records import ValidationSummary
 

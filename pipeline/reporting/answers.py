@@ -11,12 +11,13 @@ from pipeline.cleaning.records import CleanSummary
 from pipeline.dataset.records import Window
 from pipeline.evaluation.records import Comparison, ComparisonSummary, EvaluationSummary, Slice
 from pipeline.evaluation.rules import TFIDF
-from pipeline.ingest.records import FetchSummary, IngestSummary
 from pipeline.profiling.records import ProfileSummary
 from pipeline.promotion.records import AcceptanceResult, GateDecision, HeadToHeadSummary, RowSet
+from pipeline.readers.records import IngestSummary
 from pipeline.reporting import formatting
 from pipeline.reporting.gate_text import gate_told, has_both_classes
 from pipeline.reporting.records import Answer, Answers, Outcome, ReportWarning, Tone, VariantReport
+from pipeline.sources.records import FetchSummary
 from pipeline.statistics import Interval
 
 FRESH = timedelta(days=365)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pipeline.cleaning.records import CleanSummary
 from pipeline.dataset.merging import REPEATED
 from pipeline.dataset.records import Window
-from pipeline.ingest.records import IngestSummary
+from pipeline.readers.records import IngestSummary
 from pipeline.reporting.records import FunnelStage
 from pipeline.splitting.records import SplitSummary
 from pipeline.validation.records import ValidationSummary

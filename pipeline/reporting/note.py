@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.ingest.naming import without_secrets
 from pipeline.reporting import formatting
 from pipeline.reporting.history import PublishedRun, find_published_run
 from pipeline.reporting.html import VERDICT_WORDS
+from pipeline.sources.naming import without_secrets
 from pipeline.store import ArtifactStore, Record
 from pipeline.store.run_names import safe_run_name
 

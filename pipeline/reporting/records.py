@@ -14,10 +14,11 @@ from pipeline.dataset.records import Window
 from pipeline.encoding.records import EncodingSummary, VocabularySummary
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import MAJORITY, TFIDF
-from pipeline.ingest.records import FetchSummary, IngestSummary
 from pipeline.profiling.records import ProfileSummary
 from pipeline.promotion.records import AcceptanceResult, GateDecision, HeadToHeadSummary
+from pipeline.readers.records import IngestSummary
 from pipeline.reporting.formatting import visible
+from pipeline.sources.records import FetchSummary
 from pipeline.splitting.records import LeakageSummary, SplitSummary
 from pipeline.store import Record, RowAccount
 from pipeline.training.records import DeviceRecord, ExportSummary, TrainSummary

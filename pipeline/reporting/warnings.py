@@ -8,8 +8,8 @@ from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary, Scores
 from pipeline.evaluation.rules import MAJORITY_BOUND, TFIDF
-from pipeline.ingest.records import IngestSummary
 from pipeline.profiling.records import ProfileSummary
+from pipeline.readers.records import IngestSummary
 from pipeline.reporting import formatting
 from pipeline.reporting.records import ReportWarning, VariantReport
 from pipeline.splitting.records import LeakageFigure, LeakageSummary, SplitSummary

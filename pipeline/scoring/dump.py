@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.ingest import IngestSummary
+from pipeline.readers import IngestSummary
 from pipeline.scoring.records import MODEL_FILE, PREDICTIONS_FILE, SAVED_MODEL_FOLDER
 from pipeline.scoring.scorer import find_export, read_card
 from pipeline.scoring.shards import (

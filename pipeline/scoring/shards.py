@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pipeline.cleaning.rules import joined
 from pipeline.errors import ArtifactError, ConfigurationError
-from pipeline.ingest import IngestSummary
+from pipeline.readers import IngestSummary
 from pipeline.scoring.bulk import WINDOW_ROWS, BulkScorer, Scored
 from pipeline.scoring.records import PREDICTIONS_FILE
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipeline.config import ValidationConfig
-from pipeline.ingest.schema import REVIEW_SCHEMA as INGESTED
+from pipeline.readers.schema import REVIEW_SCHEMA as INGESTED
 from pipeline.validation.rules import EARLIEST_TIME, HIGHEST_SCORE, LATEST_TIME, LOWEST_SCORE
 from pipeline.validation.tables import CLEANED, typed_name
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config import ValidationConfig
 from pipeline.errors import quoted
-from pipeline.ingest.schema import REVIEW_SCHEMA as INGESTED
+from pipeline.readers.schema import REVIEW_SCHEMA as INGESTED
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.validation.clauses import FEW_BAD_ROWS, RAW_CLAUSES
 from pipeline.validation.expectations import hold_contract

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.ingest.schema import REVIEW_SCHEMA as INGESTED
+from pipeline.readers.schema import REVIEW_SCHEMA as INGESTED
 from pipeline.store import ArtifactReference
 
 log = logging.getLogger(__name__)

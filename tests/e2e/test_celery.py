@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest.demo import write_demo_dump
 from pipeline.reporting.history import published_runs
+from pipeline.sources.demo import write_demo_dump
 from pipeline.store import ArtifactStore
 from pipeline.training.training_log import EPOCHS_FILE
 from tests.e2e.deployment import HOST, TRAIN, celery_deployment, until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.demo import write_demo_dump
+from pipeline.sources.demo import write_demo_dump
 from scripts.airflow_environment import CHECKOUT
 from tests.e2e.deployment import HOST, TRAIN, free_port, standalone, until
 from tests.object_store import S3Server

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.dataset import batches
-from pipeline.ingest.demo import write_demo_dump
 from pipeline.promotion import champion_changes
+from pipeline.sources.demo import write_demo_dump
 from pipeline.store import ArtifactStore
 from tests.unit.dataset.conftest import settle
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.config import RunConfig
-from pipeline.ingest.demo import write_demo_dump
+from pipeline.sources.demo import write_demo_dump
 from pipeline.store import ArtifactStore, Manifest
 from pipeline.workflow import Workflow
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials

@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.dataset import batches
-from pipeline.ingest.demo import write_demo_dump
 from pipeline.promotion import champion, champion_changes
 from pipeline.reporting.history import PublishedRun, published_runs
+from pipeline.sources.demo import write_demo_dump
 from pipeline.store import ArtifactStore
 from pipeline.store.run_names import safe_run_name
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ArtifactError
-from tests.unit.ingest.dumps import csv_text
+from tests.unit.sources.factories import csv_text
 
 BODY = csv_text().encode()
 LONG_AGO = 1_700_000_000

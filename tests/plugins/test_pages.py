@@ -457,12 +457,12 @@ def test_the_overview_tells_what_became_of_each_file_of_the_inbox(
 def test_an_unfinished_file_is_not_called_new(
     analyst: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.ingest.inbox import InboxFile, InboxListing
+    from pipeline.sources.inbox import InboxFile, InboxListing
 
     now = datetime.now(UTC)
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path))
     monkeypatch.setattr(
-        "pipeline.ingest.inbox.scan_inbox",
+        "pipeline.sources.inbox.scan_inbox",
         lambda _: InboxListing((InboxFile(name="half.csv", bytes=1, modified=now, complete=False),), ()),
     )
     assert listed(analyst.get(f"{BASE}/").text) == {"half.csv": "being written"}
@@ -490,7 +490,7 @@ def test_an_inbox_that_fails_in_its_librarys_own_way_gives_nothing_away(
         raise RuntimeError("no route to s3://user:secret@host")
 
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", "s3://user:secret@bucket/inbox?token=secret")
-    monkeypatch.setattr("pipeline.ingest.inbox.scan_inbox", fails)
+    monkeypatch.setattr("pipeline.sources.inbox.scan_inbox", fails)
     answer = analyst.get(f"{BASE}/")
     assert answer.status_code == 200
     assert "cannot be listed" in answer.text
@@ -501,7 +501,7 @@ def test_an_inbox_that_fails_in_its_librarys_own_way_gives_nothing_away(
 def test_an_inbox_that_does_not_answer_keeps_nobody_waiting(
     analyst: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.ingest.inbox import InboxListing
+    from pipeline.sources.inbox import InboxListing
 
     answered, asked = threading.Event(), []
 
@@ -511,7 +511,7 @@ def test_an_inbox_that_does_not_answer_keeps_nobody_waiting(
         return InboxListing((), ())
 
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", "s3://bucket/inbox")
-    monkeypatch.setattr("pipeline.ingest.inbox.scan_inbox", hangs)
+    monkeypatch.setattr("pipeline.sources.inbox.scan_inbox", hangs)
     monkeypatch.setattr("pipeline.airflow.ui.dumps.PATIENCE_SECONDS", 0.01)
     try:
         for _ in range(6):
@@ -553,7 +553,7 @@ def test_hostile_names_and_reasons_are_shown_as_text(
     analyst: TestClient, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline.dataset import ClaimedFile
-    from pipeline.ingest.inbox import InboxFile, InboxListing
+    from pipeline.sources.inbox import InboxFile, InboxListing
 
     now = datetime.now(UTC)
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", f"/nowhere/{HOSTILE}")
@@ -561,7 +561,7 @@ def test_hostile_names_and_reasons_are_shown_as_text(
     # A name that is no text comes from the operating system with lone surrogates.
     names = (HOSTILE, '" onload="alert(1)', "\udcff.csv")
     monkeypatch.setattr(
-        "pipeline.ingest.inbox.scan_inbox",
+        "pipeline.sources.inbox.scan_inbox",
         lambda _: InboxListing(
             tuple(InboxFile(name=name, bytes=1, modified=now, complete=True) for name in names), (HOSTILE,)
         ),

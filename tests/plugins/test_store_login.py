@@ -11,10 +11,10 @@ from types import ModuleType
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.ingest.object_store_source import file_system
 from pipeline.object_store import ObjectStoreLogin
+from pipeline.sources.s3 import file_system
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
-from tests.unit.ingest.dumps import csv_text
+from tests.unit.sources.factories import csv_text
 
 TOKEN = "a-token/of+the-tests"  # noqa: S105 - opens nothing
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from pipeline.airflow.ui.pages import told
 from pipeline.errors import PipelineError, SourceUnavailableError
-from pipeline.ingest.naming import safe_name, without_secrets
+from pipeline.sources.naming import safe_name, without_secrets
 from pipeline.store import ArtifactStore
 
 if TYPE_CHECKING:
     from pipeline.dataset import DumpBatch
-    from pipeline.ingest.inbox import InboxFile, InboxListing
+    from pipeline.sources.inbox import InboxFile, InboxListing
 
 PATIENCE_SECONDS = 5.0
 """How long a page waits for the inbox: an object store that is away keeps its caller for minutes."""
@@ -87,7 +87,7 @@ def inbox(known: tuple[DumpBatch, ...]) -> Inbox:
     Args:
         known: The batches, newest first.
     """
-    from pipeline.ingest.inbox import inbox_url
+    from pipeline.sources.inbox import inbox_url
 
     place = None
     try:
@@ -114,7 +114,7 @@ def _look_into(url: str, place: str) -> InboxListing:
     Raises:
         SourceUnavailableError: It did not answer in time.
     """
-    from pipeline.ingest.inbox import scan_inbox
+    from pipeline.sources.inbox import scan_inbox
 
     late = SourceUnavailableError(
         f"{place} has not answered within {PATIENCE_SECONDS:.0f} seconds. Look again later; runs wait longer."

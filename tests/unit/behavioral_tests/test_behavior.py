@@ -13,7 +13,7 @@ import pytest
 from pipeline.behavioral_tests import judge
 from pipeline.behavioral_tests.behavior import Behavior, Case
 from pipeline.behavioral_tests.templates import behaviors, texts_digest, with_typo
-from pipeline.ingest import demo_phrases
+from pipeline.sources import demo_phrases
 from tests.unit.behavioral_tests.scorers import Scorer, counting, reading
 
 CHECKOUT = Path(__file__).resolve().parents[3]

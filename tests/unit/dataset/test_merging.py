@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.cleaning import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.dataset import ClaimedFile, DatasetPart, DumpBatch, merge, read_window
-from pipeline.ingest import FetchSummary
+from pipeline.sources import FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.workflow import PreparationError, Workflow
 from tests.support import HEADER, contents, place, reviews, write_csv

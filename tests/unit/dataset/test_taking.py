@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.dataset import accepted_batches, batches, record_evaluated, seen_digests, taking
 from pipeline.errors import ArtifactError, ContractViolationError, EmptyWindowError, NothingNewError, SourceError
-from pipeline.ingest import FetchSummary
+from pipeline.sources import FetchSummary
 from pipeline.store import ArtifactStore
 from pipeline.workflow import Workflow
 from tests.support import reviews, write_csv

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ArtifactError, ConfigurationError, SourceUnavailableError
-from pipeline.ingest.inbox import list_inbox
 from pipeline.object_store import ObjectStoreLogin, ObjectStoreRefusedError, log_in_with
+from pipeline.sources.inbox import list_inbox
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 

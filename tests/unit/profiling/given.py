@@ -10,8 +10,8 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.ingest.records import FetchedFile, FetchSummary
 from pipeline.profiling import ProfiledDump
+from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
 from tests.support import place

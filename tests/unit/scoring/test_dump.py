@@ -18,8 +18,8 @@ import pytest
 
 from pipeline.config import DataConfig
 from pipeline.errors import ArtifactError, ConfigurationError
-from pipeline.ingest import fetch, ingest
 from pipeline.promotion.champions import ChampionModel, NoChampionError, change_champion
+from pipeline.readers import check_dump, ingest
 from pipeline.scoring import (
     BulkScorer,
     Scorer,
@@ -33,6 +33,7 @@ from pipeline.scoring import (
     score_shard,
 )
 from pipeline.scoring.shards import rows_of
+from pipeline.sources import fetch
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.support import contents, write_csv
 from tests.unit.scoring.conftest import World, build_world, make_reviews
@@ -78,7 +79,7 @@ def ingested(world: World, tmp_path_factory: pytest.TempPathFactory) -> Artifact
     dump = write_csv(tmp_path_factory.mktemp("dump") / "Reviews.csv", scored_rows(world))
     with dump.open("a", encoding="utf-8") as stream:
         stream.write("only,three,columns\n")
-    return ingest(fetch(DataConfig(dumps=(str(dump),)), world.store), DataConfig(), world.store)
+    return ingest(fetch(DataConfig(dumps=(str(dump),)), world.store, check_dump), DataConfig(), world.store)
 
 
 def probabilities(place: str) -> list[float]:

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.ingest.records import IngestSummary
-from pipeline.ingest.schema import REVIEW_SCHEMA
+from pipeline.readers.records import IngestSummary
+from pipeline.readers.schema import REVIEW_SCHEMA
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.validation.tables import CLEANED
 from tests.support import place

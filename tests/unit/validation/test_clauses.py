@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.config import ValidationConfig
-from pipeline.ingest.schema import REVIEW_SCHEMA
+from pipeline.readers.schema import REVIEW_SCHEMA
 from pipeline.validation.clauses import CLEAN_CLAUSES, RAW_CLAUSES, percentage
 from pipeline.validation.expectations import hold_contract
 from pipeline.validation.measures import CLEAN_COLUMNS, CLEAN_MEASURES, RAW_MEASURES, clean_measures, raw_measures

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ingest.schema import REVIEW_SCHEMA
+from pipeline.readers.schema import REVIEW_SCHEMA
 from pipeline.validation.rules import EARLIEST_TIME, LATEST_TIME, ROW_RULES, judge
 from tests.unit.validation.support import review
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.config import ValidationConfig
 from pipeline.errors import MESSAGE_LIMIT, ArtifactError, ContractViolationError
-from pipeline.ingest.schema import REVIEW_SCHEMA
+from pipeline.readers.schema import REVIEW_SCHEMA
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.validation import ValidationSummary, enforce_contract, validate_clean, validate_raw
 from pipeline.validation.contract import _message

@@ -1,0 +1,320 @@
+"""The stage ``ingest``: every fetched file, whatever its format, becomes typed rows in ``reviews.parquet``."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.config import DataConfig
+from pipeline.errors import SourceError, quoted
+from pipeline.readers.columns import HELPFULNESS, check_mapping
+from pipeline.readers.containers import Member, members
+from pipeline.readers.csv_reader import SNIFFED_CHARACTERS, CsvReader, check_delimiter, sniff_delimiter
+from pipeline.readers.encodings import TextEncoding, check_encoding, detect_encoding
+from pipeline.readers.json_reader import JsonLinesReader
+from pipeline.readers.parquet_reader import ParquetReader
+from pipeline.readers.records import IngestedFile, IngestSummary
+from pipeline.readers.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ALONE
+from pipeline.readers.snap_reader import FIRST_KEY, SnapReader
+from pipeline.readers.values import Chunk, Converter
+from pipeline.sources.records import FetchedFile, FetchSummary
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
+
+log = logging.getLogger(__name__)
+
+INGEST = Stage("ingest", version=1)
+REVIEWS = "reviews.parquet"
+ROW_GROUP_BYTES = 32 * 1024 * 1024
+"""Size of the rows in memory at which a row group is written; it bounds the memory of every later reader too."""
+LOGGED_ROWS = 100_000
+LISTED_FILES = 5
+
+_DEGRADED = {
+    "id": "No id column: rows are told apart by their place in the dump alone.",
+    "product_id": "No product_id column: the split cannot keep the reviews of one product together, and nothing can be "
+    "said by product.",
+    "user_id": "No user_id column: duplicates are recognized by the other columns alone, and the split cannot keep one "
+    "user's reviews together.",
+    "profile_name": "No profile_name column: it cannot help to tell duplicates from two people's reviews.",
+    "helpfulness_numerator": "No helpfulness columns: nothing can be said by helpfulness, and its "
+    "plausibility is not checked.",
+    "time": "No time column: a split by time is not possible, and nothing can be said by year.",
+    "summary": "No summary column: the models read the text alone.",
+}
+_DENOMINATOR = "No helpfulness_denominator column: shares of helpful votes cannot be computed."
+
+
+class _IngestParameters(BaseModel):
+    """The configuration fields that the stage reads."""
+
+    model_config = ConfigDict(frozen=True)
+
+    columns: dict[str, str]
+    delimiter: str | None
+    encoding: str | None
+
+
+class _TextAlone(_IngestParameters):
+    """Makes the artifact another one than that of a dump whose stars were asked for."""
+
+    required: tuple[str, ...] = TEXT_ALONE
+
+
+def ingest(
+    fetched: ArtifactReference, config: DataConfig, store: ArtifactStore, *, stars: bool = True
+) -> ArtifactReference:
+    """Read fetched dumps into ``reviews.parquet``: every record a row, a problem named where there is one.
+
+    Args:
+        fetched: The artifact of ``fetch``.
+        config: Column mapping, delimiter and encoding.
+        store: Where both artifacts lie.
+        stars: Whether a file without a score column is refused; reviews that are only scored need none.
+
+    Returns:
+        The artifact: ``reviews.parquet`` of ``REVIEW_SCHEMA`` and an ``IngestSummary``.
+
+    Raises:
+        ConfigurationError: The mapping, delimiter or encoding makes no sense.
+        SourceError: A file is damaged, is no dump, lacks a required column, or there is no review at all.
+    """
+    check_mapping(config.columns)
+    check_delimiter(config.delimiter)
+    check_encoding(config.encoding)
+    parameters = _parameters(config, stars=stars)
+    return store.produce(
+        INGEST,
+        inputs={"fetched": fetched},
+        params=parameters,
+        build=lambda work: _build(work, store.folder(fetched), store.summary(fetched, FetchSummary), parameters),
+    )
+
+
+def check_dump(path: Path, name: str, config: DataConfig, *, read_rows: bool = False, stars: bool = True) -> None:
+    """Refuse a file that is not a dump of reviews.
+
+    Args:
+        path: The file.
+        name: Its name in messages.
+        config: Column mapping, delimiter and encoding.
+        read_rows: Whether its columns and first rows are read, too.
+        stars: Whether it must have a score column; only checked if rows are read.
+
+    Raises:
+        SourceError: It is damaged or not a dump. If rows are read: it lacks a required column, or holds no review.
+    """
+    inside = members(path, name, encoding_known=config.encoding is not None)
+    if not read_rows:
+        return
+    parameters = _parameters(config, stars=stars)
+    for member in inside:
+        with _opened(member, parameters) as opened:
+            if any(True for _ in opened.reader.chunks()):
+                return
+    raise SourceError(
+        f"{quoted(name)}: only column names and no review below them. "
+        "Check that the export finished, or give another dump."
+    )
+
+
+def _parameters(config: DataConfig, *, stars: bool) -> _IngestParameters:
+    kind = _IngestParameters if stars else _TextAlone
+    return kind(columns=config.columns, delimiter=config.delimiter, encoding=config.encoding)
+
+
+def _build(work: Workspace, raw: Path, fetched: FetchSummary, parameters: _IngestParameters) -> Outcome:
+    files: list[IngestedFile] = []
+    notes: list[str] = []
+    converter = Converter()
+    with _Writer(work.folder / REVIEWS) as writer:
+        for file in fetched.files:
+            inside = members(raw / file.path, file.name, encoding_known=parameters.encoding is not None)
+            files.extend(_read(member, parameters, converter, writer, notes) for member in inside)
+    rows = converter.next_row
+    if rows == 0:
+        names = ", ".join(quoted(file.name) for file in files)
+        raise SourceError(
+            f"{names}: only column names and no review below them ({', '.join(files[0].column_mapping.values())}). "
+            "Check that the export finished, or give another dump."
+        )
+    missing = tuple(name for name in OPTIONAL_COLUMNS if not any(_has(file, name) for file in files))
+    summary = IngestSummary(
+        files=tuple(files),
+        rows=rows,
+        problem_rows=sum(file.problem_rows for file in files),
+        missing_columns=missing,
+        notes=(*_missing_notes(missing, files), *_same_bytes(fetched.files), *notes),
+        demo=fetched.demo,
+    )
+    return Outcome(summary, rows=RowAccount(rows_in=rows, kept=rows))
+
+
+def _read(
+    member: Member, parameters: _IngestParameters, converter: Converter, writer: _Writer, notes: list[str]
+) -> IngestedFile:
+    """Append one file's rows and say how it was read."""
+    rows_before, problems_before = converter.next_row, writer.problem_rows
+    with _opened(member, parameters) as opened:
+        if opened.encoding and (broken := opened.encoding.broken_bytes):
+            notes.append(f"{member.name}: {broken:,} places are not valid UTF-8 and are read as U+FFFD (�).")
+        for batch in _batches(opened.reader.chunks(), converter, member.name):
+            writer.write(batch)
+        columns = opened.reader.columns
+    rows = converter.next_row - rows_before
+    if rows == 0:
+        notes.append(f"{member.name}: column names and no review below them.")
+    log.info("%s: %d rows read as %s", quoted(member.name), rows, opened.kind)
+    return IngestedFile(
+        name=member.name,
+        format=opened.kind,
+        compression=member.compression,
+        encoding=opened.encoding.name if opened.encoding else None,
+        delimiter=opened.delimiter,
+        rows=rows,
+        problem_rows=writer.problem_rows - problems_before,
+        column_mapping=columns,
+    )
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file that is ready to be read, and what was found out about it."""
+
+    reader: ParquetReader | CsvReader | JsonLinesReader | SnapReader
+    kind: Literal["csv", "json_lines", "snap", "parquet"]
+    encoding: TextEncoding | None = None
+    delimiter: str | None = None
+
+
+@contextmanager
+def _opened(member: Member, parameters: _IngestParameters) -> Iterator[_Opened]:
+    """Choose the reader that fits a file, and give it what it needs."""
+    required = TEXT_ALONE if isinstance(parameters, _TextAlone) else REQUIRED_COLUMNS
+    if member.is_parquet:
+        yield _Opened(ParquetReader(member.path, member.name, parameters.columns, required=required), "parquet")
+        return
+    encoding = detect_encoding(member.open, member.name, parameters.encoding)
+    with _text(member, encoding) as stream:
+        sample = stream.read(SNIFFED_CHARACTERS)
+    with _text(member, encoding) as stream:
+        kind = _text_format(sample, member.name)
+        if kind == "snap":
+            yield _Opened(SnapReader(stream, member.name, parameters.columns), "snap", encoding)
+        elif kind == "json_lines":
+            lines = JsonLinesReader(stream, member.name, parameters.columns, required=required)
+            yield _Opened(lines, "json_lines", encoding)
+        else:
+            delimiter = parameters.delimiter or sniff_delimiter(sample, parameters.columns)
+            table = CsvReader(stream, member.name, delimiter, parameters.columns, required=required)
+            yield _Opened(table, "csv", encoding, delimiter)
+
+
+def _text(member: Member, encoding: TextEncoding) -> io.TextIOWrapper:
+    return io.TextIOWrapper(member.open(), encoding.name, encoding.errors, newline="")
+
+
+def _text_format(sample: str, name: str) -> str:
+    start = sample.lstrip()
+    if start.startswith(FIRST_KEY + ":"):
+        return "snap"
+    if start.startswith("{"):
+        return "json_lines"
+    if start.startswith("[") and start[1:].lstrip().startswith(("{", "]")):
+        raise SourceError(
+            f"{quoted(name)} is one JSON array; expected JSON lines, one object per line, which can "
+            "be read piece by piece. "
+            "Convert it, e.g. with `jq -c '.[]' reviews.json > reviews.jsonl`."
+        )
+    return "csv"
+
+
+def _batches(chunks: Iterable[Chunk], converter: Converter, name: str) -> Iterator[pa.RecordBatch]:
+    for chunk in chunks:
+        before = converter.next_row
+        batch = converter.batch(name, chunk)
+        if converter.next_row // LOGGED_ROWS > before // LOGGED_ROWS:
+            log.info("%s: %d rows so far", quoted(name), converter.next_row)
+        yield batch
+
+
+def _has(file: IngestedFile, ours: str) -> bool:
+    mapped: Mapping[str, str] = file.column_mapping
+    return ours in mapped or (ours.startswith("helpfulness_") and HELPFULNESS in mapped)
+
+
+def _missing_notes(missing: tuple[str, ...], files: list[IngestedFile]) -> list[str]:
+    notes = [_DEGRADED[name] for name in missing if name in _DEGRADED]
+    if "helpfulness_denominator" in missing and "helpfulness_numerator" not in missing:
+        notes.append(_DENOMINATOR)
+    for name in OPTIONAL_COLUMNS:
+        without = [file.name for file in files if not _has(file, name)]
+        if without and name not in missing:
+            others = len(without) - LISTED_FILES
+            listed = ", ".join(without[:LISTED_FILES]) + (f" and {others} more" if others > 0 else "")
+            notes.append(f"{name} is missing in {listed}, though other files have it.")
+    return notes
+
+
+def _same_bytes(files: tuple[FetchedFile, ...]) -> list[str]:
+    first: dict[str, str] = {}
+    notes = []
+    for file in files:
+        if file.sha256 in first:
+            notes.append(
+                f"{file.name} is the same file as {first[file.sha256]}, byte for byte: its reviews come twice."
+            )
+        first.setdefault(file.sha256, file.name)
+    return notes
+
+
+class _Writer:
+    """Writes batches as row groups of bounded size and counts the rows with a problem."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = pq.ParquetWriter(
+            path,
+            REVIEW_SCHEMA,
+            compression="zstd",
+            use_dictionary=[
+                "file",
+                "product_id",
+                "helpfulness_numerator",
+                "helpfulness_denominator",
+                "score",
+                "problem",
+            ],
+        )
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_bytes = 0
+        self.problem_rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        problem = batch.column("problem")
+        self.problem_rows += len(problem) - problem.null_count
+        self._pending.append(batch)
+        self._pending_bytes += batch.nbytes
+        if self._pending_bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            table = pa.Table.from_batches(self._pending, REVIEW_SCHEMA)
+            self._writer.write_table(table, row_group_size=table.num_rows)
+            self._pending, self._pending_bytes = [], 0

@@ -1,0 +1,233 @@
+"""Every shape in which reviews come gives the same rows."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.unit.readers.factories import read
+from tests.unit.sources.factories import CHIPS, KAGGLE_HEADER, TEA, csv_text, written
+
+EXPECTED = [
+    {
+        "row": 0,
+        "line": 2,
+        "id": 1,
+        "product_id": "B001",
+        "user_id": "U1",
+        "profile_name": "Ann",
+        "helpfulness_numerator": 1,
+        "helpfulness_denominator": 2,
+        "score": 5,
+        "time": 1303862400,
+        "summary": "Good tea",
+        "text": "I like this tea.",
+    },
+    {
+        "row": 1,
+        "line": 3,
+        "id": 2,
+        "product_id": "B002",
+        "user_id": "U2",
+        "profile_name": 'Bo "chips"',
+        "helpfulness_numerator": 0,
+        "helpfulness_denominator": 0,
+        "score": 1,
+        "time": 1346976000,
+        "summary": "Not, as advertised",
+        "text": 'Salty, "stale"\nand <br /> old.',
+    },
+]
+
+
+def zipped(members: dict[str, str | bytes]) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return sink.getvalue()
+
+
+def json_lines(**changes: object) -> str:
+    rows = [dict(zip(KAGGLE_HEADER, row, strict=True)) for row in (TEA, CHIPS)]
+    return "".join(json.dumps({**row, **changes}) + "\n" for row in rows)
+
+
+CSV = csv_text()
+ALL_QUOTED = csv_text(quoting=1, lineterminator="\r\n")
+SHAPES = {
+    "plain": ("Reviews.csv", CSV.encode()),
+    "no line end at the end": ("Reviews.csv", CSV.rstrip("\n").encode()),
+    "empty lines between": ("Reviews.csv", CSV.encode() + b"\n\n"),
+    "mark": ("Reviews.csv", b"\xef\xbb\xbf" + CSV.encode()),
+    "all quoted, CRLF": ("Reviews.csv", ALL_QUOTED.encode()),
+    "all quoted, CRLF, mark": ("Reviews.csv", b"\xef\xbb\xbf" + ALL_QUOTED.encode()),
+    "utf-16": ("Reviews.csv", CSV.encode("utf-16")),
+    "semicolons": ("Reviews.csv", csv_text(delimiter=";").encode()),
+    "tabs": ("reviews.tsv", csv_text(delimiter="\t").encode()),
+    "bars": ("reviews.txt", csv_text(delimiter="|").encode()),
+    "gzip": ("Reviews.csv.gz", gzip.compress(CSV.encode())),
+    "gzip under another name": ("Reviews.csv", gzip.compress(CSV.encode())),
+    "gzip of two members": ("Reviews.csv.gz", gzip.compress(CSV[:90].encode()) + gzip.compress(CSV[90:].encode())),
+    "zip": ("archive.zip", zipped({"Reviews.csv": CSV, "__MACOSX/._Reviews.csv": b"\0\1", "hashes.txt": "abc"})),
+    "zip with gzip in it": ("archive.zip", zipped({"data/Reviews.csv.gz": gzip.compress(CSV.encode())})),
+    "json lines": ("reviews.jsonl", json_lines().encode()),
+    "json lines, gzip": ("reviews.jsonl.gz", gzip.compress(json_lines().encode())),
+    "header in other letters": ("Reviews.csv", CSV.replace("ProductId", "PRODUCT_ID").replace("Text", "text").encode()),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_gives_the_same_rows(tmp_path, store, shape) -> None:
+    name, content = SHAPES[shape]
+    rows, summary = read(store, written(tmp_path / name, content))
+    assert summary.rows == len(rows) == 2
+    assert summary.problem_rows == 0
+    assert summary.missing_columns == ()
+    for row, expected in zip(rows, EXPECTED, strict=True):
+        line = expected["line"] - shape.startswith("json")  # no header line there
+        assert {name: row[name] for name in expected} == {**expected, "line": line}
+        assert row["problem"] is row["problem_detail"] is row["raw"] is None
+
+
+def test_the_file_says_how_it_was_read(tmp_path, store) -> None:
+    _, summary = read(store, written(tmp_path / "Reviews.csv", gzip.compress(csv_text(delimiter=";").encode())))
+    (file,) = summary.files
+    assert (file.format, file.compression, file.encoding, file.delimiter) == ("csv", "gzip", "utf-8", ";")
+    assert file.column_mapping["helpfulness_numerator"] == "HelpfulnessNumerator"
+
+
+def test_parquet(tmp_path, store) -> None:
+    table = pa.table({name: [TEA[place], CHIPS[place]] for place, name in enumerate(KAGGLE_HEADER)})
+    table = table.set_column(6, "Score", pa.array([5.0, 1.0])).set_column(
+        1, "ProductId", table["ProductId"].dictionary_encode()
+    )
+    times = pa.array([1303862400000, 1346976000000], pa.timestamp("ms"))
+    pq.write_table(table.set_column(7, "Time", times), tmp_path / "reviews.parquet")
+    rows, summary = read(store, tmp_path / "reviews.parquet")
+    assert [row["line"] for row in rows] == [1, 2]
+    for row, expected in zip(rows, EXPECTED, strict=True):
+        assert {name: row[name] for name in expected if name != "line"} == {
+            k: v for k, v in expected.items() if k != "line"
+        }
+    assert summary.files[0].format == "parquet"
+
+
+SNAP = """product/productId: B001
+review/userId: U1
+review/profileName: Ann
+review/helpfulness: 1/2
+review/score: 5.0
+review/time: 1303862400
+review/summary: Good tea
+review/text: I like this tea: caf\xe9.
+
+product/productId: B002
+review/userId: U2
+review/profileName: Bo
+the second
+review/helpfulness: 0/0
+review/score: 1.0
+review/time: 1346976000
+review/summary: Not, as advertised
+review/text: Salty: stale.
+
+product/productId: B003
+review/userId: U3
+review/score: 2.0
+
+"""
+
+
+def test_snap_text_in_latin_1_with_a_name_over_two_lines(tmp_path, store) -> None:
+    rows, summary = read(store, written(tmp_path / "finefoods.txt.gz", gzip.compress(SNAP.encode("latin-1"))))
+    assert [row["line"] for row in rows] == [1, 10, 20]
+    assert rows[0]["text"] == "I like this tea: café."
+    assert (rows[0]["helpfulness_numerator"], rows[0]["helpfulness_denominator"]) == (1, 2)
+    assert rows[1]["profile_name"] == "Bo\nthe second"
+    assert (rows[1]["score"], rows[1]["time"], rows[1]["text"]) == (1, 1346976000, "Salty: stale.")
+    assert rows[2]["problem"] == "unparseable"
+    assert "no line review/text:" in rows[2]["problem_detail"]
+    assert rows[2]["raw"].startswith("product/productId: B003\n")
+    assert summary.files[0].encoding == "cp1252"
+    assert summary.missing_columns == ("id",)
+
+
+def test_amazon_json_of_2014_with_helpfulness_as_a_pair(tmp_path, store) -> None:
+    review = {
+        "reviewerID": "A1",
+        "asin": "B1",
+        "helpful": [3, 4],
+        "reviewText": "Fine.",
+        "overall": 4.0,
+        "unixReviewTime": 5,
+    }
+    rows, _ = read(store, written(tmp_path / "reviews.json", json.dumps(review) + "\n"))
+    row = rows[0]
+    assert (row["user_id"], row["product_id"], row["text"], row["score"], row["time"]) == ("A1", "B1", "Fine.", 4, 5)
+    assert (row["helpfulness_numerator"], row["helpfulness_denominator"]) == (3, 4)
+
+
+def test_a_key_that_first_turns_up_later_in_json_lines_is_read(tmp_path, store) -> None:
+    lines = [{"text": "a", "rating": 5}, {"text": "b", "rating": 1, "title": "late"}]
+    rows, _ = read(store, written(tmp_path / "r.jsonl", "\n".join(map(json.dumps, lines))))
+    assert [row["summary"] for row in rows] == [None, "late"]
+
+
+def test_broken_json_lines_are_set_apart_with_their_line(tmp_path, store) -> None:
+    good = '{"text": "a", "score": 5}'
+    broken = [
+        '{"text": "b", "score":',
+        "[1]",
+        '{"text": {"en": "c"}, "score": 4}',
+        "[" * 5000,
+        '{"text": "\\ud800", "score": 3}',
+    ]
+    rows, _ = read(store, written(tmp_path / "r.jsonl", "\n".join([good, *broken])))
+    assert [row["problem"] for row in rows] == [None, *["unparseable"] * 4, None]
+    assert [row["line"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert "expected an object" in rows[2]["problem_detail"]
+    assert rows[3]["raw"] == broken[2] + "\n"
+    assert rows[5]["text"] == "\ufffd"
+
+
+def test_several_csv_files_in_a_zip_are_shards(tmp_path, store) -> None:
+    content = zipped({"b.csv": csv_text([CHIPS]), "a.csv": csv_text([TEA]), "notes.md": "# hello"})
+    rows, summary = read(store, written(tmp_path / "two.zip", content))
+    assert [(row["row"], row["id"], row["file"]) for row in rows] == [(0, 1, "two.zip/a.csv"), (1, 2, "two.zip/b.csv")]
+    assert [file.compression for file in summary.files] == ["zip", "zip"]
+
+
+@pytest.mark.parametrize(
+    ("content", "asked", "expected", "text"),
+    [
+        ("Crème brûlée".encode(), None, "utf-8", "Crème brûlée"),
+        ("Crème brûlée “good”".encode("cp1252"), None, "cp1252", "Crème brûlée “good”"),
+        ("Cr\xe8me \x81".encode("latin-1"), None, "latin-1", "Crème \x81"),
+        ("žluťoučký".encode("cp1250"), "cp1250", "cp1250", "žluťoučký"),
+        ("Crème brûlée ".encode() + b"\xff", None, "utf-8", "Crème brûlée \ufffd"),
+        (b"nul\x00byte", None, "utf-8", "nul\x00byte"),
+    ],
+)
+def test_encodings(tmp_path, store, content, asked, expected, text) -> None:  # noqa: PLR0917 - pytest passes by name
+    dump = written(tmp_path / "r.csv", b"Score,Text\n5," + content + b"\n" + b"4,plain old text of some length\n" * 20)
+    rows, summary = read(store, dump, encoding=asked)
+    assert summary.files[0].encoding == expected
+    assert rows[0]["text"] == text
+    assert any("not valid UTF-8" in note for note in summary.notes) == ("\ufffd" in text)
+
+
+def test_words_that_look_like_missing_values_stay_words(tmp_path, store) -> None:
+    words = ["nan", "NA", "None", "null", "", "#N/A"]
+    rows, _ = read(
+        store,
+        written(tmp_path / "r.csv", csv_text([("5", word, word) for word in words], ("Score", "Text", "ProfileName"))),
+    )
+    assert [row["profile_name"] for row in rows] == words
+    assert [row["text"] for row in rows] == words

@@ -1,0 +1,54 @@
+"""Real reviews: every row arrives, with the problems that are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from pipeline.config import DataConfig
+from pipeline.readers import IngestSummary, check_dump, ingest, read_column_mapping
+from pipeline.readers.schema import REVIEW_SCHEMA
+from pipeline.sources import fetch
+from tests.support import contents
+from tests.unit.readers.factories import read
+
+MAPPINGS = Path(__file__).resolve().parents[3] / "docs" / "column_mappings"
+
+
+def test_fine_foods_read_to_the_row(shared_data, store) -> None:
+    rows, summary = read(store, shared_data / "fine_foods_a.csv.gz", shared_data / "fine_foods_b.csv.gz")
+    assert [file.rows for file in summary.files] == [9_542, 10_632]
+    assert (summary.problem_rows, summary.missing_columns, summary.notes) == (0, (), ())
+    assert [row["row"] for row in rows] == list(range(20_174))
+    assert rows[0]["id"] == 1
+    assert sum(row["profile_name"] == "nan" for row in rows) == 1
+    control = next(row for row in rows if row["id"] == 564997)
+    assert not control["profile_name"].isprintable()
+    assert sum((row["user_id"] or "").startswith("#oc-") for row in rows) > 0
+
+
+def test_flipkart_reads_by_its_mapping_with_its_three_shifted_rows(shared_data, store) -> None:
+    mapping = read_column_mapping(MAPPINGS / "flipkart.yaml")
+    config = DataConfig(dumps=(str(shared_data / "flipkart_reviews.csv.gz"),), columns=mapping)
+    ingested = ingest(fetch(config, store, check_dump), config, store)
+    summary = store.summary(ingested, IngestSummary)
+    assert (summary.rows, summary.problem_rows) == (205_052, 3)
+    path = store.folder(ingested) / "reviews.parquet"
+    assert pq.read_schema(path).equals(REVIEW_SCHEMA)
+    problems = pq.read_table(
+        path, columns=["line", "problem", "raw"], filters=[("problem", "in", ["bad_score"])]
+    ).to_pylist()
+    assert [problem["line"] for problem in problems] == [17_301, 175_897, 175_908]
+    assert problems[1]["raw"].startswith("Bajaj DX 2 LW Dry Iron,Bajaj DX 2 LW Dry Iron,")
+
+
+def test_the_same_dump_gives_the_same_bytes(shared_data, tmp_path) -> None:
+    from pipeline.store import ArtifactStore
+
+    found = []
+    for name in ("one", "two"):
+        store = ArtifactStore(str(tmp_path / name))
+        config = DataConfig(dumps=(str(shared_data / "fine_foods_a.csv.gz"),))
+        found.append(contents(store.folder(ingest(fetch(config, store, check_dump), config, store))))
+    assert found[0] == found[1]
