@@ -1,8 +1,9 @@
-"""Start the Compose file from nothing, train through its API, break it on the way, end it (``make compose-test``).
+"""Test the Compose file from start to end (``make compose-test``).
 
-What a team would do on its first day, on images that are built here, with secrets, volumes and a port of its own, so
-that a running deployment is left alone. Needs a Docker engine with the base images; where one step fails, the state of
-every service, the states of the run's tasks and the last lines of the logs are printed.
+Builds the images, starts everything from nothing, trains through the API, restarts the scheduler and kills the worker
+meanwhile, reads the report, and restores a backup. Project name, secrets, volumes and port are new, so a running
+deployment is not touched. Needs a Docker engine and the base images. If a step fails, it prints the state of every
+service and task and the last lines of the logs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +34,15 @@ from scripts.write_env import PLACEHOLDER, filled
 TRAIN = "train_review_sentiment"
 DAGS = {TRAIN, "score_reviews", "roll_back_champion", "clean_up_artifacts"}
 RUN_SECONDS = 1500
-"""A machine with two cores, which runs everything, needs six minutes."""
+"""Six minutes are enough on a machine with two cores that does nothing else."""
 START_SECONDS = 600
 LOG_LINES = 40
 TEST_SETTINGS = {
-    # A lost worker is noticed sooner than a deployment wants it.
+    # Shorter than in a deployment, so that the test need not wait long for a killed worker.
     "HEARTBEAT_TIMEOUT": "40",
-    # Only the run that is asked for.
+    # No scheduled runs.
     "REVIEW_SENTIMENT_SCHEDULE": "none",
-    "VERSION": "compose-test",
+    "IMAGE_TAG": "compose-test",
 }
 CONFIGURATION = {
     "profile": "demo",
@@ -50,7 +52,7 @@ CONFIGURATION = {
     "patience": 40,
     "bootstrap_samples": 100,
 }
-"""Long enough a training to be killed in its middle."""
+"""The training lasts long enough to be killed halfway."""
 EPOCHS_BEFORE_KILL = 1
 BASE_IMAGES = ("AIRFLOW_IMAGE", "POSTGRES_IMAGE", "REDIS_IMAGE")
 SECRETS = tuple(
@@ -58,7 +60,7 @@ SECRETS = tuple(
     for line in (CHECKOUT / ".env.example").read_text(encoding="utf-8").splitlines()
     if line.endswith(f"={PLACEHOLDER}") and not line.startswith("REDIS_PASSWORD=")
 )
-"""What no worker may know."""
+"""Secrets that no worker may have."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ class Stack:
     """A running Compose project.
 
     Attributes:
-        command: Words that start Compose with this project's file and settings.
+        command: Command line of Compose with this project's file and settings.
         settings: The values of its ``.env``.
-        client: Knows the API's address, later also the login's token.
+        client: HTTP client of the API; :func:`log_in` adds the token.
     """
 
     command: tuple[str, ...]
@@ -76,7 +78,7 @@ class Stack:
     client: httpx.Client
 
     def compose(self, *words: str, check: bool = True, quiet: bool = False) -> str:
-        """Run Compose, and return what it prints if ``quiet``."""
+        """Run Compose; if ``quiet``, return its output instead of printing it."""
         output = subprocess.PIPE if quiet else None
         done = subprocess.run(
             [*self.command, *words], cwd=CHECKOUT, check=check, stdout=output, text=True, env=_clean_environment()
@@ -84,77 +86,82 @@ class Stack:
         return done.stdout or ""
 
     def inside(self, service: str, *words: str, check: bool = True) -> str:
-        """Run a command in a service's container and return what it prints."""
+        """Run a command in a service's container and return its output."""
         return self.compose("exec", "-T", service, *words, check=check, quiet=True)
 
     def health(self) -> dict[str, str]:
-        """Return each container's state, by its service's name, as the engine sees it."""
+        """Return the state of each container by the name of its service."""
         names = self.compose("ps", "--quiet", quiet=True).split()
         state = "{{if and .State.Running .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}"
         form = '{{index .Config.Labels "com.docker.compose.service"}} ' + state
-        told = subprocess.run(
-            ["docker", "inspect", "--format", form, *names], check=True, capture_output=True, text=True
-        ).stdout
-        return dict(line.split(" ", 1) for line in told.splitlines())
+        return dict(line.split(" ", 1) for line in docker("inspect", "--format", form, *names).splitlines())
 
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Return what the API says of a run's tasks, by name."""
+        """Return the tasks of a run as the API describes them, by name."""
         path = f"/api/v2/dags/{TRAIN}/dagRuns/{run_id}/taskInstances"
         answer = self.client.get(path, params={"limit": 200}).raise_for_status().json()
         return {task["task_id"]: task for task in answer["task_instances"]}
 
 
 def main() -> int:
-    """Return 0 when the stack did all of it."""
+    """Return 0 if every step succeeded."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave the stack running, to look at it")
+    parser.add_argument("--keep", action="store_true", help="leave the stack running afterwards")
     options = parser.parse_args()
-    # Whoever stops this wants the stack gone, too.
+    # A terminated test must also remove the stack.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
     with prepared() as stack:
         try:
-            story(stack)
+            run_steps(stack)
         except BaseException:
-            failure(stack)
+            print_diagnosis(stack)
             raise
         finally:
             if options.keep:
-                print("The stack stays:", " ".join(stack.command), "ps")
+                print("The stack keeps running:", " ".join(stack.command), "ps")
             else:
-                with step("Take everything down, with its volumes"):
+                with step("Remove everything with its volumes"):
                     stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "20")
-    print("The Compose file starts, trains, survives and ends.")
+    print("The Compose test passed.")
     return 0
 
 
-def story(stack: Stack) -> None:
-    """Build, start, train, break, look, in this order."""
+def run_steps(stack: Stack) -> None:
+    """Run all steps in their order."""
     build_and_start(stack)
-    look_at_what_workers_know(stack)
+    check_isolation(stack)
     with step("Log in and start a run"):
         log_in(stack)
-        wait("all DAGs are known", START_SECONDS, lambda: known_dags(stack) == DAGS)
+        wait("all DAGs to be known", START_SECONDS, lambda: known_dags(stack) == DAGS)
         errors = stack.client.get("/api/v2/importErrors").raise_for_status().json()["import_errors"]
         require(not errors, f"DAG files with errors: {errors}")
         run = {"logical_date": None, "conf": {**CONFIGURATION, "dumps": ["demo"]}}
         run_id = stack.client.post(f"/api/v2/dags/{TRAIN}/dagRuns", json=run).raise_for_status().json()["dag_run_id"]
-    break_it_while_it_trains(stack, run_id)
-    look_at_the_run(stack, run_id)
+    disturb_training(stack, run_id)
+    check_logs(stack, run_id)
     with step("Read the report through Airflow"):
         folder = newest_report(stack)
         report = read_report(stack, folder)
-        require("Into service" in report, "the page is not the report")
-        stranger = httpx.get(f"http://127.0.0.1:{stack.settings['PORT']}/review-sentiment/runs/{folder}/")
-        require(stranger.status_code in {401, 403}, f"a stranger got {stranger.status_code}")
+        require("<html" in report, "the page is not the report of the run")
+        anonymous = httpx.get(f"http://127.0.0.1:{stack.settings['PORT']}/review-sentiment/runs/{folder}/")
+        require(anonymous.status_code in {401, 403}, f"without a login, the report has status {anonymous.status_code}")
         answer = stack.client.post("/review-sentiment/score", data={"review": "A delicious coffee, I love it."})
-        require("probability" in answer.raise_for_status().text, "the box does not score a review")
-    with step("Read the model's registration in MLflow"):
+        require("probability" in answer.raise_for_status().text, "the page does not score a review")
+    with step("Find the registered model in MLflow"):
         models = stack.inside("worker", "python", "-c", REGISTERED).strip()
         require(models == "review_sentiment", f"MLflow's registered models: {models!r}")
-    with step("Back up, lose everything, and restore"):
-        lose_everything_and_restore(stack)
-        require(state(stack, run_id) == "success", "the restored database does not know the run")
-        require(read_report(stack, folder) == report, "the restored report is another")
+    with tempfile.TemporaryDirectory(prefix="compose-backup-") as home:
+        backup = Path(home) / "backup"
+        with step("Back up, and restore over the running stack"):
+            compose_backup.back_up(stack.command, backup, _clean_environment())
+            add_later_changes(stack)
+            restore(stack, backup)
+            require(not later_changes(stack), f"the restored stack still holds {later_changes(stack)}")
+            require_run(stack, run_id, folder, report)
+        with step("Delete every volume, and restore"):
+            stack.compose("down", "--volumes", "--timeout", "20")
+            restore(stack, backup)
+            require_run(stack, run_id, folder, report)
 
 
 def build_and_start(stack: Stack) -> None:
@@ -165,70 +172,86 @@ def build_and_start(stack: Stack) -> None:
             print(f"  {name}: {size / 1e6:,.0f} MB")
     with step("Start everything from nothing"):
         stack.compose("up", "--detach")
-        wait("every service is healthy", START_SECONDS, lambda: healthy(stack))
+        wait("every service to be healthy", START_SECONDS, lambda: healthy(stack))
 
 
-def look_at_what_workers_know(stack: Stack) -> None:
-    """Hold the running containers to what the Compose file promises."""
-    with step("Look at what the workers know"):
-        known = stack.inside("worker", "env")
-        told = [name for name in SECRETS if stack.settings[name] in known]
-        require(not told and "SQL_ALCHEMY_CONN" not in known, f"a worker knows {told or 'the database address'}")
+def check_isolation(stack: Stack) -> None:
+    """Check what a running worker knows and reaches, and which ports are published."""
+    with step("Check what the workers know and reach"):
+        environment = stack.inside("worker", "env")
+        known = [name for name in SECRETS if stack.settings[name] in environment]
+        require(not known and "SQL_ALCHEMY_CONN" not in environment, f"a worker has {known or 'the database address'}")
         reached = stack.inside("worker", "python", "-c", REACHES_POSTGRES, check=False).strip()
-        require(reached == "no", f"a worker's way to Postgres: {reached!r}")
+        require(reached == "no", f"whether a worker reaches Postgres: {reached!r}")
         ports = published(stack)
-        require(ports == [f"127.0.0.1:{stack.settings['PORT']}"], f"published: {ports}")
+        require(ports == [f"127.0.0.1:{stack.settings['PORT']}"], f"published ports: {ports}")
 
 
-def break_it_while_it_trains(stack: Stack, run_id: str) -> None:
-    """Restart the scheduler, kill the worker, and wait for the run's end."""
-    with step("Restart the scheduler while the data are read"):
-        wait("a task has ended", RUN_SECONDS, lambda: any_state(stack, run_id, "success"))
+def disturb_training(stack: Stack, run_id: str) -> None:
+    """Restart the scheduler, kill the worker, and wait for the end of the run."""
+    with step("Restart the scheduler during the first stages"):
+        wait("a task to end", RUN_SECONDS, lambda: any_state(stack, run_id, "success"))
         stack.compose("restart", "--timeout", "20", "scheduler")
-    with step("Kill the worker in mid-training"):
-        wait("some epochs are trained", RUN_SECONDS, lambda: epochs(stack) > EPOCHS_BEFORE_KILL)
+    with step("Kill the worker during training"):
+        wait("some epochs to be trained", RUN_SECONDS, lambda: epochs(stack) > EPOCHS_BEFORE_KILL)
         before = epochs(stack)
-        # Every process of the container at once, as when memory runs out; the engine starts it again.
+        # All processes of the container at once, as when memory runs out. The engine restarts it.
         stack.inside("worker", "bash", "-c", "kill -KILL -1", check=False)
         print(f"  killed after {before} of {CONFIGURATION['epochs']} epochs")
-    with step("Wait for the run's end"):
-        wait("the run has ended", RUN_SECONDS, lambda: state(stack, run_id) in {"success", "failed"})
+    with step("Wait for the end of the run"):
+        wait("the run to end", RUN_SECONDS, lambda: state(stack, run_id) in {"success", "failed"})
         require(state(stack, run_id) == "success", f"the run ended as {state(stack, run_id)}")
 
 
-def look_at_the_run(stack: Stack, run_id: str) -> None:
-    """Hold the logs of the run to what happened."""
+def check_logs(stack: Stack, run_id: str) -> None:
+    """Check that the logs say what happened."""
     tasks = stack.tasks(run_id)
     attempts = tasks["train"]["try_number"]
     require(attempts > 1, "the training was never interrupted")
     trained = task_log(stack, run_id, "train", attempts)
-    require("resumed after epoch" in trained, "the training did not go on where it was")
+    require("resumed after epoch" in trained, "the training did not resume after its last epoch")
     device = task_log(stack, run_id, "preflight", tasks["preflight"]["try_number"])
     require("trained on the CPU" in device, "the log of preflight does not say that it trains on the CPU")
 
 
 def newest_report(stack: Stack) -> str:
-    """Return the name that the newest report is published under."""
+    """Return the folder name of the newest report."""
     page = stack.client.get("/review-sentiment/history").raise_for_status().text
     return page.split("/review-sentiment/runs/", 1)[1].split("/", 1)[0]
 
 
 def read_report(stack: Stack, folder: str) -> str:
-    """Return a report's page."""
+    """Return the page of a report."""
     return stack.client.get(f"/review-sentiment/runs/{folder}/").raise_for_status().text
 
 
-def lose_everything_and_restore(stack: Stack) -> None:
-    """Back up, delete every volume, and restore into new ones."""
-    with tempfile.TemporaryDirectory(prefix="compose-backup-") as folder:
-        backup = Path(folder) / "backup"
-        compose_backup.back_up(stack.command, backup, _clean_environment())
-        stack.compose("down", "--volumes", "--timeout", "20")
-        compose_backup.restore(stack.command, backup, _clean_environment())
-    wait("every service is healthy again", START_SECONDS, lambda: healthy(stack))
+def add_later_changes(stack: Stack) -> None:
+    """Change the database and the store after a backup."""
+    stack.client.post("/api/v2/variables", json={"key": LATER, "value": "1"}).raise_for_status()
+    stack.inside("worker", "touch", f"/opt/airflow/store/{LATER}")
+
+
+def later_changes(stack: Stack) -> list[str]:
+    """Return which of the changes made by :func:`add_later_changes` are there."""
+    found = ["the variable"] if stack.client.get(f"/api/v2/variables/{LATER}").status_code == HTTPStatus.OK else []
+    names = stack.inside("worker", "ls", "/opt/airflow/store").split()
+    return found + (["the file"] if LATER in names else [])
+
+
+def restore(stack: Stack, backup: Path) -> None:
+    """Restore a backup and wait until the stack answers."""
+    compose_backup.restore(stack.command, backup, _clean_environment())
+    wait("every service to be healthy again", START_SECONDS, lambda: healthy(stack))
     log_in(stack)
 
 
+def require_run(stack: Stack, run_id: str, folder: str, report: str) -> None:
+    """End the test unless the stack holds the run and its report."""
+    require(state(stack, run_id) == "success", "the restored database does not know the run")
+    require(read_report(stack, folder) == report, "the restored report differs")
+
+
+LATER = "changed_after_the_backup"
 REACHES_POSTGRES = """
 import socket
 try:
@@ -246,10 +269,10 @@ with urllib.request.urlopen("http://mlflow:5000/api/2.0/mlflow/registered-models
 
 @contextlib.contextmanager
 def prepared() -> Iterator[Stack]:
-    """Give a project of its own: name, secrets, port, inbox."""
+    """Yield a stack with a new name, secrets, port and inbox; nothing is started yet."""
     with tempfile.TemporaryDirectory(prefix="compose-test-") as folder, socket.socket() as free:
         home = Path(folder)
-        # Containers read these as another user.
+        # The containers run as another user.
         home.chmod(0o755)
         inbox = home / "inbox"
         inbox.mkdir()
@@ -264,7 +287,7 @@ def prepared() -> Iterator[Stack]:
             "INBOX_FOLDER": str(inbox),
             "COMPOSE_PROJECT_NAME": f"review-sentiment-test-{secrets.token_hex(3)}",
         }
-        # Other base images may be tried: AIRFLOW_IMAGE=… make compose-test.
+        # For tests of other base images: AIRFLOW_IMAGE=… make compose-test.
         settings |= {name: os.environ[name] for name in BASE_IMAGES if os.environ.get(name)}
         file = home / "env"
         file.touch(mode=0o600)
@@ -283,43 +306,45 @@ def prepared() -> Iterator[Stack]:
 
 
 def healthy(stack: Stack) -> bool:
-    """Say whether all services that stay are healthy."""
+    """Return whether all long-running services are healthy."""
     states = stack.health()
     ended = states.pop("initialize", "exited")
     return ended == "exited" and len(states) > 1 and set(states.values()) == {"healthy"}
 
 
 def image_sizes(stack: Stack) -> dict[str, int]:
-    """Return the images' sizes in bytes, the base's first."""
-    version = stack.settings["VERSION"]
+    """Return the sizes of the images in bytes, the base image first."""
+    tag = stack.settings["IMAGE_TAG"]
     names = [
         stack.settings["AIRFLOW_IMAGE"],
-        f"review-sentiment-airflow:{version}",
-        f"review-sentiment-worker:{version}",
+        f"review-sentiment-airflow:{tag}",
+        f"review-sentiment-worker:{tag}",
     ]
-    told = subprocess.run(
-        ["docker", "image", "inspect", "--format", "{{.Size}}", *names], check=True, capture_output=True, text=True
-    ).stdout
-    return dict(zip(names, map(int, told.split()), strict=True))
+    sizes = docker("image", "inspect", "--format", "{{.Size}}", *names).split()
+    return dict(zip(names, map(int, sizes), strict=True))
+
+
+def docker(*words: str) -> str:
+    """Run the Docker client and return its output."""
+    return subprocess.run(["docker", *words], check=True, capture_output=True, text=True).stdout
 
 
 def published(stack: Stack) -> list[str]:
-    """Return the addresses of the host that any container of the project listens on."""
+    """Return the host addresses that the containers of the project publish."""
     form = "{{range $port, $places := .NetworkSettings.Ports}}{{range $places}}{{.HostIp}}:{{.HostPort}} {{end}}{{end}}"
     names = stack.compose("ps", "--quiet", quiet=True).split()
-    told = subprocess.run(["docker", "inspect", "--format", form, *names], check=True, capture_output=True, text=True)
-    return sorted(told.stdout.split())
+    return sorted(docker("inspect", "--format", form, *names).split())
 
 
 def log_in(stack: Stack) -> None:
-    """Take a token for the first login."""
+    """Get a token with the first login."""
     login = {"username": stack.settings["ADMIN_USER"], "password": stack.settings["ADMIN_PASSWORD"]}
     token = stack.client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
     stack.client.headers["Authorization"] = f"Bearer {token}"
 
 
 def known_dags(stack: Stack) -> set[str]:
-    """Return the names of the DAGs that Airflow has read."""
+    """Return the names of the DAGs that Airflow has parsed."""
     return {dag["dag_id"] for dag in stack.client.get("/api/v2/dags").raise_for_status().json()["dags"]}
 
 
@@ -329,12 +354,12 @@ def state(stack: Stack, run_id: str) -> str:
 
 
 def any_state(stack: Stack, run_id: str, wanted: str) -> bool:
-    """Say whether a task of the run is in a state."""
+    """Return whether a task of the run is in a state."""
     return any(task["state"] == wanted for task in stack.tasks(run_id).values())
 
 
 def epochs(stack: Stack) -> int:
-    """Return how many epochs the journal of the running training holds."""
+    """Return the number of epochs in the log of the running training."""
     script = "cat /opt/airflow/store/resumable/train/*/epochs.jsonl 2>/dev/null | wc -l"
     return int(stack.inside("worker", "bash", "-c", script, check=False).strip() or 0)
 
@@ -347,9 +372,9 @@ def task_log(stack: Stack, run_id: str, task: str, attempt: int) -> str:
     return json.dumps(answer.json(), ensure_ascii=False)
 
 
-def failure(stack: Stack) -> None:
-    """Print what a person needs who must find out what went wrong."""
-    print("\n== It failed. The services:", flush=True)
+def print_diagnosis(stack: Stack) -> None:
+    """Print the state of services and tasks, and the last lines of the logs."""
+    print("\n== The test failed. The services:", flush=True)
     with contextlib.suppress(Exception):
         stack.compose("ps", "--all", check=False)
         for service, health in sorted(stack.health().items()):
@@ -368,7 +393,7 @@ def failure(stack: Stack) -> None:
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
-    """Print what is done now, and how many seconds it took."""
+    """Print the title of a step, and its duration in seconds."""
     print(f"== {title}", flush=True)
     begun = time.monotonic()
     yield
@@ -376,7 +401,7 @@ def step(title: str) -> Iterator[None]:
 
 
 def wait(what: str, seconds: float, true: Callable[[], bool]) -> None:
-    """Wait until something is true; an API that is away for a moment is asked again."""
+    """Poll until a condition is true; errors of an API that is not up yet count as false."""
     deadline = time.monotonic() + seconds
     problem: Exception | None = None
     while time.monotonic() < deadline:
@@ -386,23 +411,23 @@ def wait(what: str, seconds: float, true: Callable[[], bool]) -> None:
         except (httpx.HTTPError, subprocess.CalledProcessError, KeyError) as error:
             problem = error
         time.sleep(1)
-    raise TimeoutError(f"after {seconds:.0f} s it was not so that {what}" + (f" ({problem})" if problem else ""))
+    raise TimeoutError(f"waited {seconds:.0f} s in vain for {what}" + (f" ({problem})" if problem else ""))
 
 
 def require(true: bool, otherwise: str) -> None:
-    """End the test if something is not so."""
+    """End the test if a condition does not hold."""
     if not true:
-        raise SystemExit(f"Not as it should be: {otherwise}.")
+        raise SystemExit(f"The Compose test failed: {otherwise}.")
 
 
 def _build_arguments() -> list[str]:
-    """Return the commit as a build argument, where git knows it."""
+    """Return the commit as a build argument, if this is a git checkout."""
     done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     return ["--build-arg", f"COMMIT={done.stdout.strip()}"] if done.returncode == 0 else []
 
 
 def _clean_environment() -> dict[str, str]:
-    """Return this process's environment without what would outvote the project's settings."""
+    """Return this environment without the variables that would override the ``.env`` of the test."""
     names = {line.partition("=")[0] for line in (CHECKOUT / ".env.example").read_text(encoding="utf-8").splitlines()}
     return {name: value for name, value in os.environ.items() if name not in names | set(TEST_SETTINGS)}
 

@@ -122,6 +122,22 @@ def test_postgres_and_redis_are_on_networks_that_lead_nowhere() -> None:
             assert composition["networks"][network]["internal"] is True, (name, network)
 
 
+def test_a_metrics_collector_gets_a_network_without_postgres_redis_and_mlflow(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    composition = yaml.safe_load((CHECKOUT / "docker-compose.yaml").read_text())
+    assert composition["networks"]["metrics"]["internal"] is True
+    on_it = {name for name, service in services.items() if "metrics" in service["networks"]}
+    assert on_it == set(KNOWS) - {"postgres", "redis", "mlflow", "initialize"}
+
+
+def test_every_metrics_variable_of_the_documentation_is_passed(services: dict[str, dict[str, Any]]) -> None:
+    pages = [path.read_text() for path in (CHECKOUT / "docs").rglob("monitoring.md")]
+    named = set(re.findall(r"`(OTEL_[A-Z_]+)`", "".join(pages)))
+    assert named
+    assert named <= set(services["scheduler"]["environment"])
+
+
 def test_only_the_user_interface_is_published_and_only_to_this_machine(services: dict[str, dict[str, Any]]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert published == {"api-server": ["127.0.0.1:8080:8080"]}
