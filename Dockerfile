@@ -1,5 +1,5 @@
 # Three images: `airflow` (API server, scheduler, DAG processor, triggerer), `worker` (TensorFlow on the CPU; also runs the
-# MLflow server) and `worker-gpu` (TensorFlow with its CUDA libraries). docs/operations.md describes how to use them.
+# MLflow server) and `worker-gpu` (TensorFlow with its CUDA libraries). docs/how-to/deploy.md describes how to use them.
 #
 # A tag can move to another image; a digest cannot. For a deployment, pin the base image by its digest:
 #   docker pull apache/airflow:3.3.2-python3.12

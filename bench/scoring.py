@@ -1,6 +1,7 @@
 """How fast raw reviews become predictions, text work included, against ``Model.predict`` on padded arrays, in one run.
 
-Network: the article's (REFERENCE.md): Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1), one direction.
+Network: the article's (docs/explanation/replicated_experiment.md):
+Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1), one direction.
 Reviews: real ones, their raw text resampled, where they lie beside the checkout; else the generated demo's.
 
 Ways:

@@ -1,6 +1,7 @@
 """How fast the networks train and predict, against named alternatives, in one run.
 
-Network: the article's (REFERENCE.md): Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1); batches of 1,024.
+Network: the article's (docs/explanation/replicated_experiment.md):
+Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1); batches of 1,024.
 Reviews: real ones, cleaned the article's way and resampled, where they lie beside the checkout; else lengths drawn to
 their mean (36.6 words) and median (27), cut at 150.
 

@@ -1,7 +1,7 @@
 """Prepares Postgres and Airflow for the first start, and for every start after it: run by the service ``initialize``.
 
 Each step leaves alone what is there already, so an upgrade runs it again. The database users get the passwords that the
-environment names: a changed password in ``.env`` is rotated by starting this again (docs/operations.md).
+environment names: a changed password in ``.env`` is rotated by starting this again (docs/how-to/deploy.md).
 """
 
 from __future__ import annotations

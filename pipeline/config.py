@@ -312,7 +312,7 @@ class EvaluationConfig(Section):
 
 
 class PromotionConfig(Section):
-    """When a challenger takes the champion's place. ``docs/promotion.md`` explains each rule."""
+    """When a challenger takes the champion's place. ``docs/explanation/promotion.md`` explains each rule."""
 
     metric: Literal["balanced_accuracy", "accuracy", "negative_recall"] = Field(
         "balanced_accuracy", title="Decided by", description="Figure by which challenger and champion are compared."
@@ -562,7 +562,7 @@ class RunConfig(Section):
 
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
-    # REFERENCE.md's experiment: each value is the article's own, its faults included.
+    # The experiment of docs/explanation/replicated_experiment.md: each value is the article's own, its faults included.
     "article": {
         "normalization": "article",
         "include_summary": False,

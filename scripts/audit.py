@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 LOCKS = ("requirements.txt", "requirements/gpu.txt", "requirements/control-plane.txt", "requirements/dev.txt")
 LONGEST = 120
 EXPLAINED: dict[str, str] = {}
-"""Vulnerabilities that do not touch this project, by their identifier, with the reason (docs/operations.md)."""
+"""Vulnerabilities that do not touch this project, by their identifier, with the reason (docs/how-to/deploy.md)."""
 
 
 def main() -> int:

@@ -40,7 +40,7 @@ def main() -> int:
             sink.write("\n".join(lines) + "\n")
         os.link(unfinished, target)
     except FileExistsError:
-        print(f"{target} is there already and stays as it is. To rotate a secret, see docs/operations.md.")
+        print(f"{target} is there already and stays as it is. To rotate a secret, see docs/how-to/deploy.md.")
         if options.gpu:
             print("For a GPU worker write into it: " + ", ".join(f"{name}={value}" for name, value in ON_A_GPU.items()))
         return 0

@@ -1,4 +1,4 @@
-"""Write docs/parameters.md from RunConfig (`make docs`); a test proves that it is current."""
+"""Write docs/reference/parameters.md from RunConfig (`make docs`); a test proves that it is current."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipeline.config import PROFILES, RunConfig
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-TARGET = CHECKOUT / "docs" / "parameters.md"
+TARGET = CHECKOUT / "docs" / "reference" / "parameters.md"
 
 
 def reference() -> str:

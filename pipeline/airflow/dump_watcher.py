@@ -1,4 +1,4 @@
-"""Watches the inbox for new dumps and tells Airflow of them, as the asset ``new_dumps`` (docs/inbox.md).
+"""Watches the inbox for new dumps and tells Airflow of them, as the asset ``new_dumps`` (docs/how-to/deliver_dumps.md).
 
 Airflow's own file triggers delete what they found. This one only looks: what is new is decided by the store's
 collection, which holds the digests of everything that was taken. So a triggerer that starts again loses no file, and

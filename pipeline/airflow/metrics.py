@@ -5,7 +5,7 @@ counter would begin anew with each: of those a collector keeps the last, which s
 gauge that tells a time is how long ago that was, and with ``changes()`` how often it happened.
 
 Tags come from short lists of words of ours. Texts, paths, a run's parameters and its name stay out of them. Nothing
-here may fail a task: what cannot be told is a line in its log. docs/monitoring.md lists every metric.
+here may fail a task: what cannot be told is a line in its log. docs/how-to/monitor.md lists every metric.
 """
 
 from __future__ import annotations

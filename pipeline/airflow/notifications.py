@@ -1,4 +1,6 @@
-"""Mail and chat about a failed, refused or promoted run (docs/notifications.md); off unless a receiver is configured.
+"""Mail and chat messages about failed, refused and promoted runs; off unless a receiver is configured.
+
+docs/how-to/send_notifications.md describes the configuration.
 
 Nothing here may fail a run: what cannot be sent is a line in the log. Texts of a run come from outside; in a mail they
 are escaped, never rendered as a template, and in a chat they mention nobody.

@@ -1,4 +1,4 @@
-"""Credentials of the object store from an Airflow connection (docs/object_store.md).
+"""Credentials of the object store from an Airflow connection (docs/how-to/use_an_object_store.md).
 
 The file lies among the plugins because Airflow puts their folder on the path of each of its processes: tasks, pages and
 the triggerer open the store alike. It reads the connection's own fields, so the amazon provider need not be installed.
@@ -52,7 +52,8 @@ def _login_of(name: str, connection: Any) -> ObjectStoreLogin:  # noqa: ANN401 -
     if connection.conn_type != CONNECTION_TYPE:
         raise ConfigurationError(
             f"The Airflow connection {quoted(name)} is of the type {quoted(connection.conn_type)}; the store needs the "
-            f"type {CONNECTION_TYPE}: login is the access key, password the secret key (docs/object_store.md)."
+            f"type {CONNECTION_TYPE}: login is the access key, password the secret key "
+            "(docs/how-to/use_an_object_store.md)."
         )
     extra = connection.extra_dejson
     if connection.extra and not extra and connection.extra.strip() not in {"{}", "null"}:

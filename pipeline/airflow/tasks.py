@@ -194,7 +194,7 @@ def preflight(data: Json) -> Json:
     if GPU_QUEUE != "default" and device.kind == "cpu" and steps.config.hardware.device != "cpu":
         log.warning(
             "No GPU on this worker (%s): the models of this run are trained on the CPU, which takes many times longer. "
-            "For a GPU, let no worker without one take the queue %r (docs/operations.md).",
+            "For a GPU, let no worker without one take the queue %r (docs/how-to/deploy.md).",
             socket.gethostname(),
             GPU_QUEUE,
         )

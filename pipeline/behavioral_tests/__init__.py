@@ -1,6 +1,7 @@
 """What a model does with texts written to test it, and which words led it astray.
 
-``docs/behavior.md`` explains the tests. The room imports no TensorFlow: a model is handed in as a ``TextScorer``.
+``docs/explanation/behavioral_tests.md`` explains the tests. The package does not import TensorFlow: callers pass a
+model as a ``TextScorer``.
 """
 
 from pipeline.behavioral_tests.explanation import word_effects

@@ -1,8 +1,8 @@
 """The texts of the behavior tests: our own sentences with slots, filled in the same way each time.
 
 Method: CheckList (Ribeiro et al. 2020, *Beyond Accuracy: Behavioral Testing of NLP Models with CheckList*, ACL). The
-sentences are plain English that any shopper might write; none is taken from a dump. ``docs/behavior.md`` tells how to
-add one.
+sentences are plain English that any shopper might write; none is taken from a dump.
+``docs/explanation/behavioral_tests.md`` describes how to add one.
 """
 
 from __future__ import annotations

@@ -61,8 +61,10 @@ def decide(reviews: Path, *, deduplicate: bool) -> FunnelResult:
 
     Neutral scores leave first; the rest is sorted by product (stable by id, then row; missing ones last), of rows
     equal in user, profile name, time and text the first stays (missing values are equal, as in pandas); then rows
-    with more helpful votes than votes leave. Source: REFERENCE.md, "The cleaning funnel". Texts are read in batches
-    and compared by 128 bits of BLAKE2b, so the memory needed is some hundred bytes a row.
+    with more helpful votes than votes leave. Texts are read in batches and compared
+    by 128 bits of BLAKE2b, so the memory needed is some hundred bytes a row.
+
+    Source: docs/explanation/replicated_experiment.md, "The cleaning funnel".
 
     Args:
         reviews: ``reviews.parquet`` of ``validate_raw``.

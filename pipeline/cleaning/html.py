@@ -1,7 +1,8 @@
 """HTML to text, with the very text of BeautifulSoup over lxml, but without building a tree.
 
-Source: ``bs4.BeautifulSoup(text, "lxml").get_text()``, REFERENCE.md. lxml's parser reports the same start, end and
-text events to any target; BeautifulSoup makes a tree of them, here the text is simply collected.
+Source: ``bs4.BeautifulSoup(text, "lxml").get_text()``, as in the replicated article
+(docs/explanation/replicated_experiment.md). lxml's parser reports the same start, end and text
+events to any target; BeautifulSoup builds a tree from them, here the text is collected directly.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ back-reference inside a pattern. So the same data normalizes in training (Python
 (``tf.strings.regex_replace``), and the two cannot drift apart.
 
 ``default``: lower-case (ASCII only), ``DEFAULT_RULES``, stop words dropped. What training sees is exactly this.
-``article``: REFERENCE.md's steps with an HTML parser in Python; ``ARTICLE_GRAPH_RULES`` are their closest form
-without a parser, then lower-case, then stop words dropped.
+``article``: the steps of docs/explanation/replicated_experiment.md with an HTML parser in Python;
+``ARTICLE_GRAPH_RULES`` are their closest form without a parser, then lower-case, then stop words dropped.
 
 .. [1] https://github.com/google/re2/wiki/Syntax
 """
@@ -28,7 +28,7 @@ NORMALISATIONS: tuple[str, ...] = get_args(Normalization)
 
 STOP_WORDS_FILE = "stop_words.txt"
 NEGATIONS = frozenset({"no", "nor", "not"})
-"""What REFERENCE.md takes out of NLTK's list: without them, "not good" reads as "good"."""
+"""What the article takes out of NLTK's list: without them, "not good" reads as "good"."""
 
 TELLING_STOP_WORDS = frozenset(
     {
@@ -122,7 +122,10 @@ ARTICLE_GRAPH_RULES: tuple[TextRule, ...] = (
     TextRule("tokens with a digit", rf"[^{_WHITE}]*[0-9][^{_WHITE}]*", ""),
     TextRule("everything but letters", r"[^A-Za-z]+", " "),
 )
-"""REFERENCE.md's steps in its order, without a parser; docs/decisions/0002-cleaning.md measures how far they agree."""
+"""The steps of docs/explanation/replicated_experiment.md in the same order, without a parser.
+
+docs/decisions/0002-cleaning.md measures how far they agree with the parser.
+"""
 
 
 def graph_rules(normalization: str) -> tuple[TextRule, ...]:

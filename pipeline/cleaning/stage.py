@@ -58,8 +58,8 @@ def clean(
 ) -> ArtifactReference:
     """Drop neutral and repeated reviews, label the rest and turn their text into words.
 
-    Output as in docs/data.md, in ProductId order (stable by id, then row). With ``default``, rows without any word
-    leave too; ``article`` keeps them, as REFERENCE.md's counts do.
+    Output as in docs/reference/artifacts.md, in ProductId order (stable by id, then row). ``default`` also excludes
+    rows without any word; ``article`` keeps them, as the counts of docs/explanation/replicated_experiment.md do.
 
     Args:
         validated: Artifact of ``validate_raw``.
@@ -118,7 +118,7 @@ def _outcome(funnel_result: FunnelResult, reasons: npt.NDArray[np.int8], config:
 
 
 def _needs_words(config: TextConfig) -> bool:
-    """Return whether rows without any word leave: REFERENCE.md's counts hold them, so ``article`` keeps them."""
+    """Return whether rows without any word are excluded: ``article`` keeps them, as the article did."""
     return config.normalization == "default"
 
 

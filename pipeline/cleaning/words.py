@@ -2,7 +2,8 @@
 
 After the markup is gone, every further step of both normalizations acts on one whitespace-separated token alone, and
 nine of ten tokens are among the few thousand most frequent. So a token is cleaned once and then looked up. The
-result is the same as that of the plain way (``rules.apply_normalization``; for ``article`` REFERENCE.md's steps).
+result is the same as that of the plain way (``rules.apply_normalization``; for ``article`` the steps of
+docs/explanation/replicated_experiment.md).
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ ARTICLE_CONTRACTIONS = (
     ("'ve", " have"),
     ("'m", " am"),
 )
-"""In this order; source: REFERENCE.md, "The text normalization", step 3."""
+"""In this order; source: docs/explanation/replicated_experiment.md, "The text normalization", step 3."""
 
 
 PUNCTUATION = '.,!?;:()*-"'

@@ -1,6 +1,6 @@
 """How models are judged: the scores of one, two baselines that cost nothing, and pairs on the same rows.
 
-``docs/evaluation.md`` explains each figure and rule.
+``docs/explanation/evaluation.md`` explains each figure and rule.
 """
 
 from pipeline.evaluation.baselines import baselines

@@ -71,7 +71,7 @@ def read_predictions(store: ArtifactStore, reference: ArtifactReference, model: 
         raise PredictionsError(
             f"{PREDICTIONS} of {reference} lacks the columns {', '.join(missing)}; it has "
             f"{quoted(', '.join(present))}. "
-            "See docs/data.md for the format, and run the stage that writes it again."
+            "See docs/reference/artifacts.md for the format, and run the stage that writes it again."
         )
     table = pq.read_table(path, columns=wanted)
     if model is not None:

@@ -166,7 +166,7 @@ class EvaluationSummary(Record):
     scores: Scores
     validation_balanced_accuracy: float
     no_better_than_majority: bool
-    """By the rule in docs/evaluation.md: the balanced accuracy's interval does not clear 0.51."""
+    """By the rule in docs/explanation/evaluation.md: the balanced accuracy's interval does not clear 0.51."""
     warnings: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
     unusable_probabilities: int = 0

@@ -106,7 +106,7 @@ class ObjectStore(S3FileSystem):  # type: ignore[misc]
             return ObjectStoreRefusedError(
                 f"{place} refuses the login of {self._source} ({asked}: {code or type(error).__name__}, {said}). Check "
                 "the bucket's name, and that this login may list the bucket and get, put and delete its objects "
-                f"(docs/object_store.md has the policy). {self._advice}"
+                f"(docs/how-to/use_an_object_store.md has the policy). {self._advice}"
             )
         if code == "NoSuchBucket" and method in _WRITES:
             return ObjectStoreRefusedError(

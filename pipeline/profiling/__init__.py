@@ -1,4 +1,4 @@
-"""What a dump looks like, and how it differs from the dump before (docs/drift.md).
+"""What a dump looks like, and how it differs from the dump before (docs/explanation/drift.md).
 
 Importing the package is cheap; pandas and pyarrow load when a dump is read.
 """

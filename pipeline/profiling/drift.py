@@ -1,4 +1,4 @@
-"""How far two samples of counts lie apart, and how far chance alone puts them (docs/drift.md)."""
+"""How far two samples of counts lie apart, and how far chance alone puts them (docs/explanation/drift.md)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """From judged models to the one in service: the verdict, the challenge, the gate, and the champion's history.
 
-``docs/evaluation.md`` lists the verdict's rules and their bounds, ``docs/promotion.md`` the gate's.
+``docs/explanation/evaluation.md`` lists the rules of the acceptance check and their bounds,
+``docs/explanation/promotion.md`` those of the gate.
 """
 
 from pipeline.promotion.acceptance import MARGIN, MIN_RARE_ROWS, acceptance, check_acceptance

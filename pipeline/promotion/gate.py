@@ -1,4 +1,4 @@
-"""The stage ``gate``: the rules between a challenger and the champion. ``docs/promotion.md`` explains each."""
+"""The stage ``gate``: the rules between a challenger and the champion (docs/explanation/promotion.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading raw files, whatever their format, into typed rows (docs/bring_your_own_reviews.md).
+"""Reading raw files, whatever their format, into typed rows (docs/how-to/use_your_own_reviews.md).
 
 The stage ``ingest`` writes ``reviews.parquet``. A row that cannot be read as a review is kept with the reason.
 """

@@ -120,7 +120,7 @@ def read_column_mapping(path: str | Path) -> dict[str, str]:
     """Read a column mapping from a YAML file: one line per column, ``ours: theirs``.
 
     Args:
-        path: A file such as docs/column_mappings/flipkart.yaml, at most 64 KiB.
+        path: A file such as docs/examples/column_mappings/flipkart.yaml, at most 64 KiB.
 
     Raises:
         ConfigurationError: The file is missing, is not such a mapping, or names a column that we do not have.

@@ -1,4 +1,4 @@
-"""The columns of ``reviews.parquet`` (docs/data.md) and which of them a dump must or may bring."""
+"""The columns of ``reviews.parquet`` (docs/reference/artifacts.md) and which of them a dump must or may bring."""
 
 from __future__ import annotations
 

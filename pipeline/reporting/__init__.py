@@ -1,6 +1,6 @@
 """The evaluation report: page, JSON, message and model card of one frozen object, and where they go.
 
-``docs/report.md`` explains the page to its reader.
+``docs/reference/report.md`` explains the page to its reader.
 """
 
 from pipeline.reporting.gathering import gather

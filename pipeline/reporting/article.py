@@ -1,4 +1,4 @@
-"""The article's own results beside ours, and what hides behind them (REFERENCE.md, results)."""
+"""The results that the article reports next to those of this run (docs/explanation/replicated_experiment.md)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ REASON_TITLES = {
     REPEATED: "Copy of a review of an earlier dump",
     "near_copy_across_parts": "Near-duplicate of a row in another part",
 }
-"""The reasons of docs/data.md in words; a reason without an entry is shown by its name."""
+"""The reasons of docs/reference/artifacts.md in words; a reason without an entry is shown by its name."""
 
 
 def funnel(

@@ -133,7 +133,7 @@ class VariantReport(Record):
 
 
 class ArticleFigures(Record):
-    """What the article reports of one of its models (REFERENCE.md, results)."""
+    """What the article reports of one of its models (docs/explanation/replicated_experiment.md)."""
 
     direction: Literal["uni", "bi"]
     accuracy: float

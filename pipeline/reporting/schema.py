@@ -19,7 +19,7 @@ def report_schema() -> dict[str, Any]:
 
 
 def report_schema_text() -> str:
-    """Return the schema as it stands in ``docs/report.schema.json``."""
+    """Return the schema as it stands in ``docs/reference/report.schema.json``."""
     return json.dumps(report_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -24,7 +24,7 @@ DIFFERING_SHARE = 0.03
 
 CALIBRATION_BOUND = 0.05
 """Expected calibration error that its interval must pass before a reader is told: five points are what the verdict
-counts as a difference that matters (docs/evaluation.md)."""
+counts as a difference that matters (docs/explanation/evaluation.md)."""
 
 CHANCE = 0.5
 """What a coin passes of the behavior tests."""

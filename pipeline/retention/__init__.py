@@ -1,6 +1,6 @@
 """Retention: what nobody can reach any more leaves the store, and nothing else does.
 
-``docs/retention.md`` says what goes, what never goes, and how to run it.
+``docs/how-to/clean_up.md`` says what goes, what never goes, and how to run it.
 """
 
 from pipeline.retention.inventory import RetentionError

@@ -1,6 +1,6 @@
 """From a trained variant to probabilities of reviews: the stages ``predict`` and ``export``, and the scorer.
 
-And from an exported model to the predictions of a whole dump: ``score``, shard by shard (docs/scoring.md).
+And from an exported model to the predictions of a whole dump: ``score``, shard by shard (docs/how-to/score_reviews.md).
 """
 
 from pipeline.scoring.bulk import BulkScorer

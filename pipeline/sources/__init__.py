@@ -1,4 +1,4 @@
-"""Fetching dumps of reviews: bytes from outside become raw files in the store (docs/bring_your_own_reviews.md).
+"""Fetching dumps of reviews: bytes from outside become raw files in the store (docs/how-to/use_your_own_reviews.md).
 
 The stage ``fetch`` keeps the bytes of every dump as they came. What they mean is the concern of ``pipeline.readers``.
 """

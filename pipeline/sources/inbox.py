@@ -1,4 +1,4 @@
-"""The inbox: a folder or an ``s3://`` prefix where others put complete dumps (docs/inbox.md).
+"""The inbox: a folder or an ``s3://`` prefix where others put complete dumps (docs/how-to/deliver_dumps.md).
 
 Files are looked at and read, never moved, altered or deleted.
 """

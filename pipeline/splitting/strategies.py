@@ -50,7 +50,9 @@ class SplitAssignment:
 
 
 def deal_in_order(rows: int, config: SplitConfig) -> SplitAssignment:
-    """Deal as the article did: the last rows are the test, the last of the others validate (REFERENCE.md).
+    """Assign rows as the article did: the last rows are the test split, the last of the others the validation split.
+
+    Source: docs/explanation/replicated_experiment.md, "Vocabulary, sequences and split".
 
     Both cuts round the earlier part down, as the article's slices do: 364,171 rows at a share of 0.1 give
     327,753 and 36,418.

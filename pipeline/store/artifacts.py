@@ -161,7 +161,8 @@ class ArtifactStore:
         if not self.is_folder and _holds_login(self.url):
             raise ConfigurationError(
                 f"The address of the store ({self.url.partition(':')[0]}://…) holds a login. Let the bucket stand "
-                "first; credentials belong in the environment or in an Airflow connection (docs/object_store.md)."
+                "first; credentials belong in the environment or in an Airflow connection "
+                "(docs/how-to/use_an_object_store.md)."
             )
         root = UPath(self.url)
         if self.is_folder:

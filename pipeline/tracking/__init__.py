@@ -1,7 +1,8 @@
 """MLflow as a mirror: each trained variant as a run, each champion as a version, the aliases as the store says.
 
 The store is the truth (``docs/decisions/0007-retraining.md``). Whatever MLflow lacks is read from the store again, so
-that a task that failed while the tracking server was away is simply repeated. ``docs/tracking.md`` tells users.
+that a task that failed while the tracking server was away is simply repeated.
+``docs/how-to/track_with_mlflow.md`` is the user's page.
 """
 
 from pipeline.tracking.address import OFF_VARIABLE, URI_VARIABLE, shown_address, tracking_uri

@@ -32,9 +32,9 @@ def build_model(
     """Build the network of one variant: Embedding → LSTM (× layers) → Dense → Dense(1, sigmoid).
 
     ``bi`` wraps each LSTM in ``Bidirectional``, which doubles what the next layer reads. With the article's sizes
-    the weights number 3,954,977 (uni) and 4,304,161 (bi): REFERENCE.md's 3,956,001 and 4,306,209 less the second bias
-    (4 × units for each LSTM and direction) of the old CuDNNLSTM, which is added to the first and expresses nothing
-    more. Dropout stands between the
+    the weights number 3,954,977 (uni) and 4,304,161 (bi). The article reports 3,956,001 and 4,306,209
+    (docs/explanation/replicated_experiment.md), since the old CuDNNLSTM has a second bias (4 × units for each LSTM
+    and direction), which is added to the first and expresses nothing more. Dropout stands between the
     layers, never inside the recurrence: recurrent dropout would lose the cuDNN kernels on a GPU.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a dump must fulfil: row rules that set bad rows aside, and contracts that stop a run. See docs/validation.md."""
+"""Row rules quarantine bad rows; data contracts stop a run (docs/reference/data_contract.md)."""
 
 from pipeline.validation.clean import validate_clean
 from pipeline.validation.contract import enforce_contract

@@ -26,8 +26,8 @@ LABELLED_SCORES = tuple(score for score in range(LOWEST_SCORE, HIGHEST_SCORE + 1
 NON_EMPTY_SHARE = 0.99
 """Share of clean reviews that must hold at least one word; the rest may be, say, a lone URL."""
 MEDIAN_WORDS = (2, 1_000)
-"""Plausible median of words per clean review. Real dumps lie between about 5 (a shop's one-liners) and 40 (Fine
-Foods, REFERENCE.md's data); 1 means that cleaning ate the text, thousands that rows have run together."""
+"""Plausible median of words per clean review. Real dumps lie between about 5 (a shop's one-liners) and 40 (Amazon
+Fine Foods); 1 means that cleaning removed the text, thousands that rows were joined."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The workflow as most people use it: log in, fill in the form, watch, read. On a real Airflow, in a real browser.
 
-``UI_PICTURES=docs/ui`` keeps pictures of what is seen on the way.
+``UI_PICTURES=docs/images/ui`` keeps pictures of what is seen on the way.
 """
 
 from __future__ import annotations

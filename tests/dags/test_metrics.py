@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DASHBOARD = CHECKOUT / "deployment" / "grafana" / "review_sentiment.json"
 RULES = CHECKOUT / "deployment" / "prometheus_rules.yaml"
 COLLECTOR = CHECKOUT / "deployment" / "otel-collector.yaml"
-PAGE = CHECKOUT / "docs" / "monitoring.md"
+PAGE = CHECKOUT / "docs" / "how-to" / "monitor.md"
 GRID_COLUMNS = 24
 
 

@@ -37,7 +37,7 @@ def test_gpu_tasks_run_on_a_worker_elsewhere(tmp_path: Path, s3: S3Server) -> No
         "REVIEW_SENTIMENT_SCHEDULE": "none",
     }
     with standalone(tmp_path, settings, port=port) as airflow:
-        # All that docs/remote_gpu.md asks for, and a look for work every second.
+        # All that docs/how-to/use_a_remote_gpu.md asks for, and a look for work every second.
         environment = {
             **both,
             **{name: value for name, value in os.environ.items() if name.startswith("AWS_")},

@@ -1,6 +1,6 @@
 """A season of retraining on a real Airflow: dumps arrive, models come and go, and a person steps in at the end.
 
-``SEASON_PICTURES=docs/retraining`` keeps pictures of what is seen at its end.
+``SEASON_PICTURES=docs/images/retraining`` keeps pictures of what is seen at its end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The article's cleaning, step after step, with the tools it used: slow, plain, and what the fast way must equal.
 
-Source: REFERENCE.md, sections "The cleaning funnel" and "The text normalization". Nothing here is imported by the
-product; the tests compare with it and ``bench/cleaning.py`` measures against it.
+Source: docs/explanation/replicated_experiment.md, sections "The cleaning funnel" and "The text normalization".
+Nothing here is imported by the product; the tests compare with it and ``bench/cleaning.py`` measures against it.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def article_funnel(reviews: pd.DataFrame, *, deduplicate: bool = True, users: bo
     """Drop neutral scores, sort by product, drop duplicates and impossible helpfulness, and label the rest.
 
     Args:
-        reviews: Columns as in ``validate_raw`` (docs/data.md).
+        reviews: Columns as in ``validate_raw`` (docs/reference/artifacts.md).
         deduplicate: Whether duplicates are dropped at all.
         users: Whether there are users to tell duplicates by; if not, the text alone does.
     """

@@ -18,7 +18,7 @@ PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
 
 def test_the_parameter_reference_is_current() -> None:
     assert write_parameter_reference.TARGET.read_text(encoding="utf-8") == write_parameter_reference.reference(), (
-        "run `make docs` and commit docs/parameters.md"
+        "run `make docs` and commit docs/reference/parameters.md"
     )
 
 

@@ -1,6 +1,7 @@
 """The files for Kubernetes: no secret in them, settings that Airflow knows, work that reaches the workers made for it.
 
-The chart itself is not here. What it makes of these values was checked by hand, as docs/kubernetes.md tells.
+The chart itself is not here. What it makes of these values was checked by hand
+(docs/how-to/deploy_on_kubernetes.md).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ENVIRONMENT: dict[str, str] = {variable["name"]: variable["value"] for variable 
 SETS: dict[str, dict[str, Any]] = {workers["name"]: workers for workers in VALUES["workers"]["celery"]["sets"]}
 GPU = SETS["gpu"]
 SOURCES = [path for layer in ("pipeline", "dags", "plugins") for path in sorted((CHECKOUT / layer).rglob("*.py"))]
-# docs/speed.md: an epoch of 364,171 reviews, bidirectional, at 825 reviews a second on two cores. A GPU is faster.
+# An epoch of 364,171 reviews, bidirectional, at 825 reviews a second on two cores (docs/explanation/speed.md).
 SLOWEST_EPOCH_SECONDS = 364_171 / 825
 # What a worker is not to hold, and the scheduler is.
 CONTROL_PLANE_SECRETS = {
@@ -81,7 +82,7 @@ def test_every_secret_that_the_chart_would_make_up_is_named_and_documented() -> 
         VALUES["redis"]["passwordSecretName"],
     }
     assert len(names) == 7
-    page = (CHECKOUT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs" / "how-to" / "deploy_on_kubernetes.md").read_text(encoding="utf-8")
     assert not [name for name in names if name not in page]
 
 

@@ -55,7 +55,7 @@ def review(row: int, **changes: Any) -> dict[str, Any]:
 
 
 def cleaned_table(reviews: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return clean reviews in the columns of docs/data.md."""
+    """Return clean reviews in the columns of docs/reference/artifacts.md."""
     return pa.Table.from_pylist(list(reviews), SCHEMA)
 
 

@@ -14,7 +14,7 @@ from pipeline.sources import fetch
 from tests.unit.readers.factories import read
 from tests.unit.sources.factories import csv_text, written
 
-MAPPINGS = Path(__file__).resolve().parents[3] / "docs" / "column_mappings"
+MAPPINGS = Path(__file__).resolve().parents[3] / "docs" / "examples" / "column_mappings"
 
 
 def test_a_missing_column_is_named_with_those_found_and_how_to_map(tmp_path, store) -> None:

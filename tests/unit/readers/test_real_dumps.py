@@ -13,7 +13,7 @@ from pipeline.sources import fetch
 from tests.support import contents
 from tests.unit.readers.factories import read
 
-MAPPINGS = Path(__file__).resolve().parents[3] / "docs" / "column_mappings"
+MAPPINGS = Path(__file__).resolve().parents[3] / "docs" / "examples" / "column_mappings"
 
 
 def test_fine_foods_read_to_the_row(shared_data, store) -> None:

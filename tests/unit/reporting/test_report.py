@@ -30,7 +30,7 @@ def with_data(run: ExampleRun, **changes: object) -> RunReferences:
     return run.references.model_copy(update={"data": run.references.data.model_copy(update=changes)})
 
 
-SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
+SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "report.schema.json"
 
 
 def test_the_artifact_holds_page_data_and_message(store: ArtifactStore) -> None:
@@ -108,7 +108,7 @@ def test_the_json_fits_the_published_schema_and_reads_back(store: ArtifactStore,
 
 def test_the_published_schema_is_current() -> None:
     assert SCHEMA.read_text("utf-8") == report_schema_text(), (
-        "docs/report.schema.json is stale; write report_schema_text() of pipeline.reporting.schema into it"
+        "docs/reference/report.schema.json is stale; write report_schema_text() of pipeline.reporting.schema into it"
     )
 
 

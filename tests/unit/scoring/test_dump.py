@@ -95,7 +95,7 @@ def test_hostile_texts_are_read_as_the_exported_model_reads_them(kind: str, requ
     folder = world.store.folder(world.export())
     texts = [*(review["text"] for review in world.reviews), *HOSTILE]
     if kind == "article_world":
-        # The graph stands in for an HTML parser, and differs on broken markup; docs/scoring.md.
+        # The graph stands in for an HTML parser, and differs on broken markup; docs/how-to/score_reviews.md.
         texts = [text for text in texts if "<" not in text and "&" not in text and "\x1c" not in text]
     expected = Scorer.load(folder).probabilities(texts)
     np.testing.assert_allclose(BulkScorer.load(folder).probabilities(texts), expected, atol=1e-5, rtol=0)

@@ -1,4 +1,4 @@
-"""docs/validation.md says what the code does."""
+"""docs/reference/data_contract.md says what the code does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.config import ValidationConfig
 from pipeline.validation.clauses import CLEAN_CLAUSES, RAW_CLAUSES, Clause
 from pipeline.validation.rules import ROW_RULES
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "validation.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "data_contract.md").read_text(encoding="utf-8")
 
 
 def table(heading: str) -> list[str]:
