@@ -122,7 +122,7 @@ def main() -> None:
                 tokens_counted=0,
                 rows_counted=0,
                 coverage=(),
-                leak=False,
+                leakage=False,
             ),
             {},
             "bench",
@@ -149,7 +149,7 @@ def main() -> None:
             table = pa.table(
                 {
                     "row": np.arange(len(labels)),
-                    "part": parts,
+                    "split": parts,
                     "label": labels,
                     "probability": probability.astype(np.float32),
                 }

@@ -32,7 +32,7 @@ from pipeline.splitting.near_duplicates import text_families
 from pipeline.splitting.shingles import shingle_sets
 from pipeline.splitting.texts import distinct_texts
 from pipeline.store import ArtifactStore
-from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts
+from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_splits
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -120,10 +120,10 @@ def bench_words(texts: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = ArtifactStore(folder)
         cleaned = place_cleaned(store, cleaned_table(texts))
-        parts = place_parts(store, dict.fromkeys(range(rows), "train"))
+        splits = place_splits(store, dict.fromkeys(range(rows), "train"))
         config = VocabularyConfig(min_frequency=1)
-        vocabulary, fitting = timed(lambda: fit_vocabulary(cleaned, parts, config, store))
-        encoded, encoding = timed(lambda: encode(cleaned, parts, vocabulary, EncodingConfig(), store))
+        vocabulary, fitting = timed(lambda: fit_vocabulary(cleaned, splits, config, store))
+        encoded, encoding = timed(lambda: encode(cleaned, splits, vocabulary, EncodingConfig(), store))
         words = Vocabulary.load(store.folder(vocabulary) / VOCABULARY_FILE)
         if words.id_of_word != ids:
             raise SystemExit("the vocabularies differ")

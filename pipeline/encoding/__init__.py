@@ -2,11 +2,11 @@
 
 from pipeline.encoding.encoding_stage import encode, encode_texts
 from pipeline.encoding.records import (
-    EncodedPart,
+    EncodedSplit,
     EncodingSummary,
     LengthBin,
     LengthPercentile,
-    PartCoverage,
+    SplitCoverage,
     VocabularySummary,
 )
 from pipeline.encoding.sequences import Sequences, load_sequences
@@ -16,12 +16,12 @@ from pipeline.encoding.vocabulary_stage import fit_vocabulary
 __all__ = [
     "PADDING_ID",
     "VOCABULARY_FILE",
-    "EncodedPart",
+    "EncodedSplit",
     "EncodingSummary",
     "LengthBin",
     "LengthPercentile",
-    "PartCoverage",
     "Sequences",
+    "SplitCoverage",
     "Vocabulary",
     "VocabularySummary",
     "encode",

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import EncodingConfig
-from pipeline.encoding.records import EncodedPart, EncodingSummary, LengthBin, LengthPercentile
-from pipeline.encoding.sequences import SEQUENCE_SCHEMA, file_of_part
+from pipeline.encoding.records import EncodedSplit, EncodingSummary, LengthBin, LengthPercentile
+from pipeline.encoding.sequences import SEQUENCE_SCHEMA, split_file
 from pipeline.encoding.vocabulary import VOCABULARY_FILE, Vocabulary
-from pipeline.splitting.parts import EXCLUDED_CODE, AssignedReviews, read_parts
-from pipeline.splitting.records import PART_NAMES, PartName
+from pipeline.splitting.records import SPLIT_NAMES, SplitName
+from pipeline.splitting.splits import EXCLUDED_CODE, AssignedReviews, read_splits
 from pipeline.splitting.words import cut_into_words
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
@@ -47,7 +47,7 @@ class EncodedTexts:
 
 def encode(
     cleaned: ArtifactReference,
-    parts: ArtifactReference,
+    splits: ArtifactReference,
     vocabulary: ArtifactReference,
     config: EncodingConfig,
     store: ArtifactStore,
@@ -56,7 +56,7 @@ def encode(
 
     Args:
         cleaned: Artifact of ``clean``.
-        parts: Artifact of ``split``, made from it.
+        splits: Artifact of ``split``, made from it.
         vocabulary: Artifact of ``fit_vocabulary``.
         config: Longest sequence, and which end of a longer one to keep.
         store: Where the artifacts lie.
@@ -67,10 +67,10 @@ def encode(
 
     def build(work: Workspace) -> Outcome:
         words = Vocabulary.load(store.folder(vocabulary) / VOCABULARY_FILE)
-        batches = read_parts(cleaned, parts, ("row", "label", "words"), store)
+        batches = read_splits(cleaned, splits, ("row", "label", "words"), store)
         return _build(work, batches, words, config)
 
-    inputs = {"cleaned": cleaned, "parts": parts, "vocabulary": vocabulary}
+    inputs = {"cleaned": cleaned, "splits": splits, "vocabulary": vocabulary}
     return store.produce(STAGE, inputs=inputs, params=config, build=build)
 
 
@@ -114,19 +114,19 @@ def encode_texts(texts: pa.Array, vocabulary: Vocabulary, config: EncodingConfig
 def _build(
     work: Workspace, batches: Iterable[AssignedReviews], vocabulary: Vocabulary, config: EncodingConfig
 ) -> Outcome:
-    tallies = [_PartTally(name) for name in PART_NAMES]
+    tallies = [_SplitTally(name) for name in SPLIT_NAMES]
     rows_in = 0
     with ExitStack() as open_files:
         writers = [
             open_files.enter_context(
-                pq.ParquetWriter(work.folder / file_of_part(name), SEQUENCE_SCHEMA, compression="zstd")
+                pq.ParquetWriter(work.folder / split_file(name), SEQUENCE_SCHEMA, compression="zstd")
             )
-            for name in PART_NAMES
+            for name in SPLIT_NAMES
         ]
         for reviews in batches:
-            rows_in += int((reviews.part_of_row != EXCLUDED_CODE).sum())
+            rows_in += int((reviews.split_of_row != EXCLUDED_CODE).sum())
             for code, (tally, writer) in enumerate(zip(tallies, writers, strict=True)):
-                rows = reviews.columns.filter(pa.array(reviews.part_of_row == code))
+                rows = reviews.columns.filter(pa.array(reviews.split_of_row == code))
                 if rows.num_rows:
                     encoded = encode_texts(rows.column("words"), vocabulary, config)
                     tally.add(encoded, rows.column("label"), vocabulary.unknown_id)
@@ -138,16 +138,16 @@ def _build(
         keep=config.keep,
         vocabulary_size=vocabulary.size,
         unknown_id=vocabulary.unknown_id,
-        parts=tuple(tally.figures(config.max_length) for tally in tallies),
+        splits=tuple(tally.figures(config.max_length) for tally in tallies),
     )
-    return Outcome(summary, rows=RowAccount(rows_in=rows_in, kept=sum(part.rows for part in summary.parts)))
+    return Outcome(summary, rows=RowAccount(rows_in=rows_in, kept=sum(part.rows for part in summary.splits)))
 
 
 @dataclass
-class _PartTally:
+class _SplitTally:
     """The figures of one part while its batches go by."""
 
-    name: PartName
+    name: SplitName
     positive: int = 0
     tokens: int = 0
     unknown_tokens: int = 0
@@ -162,11 +162,11 @@ class _PartTally:
         self.dropped_tokens += int(encoded.dropped.sum())
         self.lengths.append(encoded.lengths)
 
-    def figures(self, max_length: int) -> EncodedPart:
+    def figures(self, max_length: int) -> EncodedSplit:
         lengths = np.sort(np.concatenate([np.empty(0, dtype=np.int64), *self.lengths]))
         too_long = lengths > max_length
         bins = np.bincount(np.minimum(lengths // BIN_WIDTH, BINS - 1), minlength=BINS).tolist()
-        return EncodedPart(
+        return EncodedSplit(
             name=self.name,
             rows=len(lengths),
             positive=self.positive,

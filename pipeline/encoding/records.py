@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pipeline.splitting.records import PartName
+from pipeline.splitting.records import SplitName
 from pipeline.store import Record
 
 
-class PartCoverage(Record):
+class SplitCoverage(Record):
     """How much of one part's text the vocabulary knows."""
 
-    part: PartName
+    split: SplitName
     tokens: int
     """Words of all its rows, repetitions included."""
     unknown: int
@@ -32,14 +32,14 @@ class VocabularySummary(Record):
     """Different words that were counted, before the rare ones were dropped."""
     tokens_counted: int
     rows_counted: int
-    coverage: tuple[PartCoverage, ...]
+    coverage: tuple[SplitCoverage, ...]
     """One figure per part, in the order train, validation, test."""
-    leak: bool
+    leakage: bool
     """Whether words of validation and test rows were counted too."""
 
-    def part(self, name: PartName) -> PartCoverage:
+    def by_name(self, name: SplitName) -> SplitCoverage:
         """Return the coverage of that part."""
-        return next(coverage for coverage in self.coverage if coverage.part == name)
+        return next(coverage for coverage in self.coverage if coverage.split == name)
 
 
 class LengthPercentile(Record):
@@ -60,10 +60,10 @@ class LengthBin(Record):
     rows: int
 
 
-class EncodedPart(Record):
+class EncodedSplit(Record):
     """One encoded part. Lengths are those before truncation, in words that have an id."""
 
-    name: PartName
+    name: SplitName
     rows: int
     positive: int
     tokens: int
@@ -91,8 +91,8 @@ class EncodingSummary(Record):
     vocabulary_size: int
     """Rows that an embedding of these ids needs."""
     unknown_id: int | None
-    parts: tuple[EncodedPart, ...]
+    splits: tuple[EncodedSplit, ...]
 
-    def part(self, name: PartName) -> EncodedPart:
+    def by_name(self, name: SplitName) -> EncodedSplit:
         """Return the figures of that part."""
-        return next(part for part in self.parts if part.name == name)
+        return next(part for part in self.splits if part.name == name)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import ArtifactError
-from pipeline.splitting.records import PART_NAMES, PartName
+from pipeline.splitting.records import SPLIT_NAMES, SplitName
 from pipeline.store import ArtifactReference, ArtifactStore
 
 SEQUENCE_SCHEMA = pa.schema(
@@ -49,20 +49,20 @@ class Sequences:
         return np.diff(self.offsets)
 
 
-def file_of_part(part: PartName) -> str:
+def split_file(part: SplitName) -> str:
     """Return the name of a part's file."""
     return f"{part}.parquet"
 
 
-def load_sequences(store: ArtifactStore, encoded: ArtifactReference, part: PartName) -> Sequences:
+def load_sequences(store: ArtifactStore, encoded: ArtifactReference, part: SplitName) -> Sequences:
     """Read one part of an ``encode`` artifact.
 
     Raises:
         ArtifactError: The artifact is missing, or the file has other columns.
     """
-    if part not in PART_NAMES:
-        raise ArtifactError(f"There is no part '{part}'; choose one of {', '.join(PART_NAMES)}.")
-    path = store.folder(encoded) / file_of_part(part)
+    if part not in SPLIT_NAMES:
+        raise ArtifactError(f"There is no part '{part}'; choose one of {', '.join(SPLIT_NAMES)}.")
+    path = store.folder(encoded) / split_file(part)
     found = pq.read_schema(path)
     if not found.equals(SEQUENCE_SCHEMA):
         raise ArtifactError(

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import VocabularyConfig
-from pipeline.encoding.records import PartCoverage, VocabularySummary
+from pipeline.encoding.records import SplitCoverage, VocabularySummary
 from pipeline.encoding.vocabulary import UNKNOWN_ID, VOCABULARY_FILE, Vocabulary
 from pipeline.errors import ContractViolationError
-from pipeline.splitting.parts import TRAIN, read_parts
-from pipeline.splitting.records import PART_NAMES
+from pipeline.splitting.records import SPLIT_NAMES
+from pipeline.splitting.splits import TRAIN, read_splits
 from pipeline.splitting.words import cut_into_words
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
@@ -20,13 +20,13 @@ STAGE = Stage("fit_vocabulary", version=1)
 
 
 def fit_vocabulary(
-    cleaned: ArtifactReference, parts: ArtifactReference, config: VocabularyConfig, store: ArtifactStore
+    cleaned: ArtifactReference, splits: ArtifactReference, config: VocabularyConfig, store: ArtifactStore
 ) -> ArtifactReference:
     """Choose the words that the models may know.
 
     Args:
         cleaned: Artifact of ``clean``.
-        parts: Artifact of ``split``, made from it; rows that it excluded are not counted.
+        splits: Artifact of ``split``, made from it; rows that it excluded are not counted.
         config: Which rows to count and which words to keep.
         store: Where the artifacts lie.
 
@@ -38,29 +38,29 @@ def fit_vocabulary(
     """
     return store.produce(
         STAGE,
-        inputs={"cleaned": cleaned, "parts": parts},
+        inputs={"cleaned": cleaned, "splits": splits},
         params=config,
-        build=lambda work: _build(cleaned, parts, config, store, work),
+        build=lambda work: _build(cleaned, splits, config, store, work),
     )
 
 
 def _build(
     cleaned: ArtifactReference,
-    parts: ArtifactReference,
+    splits: ArtifactReference,
     config: VocabularyConfig,
     store: ArtifactStore,
     work: Workspace,
 ) -> Outcome:
-    counted_parts = [TRAIN] if config.fit_on == "train" else list(range(len(PART_NAMES)))
-    tally = _tally(cleaned, parts, counted_parts, store)
+    counted_splits = [TRAIN] if config.fit_on == "train" else list(range(len(SPLIT_NAMES)))
+    tally = _tally(cleaned, splits, counted_splits, store)
     counts, rows = tally.counts, tally.rows
-    counted = counts[counted_parts].sum(axis=0)
+    counted = counts[counted_splits].sum(axis=0)
     # Stable: ties stay in the order of their first appearance.
     by_frequency = tally.appearance[np.argsort(-counted[tally.appearance], kind="stable")]
     kept = by_frequency[counted[by_frequency] >= config.min_frequency][: config.max_vocabulary_size or None]
     if not len(kept):
         raise ContractViolationError(
-            f"No word occurs {config.min_frequency} times in the {int(rows[counted_parts].sum()):,} rows that are "
+            f"No word occurs {config.min_frequency} times in the {int(rows[counted_splits].sum()):,} rows that are "
             "counted "
             f"(fit_on '{config.fit_on}'). Lower min_frequency, or give a larger dump."
         )
@@ -79,12 +79,12 @@ def _build(
             unknown_id=vocabulary.unknown_id,
             distinct_words=len(tally.appearance),
             tokens_counted=int(counted.sum()),
-            rows_counted=int(rows[counted_parts].sum()),
+            rows_counted=int(rows[counted_splits].sum()),
             coverage=tuple(
-                PartCoverage(part=name, tokens=int(tokens[code]), unknown=int(tokens[code] - known[code]))
-                for code, name in enumerate(PART_NAMES)
+                SplitCoverage(split=name, tokens=int(tokens[code]), unknown=int(tokens[code] - known[code]))
+                for code, name in enumerate(SPLIT_NAMES)
             ),
-            leak=config.fit_on == "all",
+            leakage=config.fit_on == "all",
         )
     )
 
@@ -94,9 +94,9 @@ class _Tally:
     """Words and how often they occur.
 
     Attributes:
-        words: The different words of all parts.
-        counts: int64 [parts, words].
-        rows: int64 [parts].
+        words: The different words of all splits.
+        counts: int64 [splits, words].
+        rows: int64 [splits].
         appearance: int64 [counted words], places in ``words`` by first appearance in the counted rows.
     """
 
@@ -107,21 +107,21 @@ class _Tally:
 
 
 def _tally(
-    cleaned: ArtifactReference, parts: ArtifactReference, counted_parts: list[int], store: ArtifactStore
+    cleaned: ArtifactReference, splits: ArtifactReference, counted_splits: list[int], store: ArtifactStore
 ) -> _Tally:
     place: dict[str, int] = {}
     appearance: dict[int, None] = {}
-    counts = np.zeros((len(PART_NAMES), 0), dtype=np.int64)
-    rows = np.zeros(len(PART_NAMES), dtype=np.int64)
-    for reviews in read_parts(cleaned, parts, ("words",), store):
+    counts = np.zeros((len(SPLIT_NAMES), 0), dtype=np.int64)
+    rows = np.zeros(len(SPLIT_NAMES), dtype=np.int64)
+    for reviews in read_splits(cleaned, splits, ("words",), store):
         table = cut_into_words(reviews.columns.column("words"))
-        part_of_word = np.repeat(reviews.part_of_row, table.lengths)
+        split_of_word = np.repeat(reviews.split_of_row, table.lengths)
         places = np.array([place.setdefault(word, len(place)) for word in table.distinct], dtype=np.int64)
         counts = np.pad(counts, ((0, 0), (0, len(place) - counts.shape[1])))
-        for code in range(len(PART_NAMES)):
-            counts[code, places] += np.bincount(table.codes[part_of_word == code], minlength=len(places))
-            rows[code] += int((reviews.part_of_row == code).sum())
-        counted_codes = table.codes[np.isin(part_of_word, counted_parts)]
+        for code in range(len(SPLIT_NAMES)):
+            counts[code, places] += np.bincount(table.codes[split_of_word == code], minlength=len(places))
+            rows[code] += int((reviews.split_of_row == code).sum())
+        counted_codes = table.codes[np.isin(split_of_word, counted_splits)]
         codes, first = np.unique(counted_codes, return_index=True)
         appearance.update(dict.fromkeys(places[codes[np.argsort(first)]].tolist()))
     return _Tally(list(place), counts, rows, np.array(list(appearance), dtype=np.int64))

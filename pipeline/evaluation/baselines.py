@@ -149,7 +149,7 @@ def _build(
                 pa.table(
                     {
                         "row": pa.array(rows, pa.int64()),
-                        "part": pa.array([name] * len(rows), pa.string()),
+                        "split": pa.array([name] * len(rows), pa.string()),
                         "label": pa.array(labels, pa.int8()),
                         "probability": pa.array(stored, pa.float32()),
                         "model": pa.array([model] * len(rows), pa.string()),
@@ -191,7 +191,7 @@ def _read(cleaned: ArtifactReference, parts: ArtifactReference, store: ArtifactS
     from pipeline.evaluation.predictions import REVIEWS
 
     reviews = pq.read_table(store.folder(cleaned) / REVIEWS, columns=["row", "label", "words"])
-    split = pq.read_table(store.folder(parts) / "parts.parquet", columns=["row", "part"])
+    split = pq.read_table(store.folder(parts) / "splits.parquet", columns=["row", "split"])
     rows, known = split["row"].to_numpy(), reviews["row"].to_numpy()
     order = np.argsort(known, kind="stable")
     place = np.minimum(np.searchsorted(known, rows, sorter=order), max(len(known) - 1, 0))
@@ -203,7 +203,7 @@ def _read(cleaned: ArtifactReference, parts: ArtifactReference, store: ArtifactS
     return _Reviews(
         rows=rows,
         labels=reviews["label"].to_numpy()[places].astype(np.int8),
-        parts=split["part"].to_numpy(),
+        parts=split["split"].to_numpy(),
         texts=reviews["words"].take(pa.array(places)).to_pylist(),
     )
 

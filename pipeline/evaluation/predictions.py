@@ -63,7 +63,7 @@ def read_predictions(store: ArtifactStore, reference: ArtifactReference, model: 
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    columns = ["row", "part", "label", "probability"]
+    columns = ["row", "split", "label", "probability"]
     path = store.folder(reference) / PREDICTIONS
     present = pq.read_schema(path).names
     wanted = [*columns, "model"] if model is not None else columns
@@ -159,7 +159,7 @@ def review_texts(store: ArtifactStore, cleaned: ArtifactReference, rows: Iterabl
 def _part(table: pa.Table, name: str, reference: ArtifactReference) -> PartPredictions:
     import pyarrow.compute as pc
 
-    chosen = table.filter(pc.equal(table["part"], name))
+    chosen = table.filter(pc.equal(table["split"], name))
     if not chosen.num_rows:
         raise PredictionsError(
             f"{PREDICTIONS} of {reference} has no {name} rows, so that the model cannot be judged. Raise the part's "

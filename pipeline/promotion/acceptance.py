@@ -179,9 +179,9 @@ def _numbers(best: EvaluationSummary, pair: Comparison) -> RuleResult:
 
 
 def _no_leaks(leaks: LeakageSummary) -> RuleResult:
-    rows = max((figure.rows for figure in leaks.broken), default=0)
+    rows = max((figure.rows for figure in leaks.violated), default=0)
     if rows:
-        kinds = ", ".join(figure.kind.replace("_", " ") for figure in leaks.broken)
+        kinds = ", ".join(figure.kind.replace("_", " ") for figure in leaks.violated)
         sentence = (
             f"The leak check found {rows:,} test reviews known from training ({kinds}), which the split promises not "
             "to happen: every score is too good."
@@ -189,7 +189,7 @@ def _no_leaks(leaks: LeakageSummary) -> RuleResult:
     else:
         sentence = "The leak check found every promise of the split kept."
     return RuleResult(
-        name="no_leaks", sentence=sentence, figure=rows, bound=0, passed=not leaks.broken, if_failed="refuse"
+        name="no_leaks", sentence=sentence, figure=rows, bound=0, passed=not leaks.violated, if_failed="refuse"
     )
 
 

@@ -203,13 +203,13 @@ def _build(
 
 
 def _dealt(model: ChampionModel, store: ArtifactStore) -> _Assigned:
-    from pipeline.splitting.parts import TEST, TRAIN, VALIDATION, read_parts
+    from pipeline.splitting.splits import TEST, TRAIN, VALIDATION, read_splits
     from pipeline.splitting.texts import int_digest
 
     rows, labels, texts, met = [], [], [], []
-    for batch in read_parts(model.cleaned, model.parts, ["row", "label", "text"], store):
-        test = batch.part_of_row == TEST
-        learned = (batch.part_of_row == TRAIN) | (batch.part_of_row == VALIDATION)
+    for batch in read_splits(model.cleaned, model.parts, ["row", "label", "text"], store):
+        test = batch.split_of_row == TEST
+        learned = (batch.split_of_row == TRAIN) | (batch.split_of_row == VALIDATION)
         column = batch.columns.column("text")
         digests = np.fromiter((int_digest(text.as_py() or "") for text in column), dtype=np.uint64, count=len(column))
         rows.append(batch.columns.column("row").to_numpy()[test])
@@ -249,11 +249,11 @@ def _answers(
 
 def _texts(chosen: _Chosen, store: ArtifactStore) -> Iterator[tuple[list[str], list[str]]]:
     """Yield raw texts and summaries of the compared rows, in their order."""
-    from pipeline.splitting.parts import TEST, read_parts
+    from pipeline.splitting.splits import TEST, read_splits
 
     kept, begin = chosen.kept, 0
-    for batch in read_parts(chosen.owner.cleaned, chosen.owner.parts, ["text", "summary"], store):
-        places = np.flatnonzero(batch.part_of_row == TEST)
+    for batch in read_splits(chosen.owner.cleaned, chosen.owner.parts, ["text", "summary"], store):
+        places = np.flatnonzero(batch.split_of_row == TEST)
         wanted = places[kept[begin : begin + len(places)]]
         begin += len(places)
         if len(wanted):

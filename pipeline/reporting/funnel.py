@@ -23,7 +23,7 @@ REASON_TITLES = {
     "helpfulness_above_denominator": "More helpful votes than votes",
     "no_words": "No words left after cleaning",
     REPEATED: "Copy of a review of an earlier dump",
-    "near_copy_across_parts": "Near-duplicate of a row in another part",
+    "near_duplicate_across_splits": "Near-duplicate of a row in another part",
 }
 """The reasons of docs/reference/artifacts.md in words; a reason without an entry is shown by its name."""
 

@@ -41,7 +41,7 @@ class ReportWarning(Record):
         "failed_behavior",
         "broken_promise",
         "leak",
-        "vocabulary_leak",
+        "vocabulary_leakage",
         "unmasked_padding",
         "small_test_part",
         "one_seed",

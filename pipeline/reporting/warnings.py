@@ -275,7 +275,7 @@ def _of_drift(data_profile: ProfileSummary | None) -> Iterator[ReportWarning]:
 def _of_leaks(leaks: LeakageSummary | None) -> Iterator[ReportWarning]:
     if leaks is None:
         return
-    broken = leaks.broken
+    broken = leaks.violated
     if broken:
         yield ReportWarning(
             kind="broken_promise",
@@ -283,7 +283,7 @@ def _of_leaks(leaks: LeakageSummary | None) -> Iterator[ReportWarning]:
             title="The split breaks its promise",
             text=f"{_shared(broken)}. The strategy promises none; scores on such rows show memory, not skill.",
         )
-    known = [figure for figure in leaks.figures if figure.rows and not figure.promised]
+    known = [figure for figure in leaks.figures if figure.rows and not figure.guaranteed]
     if known:
         yield ReportWarning(
             kind="leak",
@@ -291,9 +291,9 @@ def _of_leaks(leaks: LeakageSummary | None) -> Iterator[ReportWarning]:
             title="Training knows something of the test part",
             text=f"{_shared(known)}. This split does not promise otherwise; the scores may be a little too good.",
         )
-    if leaks.vocabulary_leak:
+    if leaks.vocabulary_leakage:
         yield ReportWarning(
-            kind="vocabulary_leak",
+            kind="vocabulary_leakage",
             serious=False,
             title="The vocabulary counts words of the test reviews",
             text="Words were counted in every row, so the choice of words knows the test part: a small leak. Count "
@@ -337,9 +337,9 @@ def _of_device(device: DeviceRecord | None, variants: tuple[VariantReport, ...])
 
 
 def _of_parts(split: SplitSummary | None) -> Iterator[ReportWarning]:
-    if split is None or not split.parts:
+    if split is None or not split.splits:
         return
-    test = split.part("test")
+    test = split.by_name("test")
     rarer = min(test.positive, test.rows - test.positive)
     if rarer < SMALL_CLASS_ROWS:
         name = "positive" if test.positive < test.rows - test.positive else "negative"
@@ -350,9 +350,9 @@ def _of_parts(split: SplitSummary | None) -> Iterator[ReportWarning]:
             text=f"It holds {formatting.plural(test.rows, 'row')}, of which {formatting.count(rarer)} are {name}. "
             "Intervals are wide: read them before the figures.",
         )
-    shares = [part.positive_share for part in split.parts if part.rows]
+    shares = [part.positive_share for part in split.splits if part.rows]
     if shares and max(shares) - min(shares) > DIFFERING_SHARE:
-        parts = ", ".join(f"{part.name} {formatting.share(part.positive_share)}" for part in split.parts)
+        parts = ", ".join(f"{part.name} {formatting.share(part.positive_share)}" for part in split.splits)
         yield ReportWarning(
             kind="differing_parts",
             serious=False,

@@ -103,7 +103,7 @@ def choose_sample(
     predictions = pq.read_table(
         store.folder(predicted) / PREDICTIONS_FILE,
         columns=["row", "probability"],
-        filters=wanted & (pc.field("part") == "test"),
+        filters=wanted & (pc.field("split") == "test"),
     ).to_pylist()
     reviews = {
         item["row"]: joined(item["summary"], item["text"] or "") if include_summary else item["text"] or ""

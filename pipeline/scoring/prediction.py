@@ -12,13 +12,13 @@ from pipeline.encoding import load_sequences
 from pipeline.errors import ArtifactError
 from pipeline.scoring.precision import full_precision
 from pipeline.scoring.records import PREDICTIONS_FILE, PredictSummary
-from pipeline.splitting.records import PartName
+from pipeline.splitting.records import SplitName
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import TrainSummary
 
 log = logging.getLogger(__name__)
 
-PREDICTED_PARTS: tuple[PartName, ...] = ("validation", "test")
+PREDICTED_PARTS: tuple[SplitName, ...] = ("validation", "test")
 PREDICT_STAGE = Stage("predict", version=1)
 
 
@@ -31,7 +31,7 @@ def predict(trained: ArtifactReference, encoded: ArtifactReference, store: Artif
         store: Where both lie and the result goes.
 
     Returns:
-        Artifact with ``predictions.parquet``: row int64, part string, label int8, probability float32; validation
+        Artifact with ``predictions.parquet``: row int64, split string, label int8, probability float32; validation
         rows first, each part in the order of ``encode``.
 
     Raises:
@@ -67,7 +67,7 @@ def _build(work: Workspace, trained: ArtifactReference, encoded: ArtifactReferen
             pa.table(
                 {
                     "row": pa.array(sequences.row, pa.int64()),
-                    "part": pa.array([part] * len(sequences), pa.string()),
+                    "split": pa.array([part] * len(sequences), pa.string()),
                     "label": pa.array(sequences.label, pa.int8()),
                     "probability": pa.array(probability, pa.float32()),
                 }

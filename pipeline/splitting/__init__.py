@@ -5,24 +5,24 @@ shares with the other two, and ``enforce_no_leakage`` stops a run whose split br
 docs/decisions/0003-splitting.md.
 """
 
-from pipeline.splitting.errors import PartUnusableError, SplitImpossibleError
+from pipeline.splitting.errors import SplitImpossibleError, UnusableSplitError
 from pipeline.splitting.leakage import check_leakage, enforce_no_leakage
-from pipeline.splitting.parts import EXCLUDED_CODE, part_codes
-from pipeline.splitting.records import PART_NAMES, LeakageFigure, LeakageSummary, PartName, PartSummary, SplitSummary
+from pipeline.splitting.records import SPLIT_NAMES, LeakageFigure, LeakageSummary, SplitInfo, SplitName, SplitSummary
+from pipeline.splitting.splits import EXCLUDED_CODE, split_codes
 from pipeline.splitting.stage import split
 
 __all__ = [
     "EXCLUDED_CODE",
-    "PART_NAMES",
+    "SPLIT_NAMES",
     "LeakageFigure",
     "LeakageSummary",
-    "PartName",
-    "PartSummary",
-    "PartUnusableError",
     "SplitImpossibleError",
+    "SplitInfo",
+    "SplitName",
     "SplitSummary",
+    "UnusableSplitError",
     "check_leakage",
     "enforce_no_leakage",
-    "part_codes",
     "split",
+    "split_codes",
 ]

@@ -1,18 +1,18 @@
-"""Deals whole groups of rows to the three parts, each a fair sample of all rows."""
+"""Deals whole groups of rows to the three splits, each a fair sample of all rows."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.splitting.parts import TRAIN
+from pipeline.splitting.splits import TRAIN
 from pipeline.splitting.texts import mixed
 
 LARGEST_GROUP = 1.5
 """Rows of a group, as a multiple of a part's wanted rows, above which only training may take it."""
 
 
-def deal_groups(
+def assign_groups(
     group_of_row: npt.NDArray[np.int64],
     label: npt.NDArray[np.int8],
     digest_of_row: npt.NDArray[np.uint64],
@@ -23,7 +23,7 @@ def deal_groups(
 
     Groups come in order of their size, from large to small and by a seeded digest of their texts among those of
     about one size (same power of two), and each goes to the part that lacks its labels most, measured by what
-    the part should have of the rows dealt so far. So every part gets its share of large and of small groups,
+    the part should have of the rows assignment so far. So every part gets its share of large and of small groups,
     and the single rows at the end even out what the large ones have left uneven. A group that would bring
     validation or test no closer to its wanted size, or is larger than ``LARGEST_GROUP`` times it, goes to training.
     Nothing depends on the order of the rows.
@@ -32,7 +32,7 @@ def deal_groups(
         group_of_row: int64 [rows], numbered from 0 without gaps.
         label: int8 [rows], 0 or 1.
         digest_of_row: uint64 [rows], a digest of each row's content.
-        shares: float64 [parts], wanted share of the rows, training first; of equals, the first is served.
+        shares: float64 [splits], wanted share of the rows, training first; of equals, the first is served.
         seed: Changes the order of groups of about one size.
     """
     positive = np.bincount(group_of_row, weights=label).astype(np.int64)
@@ -50,9 +50,9 @@ def deal_groups(
 def _deal(
     negative: npt.NDArray[np.int64], positive: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int8]:
-    """Serve, group by group, the part that keeps all parts closest to their shares.
+    """Serve, group by group, the part that keeps all splits closest to their shares.
 
-    Closest is the least Σ (rows − wanted rows)² / wanted rows over parts and labels (Pearson's χ²; for equal
+    Closest is the least Σ (rows − wanted rows)² / wanted rows over splits and labels (Pearson's χ²; for equal
     groups of one label this is the Sainte-Laguë rule that apportions seats to shares of votes).
     """
     wanted = shares.tolist()

@@ -9,5 +9,5 @@ class SplitImpossibleError(ConfigurationError):
     """The chosen strategy needs something that the reviews do not have."""
 
 
-class PartUnusableError(ContractViolationError):
+class UnusableSplitError(ContractViolationError):
     """A part is empty or holds one class only: nothing can be learned from it, or judged on it."""

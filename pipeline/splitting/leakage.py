@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 from pipeline.config import SplitConfig
 from pipeline.errors import DataLeakageError
 from pipeline.splitting.minhash import duplicates_of_known
-from pipeline.splitting.parts import EXCLUDED_CODE, TEST, part_codes
-from pipeline.splitting.records import LeakageFigure, LeakageSummary, LeakKind
+from pipeline.splitting.records import LeakageFigure, LeakageKind, LeakageSummary
 from pipeline.splitting.shingles import shingle_sets
+from pipeline.splitting.splits import EXCLUDED_CODE, TEST, split_codes
 from pipeline.splitting.texts import distinct_texts, empty_as_missing
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage
 
 STAGE = Stage("check_leakage", version=1)
-IN_WORDS: dict[LeakKind, str] = {
+IN_WORDS: dict[LeakageKind, str] = {
     "identical_text": "have a text that also stands in training or validation",
     "near_duplicate": "are near-duplicates of a review in training or validation",
     "product": "review a product that training or validation reviews too",
@@ -38,13 +38,13 @@ class _Params(Record):
     strategy: str
     group_by: str | None
     near_duplicate_threshold: float
-    vocabulary_leak: bool
+    vocabulary_leakage: bool
 
 
 def check_leakage(
     cleaned: ArtifactReference,
-    parts: ArtifactReference,
-    vocabulary_leak: bool,
+    splits: ArtifactReference,
+    vocabulary_leakage: bool,
     config: SplitConfig,
     store: ArtifactStore,
 ) -> ArtifactReference:
@@ -52,8 +52,8 @@ def check_leakage(
 
     Args:
         cleaned: Artifact of ``clean``.
-        parts: Artifact of ``split``, made from it.
-        vocabulary_leak: Whether the vocabulary counts words of validation and test rows.
+        splits: Artifact of ``split``, made from it.
+        vocabulary_leakage: Whether the vocabulary counts words of validation and test rows.
         config: What was promised: by the strategy, what is kept together and the similarity of near-duplicates.
         store: Where the artifacts lie.
 
@@ -64,13 +64,13 @@ def check_leakage(
         strategy=config.strategy,
         group_by=config.group_by if config.strategy == "grouped" else None,
         near_duplicate_threshold=config.near_duplicate_threshold,
-        vocabulary_leak=vocabulary_leak,
+        vocabulary_leakage=vocabulary_leakage,
     )
     return store.produce(
         STAGE,
-        inputs={"cleaned": cleaned, "parts": parts},
+        inputs={"cleaned": cleaned, "splits": splits},
         params=params,
-        build=lambda _: Outcome(_summary(cleaned, parts, params, store)),
+        build=lambda _: Outcome(_summary(cleaned, splits, params, store)),
     )
 
 
@@ -80,9 +80,9 @@ def enforce_no_leakage(leaks: ArtifactReference, store: ArtifactStore) -> None:
     Raises:
         DataLeakageError: With the figures.
     """
-    broken = store.summary(leaks, LeakageSummary).broken
-    if broken:
-        found = "; ".join(f"{figure.rows:,} ({figure.share:.2%}) {IN_WORDS[figure.kind]}" for figure in broken)
+    violated = store.summary(leaks, LeakageSummary).violated
+    if violated:
+        found = "; ".join(f"{figure.rows:,} ({figure.share:.2%}) {IN_WORDS[figure.kind]}" for figure in violated)
         raise DataLeakageError(
             f"Of the test rows, {found}. The split promises that there are none, so a score on this test part would be "
             "too good. Was the split made from these reviews with this configuration? If so, this is a fault of the "
@@ -91,13 +91,13 @@ def enforce_no_leakage(leaks: ArtifactReference, store: ArtifactStore) -> None:
 
 
 def _summary(
-    cleaned: ArtifactReference, parts: ArtifactReference, params: _Params, store: ArtifactStore
+    cleaned: ArtifactReference, splits: ArtifactReference, params: _Params, store: ArtifactStore
 ) -> LeakageSummary:
     columns = ["row", "product_id", "user_id", "words"]
     reviews = pq.read_table(store.folder(cleaned) / "reviews.parquet", columns=columns)
-    codes = part_codes(reviews.column("row").to_numpy(), parts, store)
+    codes = split_codes(reviews.column("row").to_numpy(), splits, store)
     test, known = codes == TEST, (codes != TEST) & (codes != EXCLUDED_CODE)
-    concerned: dict[LeakKind, int] = {
+    concerned: dict[LeakageKind, int] = {
         "identical_text": _known_values(reviews.column("words"), test, known),
         "near_duplicate": _near_duplicates(reviews.column("words"), test, known, params.near_duplicate_threshold),
         "product": _known_values(reviews.column("product_id"), test, known),
@@ -106,14 +106,14 @@ def _summary(
     rows = int(test.sum())
     figures = tuple(
         LeakageFigure(
-            kind=kind, rows=count, share=round(count / rows, 6) if rows else 0.0, promised=_promised(kind, params)
+            kind=kind, rows=count, share=round(count / rows, 6) if rows else 0.0, guaranteed=_promised(kind, params)
         )
         for kind, count in concerned.items()
     )
-    return LeakageSummary(figures=figures, vocabulary_leak=params.vocabulary_leak)
+    return LeakageSummary(figures=figures, vocabulary_leakage=params.vocabulary_leakage)
 
 
-def _promised(kind: LeakKind, params: _Params) -> bool:
+def _promised(kind: LeakageKind, params: _Params) -> bool:
     if kind in {"identical_text", "near_duplicate"}:
         return params.strategy != "article"
     return params.strategy == "grouped" and params.group_by in {kind, "product_and_user"}

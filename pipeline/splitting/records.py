@@ -7,15 +7,15 @@ from typing import Literal
 
 from pipeline.store import Record
 
-PartName = Literal["train", "validation", "test"]
-PART_NAMES: tuple[PartName, ...] = ("train", "validation", "test")
-LeakKind = Literal["identical_text", "near_duplicate", "product", "user"]
+SplitName = Literal["train", "validation", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
+LeakageKind = Literal["identical_text", "near_duplicate", "product", "user"]
 
 
-class PartSummary(Record):
+class SplitInfo(Record):
     """One part of the split."""
 
-    name: PartName
+    name: SplitName
     rows: int
     positive: int
     products: int | None
@@ -30,11 +30,11 @@ class PartSummary(Record):
 
 
 class SplitSummary(Record):
-    """The three parts."""
+    """The three splits."""
 
     strategy: str
     group_by: str
-    parts: tuple[PartSummary, ...]
+    splits: tuple[SplitInfo, ...]
     notes: tuple[str, ...]
     """What could not be done as asked, and what a reader of the scores must know, in sentences."""
     groups: int | None = None
@@ -42,31 +42,31 @@ class SplitSummary(Record):
     largest_group: int | None = None
     """Rows of the largest of them."""
 
-    def part(self, name: PartName) -> PartSummary:
+    def by_name(self, name: SplitName) -> SplitInfo:
         """Return the part of that name."""
-        return next(part for part in self.parts if part.name == name)
+        return next(part for part in self.splits if part.name == name)
 
 
 class LeakageFigure(Record):
     """How much of the test part is known from the other two."""
 
-    kind: LeakKind
+    kind: LeakageKind
     rows: int
     """Test rows concerned."""
     share: float
     """Of the test rows, 0–1."""
-    promised: bool
-    """Whether the strategy promises zero."""
+    guaranteed: bool
+    """Whether the strategy guarantees zero."""
 
 
 class LeakageSummary(Record):
     """The leak check."""
 
     figures: tuple[LeakageFigure, ...]
-    vocabulary_leak: bool
+    vocabulary_leakage: bool
     """Whether the vocabulary counts words of validation and test rows."""
 
     @property
-    def broken(self) -> tuple[LeakageFigure, ...]:
-        """Promises that do not hold."""
-        return tuple(figure for figure in self.figures if figure.promised and figure.rows)
+    def violated(self) -> tuple[LeakageFigure, ...]:
+        """Guarantees that the split does not keep."""
+        return tuple(figure for figure in self.figures if figure.guaranteed and figure.rows)

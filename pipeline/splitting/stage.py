@@ -1,4 +1,4 @@
-"""The stage ``split``: parts, what was excluded, and whether the parts can be used."""
+"""The stage ``split``: splits, what was excluded, and whether the splits can be used."""
 
 from __future__ import annotations
 
@@ -11,21 +11,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.config import SplitConfig
-from pipeline.splitting.errors import PartUnusableError
-from pipeline.splitting.parts import EXCLUDED_CODE, PARTS_FILE, PARTS_SCHEMA
-from pipeline.splitting.records import PART_NAMES, PartName, PartSummary, SplitSummary
-from pipeline.splitting.strategies import SplitAssignment, deal_by_group, deal_by_time, deal_in_order, wanted_shares
+from pipeline.splitting.errors import UnusableSplitError
+from pipeline.splitting.records import SPLIT_NAMES, SplitInfo, SplitName, SplitSummary
+from pipeline.splitting.splits import EXCLUDED_CODE, SPLITS_FILE, SPLITS_SCHEMA
+from pipeline.splitting.strategies import (
+    SplitAssignment,
+    assign_by_group,
+    assign_by_time,
+    assign_in_order,
+    wanted_shares,
+)
 from pipeline.splitting.texts import empty_as_missing
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
 
 STAGE = Stage("split", version=1)
-SET_ASIDE_FILE = "excluded.parquet"
-SET_ASIDE_REASON = "near_copy_across_parts"
-SET_ASIDE_SCHEMA = pa.schema(
+EXCLUDED_FILE = "excluded.parquet"
+EXCLUDED_REASON = "near_duplicate_across_splits"
+EXCLUDED_SCHEMA = pa.schema(
     [pa.field("row", pa.int64(), nullable=False), pa.field("reason", pa.string(), nullable=False)]
 )
 LEAST_ROWS = 10
-"""Rows below which three parts of two classes are not worth the name."""
+"""Rows below which three splits of two classes are not worth the name."""
 NOTED_ROW_SHARE = 0.02
 """Deviation of a part's share of the rows from the wanted one that is worth a note, 0–1."""
 NOTED_LABEL_SHARE = 0.05
@@ -58,11 +64,11 @@ def split(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore)
         store: Where the artifacts lie.
 
     Returns:
-        The artifact with ``parts.parquet``, ``excluded.parquet`` and a ``SplitSummary``.
+        The artifact with ``splits.parquet``, ``excluded.parquet`` and a ``SplitSummary``.
 
     Raises:
         SplitImpossibleError: The strategy needs what the reviews do not have, such as times.
-        PartUnusableError: There are too few reviews, or a part is empty or holds one class only.
+        UnusableSplitError: There are too few reviews, or a part is empty or holds one class only.
     """
     grouped, by_content = config.strategy == "grouped", config.strategy != "article"
     params = _Params(
@@ -82,44 +88,44 @@ def _build(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore
     columns = list(_COLUMNS[config.strategy])
     reviews = pq.read_table(store.folder(cleaned) / "reviews.parquet", columns=columns)
     if reviews.num_rows < LEAST_ROWS:
-        raise PartUnusableError(
+        raise UnusableSplitError(
             f"Cleaning left {reviews.num_rows} reviews; a split into training, validation and test needs at least "
             f"{LEAST_ROWS} (and a useful model thousands). Give a larger dump."
         )
-    dealt = _deal(reviews, config)
-    part_of_row = dealt.part_of_row
-    parts = tuple(_part_summary(name, reviews.filter(part_of_row == code)) for code, name in enumerate(PART_NAMES))
-    _require_usable(parts, config, dealt)
+    assignment = _deal(reviews, config)
+    split_of_row = assignment.split_of_row
+    splits = tuple(_split_info(name, reviews.filter(split_of_row == code)) for code, name in enumerate(SPLIT_NAMES))
+    _require_usable(splits, config, assignment)
 
-    kept = part_of_row != EXCLUDED_CODE
-    names = pa.DictionaryArray.from_arrays(pa.array(part_of_row[kept]), pa.array(PART_NAMES)).cast(pa.string())
+    kept = split_of_row != EXCLUDED_CODE
+    names = pa.DictionaryArray.from_arrays(pa.array(split_of_row[kept]), pa.array(SPLIT_NAMES)).cast(pa.string())
     rows = reviews.column("row").to_numpy()
-    _write(work, PARTS_FILE, PARTS_SCHEMA, [rows[kept], names])
+    _write(work, SPLITS_FILE, SPLITS_SCHEMA, [rows[kept], names])
     gone = len(rows) - int(kept.sum())
-    _write(work, SET_ASIDE_FILE, SET_ASIDE_SCHEMA, [rows[~kept], pa.array([SET_ASIDE_REASON] * gone, pa.string())])
+    _write(work, EXCLUDED_FILE, EXCLUDED_SCHEMA, [rows[~kept], pa.array([EXCLUDED_REASON] * gone, pa.string())])
     summary = SplitSummary(
         strategy=config.strategy,
         group_by=config.group_by if config.strategy == "grouped" else "nothing",
-        parts=parts,
-        notes=dealt.notes + _notes(reviews, parts, config, dealt),
-        groups=dealt.groups,
-        largest_group=dealt.largest_group,
+        splits=splits,
+        notes=assignment.notes + _notes(reviews, splits, config, assignment),
+        groups=assignment.groups,
+        largest_group=assignment.largest_group,
     )
-    excluded = {SET_ASIDE_REASON: gone} if config.strategy == "temporal" else {}
+    excluded = {EXCLUDED_REASON: gone} if config.strategy == "temporal" else {}
     return Outcome(summary, rows=RowAccount(rows_in=len(rows), kept=int(kept.sum()), excluded=excluded))
 
 
 def _deal(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
     if config.strategy == "article":
-        return deal_in_order(reviews.num_rows, config)
+        return assign_in_order(reviews.num_rows, config)
     if config.strategy == "grouped":
-        return deal_by_group(reviews, config)
-    return deal_by_time(reviews, config)
+        return assign_by_group(reviews, config)
+    return assign_by_time(reviews, config)
 
 
-def _part_summary(name: PartName, rows: pa.Table) -> PartSummary:
+def _split_info(name: SplitName, rows: pa.Table) -> SplitInfo:
     moments = pc.min_max(rows.column("time"))
-    return PartSummary(
+    return SplitInfo(
         name=name,
         rows=rows.num_rows,
         positive=int(pc.sum(rows.column("label")).as_py() or 0),
@@ -144,26 +150,26 @@ def _moment(seconds: int | None) -> datetime | None:
         return None
 
 
-def _require_usable(parts: tuple[PartSummary, ...], config: SplitConfig, dealt: SplitAssignment) -> None:
-    unusable = [part for part in parts if not 0 < part.positive < part.rows]
+def _require_usable(splits: tuple[SplitInfo, ...], config: SplitConfig, assignment: SplitAssignment) -> None:
+    unusable = [part for part in splits if not 0 < part.positive < part.rows]
     if not unusable:
         return
     found = "; ".join(
         f"{part.name} holds {part.positive:,} positive and {part.rows - part.positive:,} negative reviews"
-        for part in parts
+        for part in splits
     )
-    raise PartUnusableError(
+    raise UnusableSplitError(
         f"Each part needs reviews of both classes, but after the split '{config.strategy}' {found}. "
-        + _advice(config, dealt)
+        + _advice(config, assignment)
     )
 
 
-def _advice(config: SplitConfig, dealt: SplitAssignment) -> str:
-    if config.strategy == "grouped" and dealt.groups is not None and dealt.largest_group is not None:
+def _advice(config: SplitConfig, assignment: SplitAssignment) -> str:
+    if config.strategy == "grouped" and assignment.groups is not None and assignment.largest_group is not None:
         return (
-            f"The rows form {dealt.groups:,} groups that may not be divided, the largest of {dealt.largest_group:,} "
-            f"rows. Keep less together (group_by, now '{config.group_by}'), raise near_duplicate_threshold (now "
-            f"{config.near_duplicate_threshold:g}), or give a larger dump."
+            f"The rows form {assignment.groups:,} groups that may not be divided; the largest has "
+            f"{assignment.largest_group:,} rows. Keep less together (group_by, now '{config.group_by}'), raise "
+            f"near_duplicate_threshold (now {config.near_duplicate_threshold:g}), or give a larger dump."
         )
     return (
         f"Raise test_size (now {config.test_size:g}) or validation_size (now {config.validation_size:g}), "
@@ -172,30 +178,30 @@ def _advice(config: SplitConfig, dealt: SplitAssignment) -> str:
 
 
 def _notes(
-    reviews: pa.Table, parts: tuple[PartSummary, ...], config: SplitConfig, dealt: SplitAssignment
+    reviews: pa.Table, splits: tuple[SplitInfo, ...], config: SplitConfig, assignment: SplitAssignment
 ) -> tuple[str, ...]:
     notes = []
-    kept = sum(part.rows for part in parts)
+    kept = sum(part.rows for part in splits)
     gone = reviews.num_rows - kept
     if gone:
-        notes.append(f"{gone:,} near-duplicates of reviews in an earlier part were excluded ({SET_ASIDE_REASON}).")
+        notes.append(f"{gone:,} near-duplicates of reviews in an earlier part were excluded ({EXCLUDED_REASON}).")
     if config.strategy == "article" and reviews.column("product_id").null_count == reviews.num_rows:
         notes.append("No review has a product_id: the order that is cut is that of the dump.")
-    for part, wanted in zip(parts, wanted_shares(config).tolist(), strict=True):
+    for part, wanted in zip(splits, wanted_shares(config).tolist(), strict=True):
         if abs(part.rows / kept - wanted) > NOTED_ROW_SHARE:
             reason = {
-                "grouped": f"; groups may not be divided, and the largest has {dealt.largest_group or 0:,} rows",
+                "grouped": f"; groups may not be divided, and the largest has {assignment.largest_group or 0:,} rows",
                 "temporal": "; reviews of one moment are not cut apart, and near-duplicates of earlier ones were "
                 "excluded",
             }.get(config.strategy, "")
             notes.append(
                 f"The {part.name} part holds {part.rows / kept:.1%} of the rows instead of {wanted:.1%}{reason}."
             )
-    overall = sum(part.positive for part in parts) / kept
+    overall = sum(part.positive for part in splits) / kept
     notes.extend(
         f"The {part.name} part is {part.positive_share:.1%} positive, all rows are {overall:.1%}: scores on it do not "
         "carry over to the whole."
-        for part in parts
+        for part in splits
         if abs(part.positive_share - overall) > NOTED_LABEL_SHARE
     )
     return tuple(notes)

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import SplitConfig
-from pipeline.splitting.assignment import deal_groups
+from pipeline.splitting.assignment import assign_groups
 from pipeline.splitting.components import connected
 from pipeline.splitting.errors import SplitImpossibleError
 from pipeline.splitting.near_duplicates import NearDuplicates, near_duplicates
-from pipeline.splitting.parts import EXCLUDED_CODE, TEST, TRAIN, VALIDATION
+from pipeline.splitting.splits import EXCLUDED_CODE, TEST, TRAIN, VALIDATION
 from pipeline.splitting.texts import empty_as_missing
 
 GROUP_COLUMNS = {
@@ -37,19 +37,19 @@ class SplitAssignment:
     """What a strategy has decided.
 
     Attributes:
-        part_of_row: int8 [rows], place in ``PART_NAMES``, or ``EXCLUDED_CODE``.
+        split_of_row: int8 [rows], place in ``SPLIT_NAMES``, or ``EXCLUDED_CODE``.
         notes: What could not be done as asked, in sentences.
         groups: Number of groups that were kept whole, if any were.
         largest_group: Rows of the largest.
     """
 
-    part_of_row: Codes
+    split_of_row: Codes
     notes: tuple[str, ...] = field(default=())
     groups: int | None = None
     largest_group: int | None = None
 
 
-def deal_in_order(rows: int, config: SplitConfig) -> SplitAssignment:
+def assign_in_order(rows: int, config: SplitConfig) -> SplitAssignment:
     """Assign rows as the article did: the last rows are the test split, the last of the others the validation split.
 
     Source: docs/explanation/replicated_experiment.md, "Vocabulary, sequences and split".
@@ -65,7 +65,7 @@ def deal_in_order(rows: int, config: SplitConfig) -> SplitAssignment:
     return SplitAssignment(part)
 
 
-def deal_by_group(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
+def assign_by_group(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
     """Deal whole groups: rows that share a product or user (as configured) or are near-duplicates stay together."""
     copies = near_duplicates(reviews.column("words"), config.near_duplicate_threshold)
     notes = _assumed_note(copies)
@@ -82,14 +82,14 @@ def deal_by_group(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
     labels = connected(nodes, np.concatenate(left), np.concatenate(right))[:rows]
     _, group_of_row = np.unique(labels, return_inverse=True)
     shares = wanted_shares(config)
-    part = deal_groups(
+    part = assign_groups(
         group_of_row, reviews.column("label").to_numpy(), copies.digest_of_row, shares, config.split_seed
     )
     sizes = np.bincount(group_of_row)
     return SplitAssignment(part, notes, groups=len(sizes), largest_group=int(sizes.max(initial=0)))
 
 
-def deal_by_time(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
+def assign_by_time(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
     """Deal by time: the newest reviews are the test, the ones before them validate.
 
     Reviews of one moment are never cut apart. A near-duplicate of a review in an earlier part has been seen before its
@@ -133,7 +133,7 @@ def deal_by_time(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
 
 
 def wanted_shares(config: SplitConfig) -> npt.NDArray[np.float64]:
-    """Return the wanted share of all rows for each part in ``PART_NAMES``, float64 [3]."""
+    """Return the wanted share of all rows for each part in ``SPLIT_NAMES``, float64 [3]."""
     rest = 1 - config.test_size
     return np.array([rest * (1 - config.validation_size), rest * config.validation_size, config.test_size])
 

@@ -49,7 +49,7 @@ def _funnel(
         return None
     whole = funnel[0].rows_left
     shown = [stage for number, stage in enumerate(funnel) if stage.excluded or number == 0]
-    parts = [part for part in split.parts if part.rows] if split is not None else []
+    parts = [part for part in split.splits if part.rows] if split is not None else []
     height = FUNNEL_ROW * (len(shown) + bool(parts)) + 6
     with drawing(height) as drawn:
         panel = drawn.panel((4, 0, 4, 6), (0, whole), (height - 6, 0))
@@ -169,17 +169,17 @@ def label_share(profile: ProfileSummary | None) -> Figure | None:
 
 def lengths(encoding: EncodingSummary | None) -> Figure | None:
     """Draw how long the reviews of all parts are, and where the model stops reading."""
-    if encoding is None or not encoding.parts:
+    if encoding is None or not encoding.splits:
         return None
-    bins = encoding.parts[0].lengths
-    rows = [sum(part.lengths[number].rows for part in encoding.parts) for number in range(len(bins))]
+    bins = encoding.splits[0].lengths
+    rows = [sum(part.lengths[number].rows for part in encoding.splits) for number in range(len(bins))]
     if not sum(rows):
         return None
     # Nothing is drawn beyond the last range that holds a review, but always as far as the limit.
     last = max(number for number, held in enumerate(rows) if held or bins[number].first <= encoding.max_length)
     limit = _limit(bins[: last + 1], encoding.max_length)
-    whole = sum(part.rows for part in encoding.parts)
-    cut = sum(part.truncated_rows for part in encoding.parts)
+    whole = sum(part.rows for part in encoding.splits)
+    cut = sum(part.truncated_rows for part in encoding.splits)
     with drawing(LENGTHS_HEIGHT) as drawn:
         panel = drawn.panel((44, 40, 14, 38), (0, last + 1), (0, max(rows) * 1.02))
         ticks = multiples(0, max(rows), max(1.0, nice_step(max(rows), 4)))
@@ -217,11 +217,11 @@ def lengths(encoding: EncodingSummary | None) -> Figure | None:
             f"Lengths of {formatting.plural(whole, 'review')} in words that have an id. The model reads the "
             f"{encoding.keep} {formatting.plural(encoding.max_length, 'word')}; {said}.",
             FigureTable(
-                ("Words", *(part.name for part in encoding.parts)),
+                ("Words", *(part.name for part in encoding.splits)),
                 tuple(
                     (
                         f"{one.first}–{one.last}" if one.last is not None else f"{one.first} and more",
-                        *(formatting.count(part.lengths[number].rows) for part in encoding.parts),
+                        *(formatting.count(part.lengths[number].rows) for part in encoding.splits),
                     )
                     for number, one in enumerate(bins[: last + 1])
                 ),

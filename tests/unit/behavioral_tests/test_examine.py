@@ -200,12 +200,12 @@ def test_the_linear_baseline_is_examined_from_raw_text(store):
     texts[-1], labels[-1] = "Great!<br />Tea came today.", 0
     parts = ["train" if row % 5 else "validation" for row in range(298)] + ["test", "test"]
     cleaned = cleaned_reviews(store, texts, labels=labels)
-    table = pa.table({"row": pa.array(range(300), pa.int64()), "part": parts})
+    table = pa.table({"row": pa.array(range(300), pa.int64()), "split": parts})
     split = place(
         store,
         "split",
-        SplitSummary(strategy="grouped", group_by="product", parts=(), notes=()),
-        tables={"parts.parquet": table},
+        SplitSummary(strategy="grouped", group_by="product", splits=(), notes=()),
+        tables={"splits.parquet": table},
     )
     fitted = baselines(cleaned, split, EvaluationConfig(bootstrap_samples=100), store)
     reference = run_baseline_behavioral_tests(fitted, cleaned, store)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pipeline.config import EncodingConfig, VocabularyConfig
 from pipeline.encoding import EncodingSummary, Vocabulary, encode, encode_texts, fit_vocabulary, load_sequences
 from pipeline.errors import ArtifactError
-from pipeline.splitting import parts as splitting_parts
+from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.support import contents, place
-from tests.unit.splitting.reviews import CLEAN_SUMMARY, cleaned_table, place_cleaned, place_parts
+from tests.unit.splitting.reviews import CLEAN_SUMMARY, cleaned_table, place_cleaned, place_splits
 
 PROPERTY = settings(deadline=None, max_examples=100, derandomize=True)
 TEXTS = st.lists(st.lists(st.sampled_from(["tea", "good", "bad", "late"]), max_size=9).map(" ".join), max_size=12)
@@ -60,14 +60,14 @@ def artifacts(store: ArtifactStore) -> tuple[ArtifactReference, ArtifactReferenc
     cleaned = place_cleaned(
         store, cleaned_table([words.strip() for words in WORDS], rows=ROWS, labels=[1, 0, 1, 0, 1, 0])
     )
-    parts = place_parts(store, PARTS)
-    return cleaned, parts, fit_vocabulary(cleaned, parts, VocabularyConfig(), store)
+    splits = place_splits(store, PARTS)
+    return cleaned, splits, fit_vocabulary(cleaned, splits, VocabularyConfig(), store)
 
 
 def test_each_part_is_written_in_order_and_read_back(
     store: ArtifactStore, artifacts: tuple[ArtifactReference, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(splitting_parts, "BATCH_ROWS", 1)  # several row groups, and batches without a part's rows
+    monkeypatch.setattr(splits_module, "BATCH_ROWS", 1)  # several row groups, and batches without a part's rows
     encoded = encode(*artifacts, EncodingConfig(max_length=20), store)
     train = load_sequences(store, encoded, "train")
     assert (train.row.tolist(), train.label.tolist()) == ([10, 11], [1, 0])
@@ -93,23 +93,23 @@ def test_the_summary_accounts_for_every_row_and_word(
     assert account is not None
     assert (account.rows_in, account.kept) == (5, 5)
     assert (summary.vocabulary_size, summary.unknown_id) == (4, 1)
-    test, validation = summary.part("test"), summary.part("validation")
+    test, validation = summary.by_name("test"), summary.by_name("validation")
     assert (test.rows, test.positive, test.tokens, test.unknown_tokens, test.empty_rows) == (2, 1, 4, 3, 1)
     assert (validation.truncated_rows, validation.truncated_tokens, validation.tokens) == (1, 5, 20)
     assert (validation.mean_length, validation.percentiles[0].words, validation.percentiles[-1].words) == (25.0, 25, 25)
     assert [(b.first, b.last) for b in validation.lengths if b.rows] == [(20, 29)]
     assert (validation.lengths[-1].first, validation.lengths[-1].last) == (300, None)
-    for part in summary.parts:
+    for part in summary.splits:
         assert sum(length.rows for length in part.lengths) == part.rows
 
 
 def test_percentiles_are_lengths_that_occur(store: ArtifactStore) -> None:
     words = [" ".join(["tea"] * length) for length in range(1, 101)]
     cleaned = place_cleaned(store, cleaned_table([*words, "tea", "tea"]))
-    parts = place_parts(store, dict.fromkeys(range(100), "train") | {100: "validation", 101: "test"})
-    vocabulary = fit_vocabulary(cleaned, parts, VocabularyConfig(), store)
-    summary = store.summary(encode(cleaned, parts, vocabulary, EncodingConfig(), store), EncodingSummary)
-    assert {p.percent: p.words for p in summary.part("train").percentiles} == {
+    splits = place_splits(store, dict.fromkeys(range(100), "train") | {100: "validation", 101: "test"})
+    vocabulary = fit_vocabulary(cleaned, splits, VocabularyConfig(), store)
+    summary = store.summary(encode(cleaned, splits, vocabulary, EncodingConfig(), store), EncodingSummary)
+    assert {p.percent: p.words for p in summary.by_name("train").percentiles} == {
         percent: percent for percent in (5, 25, 50, 75, 90, 95, 99, 100)
     }
 
@@ -119,9 +119,9 @@ def test_the_same_reviews_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         store = ArtifactStore(str(tmp_path / name))
         cleaned = place_cleaned(store, cleaned_table(["good tea", "bad tea", "tea"]))
-        parts = place_parts(store, {0: "train", 1: "validation", 2: "test"})
-        vocabulary = fit_vocabulary(cleaned, parts, VocabularyConfig(min_frequency=1), store)
-        written.append(contents(store.folder(encode(cleaned, parts, vocabulary, EncodingConfig(), store))))
+        splits = place_splits(store, {0: "train", 1: "validation", 2: "test"})
+        vocabulary = fit_vocabulary(cleaned, splits, VocabularyConfig(min_frequency=1), store)
+        written.append(contents(store.folder(encode(cleaned, splits, vocabulary, EncodingConfig(), store))))
     assert written[0] == written[1]
     assert set(written[0]) == {"train.parquet", "validation.parquet", "test.parquet", "summary.json"}
 

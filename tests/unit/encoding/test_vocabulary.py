@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pipeline.config import VocabularyConfig
 from pipeline.encoding import VOCABULARY_FILE, Vocabulary, VocabularySummary, fit_vocabulary
 from pipeline.errors import ArtifactError, ContractViolationError
-from pipeline.splitting import parts as splitting_parts
+from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactStore
 from tests.support import contents
-from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts
+from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_splits
 
 PROPERTY = settings(deadline=None, max_examples=30, derandomize=True)
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join), min_size=1, max_size=20)
@@ -42,11 +42,11 @@ GOLDEN = """{
 
 
 def fit(
-    store: ArtifactStore, texts: list[str], parts: list[str | None], **config: object
+    store: ArtifactStore, texts: list[str], splits: list[str | None], **config: object
 ) -> tuple[Vocabulary, VocabularySummary]:
     cleaned = place_cleaned(store, cleaned_table(texts))
-    dealt = place_parts(store, {row: part for row, part in enumerate(parts) if part})
-    fitted = fit_vocabulary(cleaned, dealt, VocabularyConfig(**config), store)
+    assignment = place_splits(store, {row: part for row, part in enumerate(splits) if part})
+    fitted = fit_vocabulary(cleaned, assignment, VocabularyConfig(**config), store)
     return Vocabulary.load(store.folder(fitted) / VOCABULARY_FILE), store.summary(fitted, VocabularySummary)
 
 
@@ -68,10 +68,10 @@ def test_words_are_those_of_a_counter(
     config: VocabularyConfig,
 ) -> None:
     store = ArtifactStore(str(tmp_path_factory.mktemp("store")))
-    parts = data.draw(st.lists(PARTS, min_size=len(texts), max_size=len(texts)))
+    splits = data.draw(st.lists(PARTS, min_size=len(texts), max_size=len(texts)))
     counter: Counter[str] = Counter()
     counted = {"train"} if config.fit_on == "train" else {"train", "validation", "test"}
-    for text, part in zip(texts, parts, strict=True):
+    for text, part in zip(texts, splits, strict=True):
         if part in counted:
             counter.update(text.split())
     # most_common leaves ties in the order of their first appearance.
@@ -79,19 +79,19 @@ def test_words_are_those_of_a_counter(
     expected = expected[: config.max_vocabulary_size or None]
     if not expected:
         with pytest.raises(ContractViolationError, match="Lower min_frequency"):
-            fit(store, texts, parts, **dict(config))
+            fit(store, texts, splits, **dict(config))
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splitting_parts, "BATCH_ROWS", 3)
-        vocabulary, summary = fit(store, texts, parts, **dict(config))
+        patch.setattr(splits_module, "BATCH_ROWS", 3)
+        vocabulary, summary = fit(store, texts, splits, **dict(config))
     assert list(zip(vocabulary.words, vocabulary.counts, strict=True)) == expected
     assert summary.tokens_counted == counter.total()
-    assert summary.rows_counted == sum(part in counted for part in parts)
+    assert summary.rows_counted == sum(part in counted for part in splits)
     assert summary.distinct_words == len(counter)
     known = {word for word, _ in expected}
     for name in ("train", "validation", "test"):
-        tokens = [word for text, part in zip(texts, parts, strict=True) if part == name for word in text.split()]
-        coverage = summary.part(name)
+        tokens = [word for text, part in zip(texts, splits, strict=True) if part == name for word in text.split()]
+        coverage = summary.by_name(name)
         assert coverage.tokens == len(tokens)
         assert coverage.unknown == sum(word not in known for word in tokens)
 
@@ -99,13 +99,13 @@ def test_words_are_those_of_a_counter(
 def test_a_known_vocabulary_has_known_bytes(store: ArtifactStore) -> None:
     texts = ["good tea not tea", "not good tea once", "never never never"]
     cleaned = place_cleaned(store, cleaned_table(texts))
-    parts = place_parts(store, {0: "train", 1: "train", 2: "test"})
-    fitted = fit_vocabulary(cleaned, parts, VocabularyConfig(), store)
+    splits = place_splits(store, {0: "train", 1: "train", 2: "test"})
+    fitted = fit_vocabulary(cleaned, splits, VocabularyConfig(), store)
     assert contents(store.folder(fitted))[VOCABULARY_FILE].decode() == GOLDEN
     summary = store.summary(fitted, VocabularySummary)
-    assert (summary.words, summary.size, summary.unknown_id, summary.leak) == (3, 5, 1, False)
-    assert summary.part("test").unknown_share == 1.0
-    assert summary.part("validation").unknown_share == 0.0
+    assert (summary.words, summary.size, summary.unknown_id, summary.leakage) == (3, 5, 1, False)
+    assert summary.by_name("test").unknown_share == 1.0
+    assert summary.by_name("validation").unknown_share == 0.0
 
 
 def test_ids_start_behind_padding_and_the_unknown_word(store: ArtifactStore) -> None:
@@ -120,7 +120,7 @@ def test_the_articles_vocabulary_knows_every_word_and_has_no_unknown(store: Arti
     assert vocabulary.unknown_id is None
     assert vocabulary.ids("tea never bad") == [1, 3]
     assert vocabulary.size == summary.size == len(vocabulary.words) + 1  # 116,774 words make 116,775 rows
-    assert summary.leak
+    assert summary.leakage
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.support import place
 CLEAN = CleanSummary(
     normalization="default", summary_joined=True, stop_words="", steps=(), positive=0, negative=0, notes=()
 )
-SPLIT = SplitSummary(strategy="grouped", group_by="product", parts=(), notes=())
+SPLIT = SplitSummary(strategy="grouped", group_by="product", splits=(), notes=())
 
 
 def reviews(
@@ -53,7 +53,7 @@ def vocabulary(store: ArtifactStore, words: Sequence[str] = ("word",)) -> Artifa
     frozen.save(path := Path(store.url) / VOCABULARY_FILE)
     summary = VocabularySummary(
         words=len(words), size=frozen.size, unknown_id=1, distinct_words=len(words), tokens_counted=0, rows_counted=0,
-        coverage=(), leak=False,
+        coverage=(), leakage=False,
     )  # fmt: skip
     return place(store, "fit_vocabulary", summary, texts={VOCABULARY_FILE: path.read_text(encoding="utf-8")})
 
@@ -63,10 +63,10 @@ def split(store: ArtifactStore, parts: Sequence[str], *, rows: Sequence[int] | N
     table = pa.table(
         {
             "row": pa.array(np.arange(len(parts)) if rows is None else rows, pa.int64()),
-            "part": pa.array(list(parts), pa.string()),
+            "split": pa.array(list(parts), pa.string()),
         }
     )
-    return place(store, "split", SPLIT, tables={"parts.parquet": table})
+    return place(store, "split", SPLIT, tables={"splits.parquet": table})
 
 
 def predictions(
@@ -82,7 +82,7 @@ def predictions(
     table = pa.table(
         {
             "row": pa.array(np.arange(len(labels)) if rows is None else rows, pa.int64()),
-            "part": pa.array(list(parts), pa.string()),
+            "split": pa.array(list(parts), pa.string()),
             "label": pa.array(labels, pa.int8()),
             "probability": pa.array(np.asarray(probabilities, dtype=np.float32), pa.float32()),
         }

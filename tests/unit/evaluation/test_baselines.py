@@ -50,11 +50,11 @@ def test_both_baselines_are_judged_and_predict_every_held_out_row(store):
     majority, linear = summary.evaluations
     assert (majority.model, majority.kind, linear.model, linear.kind) == (MAJORITY, "baseline", TFIDF, "baseline")
     table = pq.read_table(store.folder(reference) / "predictions.parquet")
-    assert table.schema.names == ["row", "part", "label", "probability", "model"]
+    assert table.schema.names == ["row", "split", "label", "probability", "model"]
     assert [str(kind) for kind in table.schema.types] == ["int64", "string", "int8", "float", "string"]
     expected = [(row, part, labels[row]) for row, part in enumerate(parts) if part != "train"]
     for model in (MAJORITY, TFIDF):
-        got = [(r["row"], r["part"], r["label"]) for r in table.to_pylist() if r["model"] == model]
+        got = [(r["row"], r["split"], r["label"]) for r in table.to_pylist() if r["model"] == model]
         assert sorted(got) == expected
 
 

@@ -20,7 +20,7 @@ from tests.support import contents, place
 from tests.unit.evaluation.given import evaluation
 
 THOROUGH = settings(deadline=None, max_examples=100, derandomize=True)
-NO_LEAKS = LeakageSummary(figures=(), vocabulary_leak=False)
+NO_LEAKS = LeakageSummary(figures=(), vocabulary_leakage=False)
 BASELINES = BaselinesSummary(evaluations=(evaluation(TFIDF, title="TF-IDF with logistic regression"),))
 ORDER = {"refuse": 0, "cannot_tell": 1, "accept": 2}
 
@@ -28,10 +28,10 @@ ORDER = {"refuse": 0, "cannot_tell": 1, "accept": 2}
 def leaks(*figures_given: tuple[str, int, bool]) -> LeakageSummary:
     return LeakageSummary(
         figures=tuple(
-            LeakageFigure(kind=kind, rows=rows, share=rows / 3000, promised=promised)
+            LeakageFigure(kind=kind, rows=rows, share=rows / 3000, guaranteed=promised)
             for kind, rows, promised in figures_given
         ),
-        vocabulary_leak=True,
+        vocabulary_leakage=True,
     )
 
 
@@ -116,7 +116,7 @@ def test_five_points_below_tfidf_is_the_limit(value, low, decision):
 def test_a_broken_promise_of_the_split_is_refused_and_an_open_leak_is_not():
     broken = judge(evaluation(), found=leaks(("near_duplicate", 4, True), ("user", 900, False)))
     assert broken.decision == "refuse"
-    assert "4 test reviews known from training (near copy)" in broken.sentence
+    assert "4 test reviews known from training (near duplicate)" in broken.sentence
     assert judge(evaluation(), found=leaks(("user", 900, False), ("product", 0, True))).decision == "accept"
 
 

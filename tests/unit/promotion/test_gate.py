@@ -384,7 +384,7 @@ def test_a_model_with_one_answer_is_never_promoted(called_positive):
     said = acceptance(
         [collapsed],
         BaselinesSummary(evaluations=(evaluation(TFIDF),)),
-        LeakageSummary(figures=(), vocabulary_leak=False),
+        LeakageSummary(figures=(), vocabulary_leakage=False),
         ComparisonSummary(comparisons=(against_tfidf(value=0.3),)),
         demo=False,
         margin=0.4,
@@ -399,7 +399,7 @@ def test_the_margin_to_the_baseline_is_configured():
         margin: acceptance(
             [evaluation()],
             BaselinesSummary(evaluations=(evaluation(TFIDF),)),
-            LeakageSummary(figures=(), vocabulary_leak=False),
+            LeakageSummary(figures=(), vocabulary_leakage=False),
             ComparisonSummary(comparisons=(pair,)),
             demo=False,
             margin=margin,

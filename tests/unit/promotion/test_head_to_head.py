@@ -17,7 +17,7 @@ from pipeline.encoding import VOCABULARY_FILE, Vocabulary
 from pipeline.errors import ArtifactError
 from pipeline.promotion import ChampionModel, HeadToHeadSummary, challenge
 from pipeline.promotion.head_to_head import HeadToHeadError
-from pipeline.splitting import parts as splitting_parts
+from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.support import place
 from tests.unit.evaluation.given import CLEAN, SPLIT
@@ -56,7 +56,7 @@ def trained(
         "words": pa.array(texts, pa.string()),
         "score": pa.array([5 if positive else 1 for positive in labels], pa.int8()),
     }
-    dealt = pa.table({"row": rows, "part": pa.array(parts, pa.string())}).filter(
+    dealt = pa.table({"row": rows, "split": pa.array(parts, pa.string())}).filter(
         pa.array([part != "excluded" for part in parts])
     )
     file = Path(store.url + "-vocabulary")
@@ -64,7 +64,7 @@ def trained(
     return model(
         label,
         cleaned=place(store, "clean", CLEAN, tables={"reviews.parquet": pa.table(columns)}, label=label),
-        parts=place(store, "split", SPLIT, tables={"parts.parquet": dealt}, label=label),
+        parts=place(store, "split", SPLIT, tables={"splits.parquet": dealt}, label=label),
         exported=place(store, "export", the_export(), texts={VOCABULARY_FILE: file.read_text()}, label=label),
     )
 
@@ -105,7 +105,7 @@ def good(text: str, summary: str) -> float:
 
 @pytest.mark.parametrize("batch_rows", [3, 1000])
 def test_what_either_has_met_is_left_out_and_counted(store, monkeypatch, batch_rows):
-    monkeypatch.setattr(splitting_parts, "BATCH_ROWS", batch_rows)
+    monkeypatch.setattr(splits_module, "BATCH_ROWS", batch_rows)
     new, old = trained(store, "new", NEW), trained(store, "old", OLD)
     scorers = {new.exported: Asked(good), old.exported: Asked(lambda *_: 0.7)}
     reference = challenge(new, old, CONFIG, store, scorers.__getitem__)

@@ -23,11 +23,11 @@ from pipeline.config import RunConfig, VariantConfig
 from pipeline.dataset.merging import MERGE, REPEATED, WINDOW
 from pipeline.dataset.records import ClaimedFile, Window, WindowDump
 from pipeline.encoding.records import (
-    EncodedPart,
+    EncodedSplit,
     EncodingSummary,
     LengthBin,
     LengthPercentile,
-    PartCoverage,
+    SplitCoverage,
     VocabularySummary,
 )
 from pipeline.evaluation.records import (
@@ -70,7 +70,7 @@ from pipeline.promotion.records import (
 from pipeline.readers.records import IngestedFile, IngestSummary
 from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
 from pipeline.sources.records import FetchedFile, FetchSummary
-from pipeline.splitting.records import LeakageFigure, LeakageSummary, PartSummary, SplitSummary
+from pipeline.splitting.records import LeakageFigure, LeakageSummary, SplitInfo, SplitSummary
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.training.records import DeviceRecord, EpochRecord, ExportSummary, PredictSummary, TrainSummary
@@ -279,7 +279,7 @@ def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes
         validated_clean=place(store, "validate_clean", validation_summary("clean")),
         profiled=place(store, "profile", profile_summary(**changes)),
         merged=place_window(store, clean_summary(config), **changes) if window else cleaned,
-        parts=place_parts(
+        parts=place_splits(
             store, split_summary(config, WINDOW_TRAIN if window else TRAIN), WINDOW_NEAR_COPIES if window else 0
         ),
         leaks=place(
@@ -291,18 +291,18 @@ def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes
                         kind="identical_text",
                         rows=3 if article else 0,
                         share=0.0021 if article else 0.0,
-                        promised=not article,
+                        guaranteed=not article,
                     ),
                     LeakageFigure(
                         kind="near_duplicate",
                         rows=11 if article else 0,
                         share=0.0076 if article else 0.0,
-                        promised=not article,
+                        guaranteed=not article,
                     ),
-                    LeakageFigure(kind="product", rows=0, share=0.0, promised=not article),
-                    LeakageFigure(kind="user", rows=187, share=0.1295, promised=False),
+                    LeakageFigure(kind="product", rows=0, share=0.0, guaranteed=not article),
+                    LeakageFigure(kind="user", rows=187, share=0.1295, guaranteed=False),
                 ),
-                vocabulary_leak=article,
+                vocabulary_leakage=article,
             ),
         ),
         vocabulary=place(store, "fit_vocabulary", vocabulary_summary(article)),
@@ -345,10 +345,10 @@ def place_window(store: ArtifactStore, clean: CleanSummary, **changes: Any) -> A
     return store.produce(MERGE, inputs={}, params=Given(label="test"), build=build)
 
 
-def place_parts(store: ArtifactStore, split: SplitSummary, near_duplicates: int) -> ArtifactReference:
+def place_splits(store: ArtifactStore, split: SplitSummary, near_duplicates: int) -> ArtifactReference:
     """Place the parts, with an account of the rows that splitting excluded."""
-    excluded = {"near_copy_across_parts": near_duplicates} if near_duplicates else {}
-    rows = sum(part.rows for part in split.parts)
+    excluded = {"near_duplicate_across_splits": near_duplicates} if near_duplicates else {}
+    rows = sum(part.rows for part in split.splits)
     return store.produce(
         Stage("split"),
         inputs={},
@@ -477,8 +477,8 @@ def clean_summary(config: RunConfig) -> CleanSummary:
 def split_summary(config: RunConfig, train: int = TRAIN) -> SplitSummary:
     """Return three parts of unlike sizes."""
 
-    def part(name: Any, rows: int, positive: int) -> PartSummary:
-        return PartSummary(
+    def part(name: Any, rows: int, positive: int) -> SplitInfo:
+        return SplitInfo(
             name=name,
             rows=rows,
             positive=positive,
@@ -491,7 +491,7 @@ def split_summary(config: RunConfig, train: int = TRAIN) -> SplitSummary:
     return SplitSummary(
         strategy=config.split.strategy,
         group_by=config.split.group_by,
-        parts=(
+        splits=(
             part("train", train, round(0.85 * train)),
             part("validation", 768, 655),
             part("test", NEGATIVE + POSITIVE, POSITIVE),
@@ -510,25 +510,25 @@ def vocabulary_summary(leak: bool) -> VocabularySummary:
         tokens_counted=330_411 if leak else 244_902,
         rows_counted=8_530 if leak else 6_318,
         coverage=(
-            PartCoverage(part="train", tokens=244_902, unknown=0 if leak else 9_475),
-            PartCoverage(part="validation", tokens=29_877, unknown=0 if leak else 1_689),
-            PartCoverage(part="test", tokens=55_632, unknown=0 if leak else 3_171),
+            SplitCoverage(split="train", tokens=244_902, unknown=0 if leak else 9_475),
+            SplitCoverage(split="validation", tokens=29_877, unknown=0 if leak else 1_689),
+            SplitCoverage(split="test", tokens=55_632, unknown=0 if leak else 3_171),
         ),
-        leak=leak,
+        leakage=leak,
     )
 
 
 def encode_summary() -> EncodingSummary:
     """Return lengths with the long tail that reviews have."""
 
-    def part(name: Any, rows: int, positive: int) -> EncodedPart:
+    def part(name: Any, rows: int, positive: int) -> EncodedSplit:
         shares = [
             math.exp(-(((math.log((10 * number + 6) / 27)) / 0.78) ** 2) / 2) / (10 * number + 6)
             for number in range(31)
         ]
         counts = [round(rows * share / sum(shares)) for share in shares]
         counts[2] += rows - sum(counts)
-        return EncodedPart(
+        return EncodedSplit(
             name=name,
             rows=rows,
             positive=positive,
@@ -554,7 +554,7 @@ def encode_summary() -> EncodingSummary:
         keep="last",
         vocabulary_size=11_904,
         unknown_id=1,
-        parts=(
+        splits=(
             part("train", 6_318, 5_370),
             part("validation", 768, 655),
             part("test", NEGATIVE + POSITIVE, POSITIVE),

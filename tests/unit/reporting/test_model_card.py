@@ -78,7 +78,7 @@ def test_the_figures_are_those_of_the_json(tmp_path: Path) -> None:
     best = next(variant for variant in data["variants"] if variant["name"] == data["best_variant"])
     assert f"{best['trained']['weights']:,} weights" in found["Model details"]
     assert f"{best['evaluated']['threshold']:.3f}" in found["Model details"]
-    test = next(part for part in data["split"]["parts"] if part["name"] == "test")
+    test = next(part for part in data["split"]["splits"] if part["name"] == "test")
     assert f"{test['rows']:,} reviews" in found["Evaluation data"]
     missed = 1 - best["evaluated"]["scores"]["negative"]["recall"]["value"]
     assert f"misses {formatting.markdown(formatting.share(missed))}" in found["Ethical considerations"]

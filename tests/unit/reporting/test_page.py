@@ -204,7 +204,7 @@ def test_the_funnel_adds_up_and_is_on_the_page(folder: Path) -> None:
     for before, after in pairwise(contents.funnel):
         assert before.rows_left - after.excluded == after.rows_left
     assert contents.funnel[0].rows_left == 9_542
-    assert contents.funnel[-1].rows_left == sum(part.rows for part in contents.split.parts)
+    assert contents.funnel[-1].rows_left == sum(part.rows for part in contents.split.splits)
     shown = page.select_one("#data").get_text(" ")
     for step in contents.funnel:
         assert step.title in shown
@@ -223,7 +223,7 @@ def test_both_funnels_of_a_window_add_up_and_are_on_the_page(folder: Path) -> No
     assert contents.funnel[-1].rows_left == contents.clean.positive + contents.clean.negative == own.rows
     assert contents.window_funnel[0].rows_left == 4_310 + 6_204 + own.rows
     assert contents.window_funnel[1].excluded == 5_211
-    assert contents.window_funnel[-1].rows_left == sum(part.rows for part in contents.split.parts)
+    assert contents.window_funnel[-1].rows_left == sum(part.rows for part in contents.split.splits)
     assert {picture["id"] for picture in data.select("figure")} >= {"figure-funnel", "figure-window"}
     # The run's own funnel ends before the parts: those are made of other dumps' reviews, too.
     assert "train" not in data.select_one("#figure-funnel").get_text()

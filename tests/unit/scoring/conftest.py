@@ -111,7 +111,7 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
         "fit_vocabulary",
         VocabularySummary(
             words=len(frozen.words), size=frozen.size, unknown_id=unknown_id, distinct_words=len(words),
-            tokens_counted=0, rows_counted=0, coverage=(), leak=False,
+            tokens_counted=0, rows_counted=0, coverage=(), leakage=False,
         ),
         texts={VOCABULARY_FILE: (Path(store.url) / VOCABULARY_FILE).read_text()},
         label=label,
@@ -141,7 +141,7 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
         "encode",
         EncodingSummary(
             max_length=encoding.max_length, keep=encoding.keep, vocabulary_size=frozen.size, unknown_id=unknown_id,
-            parts=(),
+            splits=(),
         ),
         tables=tables,
         label=label,

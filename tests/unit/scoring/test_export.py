@@ -78,11 +78,11 @@ def test_predictions_cover_validation_and_test_in_their_order(world):
     reference = world.predict()
     table = pq.read_table(world.store.folder(reference) / PREDICTIONS_FILE)
     assert table.schema == pa.schema(
-        [("row", pa.int64()), ("part", pa.string()), ("label", pa.int8()), ("probability", pa.float32())]
+        [("row", pa.int64()), ("split", pa.string()), ("label", pa.int8()), ("probability", pa.float32())]
     )
     expected = [review for part in ("validation", "test") for review in world.reviews if review["part"] == part]
     assert table["row"].to_pylist() == [review["row"] for review in expected]
-    assert table["part"].to_pylist() == [review["part"] for review in expected]
+    assert table["split"].to_pylist() == [review["part"] for review in expected]
     assert table["label"].to_pylist() == [review["label"] for review in expected]
     probability = table["probability"].to_numpy()
     assert ((probability > 0) & (probability < 1)).all()
@@ -103,7 +103,7 @@ def test_the_export_is_checked_on_every_test_row(kind, request):
 @pytest.mark.parametrize(("kind", "files"), [("world", "exported"), ("article_world", "article_exported")])
 def test_raw_text_gets_the_judged_probability(kind, files, request):
     world, folder = request.getfixturevalue(kind), request.getfixturevalue(files)
-    table = pq.read_table(world.store.folder(world.predict()) / PREDICTIONS_FILE, filters=[("part", "=", "test")])
+    table = pq.read_table(world.store.folder(world.predict()) / PREDICTIONS_FILE, filters=[("split", "=", "test")])
     scorer = Scorer.load(folder)
     summaries = [review["summary"] or "" for review in world.test_reviews] if world.text.include_summary else None
     scored = scorer.probabilities([review["text"] for review in world.test_reviews], summaries)

@@ -50,17 +50,17 @@ def place_cleaned(store: ArtifactStore, table: pa.Table, label: str = "test") ->
     return place(store, "clean", CLEAN_SUMMARY, tables={"reviews.parquet": table}, label=label)
 
 
-def place_parts(store: ArtifactStore, parts: dict[int, str], label: str = "test") -> ArtifactReference:
+def place_splits(store: ArtifactStore, splits: dict[int, str], label: str = "test") -> ArtifactReference:
     """Put a split into the store: part by row."""
-    table = pa.table({"row": pa.array(list(parts), pa.int64()), "part": pa.array(list(parts.values()), pa.string())})
-    summary = SplitSummary(strategy="grouped", group_by="product", parts=(), notes=())
-    return place(store, "split", summary, tables={"parts.parquet": table}, label=label)
+    table = pa.table({"row": pa.array(list(splits), pa.int64()), "split": pa.array(list(splits.values()), pa.string())})
+    summary = SplitSummary(strategy="grouped", group_by="product", splits=(), notes=())
+    return place(store, "split", summary, tables={"splits.parquet": table}, label=label)
 
 
-def read_parts_file(store: ArtifactStore, parts: ArtifactReference) -> dict[int, str]:
+def read_splits_file(store: ArtifactStore, splits: ArtifactReference) -> dict[int, str]:
     """Return the part of each row."""
-    table = pq.read_table(store.folder(parts) / "parts.parquet")
-    return dict(zip(table.column("row").to_pylist(), table.column("part").to_pylist(), strict=True))
+    table = pq.read_table(store.folder(splits) / "splits.parquet")
+    return dict(zip(table.column("row").to_pylist(), table.column("split").to_pylist(), strict=True))
 
 
 @cache

@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.config import SplitConfig
 from pipeline.errors import ArtifactError, DataLeakageError
-from pipeline.splitting import EXCLUDED_CODE, LeakageSummary, check_leakage, enforce_no_leakage, part_codes
+from pipeline.splitting import EXCLUDED_CODE, LeakageSummary, check_leakage, enforce_no_leakage, split_codes
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_parts
+from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_splits
 
 LONG = "the tea came late and the box was open but it tasted fine"
 
@@ -30,8 +30,8 @@ def planted(store: ArtifactStore) -> tuple[ArtifactReference, ArtifactReference]
         users[row] = users[other]
     products[5] = products[13] = None  # a missing product is no common product
     users[6] = users[12] = ""
-    parts = {row: "train" if row < 8 else "validation" if row < 10 else "test" for row in range(20)}
-    return place_cleaned(store, cleaned_table(words, products=products, users=users)), place_parts(store, parts)
+    splits = {row: "train" if row < 8 else "validation" if row < 10 else "test" for row in range(20)}
+    return place_cleaned(store, cleaned_table(words, products=products, users=users)), place_splits(store, splits)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_every_planted_leak_is_counted(
     config: SplitConfig,
     promised: set[str],
 ) -> None:
-    leaks = check_leakage(*planted, vocabulary_leak=False, config=config, store=store)
+    leaks = check_leakage(*planted, vocabulary_leakage=False, config=config, store=store)
     summary = store.summary(leaks, LeakageSummary)
     assert {figure.kind: figure.rows for figure in summary.figures} == {
         "identical_text": 1,
@@ -61,7 +61,7 @@ def test_every_planted_leak_is_counted(
         "user": 4,
     }
     assert {figure.kind: figure.share for figure in summary.figures}["user"] == 0.4
-    assert {figure.kind for figure in summary.figures if figure.promised} == promised
+    assert {figure.kind for figure in summary.figures if figure.guaranteed} == promised
     if promised:
         with pytest.raises(DataLeakageError, match=r"1 \(10.00%\) have a text that also stands in training") as raised:
             enforce_no_leakage(leaks, store)
@@ -74,20 +74,20 @@ def test_the_similarity_decides_what_a_near_copy_is(
     store: ArtifactStore, planted: tuple[ArtifactReference, ArtifactReference]
 ) -> None:
     strict = check_leakage(
-        *planted, vocabulary_leak=True, config=SplitConfig(near_duplicate_threshold=1.0), store=store
+        *planted, vocabulary_leakage=True, config=SplitConfig(near_duplicate_threshold=1.0), store=store
     )
     summary = store.summary(strict, LeakageSummary)
     assert next(figure.rows for figure in summary.figures if figure.kind == "near_duplicate") == 1
-    assert summary.vocabulary_leak
+    assert summary.vocabulary_leakage
 
 
 def test_parts_are_found_by_row_in_any_order(store: ArtifactStore) -> None:
-    parts = place_parts(store, {7: "test", 3: "train", 5: "validation"})
-    assert part_codes(np.array([5, 9, 7, 3]), parts, store).tolist() == [1, EXCLUDED_CODE, 2, 0]
+    splits = place_splits(store, {7: "test", 3: "train", 5: "validation"})
+    assert split_codes(np.array([5, 9, 7, 3]), splits, store).tolist() == [1, EXCLUDED_CODE, 2, 0]
 
 
 def test_parts_of_other_reviews_are_refused(store: ArtifactStore) -> None:
     cleaned = place_cleaned(store, cleaned_table(["good tea", "bad tea"]))
-    for label, parts in {"unknown row": {0: "train", 7: "test"}, "unknown part": {0: "train", 1: "exam"}}.items():
+    for label, splits in {"unknown row": {0: "train", 7: "test"}, "unknown part": {0: "train", 1: "exam"}}.items():
         with pytest.raises(ArtifactError, match="split again"):
-            check_leakage(cleaned, place_parts(store, parts, label), False, SplitConfig(), store)
+            check_leakage(cleaned, place_splits(store, splits, label), False, SplitConfig(), store)

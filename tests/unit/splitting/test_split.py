@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from pipeline.config import SplitConfig
 from pipeline.errors import ConfigurationError, ContractViolationError
 from pipeline.splitting import SplitSummary, check_leakage, enforce_no_leakage, split
-from pipeline.splitting.assignment import deal_groups
-from pipeline.splitting.strategies import deal_by_group, deal_by_time
+from pipeline.splitting.assignment import assign_groups
+from pipeline.splitting.strategies import assign_by_group, assign_by_time
 from pipeline.store import ArtifactStore
 from tests.support import contents
-from tests.unit.splitting.reviews import cleaned_table, place_cleaned, read_parts_file, real_reviews
+from tests.unit.splitting.reviews import cleaned_table, place_cleaned, read_splits_file, real_reviews
 
 PROPERTY = settings(deadline=None, max_examples=40, derandomize=True)
 SHARES = np.array([0.81, 0.09, 0.1])
@@ -32,8 +32,8 @@ LONG_TEXT = 8
 def run(
     store: ArtifactStore, table: pa.Table, label: str = "test", **config: object
 ) -> tuple[SplitSummary, dict[int, str]]:
-    parts = split(place_cleaned(store, table, label), SplitConfig(**config), store)
-    return store.summary(parts, SplitSummary), read_parts_file(store, parts)
+    splits = split(place_cleaned(store, table, label), SplitConfig(**config), store)
+    return store.summary(splits, SplitSummary), read_splits_file(store, splits)
 
 
 def unlike_texts(count: int) -> list[str]:
@@ -71,24 +71,24 @@ def test_the_articles_split_has_its_figures(store: ArtifactStore) -> None:
             "time": pa.nulls(rows, pa.int64()),
         }
     )
-    parts = split(place_cleaned(store, table), SplitConfig(strategy="article"), store)
-    summary = store.summary(parts, SplitSummary)
-    assert summary.part("train").rows + summary.part("validation").rows == 327_753
-    assert summary.part("validation").rows == 327_753 - int(327_753 * 0.9)
-    assert summary.part("test").rows == 36_418
-    written = pq.read_table(store.folder(parts) / "parts.parquet")
+    splits = split(place_cleaned(store, table), SplitConfig(strategy="article"), store)
+    summary = store.summary(splits, SplitSummary)
+    assert summary.by_name("train").rows + summary.by_name("validation").rows == 327_753
+    assert summary.by_name("validation").rows == 327_753 - int(327_753 * 0.9)
+    assert summary.by_name("test").rows == 36_418
+    written = pq.read_table(store.folder(splits) / "splits.parquet")
     assert written.column("row").equals(table.column("row"))
-    # The parts are the head, the middle and the tail.
+    # The splits are the head, the middle and the tail.
     assert [
         item["values"]
-        for item in written.column("part").combine_chunks().dictionary_encode().dictionary.value_counts().to_pylist()
+        for item in written.column("split").combine_chunks().dictionary_encode().dictionary.value_counts().to_pylist()
     ] == ["train", "validation", "test"]
-    assert pc.all(pc.equal(written.column("part").slice(rows - 36_418), "test")).as_py()
+    assert pc.all(pc.equal(written.column("split").slice(rows - 36_418), "test")).as_py()
 
 
 def test_the_articles_cut_does_not_lose_a_row_to_floating_point(store: ArtifactStore) -> None:
     summary, _ = run(store, cleaned_table(unlike_texts(1000)), strategy="article", test_size=0.9, validation_size=0.05)
-    assert summary.part("test").rows == 900  # 1 − 0.9 is a little less than 0.1 in binary
+    assert summary.by_name("test").rows == 900  # 1 − 0.9 is a little less than 0.1 in binary
 
 
 def test_a_part_with_another_share_of_positives_is_noted(store: ArtifactStore) -> None:
@@ -109,16 +109,16 @@ def test_a_part_with_another_share_of_positives_is_noted(store: ArtifactStore) -
 def test_groups_stay_whole_and_shares_are_met(seed: int, group_by: str, shares: tuple[float, float]) -> None:
     table = many_reviews(seed=seed)
     config = SplitConfig(group_by=group_by, test_size=shares[0], validation_size=shares[1], split_seed=seed)
-    part = deal_by_group(table, config).part_of_row
+    part = assign_by_group(table, config).split_of_row
 
     kept_together = [table.column("words").to_pylist()]
     if group_by != "nothing":
         kept_together.append(table.column(f"{group_by}_id").to_pylist())
     for column in kept_together:
-        parts_of_value = defaultdict(set)
+        splits_of_value = defaultdict(set)
         for row, value in enumerate(column):
-            parts_of_value[value].add(int(part[row]))
-        assert all(len(parts) == 1 for parts in parts_of_value.values())
+            splits_of_value[value].add(int(part[row]))
+        assert all(len(splits) == 1 for splits in splits_of_value.values())
 
     labels = table.column("label").to_numpy()
     wanted = [(1 - shares[0]) * (1 - shares[1]), (1 - shares[0]) * shares[1], shares[0]]
@@ -138,7 +138,7 @@ def test_no_part_overshoots_by_more_than_half_a_group(
     label = np.concatenate([np.repeat(np.array([0, 1], dtype=np.int8), group) for group in groups])
     group_of_row = np.repeat(np.arange(len(groups)), [sum(group) for group in groups])
     digest = np.arange(len(label)).astype(np.uint64)
-    part = deal_groups(group_of_row, label, digest, np.array(shares), seed=3)
+    part = assign_groups(group_of_row, label, digest, np.array(shares), seed=3)
     assert all(len(set(part[group_of_row == group].tolist())) == 1 for group in range(len(groups)))
     largest = max(sum(group) for group in groups)
     for code in (1, 2):
@@ -170,9 +170,9 @@ def test_near_copies_stay_together_over_different_products(store: ArtifactStore)
 
 def test_a_group_larger_than_a_part_trains_and_the_shortfall_is_noted(store: ArtifactStore) -> None:
     products = ["giant"] * 950 + [f"P{i}" for i in range(50)]
-    summary, part_of_row = run(store, cleaned_table(unlike_texts(1000), products=products))
-    assert {part_of_row[row] for row in range(950)} == {"train"}
-    assert summary.part("test").rows > 20
+    summary, split_of_row = run(store, cleaned_table(unlike_texts(1000), products=products))
+    assert {split_of_row[row] for row in range(950)} == {"train"}
+    assert summary.by_name("test").rows > 20
     assert summary.largest_group == 950
     assert summary.groups == 51
     assert any("The test part holds 2." in note and "950" in note for note in summary.notes)
@@ -180,37 +180,37 @@ def test_a_group_larger_than_a_part_trains_and_the_shortfall_is_noted(store: Art
 
 def test_rows_without_a_product_are_their_own_groups(store: ArtifactStore) -> None:
     products = [None] * 100 + [""] * 100 + [f"P{i // 10}" for i in range(200)]
-    summary, part_of_row = run(store, cleaned_table(unlike_texts(400), products=products))
+    summary, split_of_row = run(store, cleaned_table(unlike_texts(400), products=products))
     assert summary.groups == 220
-    assert set(Counter(part_of_row[row] for row in range(100))) == {"train", "validation", "test"}
+    assert set(Counter(split_of_row[row] for row in range(100))) == {"train", "validation", "test"}
     assert any("200 reviews without a product_id" in note for note in summary.notes)
 
 
 def test_a_dump_without_products_is_split_by_copies_alone(store: ArtifactStore) -> None:
     summary, _ = run(store, cleaned_table(unlike_texts(400)), group_by="product_and_user")
     assert [note[:26] for note in summary.notes] == ["No review has a product_id", "No review has a user_id: n"]
-    assert summary.part("train").products is None
-    assert summary.part("test").rows == 40
+    assert summary.by_name("train").products is None
+    assert summary.by_name("test").rows == 40
 
 
 def test_products_and_users_together_join_what_either_links(store: ArtifactStore) -> None:
     # Pairs of rows share a user, and the pairs hang together by products in fours.
     users = [f"U{i // 2}" for i in range(400)]
     products = [f"P{(i + 1) // 2 if i % 4 in (1, 2) else 1000 + i}" for i in range(400)]
-    summary, part_of_row = run(
+    summary, split_of_row = run(
         store,
         cleaned_table(unlike_texts(400), users=users, products=products, labels=[i // 4 % 2 for i in range(400)]),
         group_by="product_and_user",
     )
     assert summary.groups == 100
-    assert all(len({part_of_row[4 * i + j] for j in range(4)}) == 1 for i in range(100))
+    assert all(len({split_of_row[4 * i + j] for j in range(4)}) == 1 for i in range(100))
 
 
 def test_large_groups_are_spread_over_the_parts() -> None:
     sizes = [64] * 30 + [1] * 1000
     group = np.repeat(np.arange(len(sizes)), sizes)
     label = (np.arange(len(group)) % 2).astype(np.int8)
-    part = deal_groups(group, label, np.arange(len(group)).astype(np.uint64), SHARES, seed=1)
+    part = assign_groups(group, label, np.arange(len(group)).astype(np.uint64), SHARES, seed=1)
     first_row = np.cumsum(sizes) - sizes
     assert Counter(part[first_row[:30]].tolist())[2] == 3
 
@@ -227,42 +227,42 @@ def test_a_single_group_cannot_be_split(store: ArtifactStore) -> None:
 @given(st.integers(0, 10_000), st.sampled_from([0.05, 0.1, 0.3]))
 def test_each_part_is_newer_than_the_one_before_and_no_moment_is_cut(seed: int, share: float) -> None:
     table = many_reviews(seed=seed)
-    part = deal_by_time(table, SplitConfig(strategy="temporal", test_size=share)).part_of_row
+    part = assign_by_time(table, SplitConfig(strategy="temporal", test_size=share)).split_of_row
     time = table.column("time").to_numpy()
     assert time[part == 0].max() < time[part == 1].min()
     assert time[part == 1].max() < time[part == 2].min()
     assert abs((time >= time[part == 2].min()).sum() - share * len(time)) <= 6
     # A text stands in one part, the earliest of its appearances.
-    kept_part: dict[str, int] = {}
+    kept_split: dict[str, int] = {}
     words = [text.removesuffix(" too") for text in table.column("words").to_pylist()]
     for row in np.flatnonzero(part >= 0).tolist():
-        assert kept_part.setdefault(words[row], int(part[row])) == part[row]
+        assert kept_split.setdefault(words[row], int(part[row])) == part[row]
     for row in np.flatnonzero(part < 0).tolist():
-        assert time[row] > time[part == kept_part[words[row]]].max()
+        assert time[row] > time[part == kept_split[words[row]]].max()
 
 
 def test_a_copy_in_the_later_part_is_set_aside_not_the_earlier_one(store: ArtifactStore) -> None:
     texts = unlike_texts(100)
     texts[99] = texts[0]
     texts[98] = texts[97]
-    parts = split(
+    splits = split(
         place_cleaned(store, cleaned_table(texts, times=list(range(100)))), SplitConfig(strategy="temporal"), store
     )
-    part_of_row = read_parts_file(store, parts)
-    assert set(range(100)) - set(part_of_row) == {99}
-    assert part_of_row[97] == part_of_row[98] == "test"
-    account = store.manifest(parts).rows
+    split_of_row = read_splits_file(store, splits)
+    assert set(range(100)) - set(split_of_row) == {99}
+    assert split_of_row[97] == split_of_row[98] == "test"
+    account = store.manifest(splits).rows
     assert account is not None
-    assert (account.rows_in, account.kept, account.excluded) == (100, 99, {"near_copy_across_parts": 1})
-    aside = pq.read_table(store.folder(parts) / "excluded.parquet").to_pylist()
-    assert aside == [{"row": 99, "reason": "near_copy_across_parts"}]
-    assert any("1 near-duplicates" in note for note in store.summary(parts, SplitSummary).notes)
+    assert (account.rows_in, account.kept, account.excluded) == (100, 99, {"near_duplicate_across_splits": 1})
+    aside = pq.read_table(store.folder(splits) / "excluded.parquet").to_pylist()
+    assert aside == [{"row": 99, "reason": "near_duplicate_across_splits"}]
+    assert any("1 near-duplicates" in note for note in store.summary(splits, SplitSummary).notes)
 
 
 def test_reviews_without_a_time_train(store: ArtifactStore) -> None:
     times = [None] * 5 + list(range(95))
-    summary, part_of_row = run(store, cleaned_table(unlike_texts(100), times=times), strategy="temporal")
-    assert {part_of_row[row] for row in range(5)} == {"train"}
+    summary, split_of_row = run(store, cleaned_table(unlike_texts(100), times=times), strategy="temporal")
+    assert {split_of_row[row] for row in range(5)} == {"train"}
     assert any(note.startswith("5 reviews without a time") for note in summary.notes)
 
 
@@ -276,13 +276,13 @@ def test_the_test_part_leaves_a_moment_for_each_other_part(store: ArtifactStore)
     times = [1] * 10 + [2] * 10 + [3] * 80
     table = cleaned_table(unlike_texts(100), times=times)
     summary, _ = run(store, table, strategy="temporal", test_size=0.88, validation_size=0.1)
-    assert [part.rows for part in summary.parts] == [10, 10, 80]
+    assert [part.rows for part in summary.splits] == [10, 10, 80]
 
 
 def test_three_moments_are_enough(store: ArtifactStore) -> None:
     times = [1, 1, 2, 2, 3, 3] * 10
     summary, _ = run(store, cleaned_table(unlike_texts(60), labels=[0, 1] * 30, times=times), strategy="temporal")
-    assert [part.rows for part in summary.parts] == [20, 20, 20]
+    assert [part.rows for part in summary.splits] == [20, 20, 20]
     assert sum("instead of" in note for note in summary.notes) == 3
 
 
@@ -298,7 +298,7 @@ def test_summaries_describe_the_parts(store: ArtifactStore) -> None:
         times=[day * i for i in range(20)],
     )
     summary, _ = run(store, table, strategy="article", test_size=0.2, validation_size=0.25)
-    test = summary.part("test")
+    test = summary.by_name("test")
     assert (test.rows, test.positive, test.products, test.users) == (4, 2, 2, 1)
     assert (test.first_review, test.last_review) == (
         datetime(1970, 1, 17, tzinfo=UTC),
@@ -309,7 +309,7 @@ def test_summaries_describe_the_parts(store: ArtifactStore) -> None:
 def test_a_time_beyond_every_calendar_is_no_reason_to_fail(store: ArtifactStore) -> None:
     times = [10**17 if row == 99 else row for row in range(100)]
     summary, _ = run(store, cleaned_table(unlike_texts(100), times=times))
-    assert None in [part.last_review for part in summary.parts]
+    assert None in [part.last_review for part in summary.splits]
 
 
 def test_too_few_reviews_are_refused(store: ArtifactStore) -> None:
@@ -330,10 +330,10 @@ def test_the_same_split_has_the_same_bytes(tmp_path: Path, strategy: str) -> Non
     written = []
     for name in ("one", "two"):
         store = ArtifactStore(str(tmp_path / name))
-        parts = split(place_cleaned(store, many_reviews()), SplitConfig(strategy=strategy), store)
-        written.append(contents(store.folder(parts)))
+        splits = split(place_cleaned(store, many_reviews()), SplitConfig(strategy=strategy), store)
+        written.append(contents(store.folder(splits)))
     assert written[0] == written[1]
-    assert set(written[0]) == {"parts.parquet", "excluded.parquet", "summary.json"}
+    assert set(written[0]) == {"splits.parquet", "excluded.parquet", "summary.json"}
 
 
 @pytest.mark.parametrize(
@@ -355,15 +355,15 @@ def test_fields_that_a_strategy_does_not_read_do_not_change_the_artifact(
 def test_real_reviews_split_without_leaks_and_with_even_labels(store: ArtifactStore, shared_data: Path) -> None:
     cleaned = place_cleaned(store, real_reviews(shared_data))
     config = SplitConfig()
-    parts = split(cleaned, config, store)
-    summary = store.summary(parts, SplitSummary)
-    rows = sum(part.rows for part in summary.parts)
-    positive = sum(part.positive for part in summary.parts) / rows
-    for part, share in zip(summary.parts, (0.81, 0.09, 0.1), strict=True):
+    splits = split(cleaned, config, store)
+    summary = store.summary(splits, SplitSummary)
+    rows = sum(part.rows for part in summary.splits)
+    positive = sum(part.positive for part in summary.splits) / rows
+    for part, share in zip(summary.splits, (0.81, 0.09, 0.1), strict=True):
         assert abs(part.rows / rows - share) < 0.005
         assert abs(part.positive_share - positive) < 0.01
     assert not summary.notes
-    enforce_no_leakage(check_leakage(cleaned, parts, False, config, store), store)
+    enforce_no_leakage(check_leakage(cleaned, splits, False, config, store), store)
 
 
 def test_the_articles_tail_of_real_reviews_is_not_like_the_rest(store: ArtifactStore, shared_data: Path) -> None:

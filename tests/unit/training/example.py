@@ -64,7 +64,7 @@ def place_inputs(
     encoded = place(
         store,
         "encode",
-        EncodingSummary(max_length=MAX_LENGTH, keep="last", vocabulary_size=size, unknown_id=UNKNOWN_ID, parts=()),
+        EncodingSummary(max_length=MAX_LENGTH, keep="last", vocabulary_size=size, unknown_id=UNKNOWN_ID, splits=()),
         tables={f"{name}.parquet": table(rows) for name, rows in parts.items()},
     )
     summary = VocabularySummary(
@@ -75,7 +75,7 @@ def place_inputs(
         tokens_counted=0,
         rows_counted=0,
         coverage=(),
-        leak=False,
+        leakage=False,
     )
     file = Path(store.url) / "vocabulary.json"
     file.parent.mkdir(parents=True, exist_ok=True)
