@@ -169,11 +169,11 @@ class Workflow:
             rows = self.store.manifest(cleaned).rows
             kept = None if rows is None else rows.kept
             record_batch(self.store, dump_batch_of(taken, self.store, validated_raw=data.validated_raw, rows=kept))
-        if self.config.collection.window == "these" and self.config.collection.as_of is None:
+        if self.config.dataset.window == "these" and self.config.dataset.as_of is None:
             return cleaned
         # Not what was taken after this run: a run that is cleared trains on what it trained on.
         known = [batch for batch in accepted_batches(self.store) if batch.received_at <= taken.received_at]
-        window = choose_window(known, self.config.collection, demo=self.is_demo(data.fetched))
+        window = choose_window(known, self.config.dataset, demo=self.is_demo(data.fetched))
         if [batch.fetched for batch in window] == [data.fetched]:
             return cleaned
         portions = []

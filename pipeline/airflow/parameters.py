@@ -14,7 +14,7 @@ from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, PROFILES, RunCon
 
 SECTION_TITLES = {
     "data": "Data",
-    "collection": "Data",
+    "dataset": "Data",
     "validation": "Data",
     "drift": "Data",
     "split": "Data",

@@ -122,7 +122,7 @@ class _Worker:
             self._process.kill()
             raise CleaningError(
                 f"A process that cleaned text ended early (status {self._process.wait()}), most likely killed for want "
-                "of memory; what it wrote stands in the log. Give the task more memory, or set Text processes to 1."
+                "of memory; what it wrote stands in the log. Give the task more memory, or set num_workers to 1."
             ) from error
 
     @property

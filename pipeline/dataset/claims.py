@@ -59,7 +59,7 @@ def take(config: RunConfig, store: ArtifactStore, run_name: str) -> BatchClaim:
 
 def _take(config: RunConfig, store: ArtifactStore, run_name: str) -> BatchClaim:
     now = datetime.now(UTC)
-    if config.collection.as_of is not None:
+    if config.dataset.as_of is not None:
         return _from_collection(config, store, run_name, now)
     known = batches(store)
     fetch_result = fetch_new(config.data, store, _known_files(known), check_dump)
@@ -77,11 +77,11 @@ def _take(config: RunConfig, store: ArtifactStore, run_name: str) -> BatchClaim:
 
 def _from_collection(config: RunConfig, store: ArtifactStore, run_name: str, now: datetime) -> BatchClaim:
     accepted = [batch for batch in accepted_batches(store) if not batch.demo]
-    if config.collection.as_of is None and not accepted:
+    if config.dataset.as_of is None and not accepted:
         raise NothingNewError("There is no new dump, and the collection is empty. Put a dump into the inbox.")
-    window = choose_window(accepted, config.collection, demo=False)
+    window = choose_window(accepted, config.dataset, demo=False)
     fetched = _fetch_results(window)
-    if config.collection.as_of is None and was_evaluated(store, fetched):
+    if config.dataset.as_of is None and was_evaluated(store, fetched):
         raise NothingNewError(
             f"There is no new dump, and a model of all {len(window)} dumps of the window was judged already: there is "
             "no reason to train again."

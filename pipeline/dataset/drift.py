@@ -29,13 +29,13 @@ def enforce_drift_limits(profiled: ArtifactReference, config: DriftConfig, store
         found.append(
             f"- Share of positive reviews: {100 * shift.value:+.1f} points ({100 * shift.low:+.1f} to "
             f"{100 * shift.high:+.1f}); allowed are {100 * config.max_label_shift:.0f}. Next: look whether stars or "
-            "labels were turned round; if the reviews really changed, raise 'Label shift allowed' (max_label_shift)."
+            "labels were turned round; if the reviews really changed, raise 'Maximum label shift' (max_label_shift)."
         )
     if config.max_psi is not None:
         found += [
             f"- {column.title}: population stability index {column.stability_index:.3f}; allowed is "
-            f"{config.max_psi:g}. Next: look at the column in the report; if it really changed, raise 'Drift "
-            "allowed' (max_psi)."
+            f"{config.max_psi:g}. Next: look at the column in the report; if it really changed, raise "
+            "'Maximum PSI' (max_psi)."
             for column in comparison.columns
             if column.stability_index > config.max_psi
         ]

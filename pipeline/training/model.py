@@ -63,7 +63,7 @@ def build_model(
     if vectors is not None and vectors.shape != shape:
         raise ConfigurationError(
             f"Pre-trained vectors of shape {vectors.shape} do not fit an embedding of {shape} (words × dimensions); "
-            f"set the embedding size to {vectors.shape[-1]} or take other vectors."
+            f"set embedding_dim to {vectors.shape[-1]} or take other vectors."
         )
 
     # Initial weights come from Keras's global generator: equal seeds on layers would make both halves of a

@@ -41,7 +41,7 @@ class TrainParameters(BaseModel):
 
     @field_serializer("variant")
     def _what_matters(self, variant: VariantConfig) -> dict[str, object]:
-        return variant.model_dump(mode="json", exclude={"name", "vectors"})
+        return variant.model_dump(mode="json", exclude={"varied", "vectors"})
 
     @model_serializer(mode="wrap")
     def _late_ones_where_they_differ(self, written: SerializerFunctionWrapHandler) -> dict[str, object]:

@@ -131,7 +131,7 @@ def _check_dimensions(path: str, number: int, found: int, expected: int) -> None
         raise ConfigurationError(
             f"{quoted(Path(path))}, line {number}: vectors of {found} dimensions, but the embedding has {expected}. "
             "Set "
-            f"the embedding size to {found}, or name a file of {expected} dimensions."
+            f"embedding_dim to {found}, or name a file of {expected} dimensions."
         )
 
 

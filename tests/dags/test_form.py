@@ -66,12 +66,12 @@ def test_dates_are_dates_in_the_form(parameters) -> None:
 @pytest.mark.parametrize(
     ("given", "titles"),
     [
-        ({"window": "since"}, ["Since which day (window_since)", "window"]),
-        ({"test_size": 0.6, "validation_size": 0.6}, ["Test share", "validation share"]),
-        ({"window_since": "yesterday"}, ["Since which day (window_since)"]),
+        ({"window": "since"}, ["Window start (window_since)", "window"]),
+        ({"test_size": 0.6, "validation_size": 0.6}, ["Test size", "validation size"]),
+        ({"window_since": "yesterday"}, ["Window start (window_since)"]),
         ({"as_of": "2026-03-01T00:00:00"}, ["As of (as_of)"]),
-        ({"approval_hours": 0}, ["Hours to decide (approval_hours)"]),
-        ({"force_promotion_reason": "yes"}, ["Promote whatever the gate says, because (force_promotion_reason)"]),
+        ({"approval_hours": 0}, ["Approval timeout (approval_hours)"]),
+        ({"force_promotion_reason": "yes"}, ["Force promotion (reason) (force_promotion_reason)"]),
     ],
 )
 def test_a_mistake_names_the_field_as_the_form_does(parameters, given: dict[str, Any], titles: list[str]) -> None:

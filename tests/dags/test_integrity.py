@@ -136,7 +136,7 @@ def test_the_form_offers_every_knob_and_its_values_make_a_configuration(dag_bag:
     assert set(params) == {"profile", *(name for _, name, _ in RunConfig.fields())}
     assert all(params.get_param(name).schema.get("title") for name in params)
     assert config_from(params.dump(), None) == RunConfig.from_flat({})
-    with pytest.raises(ConfigurationError, match="no parameter 'epoch'"):
+    with pytest.raises(ConfigurationError, match="Parameter 'epoch'"):
         config_from(params.dump(), {"epoch": 3})
 
 

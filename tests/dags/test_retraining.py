@@ -42,7 +42,7 @@ def test_a_run_by_hand_is_told_by_its_form_alone(retraining, monkeypatch: pytest
     monkeypatch.setenv("REVIEW_SENTIMENT_SOURCES", "inbox kaggle")
     config = retraining.config_of(Run("manual", {"epochs": 3}), {"dumps": ["a.csv"]})
     assert config.data.dumps == ("a.csv",)
-    assert config.collection.window == "these"
+    assert config.dataset.window == "these"
     assert config.training.epochs == 3
 
 
@@ -54,9 +54,9 @@ def test_an_automatic_run_looks_through_the_sources_and_trains_on_all(
     # The form's defaults are for people: nobody filled it in.
     config = retraining.config_of(Run(kind), {"dumps": ["demo"], "profile": None})
     assert config.data.dumps == ("inbox", "kaggle")
-    assert config.collection.window == "all"
+    assert config.dataset.window == "all"
     assert config.profile == "default"
-    assert config.collection.as_of == (WHEN if kind == "backfill" else None)
+    assert config.dataset.as_of == (WHEN if kind == "backfill" else None)
 
 
 def test_the_deployment_sets_what_automatic_runs_do_and_a_backfill_may_differ(
@@ -66,9 +66,9 @@ def test_the_deployment_sets_what_automatic_runs_do_and_a_backfill_may_differ(
     settings.write_text("epochs: 5\nwindow: last\nwindow_dumps: 3\n")
     monkeypatch.setenv("REVIEW_SENTIMENT_RETRAIN_CONFIG", str(settings))
     config = retraining.config_of(Run("backfill", {"epochs": 1}), {})
-    assert (config.training.epochs, config.collection.window, config.collection.window_dumps) == (1, "last", 3)
+    assert (config.training.epochs, config.dataset.window, config.dataset.window_dumps) == (1, "last", 3)
     settings.write_text("epoch: 5\n")
-    with pytest.raises(ConfigurationError, match="no parameter 'epoch'"):
+    with pytest.raises(ConfigurationError, match="Parameter 'epoch'"):
         retraining.config_of(Run("scheduled"), {})
 
 

@@ -440,7 +440,7 @@ def test_a_refusal_by_drift_says_which_figures_and_what_to_do(store: ArtifactSto
         "stability index 0.033; allowed is 0.02."
     )
     assert contents.next_step.startswith("Look whether stars or labels were turned round")
-    assert "raise 'Drift allowed' (max_psi)." in contents.next_step
+    assert "raise 'Maximum PSI' (max_psi)." in contents.next_step
     page = BeautifulSoup(render_html(contents), "lxml")
     assert "- Length in words" in page.select_one("#verdict pre.message").get_text()
     # Another message that looks like it is shown as it is.

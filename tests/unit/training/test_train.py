@@ -135,7 +135,7 @@ def test_the_same_training_is_not_done_twice(shared, no_training):
         with pytest.raises(TrainsAnewError):
             train(*shared["inputs"], shared["variant"], CPU.model_copy(update={field: value}), shared["store"])
     # A wider sweep gives the same network a longer name, and no reason to train it again.
-    renamed = shared["variant"].model_copy(update={"name": "other"})
+    renamed = shared["variant"].model_copy(update={"varied": ("units",)})
     assert train(*shared["inputs"], renamed, CPU, shared["store"]) == shared["trained"]
 
 
