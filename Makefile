@@ -100,6 +100,7 @@ sbom: $(VENV)/.dev ## Write the software bill of materials of requirements.txt (
 .PHONY: docs
 docs: $(VENV)/.dev ## Regenerate the generated pages of docs/
 	$(BIN)/python scripts/write_parameter_reference.py
+	$(BIN)/python scripts/write_settings_reference.py
 
 .PHONY: clean
 clean: ## Remove the virtual environment, the embedded Airflow and caches; the store (.store) stays

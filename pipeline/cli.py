@@ -30,9 +30,9 @@ from pipeline.retention import (
     policy_from,
     result_as_text,
 )
+from pipeline.settings import variable
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 from pipeline.workflow import (
-    STORE_VARIABLE,
     PreparationError,
     RunResult,
     Workflow,
@@ -123,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--store", help=f"folder or URL of the artifacts (default: ${STORE_VARIABLE} or ./.store)")
+    common.add_argument("--store", help=f"folder or URL of the artifacts (default: ${variable('store')} or ./.store)")
     common.add_argument("--verbose", action="store_true", help="log everything, and tracebacks with errors")
     knobs = _knobs()
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import getpass
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from pydantic import ConfigDict
 from pipeline.config import RunConfig, VariantConfig
 from pipeline.errors import ArtifactError, ContractViolationError, DataLeakageError, PipelineError
 from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
+from pipeline.settings import load_settings
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 
 if TYPE_CHECKING:
@@ -33,14 +33,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STORE_VARIABLE = "REVIEW_SENTIMENT_STORE"
-DEFAULT_STORE = ".store"
 NOBODY = "somebody without a name"
 
 
 def default_store() -> ArtifactStore:
     """Return the store named by ``REVIEW_SENTIMENT_STORE``, or the folder ``.store`` where the process runs."""
-    return ArtifactStore(os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
+    return ArtifactStore(load_settings().store)
 
 
 class RunResult(Record):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,15 +19,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, AssetWatcher
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from pipeline.settings import load_settings
+
 if TYPE_CHECKING:
     from pipeline.sources.inbox import InboxFile, InboxListing
 
 log = logging.getLogger(__name__)
 
-INBOX_VARIABLE = "REVIEW_SENTIMENT_INBOX"
-POLL_VARIABLE = "REVIEW_SENTIMENT_INBOX_POLL_SECONDS"
-POLL_SECONDS = 30.0
-"""Time between two looks, unless ``POLL_VARIABLE`` says otherwise."""
 MAX_PAUSE_SECONDS = 600.0
 """Longest time between two looks while the inbox cannot be reached."""
 MAX_LOGGED = 1000
@@ -43,10 +40,10 @@ def new_dumps_asset(store: str) -> Asset:
     Args:
         store: Path or URL of the artifact store with the collection; the triggerer must see the same one there.
     """
-    inbox = os.environ.get(INBOX_VARIABLE, "").strip()
+    settings = load_settings()
     watchers = []
-    if inbox:
-        trigger = DumpWatcher(inbox=_absolute(inbox), store=_absolute(store))
+    if settings.inbox is not None:
+        trigger = DumpWatcher(_absolute(settings.inbox), _absolute(store), settings.inbox_poll_seconds)
         watchers.append(AssetWatcher(name="inbox", trigger=trigger))
     return Asset(name="new_dumps", group="review_sentiment", watchers=watchers)
 
@@ -56,19 +53,6 @@ def _absolute(place: str) -> str:
     return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
-def poll_seconds() -> float:
-    """Return the time between two looks that the environment asks for, in seconds: 1 to 86400."""
-    given = os.environ.get(POLL_VARIABLE, "").strip()
-    try:
-        seconds = float(given) if given else POLL_SECONDS
-    except ValueError:
-        seconds = -1.0
-    if 1 <= seconds <= 24 * 3600:
-        return seconds
-    log.warning("%s is %r; expected 1 to 86400. Looking every %g seconds.", POLL_VARIABLE, given[:40], POLL_SECONDS)
-    return POLL_SECONDS
-
-
 class DumpWatcher(BaseEventTrigger):
     """Yields an event for the dumps that have become complete since the look before.
 
@@ -76,13 +60,13 @@ class DumpWatcher(BaseEventTrigger):
     most.
     """
 
-    def __init__(self, inbox: str, store: str, poll_seconds: float | None = None) -> None:
+    def __init__(self, inbox: str, store: str, poll_seconds: float) -> None:
         """Keep what to watch.
 
         Args:
             inbox: A folder or ``s3://bucket/prefix/``.
             store: Path or URL of the artifact store with the collection.
-            poll_seconds: Time between two looks; ``None`` is as the triggerer's environment says.
+            poll_seconds: Time between two looks.
         """
         super().__init__()
         self.inbox = inbox
@@ -107,7 +91,7 @@ class DumpWatcher(BaseEventTrigger):
         from pipeline.airflow.store_login import use_store_connection
 
         use_store_connection()
-        every = poll_seconds() if self.poll_seconds is None else self.poll_seconds
+        every = self.poll_seconds
         failures = 0
         while True:
             try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
@@ -16,9 +16,10 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
 from airflow.sdk.types import TaskInstanceKey
 
+from pipeline.settings import load_settings
+
 PAGES = "review-sentiment"
 """Where the plugin's pages are, below Airflow's own address."""
-TENSORBOARD_VARIABLE = "REVIEW_SENTIMENT_TENSORBOARD_URL"
 MLFLOW_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
@@ -64,7 +65,7 @@ class TensorBoardLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
         """Return its address."""
-        return _address(TENSORBOARD_VARIABLE)
+        return _address(load_settings().tensorboard_url)
 
 
 class MlflowLink(BaseOperatorLink):
@@ -74,28 +75,28 @@ class MlflowLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
         """Return its address."""
-        return _address(MLFLOW_VARIABLE)
+        return _address(os.environ.get(MLFLOW_VARIABLE))
 
 
 def training_links() -> tuple[BaseOperatorLink, ...]:
     """Return the links of a training: those to servers that the deployment names an address of, too."""
     links: list[BaseOperatorLink] = [TrainingNowLink()]
-    if _is_address(TENSORBOARD_VARIABLE):
+    if _is_address(load_settings().tensorboard_url):
         links.append(TensorBoardLink())
-    if _is_address(MLFLOW_VARIABLE):
+    if _is_address(os.environ.get(MLFLOW_VARIABLE)):
         links.append(MlflowLink())
     return tuple(links)
 
 
-def _is_address(variable: str) -> bool:
-    return os.environ.get(variable, "").lower().startswith(("http://", "https://"))
+def _is_address(value: str | None) -> TypeGuard[str]:
+    return value is not None and value.lower().startswith(("http://", "https://"))
 
 
-def _address(variable: str) -> str:
+def _address(value: str | None) -> str:
     """Return a server's address without login, query and fragment; empty, which Airflow shows as no link, for none."""
     from pipeline.sources.naming import without_secrets
 
-    return without_secrets(os.environ[variable]) if _is_address(variable) else ""
+    return without_secrets(value) if _is_address(value) else ""
 
 
 class ReportingOperator(_PythonDecoratedOperator):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import html
 import logging
-import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -25,16 +24,13 @@ from airflow.sdk.log import mask_secret
 from pipeline.airflow.links import report_page
 from pipeline.airflow.notes import NOTE_KEY
 from pipeline.errors import quoted
+from pipeline.settings import load_settings, variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 
-EMAIL_VARIABLE = "REVIEW_SENTIMENT_NOTIFY_EMAIL"
-"""Receivers of mails, with commas between them."""
-WEBHOOK_VARIABLE = "REVIEW_SENTIMENT_NOTIFY_WEBHOOK_CONN"
-"""Id of the Airflow connection whose password is the address of an incoming webhook."""
 MAIL_CONNECTION = "smtp_default"
 REPORTING_TASK = "publish_report"
 
@@ -190,18 +186,17 @@ def _tell(context: Mapping[str, Any], title: str, sentence: str, figures: Sequen
 
 
 def _send(context: Mapping[str, Any], notification: Notification) -> None:
-    receivers = [address.strip() for address in os.environ.get(EMAIL_VARIABLE, "").split(",") if address.strip()]
-    if receivers:
+    settings = load_settings()
+    if settings.notify_email:
         try:
-            _mail(receivers, notification)
+            _mail(settings.notify_email, notification)
             log.info("A mail tells of the run: %s", notification.title)
         except Exception as error:  # noqa: BLE001 - the provider passes on whatever its connection raises
             problem = f"{type(error).__name__}: {quoted(error, 200)}"
             log.error("No mail went out over %s (%s); the run is not affected.", MAIL_CONNECTION, problem)
-    connection_id = os.environ.get(WEBHOOK_VARIABLE, "").strip()
-    if connection_id:
+    if settings.notify_webhook_conn is not None:
         try:
-            WebhookNotifier(connection_id, notification.as_chat()).notify(context)
+            WebhookNotifier(settings.notify_webhook_conn, notification.as_chat()).notify(context)
             log.info("The webhook was told of the run: %s", notification.title)
         except WebhookError as error:
             log.error("The webhook was not told (%s); the run is not affected.", error)
@@ -209,14 +204,14 @@ def _send(context: Mapping[str, Any], notification: Notification) -> None:
             log.error("The webhook was not told (%s); the run is not affected.", type(error).__name__)
 
 
-def _mail(receivers: list[str], notification: Notification) -> None:
+def _mail(receivers: Sequence[str], notification: Notification) -> None:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
     unfit = [receiver for receiver in receivers if not _ADDRESS.fullmatch(receiver)]
     if unfit:
-        raise ValueError(f"{EMAIL_VARIABLE} holds {len(unfit)} entries that are no mail addresses")
+        raise ValueError(f"{variable('notify_email')} holds {len(unfit)} entries that are no mail addresses")
     notifier = SmtpNotifier(
-        to=receivers,
+        to=list(receivers),
         subject=notification.subject,
         html_content=notification.as_html(),
         smtp_conn_id=MAIL_CONNECTION,
@@ -240,7 +235,8 @@ def _quiet_http() -> Iterator[None]:
 
 
 def _wanted() -> bool:
-    return any(os.environ.get(name, "").strip() for name in (EMAIL_VARIABLE, WEBHOOK_VARIABLE))
+    settings = load_settings()
+    return bool(settings.notify_email or settings.notify_webhook_conn)
 
 
 def _run_of(context: Mapping[str, Any]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, PROFILES, RunConfig
+from pipeline.settings import load_settings
 
 SECTION_TITLES = {
     "data": "Data",
@@ -87,7 +88,6 @@ CHOICES = {
 
 FROM_INBOX = "inbox_dumps"
 """Field of the form alone: its files join ``dumps``. A list to choose from takes no free text in Airflow's form."""
-INBOX_VARIABLE = "REVIEW_SENTIMENT_INBOX"
 MOST_OFFERED = 50
 MOST_LISTED = 5_000
 """Entries of the inbox that are looked at: the form is built at each parse, which must stay quick."""
@@ -151,7 +151,7 @@ def inbox_files() -> dict[str, str]:
 
     Never fails: a form without them is better than none.
     """
-    home = os.environ.get(INBOX_VARIABLE, "")
+    home = load_settings().inbox or ""
     if not home or "://" in home.removeprefix("file://"):
         return {}
     found: list[tuple[float, str, str]] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,22 +22,20 @@ from pipeline.retention import (
     policy_from,
     result_as_text,
 )
+from pipeline.settings import NO_SCHEDULE, load_settings
 from pipeline.workflow import default_store
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-SCHEDULE_VARIABLE = "REVIEW_SENTIMENT_CLEAN_UP_SCHEDULE"
-"""Cron expression, UTC, of the clean-ups that nobody starts, such as ``0 5 * * 0``; they remove what they find.
-``none``, or nothing, for no such clean-ups."""
 SHOWN_SPARED = 10
 
 
 def schedule() -> CronTriggerTimetable | None:
     """Return when the DAG runs by itself: not at all, unless the deployment says when."""
-    cron = os.environ.get(SCHEDULE_VARIABLE, "").strip()
-    return CronTriggerTimetable(cron, timezone="UTC") if cron not in {"", "none"} else None
+    cron = load_settings().clean_up_schedule
+    return None if cron == NO_SCHEDULE else CronTriggerTimetable(cron, timezone="UTC")
 
 
 def form() -> dict[str, Param]:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable
 
 from pipeline.airflow.parameters import config_from
 from pipeline.config import INBOX_DUMP, RunConfig, read_settings
+from pipeline.settings import NO_SCHEDULE, load_settings
 from pipeline.workflow import default_store
 
-SCHEDULE_VARIABLE = "REVIEW_SENTIMENT_SCHEDULE"
-"""Cron expression, UTC, of the runs that come without a new dump; ``none`` for dumps alone."""
-SOURCES_VARIABLE = "REVIEW_SENTIMENT_SOURCES"
-"""Dumps that automatic runs look through, separated by blanks: ``inbox``, ``kaggle``, addresses."""
-SETTINGS_VARIABLE = "REVIEW_SENTIMENT_RETRAIN_CONFIG"
-"""YAML file with parameters of automatic runs, as for ``python -m pipeline run --config``."""
-INBOX_VARIABLE = "REVIEW_SENTIMENT_INBOX"
-
-WEEKLY = "0 4 * * 1"
 MANUAL_RUNS = frozenset({"manual", "operator_triggered"})
 
 
@@ -35,9 +25,8 @@ class Run(Protocol):
 
 def sources() -> tuple[str, ...]:
     """Return the dumps of automatic runs; none where nothing is configured."""
-    given = os.environ.get(SOURCES_VARIABLE, "").split()
-    inbox = [INBOX_DUMP] if os.environ.get(INBOX_VARIABLE, "").strip() else []
-    return tuple(given or inbox)
+    settings = load_settings()
+    return settings.sources or ((INBOX_DUMP,) if settings.inbox else ())
 
 
 def schedule() -> AssetOrTimeSchedule | CronTriggerTimetable | list[Asset] | None:
@@ -45,8 +34,8 @@ def schedule() -> AssetOrTimeSchedule | CronTriggerTimetable | list[Asset] | Non
     if not sources():
         return None
     dumps = new_dumps()
-    cron = os.environ.get(SCHEDULE_VARIABLE, WEEKLY)
-    weekly = None if cron == "none" else CronTriggerTimetable(cron, timezone="UTC")
+    cron = load_settings().schedule
+    weekly = None if cron == NO_SCHEDULE else CronTriggerTimetable(cron, timezone="UTC")
     if dumps is None:
         return weekly
     return [dumps] if weekly is None else AssetOrTimeSchedule(timetable=weekly, assets=[dumps])
@@ -77,6 +66,6 @@ def config_of(run: Run, params: Mapping[str, Any]) -> RunConfig:
     told: dict[str, Any] = {"dumps": list(sources() or (INBOX_DUMP,)), "window": "all"}
     if kind == "backfill":
         told["as_of"] = run.logical_date
-    if path := os.environ.get(SETTINGS_VARIABLE):
-        told |= read_settings(Path(path))
+    if path := load_settings().retrain_config:
+        told |= read_settings(path)
     return RunConfig.from_flat({**told, **(run.conf or {})})

@@ -6,7 +6,6 @@ Everything heavy is imported by the step itself, when the task runs.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -19,15 +18,13 @@ from pipeline.airflow.links import mapped_task
 from pipeline.airflow.parameters import form
 from pipeline.config import DataConfig, RunConfig
 from pipeline.errors import ConfigurationError, quoted
+from pipeline.settings import load_settings
 from pipeline.store import ArtifactReference
 from pipeline.workflow import default_store
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-
-AFTER_PROMOTION = "REVIEW_SENTIMENT_SCORE_AFTER_PROMOTION"
-"""Dumps that are scored anew by every new champion, separated by commas."""
 
 PREDICTIONS = Asset(name="predictions", group="review_sentiment")
 """The predictions of a dump; an event has their place, the model, rows, positive share and share of unknown words."""
@@ -38,14 +35,9 @@ READING = ("dumps", "columns", "delimiter", "encoding")
 """What of the training's form says how a dump is read."""
 
 
-def dumps_after_promotion() -> tuple[str, ...]:
-    """Return the dumps that every new champion scores; none unless the deployment names some."""
-    return tuple(dump.strip() for dump in os.environ.get(AFTER_PROMOTION, "").split(",") if dump.strip())
-
-
 def schedule() -> list[Asset] | None:
     """Return when the DAG runs by itself: on a new champion, where the deployment names dumps to score."""
-    return [CHAMPION] if dumps_after_promotion() else None
+    return [CHAMPION] if load_settings().score_after_promotion else None
 
 
 def scoring_form() -> dict[str, Param]:
@@ -53,7 +45,9 @@ def scoring_form() -> dict[str, Param]:
     training = form()
     dumps = training["dumps"]
     params = {
-        "dumps": Param(list(dumps_after_promotion()) or dumps.value, description=dumps.description, **dumps.schema),
+        "dumps": Param(
+            list(load_settings().score_after_promotion) or dumps.value, description=dumps.description, **dumps.schema
+        ),
         "model": Param(
             "champion",
             type="string",

@@ -6,14 +6,12 @@ the triggerer open the store alike. It reads the connection's own fields, so the
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from pipeline.errors import ConfigurationError, quoted
 from pipeline.object_store import ObjectStoreLogin, log_in_with
+from pipeline.settings import load_settings, variable
 
-CONNECTION_VARIABLE = "REVIEW_SENTIMENT_STORE_CONN"
-"""Name of an Airflow connection of type ``aws``; without it the environment's credentials are used."""
 CONNECTION_TYPE = "aws"
 ELSEWHERE = ("role_arn", "assume_role_method", "assume_role_kwargs", "profile_name", "session_kwargs")
 """What only the amazon provider can follow; to pass it by would ask the store with rights that nobody meant."""
@@ -30,7 +28,7 @@ def store_login() -> ObjectStoreLogin:
     Raises:
         ConfigurationError: There is no such connection, or it cannot be used. No message holds one of its secrets.
     """
-    name = os.environ.get(CONNECTION_VARIABLE, "").strip()
+    name = load_settings().store_conn
     return _login_of(name, _connection(name)) if name else ObjectStoreLogin()
 
 
@@ -42,9 +40,9 @@ def _connection(name: str) -> Any:  # noqa: ANN401 - Airflow's SDK types it so
     except Exception as error:  # noqa: BLE001 - each secrets backend raises its own, some with what they hold
         kind = type(error).__name__
     raise ConfigurationError(
-        f"{CONNECTION_VARIABLE} names the Airflow connection {quoted(name)}, which this process cannot get ({kind}). "
-        "Add it (`airflow connections add`, AIRFLOW_CONN_…, or a secrets backend), or correct the name. Without the "
-        "variable the environment's AWS credentials are used."
+        f"{variable('store_conn')} names the Airflow connection {quoted(name)}, which this process cannot get "
+        f"({kind}). Add it (`airflow connections add`, AIRFLOW_CONN_…, or a secrets backend), or correct the name. "
+        "Without the variable, the environment's AWS credentials are used."
     )
 
 
@@ -61,7 +59,7 @@ def _login_of(name: str, connection: Any) -> ObjectStoreLogin:  # noqa: ANN401 -
     if unusable := [field for field in ELSEWHERE if extra.get(field)]:
         raise ConfigurationError(
             f"The Airflow connection {quoted(name)} has {', '.join(unusable)}, which the store cannot follow. Let the "
-            f"environment say so instead (AWS_PROFILE, AWS_ROLE_ARN, …) without {CONNECTION_VARIABLE}, or give keys."
+            f"environment say so instead (AWS_PROFILE, AWS_ROLE_ARN, …) without {variable('store_conn')}, or give keys."
         )
     return ObjectStoreLogin(
         access_key=connection.login or extra.get("aws_access_key_id") or None,
@@ -71,7 +69,7 @@ def _login_of(name: str, connection: Any) -> ObjectStoreLogin:  # noqa: ANN401 -
         region=extra.get("region_name") or None,
         source=f"the Airflow connection {name}",
         advice=(
-            f"It comes from the Airflow connection {quoted(name)} ({CONNECTION_VARIABLE}): login is the access key, "
+            f"It comes from the Airflow connection {quoted(name)} ({variable('store_conn')}): login is the access key, "
             "password the secret key; in extra stand endpoint_url for another store than AWS, region_name and "
             "aws_session_token."
         ),

@@ -7,7 +7,6 @@ step itself, when the task runs.
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Sequence
 from datetime import timedelta
@@ -23,6 +22,7 @@ from pipeline.airflow.metrics import told, told_device, told_fetched, told_varia
 from pipeline.airflow.retraining import config_of
 from pipeline.errors import NothingNewError
 from pipeline.references import DataReferences, ModelReferences, VariantReferences
+from pipeline.settings import load_settings
 from pipeline.store import ArtifactReference
 from pipeline.training.records import DeviceRecord
 from pipeline.workflow import NOBODY, Workflow, default_store, mirrored_champion, roll_back_champion
@@ -34,11 +34,7 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-GPU_QUEUE = os.environ.get("REVIEW_SENTIMENT_GPU_QUEUE", "default")
-GPU_POOL = os.environ.get("REVIEW_SENTIMENT_GPU_POOL", "default_pool")
-"""Queue and pool of the tasks that want the GPU, one pool slot per GPU; the embedded default has neither."""
-GPU_EXECUTOR = os.environ.get("REVIEW_SENTIMENT_GPU_EXECUTOR", "").strip()
-"""Their executor, by a name that ``[core] executor`` knows; empty for the deployment's first."""
+SETTINGS = load_settings()
 
 DEFAULTS: Json = {
     "owner": "review-sentiment",
@@ -55,11 +51,11 @@ DEFAULTS: Json = {
     ),
 }
 ON_GPU: Json = {
-    "queue": GPU_QUEUE,
-    "pool": GPU_POOL,
+    "queue": SETTINGS.gpu_queue,
+    "pool": SETTINGS.gpu_pool,
     "execution_timeout": timedelta(hours=12),
     # Named only where one is asked for: the DAG file of a task with an executor that is not configured is not read.
-    **({"executor": GPU_EXECUTOR} if GPU_EXECUTOR else {}),
+    **({"executor": SETTINGS.gpu_executor} if SETTINGS.gpu_executor else {}),
 }
 UNTIL_THE_SERVER_IS_BACK: Json = {
     "retries": 10,
@@ -191,12 +187,12 @@ def preflight(data: Json) -> Json:
     """Name the device and run one LSTM step on it, before hours are spent."""
     steps = workflow()
     device = steps.preflight(DataReferences.model_validate(data))
-    if GPU_QUEUE != "default" and device.kind == "cpu" and steps.config.hardware.device != "cpu":
+    if SETTINGS.gpu_queue != "default" and device.kind == "cpu" and steps.config.hardware.device != "cpu":
         log.warning(
             "No GPU on this worker (%s): the models of this run are trained on the CPU, which takes many times longer. "
             "For a GPU, let no worker without one take the queue %r (docs/how-to/deploy.md).",
             socket.gethostname(),
-            GPU_QUEUE,
+            SETTINGS.gpu_queue,
         )
     return told_device(device)
 

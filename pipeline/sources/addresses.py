@@ -9,7 +9,6 @@ name server that answers differently the second time (DNS rebinding) gains nothi
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 from types import TracebackType
 from typing import Self
@@ -18,20 +17,14 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from pipeline.errors import SourceError, quoted
+from pipeline.settings import load_settings, variable
 
-ALLOW_VARIABLE = "REVIEW_SENTIMENT_ALLOW_PRIVATE_ADDRESSES"
-"""``1`` lets dumps come from private addresses, too: for a deployment whose dumps lie on its own network."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv4 addresses as an IPv6-only network sees them (RFC 6052)."""
 
 
 class PrivateAddressError(SourceError):
     """A dump's host has an address that only this network can reach."""
-
-
-def private_addresses_allowed() -> bool:
-    """Return whether the deployment lets dumps come from private addresses."""
-    return os.environ.get(ALLOW_VARIABLE, "").strip() == "1"
 
 
 def is_public(address: str) -> bool:
@@ -71,11 +64,11 @@ def checked_addresses(host: str, port: int) -> tuple[str, ...]:
     except UnicodeError as error:
         raise OSError(f"no host name: {error}") from None
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not private_addresses_allowed() and not all(is_public(address) for address in addresses):
+    if not load_settings().allow_private_addresses and not all(is_public(address) for address in addresses):
         raise PrivateAddressError(
             f"The host {quoted(host)} has a private address, one inside this network or this machine, and no dump is "
-            f"fetched from there. If it is meant to be, set {ALLOW_VARIABLE}=1 where the tasks run; or download the "
-            "file and give its path."
+            f"fetched from there. To allow this, set {variable('allow_private_addresses')}=1 where the tasks run; or "
+            "download the file and give its path."
         )
     return addresses
 

@@ -7,7 +7,6 @@ person's machine.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +15,14 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, DataConfig, TrainingConfig
 from pipeline.errors import ConfigurationError, quoted
-from pipeline.sources.inbox import inbox_url
+from pipeline.settings import load_settings, variable
 from pipeline.sources.naming import without_secrets
 
-ROOTS_VARIABLE = "REVIEW_SENTIMENT_ALLOWED_ROOTS"
-"""Folders and URL prefixes, with ``os.pathsep`` between them; empty or absent: everywhere."""
 ALWAYS = (DEMO_DUMP, KAGGLE_DUMP, INBOX_DUMP)
 """Dumps that the deployment chose itself."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SHOWN_ROOTS = 5
-# A colon stands between roots, behind a scheme and before a port; which it is, its surroundings tell.
-_ROOT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@\s]*@)?(?:\[[^\]]*\]|[^:/]*)(?::\d+(?=[/:]|$))?[^:]*|[^:]+")
 _UNFIT = re.compile(r"[\s\\\x00-\x1f\x7f]")
 _ENCODED_TWICE = re.compile(r"%(2e|2f|5c)", re.IGNORECASE)
 """What clients and servers read differently from one another in an address, so that a check of it proves nothing."""
@@ -48,14 +43,6 @@ class _Address:
     def below(self, root: _Address) -> bool:
         """Return whether this address is the root or lies below it."""
         return self.place == root.place and self.segments[: len(root.segments)] == root.segments
-
-
-def allowed_roots() -> tuple[str, ...]:
-    """Return the deployment's roots as they were written; none means that everything is allowed."""
-    value = os.environ.get(ROOTS_VARIABLE, "").strip()
-    if os.pathsep != ":":
-        return tuple(part.strip() for part in value.split(os.pathsep) if part.strip())
-    return tuple(part.strip() for part in _ROOT.findall(value) if part.strip())
 
 
 def require_allowed_dumps(dumps: Sequence[str]) -> None:
@@ -90,20 +77,20 @@ def is_allowed(given: str) -> bool:
     Raises:
         ConfigurationError: A root is none.
     """
-    roots = allowed_roots()
+    roots = load_settings().allowed_roots
     return not roots or any(_lies_in(given, root) for root in roots) or _lies_in_inbox(given)
 
 
 def _require(given: str, title: str | None, name: str, others: str) -> None:
     if is_allowed(given):
         return
-    roots = allowed_roots()
+    roots = load_settings().allowed_roots
     listed = ", ".join(quoted(_public(root), 100) for root in roots[:_SHOWN_ROOTS])
     more = f" and {len(roots) - _SHOWN_ROOTS} more" if len(roots) > _SHOWN_ROOTS else ""
     raise ConfigurationError(
         f"{title} ({name}): {quoted(_public(given), 200)} lies outside the places that this deployment reads from. "
         f"Allowed: {listed}{more}{others}; links and '..' are followed first. Put the file there, or have its "
-        f"place added to {ROOTS_VARIABLE} where the tasks run."
+        f"place added to {variable('allowed_roots')} where the tasks run."
     )
 
 
@@ -123,7 +110,7 @@ def _lies_in(given: str, root: str) -> bool:
 
 
 def _lies_in_inbox(given: str) -> bool:
-    inbox = inbox_url() or ""
+    inbox = load_settings().inbox or ""
     home, address = _address(inbox), _address(given)
     folder, path = _path(inbox) if inbox else None, _path(given)
     return bool(
@@ -191,6 +178,6 @@ def _public(given: str) -> str:
 
 def _bad_root(root: str, expected: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{ROOTS_VARIABLE} names {quoted(_public(root), 200)}, which is no root: {expected}. Mend it where the "
-        "tasks run; until then nothing is read."
+        f"{variable('allowed_roots')} names {quoted(_public(root), 200)}, which is no root: {expected}. Correct "
+        "it where the tasks run; until then nothing is read."
     )

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, DataConfig
 from pipeline.errors import SourceError, quoted
+from pipeline.settings import load_settings, variable
 from pipeline.sources.allowed_roots import require_allowed_dumps
 from pipeline.sources.demo import write_demo_dump
-from pipeline.sources.inbox import INBOX_VARIABLE, InboxFile, fetch_inbox, inbox_url, list_inbox
+from pipeline.sources.inbox import InboxFile, fetch_inbox, list_inbox
 from pipeline.sources.kaggle import ORIGIN as KAGGLE_ORIGIN
 from pipeline.sources.kaggle import fetch_kaggle
 from pipeline.sources.local import find_local
@@ -257,10 +258,10 @@ def _find(dumps: tuple[str, ...], staging: Path, known: SeenFiles) -> tuple[list
 
 
 def _from_inbox(folder: Path, known: SeenFiles) -> list[FoundFile]:
-    url = inbox_url()
+    url = load_settings().inbox
     if url is None:
         raise SourceError(
-            f"The dump {quoted(INBOX_DUMP)} needs an inbox; {INBOX_VARIABLE} names none. Set it to a folder or an "
+            f"The dump {quoted(INBOX_DUMP)} needs an inbox; {variable('inbox')} names none. Set it to a folder or an "
             "s3:// "
             "prefix for the process that runs this step, or name a dump."
         )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.errors import ConfigurationError, PipelineError, SourceError, SourceUnavailableError, quoted
+from pipeline.settings import load_settings, variable
 from pipeline.sources import staging
 from pipeline.sources.naming import looks_like_reviews, safe_name, without_secrets
 from pipeline.sources.s3 import ADVICE, checked_location, file_system
@@ -24,10 +25,6 @@ from pipeline.sources.staging import FoundFile
 
 log = logging.getLogger(__name__)
 
-INBOX_VARIABLE = "REVIEW_SENTIMENT_INBOX"
-SETTLE_VARIABLE = "REVIEW_SENTIMENT_INBOX_SETTLE_SECONDS"
-SETTLE_SECONDS = 10.0
-"""How long a file must have stood still to be taken for complete, unless ``SETTLE_VARIABLE`` says otherwise."""
 DONE_ENDING = ".done"
 """``Reviews.csv.done`` says that ``Reviews.csv`` is complete."""
 CLOCK_SKEW_SECONDS = 3600.0
@@ -88,29 +85,6 @@ class _Entry:
     etag: str | None
 
 
-def inbox_url() -> str | None:
-    """Return the folder or ``s3://`` prefix that ``REVIEW_SENTIMENT_INBOX`` names; ``None`` if there is no inbox."""
-    return os.environ.get(INBOX_VARIABLE, "").strip() or None
-
-
-def settle_seconds() -> float:
-    """Return how many seconds a file must have stood still to be taken for complete.
-
-    Raises:
-        ConfigurationError: The environment names no number of seconds.
-    """
-    given = os.environ.get(SETTLE_VARIABLE, "").strip()
-    if not given:
-        return SETTLE_SECONDS
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 24 * 3600:
-        raise ConfigurationError(f"{SETTLE_VARIABLE} is {quoted(given)}; expected a number of seconds from 0 to 86400.")
-    return seconds
-
-
 def list_inbox(url: str) -> tuple[InboxFile, ...]:
     """Look into the inbox once, and log what is passed over.
 
@@ -136,7 +110,7 @@ def scan_inbox(url: str) -> InboxListing:
     with _failures_told(url):
         entries = _objects(url) if _is_remote(url) else _folder_entries(_folder(url), passed_over)
         names = {entry.name: entry for entry in entries}
-        now, settle = datetime.now(UTC), settle_seconds()
+        now, settle = datetime.now(UTC), load_settings().inbox_settle_seconds
         files = []
         for entry in entries:
             if entry.name.endswith(DONE_ENDING) or _is_temporary(entry.name):
@@ -222,7 +196,7 @@ def _is_remote(url: str) -> bool:
         return False
     if scheme.lower() != "s3":
         raise ConfigurationError(
-            f"{INBOX_VARIABLE} is {quoted(without_secrets(url), 200)}; expected a folder or s3://bucket/prefix/."
+            f"{variable('inbox')} is {quoted(without_secrets(url), 200)}; expected a folder or s3://bucket/prefix/."
         )
     return True
 
@@ -371,12 +345,12 @@ def _failures_told(url: str) -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise SourceError(
-            f"The inbox {where} does not exist. Make it, or correct {INBOX_VARIABLE}. "
+            f"The inbox {where} does not exist. Make it, or correct {variable('inbox')}. "
             + (ADVICE if _is_remote(url) else "It is looked up on the machine that runs this process")
             + "."
         ) from None
     except NotADirectoryError:
-        raise SourceError(f"The inbox {where} is no folder. Correct {INBOX_VARIABLE}.") from None
+        raise SourceError(f"The inbox {where} is no folder. Correct {variable('inbox')}.") from None
     except PermissionError as error:
         what = f" ({quoted(Path(error.filename).name)})" if isinstance(error.filename, str) else ""
         raise SourceError(

@@ -5,14 +5,13 @@ that a task that failed while the tracking server was away is simply repeated.
 ``docs/how-to/track_with_mlflow.md`` is the user's page.
 """
 
-from pipeline.tracking.address import OFF_VARIABLE, URI_VARIABLE, shown_address, tracking_uri
+from pipeline.tracking.address import URI_VARIABLE, shown_address, tracking_uri
 from pipeline.tracking.errors import TrackingError, TrackingUnavailableError
 from pipeline.tracking.records import MirroredChampion, TrackedRun, TrackedVariant
 from pipeline.tracking.registry import mirror_champion
 from pipeline.tracking.runs import track_run
 
 __all__ = [
-    "OFF_VARIABLE",
     "URI_VARIABLE",
     "MirroredChampion",
     "TrackedRun",

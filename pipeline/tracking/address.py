@@ -9,14 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigurationError, quoted
+from pipeline.settings import load_settings, variable
 from pipeline.store import ArtifactStore
 
 log = logging.getLogger(__name__)
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 """MLflow's own variable: ``http(s)://`` of a tracking server, or the URL of a database."""
-OFF_VARIABLE = "REVIEW_SENTIMENT_TRACKING"
-"""``off`` turns tracking off."""
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlflow-artifacts"
 LOCK = "mlflow.lock"
@@ -36,12 +35,9 @@ def tracking_uri(store: ArtifactStore) -> str | None:
     Raises:
         ConfigurationError: ``REVIEW_SENTIMENT_TRACKING`` has an unknown value, or no database can lie in the store.
     """
-    switch = os.environ.get(OFF_VARIABLE, "").strip().lower()
-    if switch == "off":
-        log.info("Tracking is off (%s=off).", OFF_VARIABLE)
+    if load_settings().tracking == "off":
+        log.info("Tracking is off (%s=off).", variable("tracking"))
         return None
-    if switch not in {"", "on"}:
-        raise ConfigurationError(f"{OFF_VARIABLE} is {quoted(switch)}; set it to on or off, or leave it empty.")
     given = os.environ.get(URI_VARIABLE, "").strip()
     if given:
         return given
@@ -53,7 +49,7 @@ def tracking_uri(store: ArtifactStore) -> str | None:
         # SQLAlchemy takes what follows for the connection's options, quoted or not.
         raise ConfigurationError(
             f"SQLite cannot open {quoted(database)}: its path holds a question mark. Move the store, set "
-            f"{URI_VARIABLE}, or turn tracking off with {OFF_VARIABLE}=off."
+            f"{URI_VARIABLE}, or turn tracking off with {variable('tracking')}=off."
         )
     return f"sqlite:///{database}"
 

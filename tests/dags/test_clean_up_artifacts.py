@@ -103,14 +103,14 @@ def test_it_runs_by_itself_only_where_the_deployment_says_when(
 ) -> None:
     from airflow.sdk import CronTriggerTimetable
 
-    from pipeline.airflow.retention_tasks import SCHEDULE_VARIABLE, schedule
+    from pipeline.airflow.retention_tasks import schedule
 
-    monkeypatch.delenv(SCHEDULE_VARIABLE, raising=False)
+    monkeypatch.delenv("REVIEW_SENTIMENT_CLEAN_UP_SCHEDULE", raising=False)
     assert schedule() is None
     for nothing in ("", "none", " none "):
-        monkeypatch.setenv(SCHEDULE_VARIABLE, nothing)
+        monkeypatch.setenv("REVIEW_SENTIMENT_CLEAN_UP_SCHEDULE", nothing)
         assert schedule() is None
-    monkeypatch.setenv(SCHEDULE_VARIABLE, "0 5 * * 0")
+    monkeypatch.setenv("REVIEW_SENTIMENT_CLEAN_UP_SCHEDULE", "0 5 * * 0")
     assert schedule() == CronTriggerTimetable("0 5 * * 0", timezone="UTC")
 
 

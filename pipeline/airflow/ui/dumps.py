@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.airflow.ui.pages import told
 from pipeline.errors import PipelineError, SourceUnavailableError
+from pipeline.settings import load_settings
 from pipeline.sources.naming import safe_name, without_secrets
 from pipeline.store import ArtifactStore
 
@@ -87,11 +88,9 @@ def inbox(known: tuple[DumpBatch, ...]) -> Inbox:
     Args:
         known: The batches, newest first.
     """
-    from pipeline.sources.inbox import inbox_url
-
     place = None
     try:
-        url = inbox_url()
+        url = load_settings().inbox
         if url is None:
             return Inbox()
         place = without_secrets(url) if "://" in url else url

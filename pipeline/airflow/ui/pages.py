@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextvars import ContextVar
 from enum import StrEnum
 from functools import lru_cache
@@ -17,12 +16,12 @@ from pipeline.errors import PipelineError
 from pipeline.reporting import formatting
 from pipeline.reporting.html import VERDICT_WORDS
 from pipeline.reporting.templating import template_environment
+from pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = Path(__file__).parent
-COMMIT_VARIABLE = "REVIEW_SENTIMENT_COMMIT"
 LONGEST_COMMIT = 40
 """Characters of a SHA-1 digest in hexadecimal."""
 
@@ -85,7 +84,7 @@ def told(error: Exception) -> str:
 
 def about() -> str:
     """Return which version of the project made a page, and of which commit where ``REVIEW_SENTIMENT_COMMIT`` tells."""
-    commit = os.environ.get(COMMIT_VARIABLE, "").strip()[:LONGEST_COMMIT]
+    commit = (load_settings().commit or "")[:LONGEST_COMMIT]
     return f"Review sentiment {metadata.version('review-sentiment')}" + (f", commit {commit}" if commit else "")
 
 

@@ -7,16 +7,16 @@ import os
 import pytest
 
 from pipeline.errors import ConfigurationError
+from pipeline.settings import load_settings
 from pipeline.sources import fetching
 from pipeline.sources.allowed_roots import (
-    ROOTS_VARIABLE,
-    allowed_roots,
     is_allowed,
     require_allowed_dumps,
     require_allowed_vectors,
 )
 from tests.unit.sources.factories import csv_text, fetch_dumps, written
 
+ROOTS = "REVIEW_SENTIMENT_ALLOWED_ROOTS"
 WEB = "https://good.example/reviews"
 BUCKET = "s3://bucket/prefix"
 
@@ -26,13 +26,13 @@ def home(tmp_path, monkeypatch):
     """A folder that is a root, beside one that is not."""
     (tmp_path / "in").mkdir()
     (tmp_path / "inside out").mkdir()
-    monkeypatch.setenv(ROOTS_VARIABLE, os.pathsep.join([str(tmp_path / "in"), BUCKET, WEB]))
+    monkeypatch.setenv(ROOTS, os.pathsep.join([str(tmp_path / "in"), BUCKET, WEB]))
     return tmp_path
 
 
 def test_without_roots_everything_is_allowed(monkeypatch) -> None:
     for empty in ("", "  "):
-        monkeypatch.setenv(ROOTS_VARIABLE, empty)
+        monkeypatch.setenv(ROOTS, empty)
         require_allowed_dumps(["/etc/passwd", "http://anywhere.example/x.csv", "s3://any/key"])
         require_allowed_vectors("/anywhere/glove.txt")
 
@@ -54,7 +54,7 @@ def test_a_dump_elsewhere_is_refused_before_anything_is_read(home, store, monkey
         fetch_dumps(store, "demo", path)
     message = str(error.value)
     assert message.startswith("Dumps (dumps): ")
-    for told in ("inside out/Reviews.csv", f"'{home}/in'", f"'{BUCKET}'", f"'{WEB}'", "'inbox'", ROOTS_VARIABLE):
+    for told in ("inside out/Reviews.csv", f"'{home}/in'", f"'{BUCKET}'", f"'{WEB}'", "'inbox'", ROOTS):
         assert told in message
     assert not (home / "store").exists()
 
@@ -85,7 +85,7 @@ def test_a_root_that_is_a_link_is_where_it_leads(tmp_path, monkeypatch, linked_r
     real, link = tmp_path / "real", tmp_path / "link"
     real.mkdir()
     link.symlink_to(real)
-    monkeypatch.setenv(ROOTS_VARIABLE, str(link if linked_root else real))
+    monkeypatch.setenv(ROOTS, str(link if linked_root else real))
     assert is_allowed(str(real / "a.csv"))
     assert is_allowed(str(link / "a.csv"))
 
@@ -181,8 +181,8 @@ def test_roots_are_taken_apart_where_colons_stand_in_them(monkeypatch) -> None:
         "http://host.example:8000",
         "~",
     ]
-    monkeypatch.setenv(ROOTS_VARIABLE, os.pathsep.join([*roots, ""]))
-    assert allowed_roots() == tuple(roots)
+    monkeypatch.setenv(ROOTS, os.pathsep.join([*roots, ""]))
+    assert load_settings().allowed_roots == tuple(roots)
     assert is_allowed("https://host.example:8443/x/r.csv")
     assert is_allowed("http://[::1]:8000/y/r.csv")
     assert is_allowed("s3://bucket/any/key")
@@ -192,7 +192,7 @@ def test_roots_are_taken_apart_where_colons_stand_in_them(monkeypatch) -> None:
 
 @pytest.mark.parametrize("root", ["relative/folder", "https://", "https://someone:hunter2@host.example/", "s3:///key"])
 def test_a_root_that_is_none_stops_every_run(monkeypatch, root: str) -> None:
-    monkeypatch.setenv(ROOTS_VARIABLE, root)
-    with pytest.raises(ConfigurationError, match=f"{ROOTS_VARIABLE} names .*which is no root") as error:
+    monkeypatch.setenv(ROOTS, root)
+    with pytest.raises(ConfigurationError, match=f"{ROOTS} names .*which is no root") as error:
         require_allowed_dumps(["/data/r.csv"])
     assert "hunter2" not in str(error.value)

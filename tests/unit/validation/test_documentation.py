@@ -19,7 +19,9 @@ def table(heading: str) -> list[str]:
 
 
 def in_words(clause: Clause) -> str:
-    expected = "as in [artifacts.md](artifacts.md)" if clause.frame == "columns" else clause.expected(ValidationConfig())
+    expected = (
+        "as in [artifacts.md](artifacts.md)" if clause.frame == "columns" else clause.expected(ValidationConfig())
+    )
     return f"| {clause.title} | `{clause.frame}` | {expected} | `{clause.expectation}` |"
 
 
