@@ -11,7 +11,7 @@ from importlib import import_module
 from airflow.executors.local_executor import LocalExecutor
 
 LIBRARIES = (
-    "pyarrow.parquet", "sklearn.linear_model", "great_expectations", "matplotlib.figure", "mlflow", "tensorflow",
+    "pyarrow.parquet", "sklearn.linear_model", "great_expectations", "mlflow", "tensorflow",
 )  # fmt: skip
 """Loaded, not used: TensorFlow must not have computed anything when a process forks."""
 

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from pipeline.airflow.store_login import use_store_connection
 from pipeline.airflow.ui import comparison, history, overview, quarantine, reports, scoring, training
-from pipeline.airflow.ui.pages import FILES, POLICY, PageFile, base, page, told
+from pipeline.airflow.ui.pages import POLICY, PageFile, base, page, told
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def create_app() -> FastAPI:
 
     @app.get("/files/{name}")
     def file(name: PageFile) -> Response:
-        return Response((FILES / name).read_bytes(), media_type=name.media_type)
+        return Response(name.path.read_bytes(), media_type=name.media_type)
 
     @app.middleware("http")
     async def private(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:

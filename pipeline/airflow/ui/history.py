@@ -1,8 +1,8 @@
-"""Every published run, its scores and verdict over time, any two side by side, and the changes of champion."""
+"""The model history: every published run, scores over time, two runs side by side, and the champion changes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,54 +10,36 @@ from fastapi.responses import HTMLResponse
 
 from pipeline.airflow.ui.champions import KINDS, Succession, succession
 from pipeline.airflow.ui.pages import page
+from pipeline.reporting.figures.scales import multiples
+from pipeline.reporting.figures.svg import Align, Drawing, Figure, FigureTable, Shape
 from pipeline.reporting.history import PublishedRun, read_history
 from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 
 router = APIRouter()
 
-MOST_RUNS = 500
-MOST_CHANGES = 200
-WIDTH, HEIGHT, EDGE = 640, 160, 12
-"""Pixels of the picture of scores over time."""
-LABEL_EDGE = 120
-"""Pixels from either side within which a label is written towards the middle."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """A run's best model in the picture.
-
-    Attributes:
-        x: Pixels from the left.
-        y: Pixels from the top, of the value.
-        high: Of its interval's upper end.
-        low: Of its lower end.
-        words: What it says aloud.
-        mark: ``champion``, ``previous champion`` or ``None``.
-    """
-
-    x: float
-    y: float
-    high: float
-    low: float
-    words: str
-    mark: str | None
-
-    @property
-    def anchor(self) -> str:
-        """Which end of a label stands at the point, so that it stays inside the picture."""
-        return "start" if self.x < LABEL_EDGE else "end" if self.x > WIDTH - LABEL_EDGE else "middle"
+MAX_RUNS = 500
+MAX_CHANGES = 200
+WIDTH, HEIGHT = 640, 210
+"""Size of the figure in pixels."""
+MAX_DATES = 7
+"""Dates below the axis."""
+MARKS: dict[str | None, tuple[Shape, bool]] = {
+    "champion": ("diamond", False),
+    "previous champion": ("square", True),
+    None: ("circle", False),
+}
+"""Shape of a run's mark, and whether it is hollow."""
 
 
 @router.get("/history", response_class=HTMLResponse)
 def history(compare: Annotated[list[str] | None, Query()] = None) -> HTMLResponse:
-    """List every run, newest first; with two of them named, show those beside each other."""
+    """List every run, newest first; with two runs in ``compare``, also show them side by side."""
     store = default_store()
     found = read_history(store)
     row = succession(store)
     ticked = [run for run in found.runs if run.folder in (compare or ())]
-    shown = found.runs[:MOST_RUNS]
+    shown = found.runs[:MAX_RUNS]
     return page(
         "history.html.j2",
         here="/history",
@@ -67,41 +49,46 @@ def history(compare: Annotated[list[str] | None, Query()] = None) -> HTMLRespons
         unreadable=[(name, safe_run_name(name) == name) for name in found.unreadable],
         ticked=len(ticked) if compare else None,
         chosen=ticked[:2],
-        points=_points(shown, row),
+        figure=_figure(shown, row),
         marks={run.folder: mark for run in shown if (mark := row.mark(run)) is not None},
         succession=row,
-        changes=row.changes[:MOST_CHANGES],
-        older_changes=max(0, len(row.changes) - MOST_CHANGES),
+        changes=row.changes[:MAX_CHANGES],
+        older_changes=max(0, len(row.changes) - MAX_CHANGES),
         kinds=KINDS,
         published={run.folder: run for run in found.runs},
         folder_of=safe_run_name,
     )
 
 
-def _points(runs: tuple[PublishedRun, ...], row: Succession) -> list[Point]:
-    """Return the runs with a judged model as points, oldest first."""
-    judged = [run for run in reversed(runs) if run.balanced_accuracy is not None]
-    if not judged:
-        return []
-    step = (WIDTH - 2 * EDGE) / max(len(judged) - 1, 1)
-
-    def height(value: float) -> float:
-        # From chance, one half, at the bottom to 1 at the top.
-        return round(EDGE + (HEIGHT - 2 * EDGE) * (1 - (min(max(value, 0.5), 1.0) - 0.5) / 0.5), 1)
-
-    points = []
-    for number, run in enumerate(judged):
-        if (figure := run.balanced_accuracy) is None:
-            continue
-        mark = row.mark(run)
-        points.append(
-            Point(
-                x=round(EDGE + number * step, 1),
-                y=height(figure.value),
-                high=height(figure.high),
-                low=height(figure.low),
-                words=f"{run.run_name}: {figure.value:.3f}" + (f", {mark}" if mark else ""),
-                mark=mark,
-            )
-        )
-    return points
+def _figure(runs: tuple[PublishedRun, ...], changes: Succession) -> Figure | None:
+    """Draw the balanced accuracy of the best model of each run with its interval, oldest first."""
+    points = [(run, run.balanced_accuracy) for run in reversed(runs) if run.balanced_accuracy is not None]
+    if not points:
+        return None
+    # 0.5 is chance; a model below it extends the axis.
+    low = min(0.5, *(math.floor(10 * score.low) / 10 for _, score in points))
+    drawing = Drawing(HEIGHT, WIDTH)
+    panel = drawing.panel((40, 34, 20, 36), (-0.5, len(points) - 0.5), (low, 1))
+    ticks = multiples(low, 1, 0.1)
+    panel.y_ticks(ticks, [f"{tick:.1f}" for tick in ticks], title="balanced accuracy")
+    dated = range(0, len(points), math.ceil(len(points) / MAX_DATES))
+    panel.x_ticks(dated, [f"{points[number][0].made_at:%Y-%m-%d}" for number in dated], grid=False, title="run")
+    panel.line(range(len(points)), [score.value for _, score in points], "series-1", 1.5)
+    # Marked runs are drawn last, so that no other mark covers them.
+    for number, (run, score) in sorted(enumerate(points), key=lambda point: changes.mark(point[1][0]) is not None):
+        name = changes.mark(run)
+        shape, hollow = MARKS[name]
+        panel.line([number, number], [score.low, score.high], "series-1")
+        panel.mark(number, score.value, "ink" if name else "series-1", shape, 11 if name else 7, hollow=hollow)
+        if name is not None:
+            align: Align = "right" if number > len(points) / 2 else "left"
+            panel.text(number, score.high, name, align=align, up=6 if name == "champion" else 18, halo=True)
+    return drawing.figure(
+        "balanced-accuracy",
+        "Balanced accuracy of the best model of each run on its own test split, oldest first",
+        "; ".join(
+            f"{run.run_name}: {score.value:.3f}" + (f", {mark}" if (mark := changes.mark(run)) else "")
+            for run, score in points
+        ),
+        FigureTable(("Run", "Balanced accuracy"), tuple((run.run_name, f"{score.value:.3f}") for run, score in points)),
+    )

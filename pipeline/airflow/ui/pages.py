@@ -14,6 +14,7 @@ from jinja2 import Environment
 
 from pipeline.errors import PipelineError
 from pipeline.reporting import formatting
+from pipeline.reporting.html import TEMPLATES as REPORT_TEMPLATES
 from pipeline.reporting.html import VERDICT_WORDS
 from pipeline.reporting.templating import template_environment
 from pipeline.settings import load_settings
@@ -35,6 +36,7 @@ POLICY = (
 class PageFile(StrEnum):
     """What the pages load: each by its name, and nothing else."""
 
+    FIGURES = "figures.css"
     STYLE = "style.css"
     THEME = "theme.js"
     LIVE = "live.js"
@@ -42,7 +44,12 @@ class PageFile(StrEnum):
     @property
     def media_type(self) -> str:
         """The file's media type."""
-        return "text/css" if self is PageFile.STYLE else "text/javascript"
+        return "text/css" if self.endswith(".css") else "text/javascript"
+
+    @property
+    def path(self) -> Path:
+        """Where the file is; the report has the same style sheet for its figures."""
+        return (REPORT_TEMPLATES if self is PageFile.FIGURES else FILES) / self
 
 
 base: ContextVar[str] = ContextVar("base", default="/review-sentiment")

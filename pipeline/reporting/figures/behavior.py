@@ -1,4 +1,4 @@
-"""Which behavior tests models pass."""
+"""Pass rates of the behavioral tests."""
 
 from __future__ import annotations
 
@@ -8,37 +8,34 @@ from pipeline.behavioral_tests.records import BehavioralTestsSummary, BehaviorTe
 from pipeline.evaluation.records import EvaluationSummary
 from pipeline.evaluation.rules import TFIDF
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.figure import Figure, FigureTable
 from pipeline.reporting.figures.series import series
-from pipeline.reporting.figures.theme import NORMAL, WIDTH, Shape, Tone, drawing, figure, fitting
+from pipeline.reporting.figures.svg import NORMAL, WIDTH, Color, Drawing, Figure, FigureTable, Shape, fitting
 
-MOST_MODELS = 4
+MAX_MODELS = 4
 PASSED = 0.95
-"""Share of a test's cases from which a model counts as passing it in the picture."""
+"""Pass rate from which a model passes a test; the figure leaves out tests that all models pass."""
 LANE = 13
 """Pixels of one model in one test."""
 HEAD, FOOT = 20, 8
 RIGHT = 62
 
-_LOOKS: tuple[tuple[Tone, Shape], ...] = (("series-1", "circle"), ("series-2", "square"), ("series-3", "triangle"))
-_BASELINE: tuple[Tone, Shape] = ("baseline", "diamond")
+_LOOKS: tuple[tuple[Color, Shape], ...] = (("series-1", "circle"), ("series-2", "square"), ("series-3", "triangle"))
+_BASELINE: tuple[Color, Shape] = ("baseline", "diamond")
 
 
-def behavior(
-    examinations: Sequence[BehavioralTestsSummary], evaluations: Sequence[EvaluationSummary] = ()
-) -> Figure | None:
-    """Draw how many cases of each test each model passes, with Wilson intervals.
+def behavior(results: Sequence[BehavioralTestsSummary], evaluations: Sequence[EvaluationSummary] = ()) -> Figure | None:
+    """Draw the pass rate of each test and model with Wilson intervals.
 
     Args:
-        examinations: The examined models.
-        evaluations: The same models judged: those drawn, and how they look, are then the same as among the curves.
+        results: One summary per tested model.
+        evaluations: Their evaluations, so that a model looks the same as in the other figures.
     """
-    known = {item.evaluation.model: (item.tone, item.shape) for item in series(evaluations)}
+    known = {item.evaluation.model: (item.color, item.shape) for item in series(evaluations)}
     ranked = list(known)
-    variants = [item for item in examinations if item.model != TFIDF]
+    variants = [item for item in results if item.model != TFIDF]
     variants.sort(key=lambda item: ranked.index(item.model) if item.model in ranked else len(ranked))
-    variants = variants[: MOST_MODELS - 1]
-    models = [*variants, *(item for item in examinations if item.model == TFIDF)]
+    variants = variants[: MAX_MODELS - 1]
+    models = [*variants, *(item for item in results if item.model == TFIDF)]
     every = list(dict.fromkeys(test.name for item in models for test in item.tests if test.cases))
     if not every:
         return None
@@ -46,7 +43,7 @@ def behavior(
     looks = [known[item.model] if item.model in known else spare.pop(0) for item in variants] + [_BASELINE]
     found = {(item.model, test.name): test for item in models for test in item.tests if test.cases}
     titles = {test.name: test.title for item in models for test in item.tests}
-    # A test that every model passes needs no picture; where all are such, the worst one stands for them.
+    # If every model passes every test, the worst one is drawing.
     worst = {
         name: min(found[item.model, name].pass_rate.value for item in models if (item.model, name) in found)
         for name in every
@@ -55,42 +52,41 @@ def behavior(
     row = HEAD + LANE * len(models) + FOOT
     top = 16 * len(models) + 10
     height = top + row * len(names) + 24
-    with drawing(height) as drawn:
-        head = drawn.panel((0, 0, 0, height - top), (0, WIDTH), (top, 0))
-        for number, (item, (tone, shape)) in enumerate(zip(models, looks, strict=False)):
-            head.mark(12, 16 * number + 10, tone, shape, 6.5)
-            head.text(24, 16 * number + 14, fitting(item.title, WIDTH - 32))
-        panel = drawn.panel((8, top, RIGHT, 24), (0, 1), (row * len(names), 0))
-        panel.x_ticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"])
-        for number, name in enumerate(names):
-            start = row * number
-            panel.text(0, start + 14, fitting(titles[name], WIDTH - 16, NORMAL), size=NORMAL, halo=True)
-            for lane, (item, (tone, shape)) in enumerate(zip(models, looks, strict=False)):
-                test = found.get((item.model, name))
-                y = start + HEAD + LANE * lane + LANE / 2
-                if test is None:
-                    panel.text(1, y + 4, formatting.NOT_DEFINED, "soft", "right", right=RIGHT - 8)
-                    continue
-                panel.interval(test.pass_rate.low, test.pass_rate.high, y, tone)
-                panel.mark(test.pass_rate.value, y, tone, shape, 6.5)
-                panel.text(1, y + 4, formatting.share(test.pass_rate.value), tone, "right", right=RIGHT - 8)
-        return figure(
-            drawn,
-            "behavior",
-            f"The {formatting.plural(len(names), 'behavior test')} of {len(every)} that some model fails",
-            " ".join(
-                f"{item.title}: "
-                + ", ".join(
-                    f"{titles[name]} {_rate(found[item.model, name])}" for name in every if (item.model, name) in found
-                )
-                + "."
-                for item in models
-            ),
-            FigureTable(
-                ("Test", *(item.title for item in examinations)),
-                tuple((titles[name], *(_cell(item, name) for item in examinations)) for name in every),
-            ),
-        )
+    drawing = Drawing(height)
+    head = drawing.panel((0, 0, 0, height - top), (0, WIDTH), (top, 0))
+    for number, (item, (color, shape)) in enumerate(zip(models, looks, strict=False)):
+        head.mark(12, 16 * number + 10, color, shape, 6.5)
+        head.text(24, 16 * number + 14, fitting(item.title, WIDTH - 32))
+    panel = drawing.panel((8, top, RIGHT, 24), (0, 1), (row * len(names), 0))
+    panel.x_ticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"])
+    for number, name in enumerate(names):
+        start = row * number
+        panel.text(0, start + 14, fitting(titles[name], WIDTH - 16, NORMAL), size=NORMAL, halo=True)
+        for lane, (item, (color, shape)) in enumerate(zip(models, looks, strict=False)):
+            test = found.get((item.model, name))
+            y = start + HEAD + LANE * lane + LANE / 2
+            if test is None:
+                panel.text(1, y + 4, formatting.NOT_DEFINED, "soft", "right", right=RIGHT - 8)
+                continue
+            panel.interval(test.pass_rate.low, test.pass_rate.high, y, color)
+            panel.mark(test.pass_rate.value, y, color, shape, 6.5)
+            panel.text(1, y + 4, formatting.share(test.pass_rate.value), color, "right", right=RIGHT - 8)
+    return drawing.figure(
+        "behavior",
+        f"{formatting.plural(len(names), 'behavioral test')} of {len(every)} with failures",
+        " ".join(
+            f"{item.title}: "
+            + ", ".join(
+                f"{titles[name]} {_rate(found[item.model, name])}" for name in every if (item.model, name) in found
+            )
+            + "."
+            for item in models
+        ),
+        FigureTable(
+            ("Test", *(item.title for item in results)),
+            tuple((titles[name], *(_cell(item, name) for item in results)) for name in every),
+        ),
+    )
 
 
 def _rate(test: BehaviorTest) -> str:

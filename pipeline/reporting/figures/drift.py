@@ -1,129 +1,117 @@
-"""How far this dump has moved from earlier reviews."""
+"""Drift of this dump against earlier reviews."""
 
 from __future__ import annotations
 
-from pipeline.profiling.records import ColumnDrift, DriftBin, DumpComparison
+from pipeline.profiling.records import ColumnDrift, DumpComparison
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.figure import Figure, FigureTable
-from pipeline.reporting.figures.theme import (
-    WIDTH,
-    Tone,
-    decimals_of,
-    drawing,
-    figure,
-    finite,
-    fitting,
-    in_letters,
-    multiples,
-    nice_step,
-)
+from pipeline.reporting.figures.scales import decimals_of, finite, multiples, nice_step
+from pipeline.reporting.figures.svg import WIDTH, Color, Drawing, Figure, FigureTable, fitting, slug
 
-MOST_COLUMNS, MOST_BINS = 12, 14
+MAX_COLUMNS, MAX_BINS = 12, 14
 ROW, BIN_ROW = 34, 20
 BIN_LEFT, BIN_RIGHT = 100, 114
 
 
 def drift(comparison: DumpComparison | None) -> Figure | None:
-    """Draw the population stability index of each column beside the bound that chance seldom passes."""
+    """Draw the population stability index of each column with its 95 % bound under no drift."""
     columns = [one for one in comparison.columns if finite(one.stability_index)] if comparison is not None else []
     if comparison is None or not columns:
         return None
-    shown = columns[:MOST_COLUMNS]
-    most = max(max(one.stability_index, one.bound if finite(one.bound) else 0) for one in shown) or 1e-3
+    selected = columns[:MAX_COLUMNS]
+    most = max(max(one.stability_index, one.bound if finite(one.bound) else 0) for one in selected) or 1e-3
     high = most * 1.05
     step = nice_step(high, 4)
-    height = ROW * len(shown) + 46
-    with drawing(height) as drawn:
-        panel = drawn.panel((8, 4, 106, 42), (0, high), (ROW * len(shown), 0))
-        ticks = multiples(0, high, step)
-        panel.x_ticks(ticks, [f"{value:.{decimals_of(step)}f}" for value in ticks], title="")
-        panel.text(0, panel.y[0], "population stability index; the upright bar is its bound by chance", "soft", up=-30)
-        for number, one in enumerate(shown):
-            top = ROW * number
-            tone: Tone = "negative" if one.moved else "baseline"
-            panel.text(0, top + 14, fitting(one.title, WIDTH - 110), halo=True)
-            panel.interval(0, one.stability_index, top + 24, tone, 5)
-            if finite(one.bound):
-                panel.mark(min(one.bound, high), top + 24, "ink", "tick", 12)
-            said = "moved" if one.moved else "by chance"
-            panel.text(high, top + 28, f"{formatting.score(one.stability_index)} {said}", tone, right=8)
-        return figure(
-            drawn,
-            "drift",
-            "How far each column has moved from earlier reviews",
-            " ".join(
-                f"{one.title}: index {formatting.score(one.stability_index)}, bound {formatting.score(one.bound)}, "
-                + ("moved." if one.moved else "no more than chance.")
-                for one in shown
+    height = ROW * len(selected) + 46
+    drawing = Drawing(height)
+    panel = drawing.panel((14, 4, 106, 42), (0, high), (ROW * len(selected), 0))
+    ticks = multiples(0, high, step)
+    panel.x_ticks(ticks, [f"{value:.{decimals_of(step)}f}" for value in ticks], title="")
+    panel.text(0, panel.y[0], "population stability index; the bar is its bound", "soft", up=-30)
+    for number, one in enumerate(selected):
+        top = ROW * number
+        color: Color = "negative" if one.moved else "baseline"
+        panel.text(0, top + 14, fitting(one.title, WIDTH - 110), halo=True)
+        panel.interval(0, one.stability_index, top + 24, color, 5)
+        if finite(one.bound):
+            panel.mark(min(one.bound, high), top + 24, "ink", "tick", 12)
+        change = "drifted" if one.moved else "stable"
+        panel.text(high, top + 28, f"{formatting.score(one.stability_index)} {change}", color, right=8)
+    return drawing.figure(
+        "drift",
+        "Drift of each column against earlier reviews",
+        " ".join(
+            f"{one.title}: index {formatting.score(one.stability_index)}, bound {formatting.score(one.bound)}, "
+            + ("drifted." if one.moved else "stable.")
+            for one in selected
+        ),
+        FigureTable(
+            ("Column", "Population stability index", "Bound", "Drifted"),
+            tuple(
+                (one.title, _index(one.stability_index), _index(one.bound), "yes" if one.moved else "no")
+                for one in comparison.columns
             ),
-            FigureTable(
-                ("Column", "Population stability index", "Bound", "Moved"),
-                tuple(
-                    (one.title, _index(one.stability_index), _index(one.bound), "yes" if one.moved else "no")
-                    for one in comparison.columns
-                ),
-            ),
-        )
+        ),
+    )
 
 
 def column_drift(column: ColumnDrift) -> Figure | None:
-    """Draw the share of each range of a column now and before."""
+    """Draw the share of each bin of a column in this dump and in earlier reviews."""
     bins = [one for one in column.bins if finite(one.share, one.previous_share)]
     if not bins or not any(one.share or one.previous_share for one in bins):
         return None
-    shown = bins
-    if len(bins) > MOST_BINS:
-        largest = sorted(bins, key=lambda one: -abs(one.share - one.previous_share))[:MOST_BINS]
-        shown = [one for one in bins if one in largest]
-    high = max(max(one.share, one.previous_share) for one in shown) * 1.05
+    selected = bins
+    if len(bins) > MAX_BINS:
+        largest = sorted(bins, key=lambda one: -abs(one.share - one.previous_share))[:MAX_BINS]
+        selected = [one for one in bins if one in largest]
+    high = max(max(one.share, one.previous_share) for one in selected) * 1.05
     step = nice_step(high, 4)
-    height = 28 + BIN_ROW * len(shown) + 26
-    with drawing(height) as drawn:
-        head = drawn.panel((0, 0, 0, height - 28), (0, WIDTH), (28, 0))
-        head.mark(14, 12, "series-1", "circle", 7)
-        head.text(24, 16, "this dump")
-        head.mark(100, 12, "baseline", "circle", 7, hollow=True)
-        head.text(110, 16, "earlier reviews")
-        panel = drawn.panel((BIN_LEFT, 28, BIN_RIGHT, 26), (0, high), (BIN_ROW * len(shown), 0))
-        ticks = multiples(0, high, step)
-        panel.x_ticks(ticks, [f"{100 * value:g} %" for value in ticks])
-        for number, one in enumerate(shown):
-            y = BIN_ROW * number + BIN_ROW / 2
-            panel.text(0, y + 4, fitting(one.label, BIN_LEFT - 14), align="right", right=-8)
-            panel.line([one.previous_share, one.share], [y, y], "series-1", 1.5)
-            panel.mark(one.previous_share, y, "baseline", "circle", 6.5, hollow=True)
-            panel.mark(one.share, y, "series-1", "circle", 6.5)
-            panel.text(
-                high, y + 4, f"{_change(one)} → {formatting.share(one.share)}", "soft", "right", right=BIN_RIGHT - 4
-            )
-        return figure(
-            drawn,
-            f"drift-{in_letters(column.name)}",
-            f"{column.title}: now and before",
-            f"Share of the reviews in each range, now and in earlier reviews; index "
-            f"{formatting.score(column.stability_index)}, bound {formatting.score(column.bound)}. "
-            + " ".join(
-                f"{one.label}: {formatting.share(one.share)}, before {formatting.share(one.previous_share)}."
-                for one in shown
-            ),
-            FigureTable(
-                ("Range", "This dump", "Earlier reviews", "Change"),
-                tuple(
-                    (
-                        one.label,
-                        formatting.share(one.share),
-                        formatting.share(one.previous_share),
-                        formatting.points(one.share - one.previous_share),
-                    )
-                    for one in column.bins
-                ),
-            ),
+    height = 28 + BIN_ROW * len(selected) + 26
+    drawing = Drawing(height)
+    head = drawing.panel((0, 0, 0, height - 28), (0, WIDTH), (28, 0))
+    head.mark(14, 12, "series-1", "circle", 7)
+    head.text(24, 16, "this dump")
+    head.mark(100, 12, "baseline", "circle", 7, hollow=True)
+    head.text(110, 16, "earlier reviews")
+    panel = drawing.panel((BIN_LEFT, 28, BIN_RIGHT, 26), (0, high), (BIN_ROW * len(selected), 0))
+    ticks = multiples(0, high, step)
+    panel.x_ticks(ticks, [f"{100 * value:g} %" for value in ticks])
+    for number, one in enumerate(selected):
+        y = BIN_ROW * number + BIN_ROW / 2
+        panel.text(0, y + 4, fitting(one.label, BIN_LEFT - 14), align="right", right=-8)
+        panel.line([one.previous_share, one.share], [y, y], "series-1", 1.5)
+        panel.mark(one.previous_share, y, "baseline", "circle", 6.5, hollow=True)
+        panel.mark(one.share, y, "series-1", "circle", 6.5)
+        panel.text(
+            high,
+            y + 4,
+            f"{formatting.share(one.previous_share)} → {formatting.share(one.share)}",
+            "soft",
+            "right",
+            right=BIN_RIGHT - 4,
         )
+    return drawing.figure(
+        f"drift-{slug(column.name)}",
+        f"{column.title}: this dump and earlier reviews",
+        f"Share of the reviews in each bin, in this dump and in earlier reviews; index "
+        f"{formatting.score(column.stability_index)}, bound {formatting.score(column.bound)}. "
+        + " ".join(
+            f"{one.label}: {formatting.share(one.share)}, earlier {formatting.share(one.previous_share)}."
+            for one in selected
+        ),
+        FigureTable(
+            ("Bin", "This dump", "Earlier reviews", "Change"),
+            tuple(
+                (
+                    one.label,
+                    formatting.share(one.share),
+                    formatting.share(one.previous_share),
+                    formatting.points(one.share - one.previous_share),
+                )
+                for one in column.bins
+            ),
+        ),
+    )
 
 
 def _index(value: float) -> str:
     return formatting.score(value) if not finite(value) or value >= 0.001 or value == 0 else f"{value:.5f}"  # noqa: PLR2004
-
-
-def _change(one: DriftBin) -> str:
-    return formatting.share(one.previous_share)

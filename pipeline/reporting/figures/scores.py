@@ -1,4 +1,4 @@
-"""Every model's figures with their intervals, and how far chance in training moves them."""
+"""Scores of every model with intervals, and their spread over training seeds."""
 
 from __future__ import annotations
 
@@ -8,22 +8,9 @@ from collections.abc import Callable, Sequence
 from pipeline.evaluation.records import EvaluationSummary, Scores, SeedGroup, Spread
 from pipeline.evaluation.rules import MAJORITY, best_first
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.figure import Figure, FigureTable
+from pipeline.reporting.figures.scales import decimals_of, finite, multiples, nice_step
 from pipeline.reporting.figures.series import short_title
-from pipeline.reporting.figures.theme import (
-    NORMAL,
-    WIDTH,
-    Panel,
-    Shape,
-    Tone,
-    decimals_of,
-    drawing,
-    figure,
-    finite,
-    fitting,
-    multiples,
-    nice_step,
-)
+from pipeline.reporting.figures.svg import NORMAL, WIDTH, Color, Drawing, Figure, FigureTable, Panel, Shape, fitting
 from pipeline.statistics import Interval
 
 METRICS: tuple[tuple[str, Callable[[Scores], Interval]], ...] = (
@@ -36,65 +23,61 @@ SPREADS: tuple[tuple[str, Callable[[Scores], Interval], Callable[[SeedGroup], Sp
     ("Accuracy", lambda scores: scores.accuracy, lambda group: group.accuracy),
     ("ROC-AUC", lambda scores: scores.roc_auc, lambda group: group.roc_auc),
 )
-MOST_MODELS = 8
-"""Variants drawn, the best on validation; the table names all."""
+MAX_MODELS = 8
+"""Variants drawing, the best on validation; the table has all."""
 DRAWN = METRICS[:2]
-"""The two that must be seen beside each other: what accuracy hides, balanced accuracy shows."""
+"""Shown together: a model that always predicts the majority has a high accuracy and a balanced accuracy of 0.5."""
 ROW, BLOCK_HEAD = 19, 22
-"""Pixels of a model, and of the name above each block of them."""
+"""Height in pixels of a model and of the title of a block."""
 LEFT, RIGHT = 136, 48
 FINE_FROM = 0.4
-"""The axis has ticks 0.1 apart unless it begins below."""
-SEED_ROW = 40
+"""An axis that starts here or above has ticks 0.1 apart, others 0.2."""
 SEED = re.compile(r"-seed-?\d+")
-"""The part of a variant's name that its seed group lacks (``VariantConfig.name``)."""
+"""Suffix of a variant's name that its seed group lacks (``VariantConfig.name``)."""
 
 
 def score_forest(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
-    """Draw balanced accuracy and accuracy of each model with their intervals; the dashed line is the majority's."""
+    """Draw balanced accuracy and accuracy of each model with intervals; the dashed line is the majority baseline."""
     if not evaluations:
         return None
-    best = best_first(item for item in evaluations if item.kind == "variant")[:MOST_MODELS]
-    shown = [*best, *(item for item in evaluations if item.kind == "baseline")]
+    best = best_first(item for item in evaluations if item.kind == "variant")[:MAX_MODELS]
+    selected = [*best, *(item for item in evaluations if item.kind == "baseline")]
     low = _axis_start(
-        [end for item in shown for _, of in DRAWN for end in (of(item.scores).low, of(item.scores).value)]
+        [end for item in selected for _, of in DRAWN for end in (of(item.scores).low, of(item.scores).value)]
     )
     majority = next((item for item in evaluations if item.model == MAJORITY), None)
-    block = BLOCK_HEAD + ROW * len(shown)
+    block = BLOCK_HEAD + ROW * len(selected)
     height = 6 + block * len(DRAWN) + 26
-    with drawing(height) as drawn:
-        panel = drawn.panel((LEFT, 6, RIGHT, 26), (low, 1), (block * len(DRAWN), 0))
-        ticks = multiples(low, 1, 0.1 if low >= FINE_FROM else 0.2)
-        panel.x_ticks(ticks, [f"{value:.1f}" for value in ticks])
-        for number, (name, of) in enumerate(DRAWN):
-            top = number * block
-            panel.text(low, top + 14, name, "ink", right=4 - LEFT, size=NORMAL)
-            if majority is not None and finite(of(majority.scores).value):
-                panel.line([of(majority.scores).value] * 2, [top + BLOCK_HEAD, top + block], "baseline", 1.25, "dashed")
-            for row, item in enumerate(shown):
-                _interval(panel, of(item.scores), item, top + BLOCK_HEAD + row * ROW + ROW / 2, low)
-        return figure(
-            drawn,
-            "scores",
-            "Scores with their 95 % intervals",
-            " ".join(
-                f"{item.title}: "
-                + ", ".join(f"{name} {_text(of(item.scores))}" for name, of in METRICS).replace(
-                    "Balanced", "balanced", 1
-                )
-                + "."
-                for item in shown
-            )
-            + " The dashed line is what always saying the majority scores.",
-            FigureTable(
-                ("Model", *(name for name, _ in METRICS)),
-                tuple((item.title, *(_text(of(item.scores)) for _, of in METRICS)) for item in evaluations),
-            ),
+    drawing = Drawing(height)
+    panel = drawing.panel((LEFT, 6, RIGHT, 26), (low, 1), (block * len(DRAWN), 0))
+    ticks = multiples(low, 1, 0.1 if low >= FINE_FROM else 0.2)
+    panel.x_ticks(ticks, [f"{value:.1f}" for value in ticks])
+    for number, (name, of) in enumerate(DRAWN):
+        top = number * block
+        panel.text(low, top + 14, name, "ink", right=4 - LEFT, size=NORMAL)
+        if majority is not None and finite(of(majority.scores).value):
+            panel.line([of(majority.scores).value] * 2, [top + BLOCK_HEAD, top + block], "baseline", 1.25, "dashed")
+        for row, item in enumerate(selected):
+            _interval(panel, of(item.scores), item, top + BLOCK_HEAD + row * ROW + ROW / 2, low)
+    return drawing.figure(
+        "scores",
+        "Scores with their 95 % intervals",
+        " ".join(
+            f"{item.title}: "
+            + ", ".join(f"{name} {_text(of(item.scores))}" for name, of in METRICS).replace("Balanced", "balanced", 1)
+            + "."
+            for item in selected
         )
+        + " The dashed line is the majority-class baseline.",
+        FigureTable(
+            ("Model", *(name for name, _ in METRICS)),
+            tuple((item.title, *(_text(of(item.scores)) for _, of in METRICS)) for item in evaluations),
+        ),
+    )
 
 
 def seed_spread(seed_groups: Sequence[SeedGroup], evaluations: Sequence[EvaluationSummary]) -> Figure | None:
-    """Draw each seed's figures and their mean; ``None`` unless something was trained with more than one seed."""
+    """Draw the scores of each seed and their mean; ``None`` if every model has one seed."""
     groups = [group for group in seed_groups if len(group.seeds) > 1]
     members = {
         group.name: [
@@ -106,72 +89,71 @@ def seed_spread(seed_groups: Sequence[SeedGroup], evaluations: Sequence[Evaluati
     values = [value for value in values if finite(value)]
     if not values:
         return None
-    groups = groups[:MOST_MODELS]
+    groups = groups[:MAX_MODELS]
     span = max(max(values) - min(values), 0.01)
     step = nice_step(span * 1.2, 4)
     low, high = min(values) - 0.1 * span, max(values) + 0.1 * span
     left, height = 116, len(groups) * (22 + 18 * len(SPREADS)) + 44
-    with drawing(height) as drawn:
-        panel = drawn.panel((left, 8, 58, 36), (low, high), (height - 44, 0))
-        ticks = multiples(low, high, step)
-        panel.x_ticks(
-            ticks,
-            [f"{value:.{decimals_of(step)}f}" for value in ticks],
-            title="each mark is a seed, the bar their mean",
-        )
-        y = 0.0
-        for group in groups:
-            panel.text(low, y + 13, fitting(group.title, WIDTH - 16, NORMAL), right=8 - left, size=NORMAL, halo=True)
-            y += 22
-            for name, of, spread in SPREADS:
-                panel.text(low, y + 12, name, "soft", right=8 - left)
-                panel.line([low, high], [y + 8, y + 8], "grid")
-                for item in members[group.name]:
-                    if finite(of(item.scores).value):
-                        panel.mark(of(item.scores).value, y + 8, "series-1", "circle", 6, hollow=True)
-                mean = spread(group).mean
-                if finite(mean):
-                    panel.mark(min(max(mean, low), high), y + 8, "ink", "tick", 13)
-                panel.text(high, y + 12, formatting.score(mean), "ink", "right", right=52)
-                y += 18
-        return figure(
-            drawn,
-            "seeds",
-            "How far the seed alone moves a model",
-            " ".join(
-                f"{group.title}, {len(group.seeds)} seeds: "
-                + ", ".join(f"{name} {_spread_text(spread(group))}" for name, _, spread in SPREADS)
-                + "."
-                for group in groups
+    drawing = Drawing(height)
+    panel = drawing.panel((left, 8, 58, 36), (low, high), (height - 44, 0))
+    ticks = multiples(low, high, step)
+    panel.x_ticks(
+        ticks,
+        [f"{value:.{decimals_of(step)}f}" for value in ticks],
+        title="circle: one seed; bar: mean",
+    )
+    y = 0.0
+    for group in groups:
+        panel.text(low, y + 13, fitting(group.title, WIDTH - 16, NORMAL), right=8 - left, size=NORMAL, halo=True)
+        y += 22
+        for name, of, spread in SPREADS:
+            panel.text(low, y + 12, name, "soft", right=8 - left)
+            panel.line([low, high], [y + 8, y + 8], "grid")
+            for item in members[group.name]:
+                if finite(of(item.scores).value):
+                    panel.mark(of(item.scores).value, y + 8, "series-1", "circle", 6, hollow=True)
+            mean = spread(group).mean
+            if finite(mean):
+                panel.mark(min(max(mean, low), high), y + 8, "ink", "tick", 13)
+            panel.text(high, y + 12, formatting.score(mean), "ink", "right", right=52)
+            y += 18
+    return drawing.figure(
+        "seeds",
+        "Spread over training seeds",
+        " ".join(
+            f"{group.title}, {len(group.seeds)} seeds: "
+            + ", ".join(f"{name} {_spread_text(spread(group))}" for name, _, spread in SPREADS)
+            + "."
+            for group in groups
+        ),
+        FigureTable(
+            ("Models", "Seeds", *(name for name, _, _ in SPREADS)),
+            tuple(
+                (
+                    group.title,
+                    ", ".join(map(str, group.seeds)),
+                    *(_spread_text(spread(group)) for _, _, spread in SPREADS),
+                )
+                for group in seed_groups
             ),
-            FigureTable(
-                ("Models", "Seeds", *(name for name, _, _ in SPREADS)),
-                tuple(
-                    (
-                        group.title,
-                        ", ".join(map(str, group.seeds)),
-                        *(_spread_text(spread(group)) for _, _, spread in SPREADS),
-                    )
-                    for group in seed_groups
-                ),
-            ),
-        )
+        ),
+    )
 
 
 def _axis_start(ends: Sequence[float]) -> float:
-    """Return where the scores' axis begins: chance or below, in fifths."""
+    """Return the start of the score axis: 0.4 or the next lower multiple of 0.2."""
     worst = min([0.4, *(end for end in ends if finite(end))])
     return max(0.0, round(int(worst * 5 + 1e-9) / 5, 1))
 
 
 def _interval(panel: Panel, value: Interval, item: EvaluationSummary, y: float, low: float) -> None:
-    tone: Tone = "series-1" if item.kind == "variant" else "baseline"
+    color: Color = "series-1" if item.kind == "variant" else "baseline"
     shape: Shape = "circle" if item.kind == "variant" else "square" if item.model == MAJORITY else "diamond"
     panel.text(low, y + 4, fitting(short_title(item), LEFT - 16), right=12 - LEFT)
     if finite(value.value):
-        panel.interval(value.low, value.high, y, tone)
-        panel.mark(min(max(value.value, low), 1.0), y, tone, shape, 6.5)
-    panel.text(1, y + 4, formatting.score(value.value), tone, "right", right=RIGHT - 4)
+        panel.interval(value.low, value.high, y, color)
+        panel.mark(min(max(value.value, low), 1.0), y, color, shape, 6.5)
+    panel.text(1, y + 4, formatting.score(value.value), color, "right", right=RIGHT - 4)
 
 
 def _text(value: Interval) -> str:

@@ -1,76 +1,75 @@
-"""Where a model does worse than elsewhere."""
+"""Slices of the test split with their accuracy gaps."""
 
 from __future__ import annotations
 
 from pipeline.evaluation.records import EvaluationSummary, Slice
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.figure import Figure, FigureTable
-from pipeline.reporting.figures.theme import Shape, Tone, drawing, figure, finite, fitting, multiples, nice_step, signed
+from pipeline.reporting.figures.scales import finite, multiples, nice_step, signed
+from pipeline.reporting.figures.svg import Color, Drawing, Figure, FigureTable, Shape, fitting
 
-MOST_SLICES = 14
+MAX_SLICES = 14
 ROW = 20
 LEFT, RIGHT = 168, 62
 
 
 def slices(evaluation: EvaluationSummary) -> Figure | None:
-    """Draw the gaps of the worst slices that hold enough rows; left of zero is worse than the class mix explains."""
-    shown = [one for one in evaluation.slices if not one.too_small and finite(one.gap.value)]
-    shown = sorted(shown, key=lambda one: one.gap.value)[:MOST_SLICES]
-    if not shown:
+    """Draw the accuracy gaps of the worst slices with enough rows; below zero is worse than the class mix explains."""
+    selected = [one for one in evaluation.slices if not one.too_small and finite(one.gap.value)]
+    selected = sorted(selected, key=lambda one: one.gap.value)[:MAX_SLICES]
+    if not selected:
         return None
-    ends = [0.0, *(end for one in shown for end in (one.gap.low, one.gap.value, one.gap.high) if finite(end))]
+    ends = [0.0, *(end for one in selected for end in (one.gap.low, one.gap.value, one.gap.high) if finite(end))]
     span = max(max(ends) - min(ends), 0.02)
     low, high = min(ends) - 0.04 * span, max(ends) + 0.04 * span
-    height = ROW * len(shown) + 48
-    with drawing(height) as drawn:
-        panel = drawn.panel((LEFT, 8, RIGHT, 40), (low, high), (ROW * len(shown), 0))
-        ticks = multiples(low, high, nice_step(span, 4))
-        panel.x_ticks(ticks, [signed(round(100 * value, 6), 0 if span > 0.04 else 1) for value in ticks])  # noqa: PLR2004
+    height = ROW * len(selected) + 48
+    drawing = Drawing(height)
+    panel = drawing.panel((LEFT, 8, RIGHT, 40), (low, high), (ROW * len(selected), 0))
+    ticks = multiples(low, high, nice_step(span, 4))
+    panel.x_ticks(ticks, [signed(round(100 * value, 6), 0 if span > 0.04 else 1) for value in ticks])  # noqa: PLR2004
+    panel.text(
+        high,
+        panel.y[0],
+        "accuracy minus expected accuracy, in points",
+        "soft",
+        "right",
+        right=RIGHT - 4,
+        up=-30,
+    )
+    panel.line([0, 0], panel.y, "baseline", 1.5, "dashed")
+    for number, one in enumerate(selected):
+        y = ROW * number + ROW / 2
+        worse, better = one.gap.high < 0, one.gap.low > 0
+        color: Color = "negative" if worse else "positive" if better else "baseline"
+        shape: Shape = "diamond" if worse else "triangle" if better else "circle"
+        panel.text(low, y + 4, fitting(_label(one), LEFT - 12), right=4 - LEFT)
+        panel.interval(one.gap.low, one.gap.high, y, color)
+        panel.mark(one.gap.value, y, color, shape, 6.5)
         panel.text(
-            high,
-            panel.y[0],
-            "points of accuracy against what the class mix explains",
-            "soft",
-            "right",
-            right=RIGHT - 4,
-            up=-30,
+            high, y + 4, formatting.points(one.gap.value).removesuffix(" points"), color, "right", right=RIGHT - 22
         )
-        panel.line([0, 0], panel.y, "baseline", 1.5, "dashed")
-        for number, one in enumerate(shown):
-            y = ROW * number + ROW / 2
-            worse, better = one.gap.high < 0, one.gap.low > 0
-            tone: Tone = "negative" if worse else "positive" if better else "baseline"
-            shape: Shape = "diamond" if worse else "triangle" if better else "circle"
-            panel.text(low, y + 4, fitting(_label(one), LEFT - 12), right=4 - LEFT)
-            panel.interval(one.gap.low, one.gap.high, y, tone)
-            panel.mark(one.gap.value, y, tone, shape, 6.5)
-            panel.text(
-                high, y + 4, formatting.points(one.gap.value).removesuffix(" points"), tone, "right", right=RIGHT - 22
-            )
-        return figure(
-            drawn,
-            "slices",
-            f"Where {evaluation.title} does worse",
-            "Accuracy of each slice minus what the model's recalls let expect of its class mix. "
-            + " ".join(
-                f"{_name(one)}: {formatting.points(one.gap.value)} ({formatting.points_interval(one.gap)}, "
-                f"{formatting.plural(one.rows, 'review')})."
-                for one in shown
-            ),
-            FigureTable(
-                ("Slice", "Reviews", "Negative", "Accuracy", "Expected", "Gap", "95 % interval", "Balanced accuracy"),
-                tuple(_row(one) for one in evaluation.slices),
-            ),
-        )
+    return drawing.figure(
+        "slices",
+        f"Accuracy gaps by slice: {evaluation.title}",
+        "Accuracy of each slice minus the accuracy expected from its class mix and the model's recalls. "
+        + " ".join(
+            f"{_name(one)}: {formatting.points(one.gap.value)} ({formatting.points_interval(one.gap)}, "
+            f"{formatting.plural(one.rows, 'review')})."
+            for one in selected
+        ),
+        FigureTable(
+            ("Slice", "Reviews", "Negative", "Accuracy", "Expected", "Gap", "95 % interval", "Balanced accuracy"),
+            tuple(_row(one) for one in evaluation.slices),
+        ),
+    )
 
 
 SELF_EXPLAINING = frozenset({"stars", "length", "negation", "capitals", "unknown_words"})
-"""Dimensions whose labels need no title before them, for which a picture has no room."""
+"""Dimensions whose labels are clear without the title of the dimension."""
 SHORT_TITLES = {"votes": "votes", "product_reviews": "product with", "year": "year"}
 
 
 def _label(one: Slice) -> str:
-    """Return a slice's name as short as the picture's column."""
+    """Return a slice's name, shortened for the figure."""
     if one.dimension in SELF_EXPLAINING:
         return one.label
     return f"{SHORT_TITLES.get(one.dimension, one.dimension_title)} {one.label}"
@@ -82,7 +81,7 @@ def _name(one: Slice) -> str:
 
 def _row(one: Slice) -> tuple[str, ...]:
     return (
-        _name(one) + (" (too few to tell)" if one.too_small else ""),
+        _name(one) + (" (too few reviews)" if one.too_small else ""),
         formatting.count(one.rows),
         formatting.count(one.negative_rows),
         formatting.share(one.accuracy.value),

@@ -1,4 +1,4 @@
-"""How training went: losses against the entropy of the labels, and what a training that learned nothing looks like."""
+"""Learning curves, and the figure of a model that collapsed to one answer."""
 
 from __future__ import annotations
 
@@ -7,29 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.figure import Figure, FigureTable
-from pipeline.reporting.figures.theme import (
-    Drawing,
-    Panel,
-    Shape,
-    Tone,
-    apart,
-    decimals_of,
-    drawing,
-    figure,
-    finite,
-    in_letters,
-    letters,
-    multiples,
-    nice_step,
-)
+from pipeline.reporting.figures.scales import decimals_of, finite, multiples, nice_step, spread_apart
+from pipeline.reporting.figures.svg import Color, Dash, Drawing, Figure, FigureTable, Panel, Shape, slug
 from pipeline.reporting.records import VariantReport
 from pipeline.training.records import TrainSummary
 
 HEIGHT = 230
 COLLAPSE_HEIGHT = 236
-MOST_DOTS = 15
-"""Epochs up to which each one gets a mark."""
+MAX_MARKED_EPOCHS = 15
+"""With more epochs, the lines have no marks."""
 
 
 @dataclass(frozen=True)
@@ -41,29 +27,28 @@ class _Scale:
 
 def learning_curves(variants: Sequence[VariantReport]) -> tuple[Figure, ...]:
     """Draw the losses of each trained variant, all on one vertical scale."""
-    trained = [(variant.title, variant.trained) for variant in variants if variant.trained and variant.trained.epochs]
+    trained = [(variant, variant.trained) for variant in variants if variant.trained and variant.trained.epochs]
     scale = _scale([loss for _, summary in trained for loss in _losses(summary)], from_zero=True)
     figures = []
-    for number, (title, summary) in enumerate(trained):
-        with drawing(HEIGHT) as drawn:
-            panel = _loss_panel(drawn, summary, scale, (42.0, 24.0, 76.0, 38.0))
-            panel.y_ticks(*_labeled(scale), title="loss (nats)")
-            figures.append(
-                figure(
-                    drawn,
-                    f"learning-{letters(number)}",
-                    f"Learning curves: {title}",
-                    _description(summary),
-                    _table(summary),
-                )
+    for variant, summary in trained:
+        drawing = Drawing(HEIGHT)
+        panel = _loss_panel(drawing, summary, scale, (42.0, 24.0, 76.0, 38.0))
+        panel.y_ticks(*_labeled(scale), title="loss (nats)")
+        figures.append(
+            drawing.figure(
+                f"learning-{slug(variant.name)}",
+                f"Learning curves: {variant.title}",
+                _description(summary),
+                _table(summary),
             )
+        )
     return tuple(figures)
 
 
 def article_collapse(variant: VariantReport) -> Figure | None:
-    """Draw side by side which probabilities a variant gives and where its training loss stands.
+    """Draw a variant's predicted probabilities next to its training loss.
 
-    Of a variant that learned nothing the first is one bar, and the second lies on the entropy of the labels.
+    A variant that learned nothing has one bar, and its loss stays at the entropy of the labels.
     """
     evaluated, summary = variant.evaluated, variant.trained
     if evaluated is None or summary is None or not summary.epochs or evaluated.curves is None:
@@ -75,50 +60,49 @@ def article_collapse(variant: VariantReport) -> Figure | None:
     shares = [(one.negative + one.positive) / rows for one in bins]
     fullest = max(range(len(bins)), key=lambda number: shares[number])
     spread = evaluated.scores.probability_spread
-    with drawing(COLLAPSE_HEIGHT) as drawn:
-        panel = drawn.panel((38, 40, 206, 38), (0, 1), (0, max(shares) * 1.12))
-        step = nice_step(max(shares), 4)
-        ticks = multiples(0, max(shares) * 1.12, step)
-        panel.y_ticks(ticks, [f"{100 * value:g} %" for value in ticks])
-        panel.x_ticks([0, 0.5, 1], ["0", "0.5", "1"], grid=False, title="probability given")
-        panel.text(0, panel.y[1], "Test reviews", right=-32, up=24, strong=True)
-        panel.text(0, panel.y[1], f"spread {_small(spread)}", "soft", right=-32, up=10)
-        for one, share in zip(bins, shares, strict=True):
-            if share:
-                # A bar of a wide bin must not look like many answers.
-                panel.box(one.low, one.high, 0, share, "series-1")
-        scale = _scale(list(_losses(summary)), from_zero=False)
-        losses = _loss_panel(drawn, summary, scale, (212.0, 40.0, 66.0, 38.0), room=28)
-        losses.y_ticks(*_labeled(scale))
-        losses.text(losses.x[0], losses.y[1], "Loss (nats)", right=-34, up=24, strong=True)
-        losses.text(
-            losses.x[0],
-            losses.y[1],
-            f"at the end {formatting.score(summary.epochs[-1].loss)}",
-            "soft",
-            right=-34,
-            up=10,
-        )
-        return figure(
-            drawn,
-            f"collapse-{in_letters(variant.name)}",
-            f"What {variant.title} has learned",
-            f"{formatting.share(shares[fullest])} of the {formatting.plural(rows, 'test review')} get a probability "
-            f"between {bins[fullest].low:.2f} and {bins[fullest].high:.2f}; the probabilities spread by "
-            f"{_small(spread)} (standard deviation). {_description(summary)}",
-            FigureTable(
-                ("Figure", "Value"),
-                (
-                    ("Test reviews", formatting.count(rows)),
-                    ("Spread of the probabilities", _small(spread)),
-                    ("Called positive", formatting.share(evaluated.scores.predicted_positive_share)),
-                    ("Share in the fullest of the bins", formatting.share(shares[fullest])),
-                    ("Training loss at the end", formatting.score(summary.epochs[-1].loss)),
-                    ("Validation loss at the end", formatting.score(summary.epochs[-1].validation_loss)),
-                    ("Entropy of the training labels", formatting.score(summary.label_entropy)),
-                ),
+    drawing = Drawing(COLLAPSE_HEIGHT)
+    panel = drawing.panel((38, 40, 206, 38), (0, 1), (0, max(shares) * 1.12))
+    step = nice_step(max(shares), 4)
+    ticks = multiples(0, max(shares) * 1.12, step)
+    panel.y_ticks(ticks, [f"{100 * value:g} %" for value in ticks])
+    panel.x_ticks([0, 0.5, 1], ["0", "0.5", "1"], grid=False, title="predicted probability")
+    panel.text(0, panel.y[1], "Test reviews", right=-32, up=24, strong=True)
+    panel.text(0, panel.y[1], f"std. dev. {_small(spread)}", "soft", right=-32, up=10)
+    for one, share in zip(bins, shares, strict=True):
+        if share:
+            # A bar of a wide bin must not look like many answers.
+            panel.box(one.low, one.high, 0, share, "series-1")
+    scale = _scale(list(_losses(summary)), from_zero=False)
+    losses = _loss_panel(drawing, summary, scale, (212.0, 40.0, 66.0, 38.0), room=28)
+    losses.y_ticks(*_labeled(scale))
+    losses.text(losses.x[0], losses.y[1], "Loss (nats)", right=-34, up=24, strong=True)
+    losses.text(
+        losses.x[0],
+        losses.y[1],
+        f"at the end {formatting.score(summary.epochs[-1].loss)}",
+        "soft",
+        right=-34,
+        up=10,
+    )
+    return drawing.figure(
+        f"collapse-{slug(variant.name)}",
+        f"What {variant.title} has learned",
+        f"{formatting.share(shares[fullest])} of the {formatting.plural(rows, 'test review')} have a probability "
+        f"between {bins[fullest].low:.2f} and {bins[fullest].high:.2f}; the standard deviation of the probabilities is "
+        f"{_small(spread)}. {_description(summary)}",
+        FigureTable(
+            ("Figure", "Value"),
+            (
+                ("Test reviews", formatting.count(rows)),
+                ("Standard deviation of the probabilities", _small(spread)),
+                ("Predicted positive", formatting.share(evaluated.scores.predicted_positive_share)),
+                ("Share in the fullest bin", formatting.share(shares[fullest])),
+                ("Training loss at the end", formatting.score(summary.epochs[-1].loss)),
+                ("Validation loss at the end", formatting.score(summary.epochs[-1].validation_loss)),
+                ("Entropy of the training labels", formatting.score(summary.label_entropy)),
             ),
-        )
+        ),
+    )
 
 
 def _small(value: float) -> str:
@@ -136,7 +120,7 @@ def _losses(summary: TrainSummary) -> list[float]:
 def _scale(losses: Sequence[float], *, from_zero: bool) -> _Scale:
     high = max(losses, default=1.0)
     low = 0.0 if from_zero else min(losses, default=0.0)
-    # A loss that never moved still gets an axis of some height.
+    # A constant loss still needs an axis of some height.
     span = max(high - low, 0.02 * abs(high), 1e-6)
     step = nice_step(span * 1.1, 5)
     return _Scale(
@@ -152,43 +136,43 @@ def _labeled(scale: _Scale) -> tuple[list[float], list[str]]:
 
 
 def _loss_panel(
-    drawn: Drawing, summary: TrainSummary, scale: _Scale, edges: tuple[float, float, float, float], room: float = 30
+    drawing: Drawing, summary: TrainSummary, scale: _Scale, edges: tuple[float, float, float, float], room: float = 30
 ) -> Panel:
-    """Draw losses, entropy and the ring of the kept epoch; the lines' names stand at their right ends."""
+    """Draw losses, label entropy and a ring at the restored epoch; each line has its name at its right end."""
     epochs = [epoch.epoch for epoch in summary.epochs]
     first, last = epochs[0], epochs[-1]
     margin = 0.5 if first == last else 0.0
-    panel = drawn.panel(edges, (first - margin, last + margin), (scale.low, scale.high))
+    panel = drawing.panel(edges, (first - margin, last + margin), (scale.low, scale.high))
     wide = (panel.x[1] - panel.x[0]) / panel.pixel[0]
     step = max(1, math.ceil(nice_step(last - first, max(1, int(wide / room)))))
     ticks = multiples(first, last, step) if last > first else [first]
     panel.x_ticks(ticks, [f"{value:g}" for value in ticks], grid=False, title="epoch")
     entropy = summary.label_entropy
-    lines: list[tuple[str, Tone, float]] = []
+    lines: list[tuple[str, Color, float]] = []
     if finite(entropy):
         panel.line(panel.x, [entropy, entropy], "baseline", 1.5, "dotted")
         lines.append(("label entropy", "soft", entropy))
-    looks: tuple[tuple[str, Tone, str, Shape, list[float]], ...] = (
+    looks: tuple[tuple[str, Color, Dash, Shape, list[float]], ...] = (
         ("training", "series-2", "dashed", "square", [epoch.loss for epoch in summary.epochs]),
         ("validation", "series-1", "solid", "circle", [epoch.validation_loss for epoch in summary.epochs]),
     )
-    for name, tone, dash, shape, values in looks:
-        held = [value if finite(value) else math.nan for value in values]
-        panel.line(epochs, held, tone, 2.0, dash)
-        if len(epochs) <= MOST_DOTS:
-            for epoch, value in zip(epochs, held, strict=True):
+    for name, color, dash, shape, values in looks:
+        finite_values = [value if finite(value) else math.nan for value in values]
+        panel.line(epochs, finite_values, color, 2.0, dash)
+        if len(epochs) <= MAX_MARKED_EPOCHS:
+            for epoch, value in zip(epochs, finite_values, strict=True):
                 if finite(value):
-                    panel.mark(epoch, value, tone, shape, 4.5)
-        ends = [value for value in held if finite(value)]
+                    panel.mark(epoch, value, color, shape, 4.5)
+        ends = [value for value in finite_values if finite(value)]
         if ends:
-            lines.append((name, tone, ends[-1]))
+            lines.append((name, color, ends[-1]))
     kept = next((epoch for epoch in summary.epochs if epoch.epoch == summary.restored_epoch), None)
     if kept is not None and finite(kept.validation_loss):
         panel.mark(kept.epoch, kept.validation_loss, "series-1", "circle", 9, hollow=True)
     pixel = panel.pixel[1]
-    places = apart([value for _, _, value in lines], 13 * pixel, scale.low, scale.high)
-    for (name, tone, _), place in zip(lines, places, strict=True):
-        panel.text(panel.x[1], place, name, tone, right=9, up=-4)
+    places = spread_apart([value for _, _, value in lines], 13 * pixel, scale.low, scale.high)
+    for (name, color, _), place in zip(lines, places, strict=True):
+        panel.text(panel.x[1], place, name, color, right=9, up=-4)
     return panel
 
 
@@ -197,9 +181,9 @@ def _description(summary: TrainSummary) -> str:
     return (
         f"{formatting.plural(len(summary.epochs), 'epoch')}; the training loss ends at {formatting.score(final.loss)}, "
         f"the validation loss at {formatting.score(final.validation_loss)}. "
-        "The entropy of the labels, which is the loss of a model that knows only their share, is "
-        f"{formatting.score(summary.label_entropy)}. "
-        f"The ring marks epoch {summary.restored_epoch}, whose weights were kept."
+        "A model that knows only the class shares has a loss of "
+        f"{formatting.score(summary.label_entropy)} (label entropy). "
+        f"The ring marks epoch {summary.restored_epoch}, whose weights the model has."
     )
 
 
