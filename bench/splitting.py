@@ -1,11 +1,10 @@
-"""How fast near-duplicates are found, words counted and reviews encoded, against the plain ways, in one run.
+"""Benchmark of the near-duplicate search, the vocabulary and the encoding, against simple implementations.
 
-Near-duplicates: the exact search of the split (prefix join) and that of the leak check (MinHash in bands) against
-comparing every pair, which is timed on a few thousand texts and extrapolated by its square. Vocabulary and ids:
-against ``collections.Counter`` and a dictionary look-up per word; the ids are asserted to be equal.
+Near-duplicates: the exact search of the split (prefix join) and the search of the leakage check (MinHash) against
+comparing all pairs, which is timed on a few thousand texts and extrapolated quadratically. Vocabulary and encoding:
+against ``collections.Counter`` and a dictionary look-up per word; the ids must be equal.
 
-Texts are resampled from real reviews with a share of their words replaced, so that they are as long and as varied as
-those, with near-duplicates planted at a known rate.
+Texts are resampled from real reviews with a share of their words replaced, and with near-duplicates at a known rate.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ import pyarrow as pa
 from pipeline.config import EncodingConfig, VocabularyConfig
 from pipeline.encoding import VOCABULARY_FILE, Vocabulary, encode, fit_vocabulary, load_sequences
 from pipeline.splitting.minhash import duplicates_of_known
-from pipeline.splitting.near_duplicates import text_families
+from pipeline.splitting.near_duplicates import cluster_texts
 from pipeline.splitting.shingles import shingle_sets
 from pipeline.splitting.texts import distinct_texts
 from pipeline.store import ArtifactStore
-from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_splits
+from tests.unit.splitting.factories import cleaned_table, place_cleaned, place_splits
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -86,8 +85,8 @@ def resampled(texts: list[list[str]], rows: int) -> list[str]:
     return made
 
 
-def bench_near_copies(texts: list[str], similarity: float) -> None:
-    """Time both searches against comparing every pair."""
+def bench_near_duplicates(texts: list[str], similarity: float) -> None:
+    """Time both searches against comparing all pairs."""
     rows = len(texts)
     distinct, folding = timed(lambda: distinct_texts(pa.chunked_array([texts])))
     sets, cutting = timed(lambda: shingle_sets(distinct.texts))
@@ -95,24 +94,25 @@ def bench_near_copies(texts: list[str], similarity: float) -> None:
     left, right = (index.astype(np.int64) for index in np.triu_indices(len(few), 1))
     _, few_seconds = timed(lambda: sets.similar(left, right, similarity))
     every_pair = few_seconds * (len(sets) / len(few)) ** 2
-    (family, assumed), joining = timed(lambda: text_families(sets, similarity))
-    asked = np.random.default_rng(2).random(len(sets)) < 0.1
-    found, hashing = timed(lambda: duplicates_of_known(sets, asked, ~asked, similarity))
-    print(f"\nNear-copies among {rows:,} rows at {similarity}, faster than every pair by")
-    line("fold identical texts", rows, folding)
-    line("cut into shingles", rows, cutting)
-    line("every pair (extrapolated)", rows, every_pair, every_pair)
+    (cluster, uncompared), joining = timed(lambda: cluster_texts(sets, similarity))
+    queries = np.random.default_rng(2).random(len(sets)) < 0.1
+    found, hashing = timed(lambda: duplicates_of_known(sets, queries, ~queries, similarity))
+    print(f"\nNear-duplicates among {rows:,} rows at {similarity}, speed-up over all pairs")
+    line("merge identical texts", rows, folding)
+    line("make shingles", rows, cutting)
+    line("all pairs (extrapolated)", rows, every_pair, every_pair)
     line("prefix join, exact, all against all", rows, joining, every_pair)
     line("MinHash in bands, a tenth against the rest", rows, hashing, every_pair)
-    known = np.isin(family, family[~asked])
+    known = np.isin(cluster, cluster[~queries])
     print(
-        f"{len(sets) - len(np.unique(family)):,} texts are copies of others ({assumed} uncompared); of a tenth of the "
-        f"texts, {int(found.sum()):,} copy the rest directly, {int((known & asked).sum()):,} directly or over others"
+        f"{len(sets) - len(np.unique(cluster)):,} texts are near-duplicates of others ({uncompared} uncompared). Of a "
+        f"tenth of the texts, {int(found.sum()):,} are near-duplicates of the rest directly, "
+        f"{int((known & queries).sum()):,} directly or through others."
     )
 
 
 def bench_words(texts: list[str]) -> None:
-    """Time vocabulary and encoding against the plain way."""
+    """Time vocabulary and encoding against a simple implementation."""
     rows = len(texts)
     counter, counting = timed(lambda: Counter(word for text in texts for word in text.split()))
     ids = {word: number for number, (word, _) in enumerate(counter.most_common(30_000), start=2)}
@@ -130,7 +130,7 @@ def bench_words(texts: list[str]) -> None:
         sequences = load_sequences(store, encoded, "train")
         if sequences.ids.tolist() != [number for text in plain for number in text]:
             raise SystemExit("the ids differ")
-    print(f"\nWords of {rows:,} rows; the stages read and write Parquet, the plain ways do not; faster by")
+    print(f"\nWords of {rows:,} rows; the stages also read and write Parquet; speed-up")
     line("Counter", rows, counting, counting)
     line("fit_vocabulary", rows, fitting, counting)
     line("dictionary look-ups", rows, looking_up, looking_up)
@@ -145,10 +145,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real reviews")
     arguments = parser.parse_args()
     texts = resampled(real_texts(arguments.data), arguments.rows)
-    bench_near_copies(texts, arguments.similarity)
+    bench_near_duplicates(texts, arguments.similarity)
     bench_words(texts)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"\nPeak memory {peak:.1f} GiB, the plain ways included.")
+    print(f"\nPeak memory {peak:.1f} GiB, simple implementations included.")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from pipeline.config import EncodingConfig
 from pipeline.encoding.records import EncodedSplit, EncodingSummary, LengthBin, LengthPercentile
 from pipeline.encoding.sequences import SEQUENCE_SCHEMA, split_file
+from pipeline.encoding.tokens import tokenize
 from pipeline.encoding.vocabulary import VOCABULARY_FILE, Vocabulary
 from pipeline.splitting.records import SPLIT_NAMES, SplitName
 from pipeline.splitting.splits import EXCLUDED_CODE, AssignedReviews, read_splits
-from pipeline.splitting.words import cut_into_words
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
 STAGE = Stage("encode", version=1)
@@ -85,7 +85,7 @@ def encode_texts(texts: pa.Array, vocabulary: Vocabulary, config: EncodingConfig
         vocabulary: Gives the ids.
         config: Longest sequence, and which end of a longer one to keep.
     """
-    table = cut_into_words(texts)
+    table = tokenize(texts)
     no_id = -1
     unknown = no_id if vocabulary.unknown_id is None else vocabulary.unknown_id
     id_of_code = np.array([vocabulary.id_of_word.get(word, unknown) for word in table.distinct], dtype=np.int32)

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from pipeline.config import VocabularyConfig
 from pipeline.encoding.records import SplitCoverage, VocabularySummary
+from pipeline.encoding.tokens import tokenize
 from pipeline.encoding.vocabulary import UNKNOWN_ID, VOCABULARY_FILE, Vocabulary
 from pipeline.errors import ContractViolationError
 from pipeline.splitting.records import SPLIT_NAMES
 from pipeline.splitting.splits import TRAIN, read_splits
-from pipeline.splitting.words import cut_into_words
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
 STAGE = Stage("fit_vocabulary", version=1)
@@ -114,7 +114,7 @@ def _tally(
     counts = np.zeros((len(SPLIT_NAMES), 0), dtype=np.int64)
     rows = np.zeros(len(SPLIT_NAMES), dtype=np.int64)
     for reviews in read_splits(cleaned, splits, ("words",), store):
-        table = cut_into_words(reviews.columns.column("words"))
+        table = tokenize(reviews.columns.column("words"))
         split_of_word = np.repeat(reviews.split_of_row, table.lengths)
         places = np.array([place.setdefault(word, len(place)) for word in table.distinct], dtype=np.int64)
         counts = np.pad(counts, ((0, 0), (0, len(place) - counts.shape[1])))

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.encoding import VOCABULARY_FILE, Vocabulary
+from pipeline.encoding.tokens import tokenize
 from pipeline.evaluation.predictions import REVIEWS, PartPredictions
 from pipeline.evaluation.records import ConfusionMatrix, Slice
 from pipeline.evaluation.rules import FEW_ROWS
-from pipeline.splitting.words import cut_into_words
 from pipeline.statistics import generator, percentile_interval, share_of, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore
 
@@ -244,7 +244,7 @@ def _word_counts(
     known = frozenset(vocabulary.words)
     lengths, unknown = np.zeros(len(words), dtype=np.int64), np.zeros(len(words), dtype=np.int64)
     for start in range(0, len(words), BLOCK_ROWS):
-        table, block = cut_into_words(words.slice(start, BLOCK_ROWS)), slice(start, start + BLOCK_ROWS)
+        table, block = tokenize(words.slice(start, BLOCK_ROWS)), slice(start, start + BLOCK_ROWS)
         lacking = np.array([word not in known for word in table.distinct], dtype=bool)
         up_to = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lacking[table.codes])])
         lengths[block], unknown[block] = table.lengths, np.diff(up_to[table.offsets])

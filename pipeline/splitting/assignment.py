@@ -1,4 +1,4 @@
-"""Deals whole groups of rows to the three splits, each a fair sample of all rows."""
+"""Stratified assignment of whole groups of rows to the splits."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy.typing as npt
 from pipeline.splitting.splits import TRAIN
 from pipeline.splitting.texts import mixed
 
-LARGEST_GROUP = 1.5
-"""Rows of a group, as a multiple of a part's wanted rows, above which only training may take it."""
+MAX_GROUP_SIZE = 1.5
+"""Largest group that validation or test may get, as a multiple of the target rows of the split."""
 
 
 def assign_groups(
@@ -19,65 +19,64 @@ def assign_groups(
     shares: npt.NDArray[np.float64],
     seed: int,
 ) -> npt.NDArray[np.int8]:
-    """Return the part of each row, int8 [rows]; rows of one group stay together.
+    """Return the split of each row, int8 [rows]. Rows of one group get the same split.
 
-    Groups come in order of their size, from large to small and by a seeded digest of their texts among those of
-    about one size (same power of two), and each goes to the part that lacks its labels most, measured by what
-    the part should have of the rows assignment so far. So every part gets its share of large and of small groups,
-    and the single rows at the end even out what the large ones have left uneven. A group that would bring
-    validation or test no closer to its wanted size, or is larger than ``LARGEST_GROUP`` times it, goes to training.
-    Nothing depends on the order of the rows.
+    Groups are assigned from large to small. Groups of similar size (same power of two) are ordered by a seeded digest
+    of their texts. Each group goes to the split that needs its labels most, relative to the rows assigned so far.
+    Every split therefore gets its share of large and small groups, and the single rows at the end balance what the
+    large groups left uneven. A group goes to training if it would not bring validation or test closer to its target,
+    or if it exceeds ``MAX_GROUP_SIZE`` times the target. The result does not depend on the order of the rows.
 
     Args:
         group_of_row: int64 [rows], numbered from 0 without gaps.
         label: int8 [rows], 0 or 1.
-        digest_of_row: uint64 [rows], a digest of each row's content.
-        shares: float64 [splits], wanted share of the rows, training first; of equals, the first is served.
-        seed: Changes the order of groups of about one size.
+        digest_of_row: uint64 [rows], digest of the content of each row.
+        shares: float64 [splits], target shares of the rows, training first.
+        seed: Determines the order of groups of similar size.
     """
     positive = np.bincount(group_of_row, weights=label).astype(np.int64)
     size = np.bincount(group_of_row)
-    # Sums do not depend on the order of the rows; unsigned integers wrap, which a digest may.
+    # A sum does not depend on the order of the rows. Unsigned integers wrap around, which is fine for a digest.
     digest = np.zeros(len(size), dtype=np.uint64)
     np.add.at(digest, group_of_row, mixed(digest_of_row ^ mixed(np.array([seed + 1], dtype=np.uint64))))
     magnitude = np.floor(np.log2(size)).astype(np.int64)
     order = np.lexsort((mixed(digest), -magnitude))
-    part = np.empty(len(size), dtype=np.int8)
-    part[order] = _deal(size[order] - positive[order], positive[order], shares)
-    return part[group_of_row]
+    split = np.empty(len(size), dtype=np.int8)
+    split[order] = _assign(size[order] - positive[order], positive[order], shares)
+    return split[group_of_row]
 
 
-def _deal(
+def _assign(
     negative: npt.NDArray[np.int64], positive: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int8]:
-    """Serve, group by group, the part that keeps all splits closest to their shares.
+    """Assign one group after the other so that all splits stay closest to their shares.
 
-    Closest is the least Σ (rows − wanted rows)² / wanted rows over splits and labels (Pearson's χ²; for equal
-    groups of one label this is the Sainte-Laguë rule that apportions seats to shares of votes).
+    The distance is Σ (rows − target)² / target over splits and labels (Pearson's χ²). For groups of equal size and
+    one label this is the Sainte-Laguë method.
     """
-    wanted = shares.tolist()
-    # Dividing by the label's frequency balances the rare class as carefully as the frequent one.
+    targets = shares.tolist()
+    # Dividing by the frequency of the label balances the rare class as well as the frequent one.
     scale_negative, scale_positive = 1 / max(int(negative.sum()), 1), 1 / max(int(positive.sum()), 1)
-    rows_wanted = (shares * int((negative + positive).sum())).tolist()
-    rows_dealt = [0] * len(wanted)
-    excess_negative, excess_positive = [0.0] * len(wanted), [0.0] * len(wanted)
+    target_rows = (shares * int((negative + positive).sum())).tolist()
+    assigned_rows = [0] * len(targets)
+    excess_negative, excess_positive = [0.0] * len(targets), [0.0] * len(targets)
     result = np.empty(len(negative), dtype=np.int8)
     for index, (group_negative, group_positive) in enumerate(zip(negative.tolist(), positive.tolist(), strict=True)):
         size = group_negative + group_positive
-        chosen, least = TRAIN, float("inf")
-        for part, share in enumerate(wanted):
-            excess_negative[part] -= share * group_negative
-            excess_positive[part] -= share * group_positive
-            lack = rows_wanted[part] - rows_dealt[part]
-            if part != TRAIN and (size > LARGEST_GROUP * rows_wanted[part] or size >= 2 * lack):
+        chosen, smallest = TRAIN, float("inf")
+        for split, share in enumerate(targets):
+            excess_negative[split] -= share * group_negative
+            excess_positive[split] -= share * group_positive
+            missing = target_rows[split] - assigned_rows[split]
+            if split != TRAIN and (size > MAX_GROUP_SIZE * target_rows[split] or size >= 2 * missing):
                 continue
             change = (
-                scale_negative * group_negative * (group_negative + 2 * excess_negative[part])
-                + scale_positive * group_positive * (group_positive + 2 * excess_positive[part])
+                scale_negative * group_negative * (group_negative + 2 * excess_negative[split])
+                + scale_positive * group_positive * (group_positive + 2 * excess_positive[split])
             ) / share
-            if change < least:
-                chosen, least = part, change
-        rows_dealt[chosen] += size
+            if change < smallest:
+                chosen, smallest = split, change
+        assigned_rows[chosen] += size
         excess_negative[chosen] += group_negative
         excess_positive[chosen] += group_positive
         result[index] = chosen

@@ -1,7 +1,7 @@
-"""The stage ``check_leakage``: what the test part shares with training and validation, counted after the fact.
+"""The stage ``check_leakage``: counts the test rows that are known from training or validation.
 
-Nothing here uses the groups or families that the split was made from. Texts, products and users are compared as
-they stand, and near-duplicates are searched by another method than the split's (MinHash instead of prefixes).
+Nothing here uses the groups or clusters of the split. Texts, products and users are compared as they are, and
+near-duplicates are found by another method than in the split (MinHash instead of prefixes).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from pipeline.splitting.texts import distinct_texts, empty_as_missing
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage
 
 STAGE = Stage("check_leakage", version=1)
-IN_WORDS: dict[LeakageKind, str] = {
-    "identical_text": "have a text that also stands in training or validation",
+LEAKAGE_TEXT: dict[LeakageKind, str] = {
+    "identical_text": "have a text that is also in training or validation",
     "near_duplicate": "are near-duplicates of a review in training or validation",
-    "product": "review a product that training or validation reviews too",
-    "user": "are by a user who also wrote reviews in training or validation",
+    "product": "review a product that is also in training or validation",
+    "user": "are by a user who is also in training or validation",
 }
 
 Mask = npt.NDArray[np.bool_]
 
 
 class _Params(Record):
-    """What the figures and the promises depend on."""
+    """What the figures and the guarantees depend on."""
 
     strategy: str
     group_by: str | None
@@ -52,10 +52,10 @@ def check_leakage(
 
     Args:
         cleaned: Artifact of ``clean``.
-        splits: Artifact of ``split``, made from it.
-        vocabulary_leakage: Whether the vocabulary counts words of validation and test rows.
-        config: What was promised: by the strategy, what is kept together and the similarity of near-duplicates.
-        store: Where the artifacts lie.
+        splits: Artifact of ``split`` for these reviews.
+        vocabulary_leakage: Whether the vocabulary is fitted on validation and test rows too.
+        config: Configuration of the split, which determines the guarantees.
+        store: Artifact store.
 
     Returns:
         The artifact with a ``LeakageSummary``.
@@ -74,19 +74,19 @@ def check_leakage(
     )
 
 
-def enforce_no_leakage(leaks: ArtifactReference, store: ArtifactStore) -> None:
-    """Stop here if the split breaks its promise.
+def enforce_no_leakage(leakage: ArtifactReference, store: ArtifactStore) -> None:
+    """Stop the run if the split violates a guarantee.
 
     Raises:
-        DataLeakageError: With the figures.
+        DataLeakageError: Test rows are known although the strategy guarantees that none are.
     """
-    violated = store.summary(leaks, LeakageSummary).violated
+    violated = store.summary(leakage, LeakageSummary).violated
     if violated:
-        found = "; ".join(f"{figure.rows:,} ({figure.share:.2%}) {IN_WORDS[figure.kind]}" for figure in violated)
+        found = "; ".join(f"{figure.rows:,} ({figure.share:.2%}) {LEAKAGE_TEXT[figure.kind]}" for figure in violated)
         raise DataLeakageError(
-            f"Of the test rows, {found}. The split promises that there are none, so a score on this test part would be "
-            "too good. Was the split made from these reviews with this configuration? If so, this is a fault of the "
-            "split: please report it, and use another split_seed or strategy meanwhile."
+            f"Of the test rows, {found}. The split guarantees that there are none; scores on this test split would be "
+            "too high. Check that the split was made from these reviews with this configuration. If so, this is a bug "
+            "of the split: report it, and use another split_seed or strategy."
         )
 
 
@@ -97,7 +97,7 @@ def _summary(
     reviews = pq.read_table(store.folder(cleaned) / "reviews.parquet", columns=columns)
     codes = split_codes(reviews.column("row").to_numpy(), splits, store)
     test, known = codes == TEST, (codes != TEST) & (codes != EXCLUDED_CODE)
-    concerned: dict[LeakageKind, int] = {
+    known_rows: dict[LeakageKind, int] = {
         "identical_text": _known_values(reviews.column("words"), test, known),
         "near_duplicate": _near_duplicates(reviews.column("words"), test, known, params.near_duplicate_threshold),
         "product": _known_values(reviews.column("product_id"), test, known),
@@ -106,30 +106,30 @@ def _summary(
     rows = int(test.sum())
     figures = tuple(
         LeakageFigure(
-            kind=kind, rows=count, share=round(count / rows, 6) if rows else 0.0, guaranteed=_promised(kind, params)
+            kind=kind, rows=count, share=round(count / rows, 6) if rows else 0.0, guaranteed=_guaranteed(kind, params)
         )
-        for kind, count in concerned.items()
+        for kind, count in known_rows.items()
     )
     return LeakageSummary(figures=figures, vocabulary_leakage=params.vocabulary_leakage)
 
 
-def _promised(kind: LeakageKind, params: _Params) -> bool:
+def _guaranteed(kind: LeakageKind, params: _Params) -> bool:
     if kind in {"identical_text", "near_duplicate"}:
         return params.strategy != "article"
     return params.strategy == "grouped" and params.group_by in {kind, "product_and_user"}
 
 
 def _known_values(column: pa.ChunkedArray, test: Mask, known: Mask) -> int:
-    """Count the test rows whose value a known row has too; a missing value is like no other."""
+    """Count the test rows whose value a known row has too. A missing value matches nothing."""
     column = empty_as_missing(column)
     values = pc.unique(column.filter(pa.array(known)).drop_null())
     return int(pc.sum(pc.is_in(column.filter(pa.array(test)), value_set=values)).as_py() or 0)
 
 
-def _near_duplicates(words: pa.ChunkedArray, test: Mask, known: Mask, similarity: float) -> int:
+def _near_duplicates(words: pa.ChunkedArray, test: Mask, known: Mask, threshold: float) -> int:
     texts = distinct_texts(words)
-    asked, seen = np.zeros(len(texts), dtype=np.bool_), np.zeros(len(texts), dtype=np.bool_)
-    asked[texts.text_of_row[test]] = True
-    seen[texts.text_of_row[known]] = True
-    found = duplicates_of_known(shingle_sets(texts.texts), asked, seen, similarity)
+    queries, known_texts = np.zeros(len(texts), dtype=np.bool_), np.zeros(len(texts), dtype=np.bool_)
+    queries[texts.text_of_row[test]] = True
+    known_texts[texts.text_of_row[known]] = True
+    found = duplicates_of_known(shingle_sets(texts.texts), queries, known_texts, threshold)
     return int((found[texts.text_of_row] & test).sum())

@@ -1,8 +1,8 @@
-"""Which texts are near-duplicates of known ones: MinHash signatures in bands, each candidate verified.
+"""Near-duplicates of known texts by MinHash: signatures in bands, each candidate verified.
 
-Broder (1997); banding as in Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.
-The search can miss a pair, with a probability of at most ``MISS_PROBABILITY`` at the similarity asked for and less
-above it, but it never invents one.
+Broder (1997); banding as in Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4. The search can
+miss a pair, with a probability of at most ``MISS_PROBABILITY`` at the threshold and less above it. It never reports a
+pair below the threshold.
 """
 
 from __future__ import annotations
@@ -15,47 +15,47 @@ import numpy.typing as npt
 from pipeline.splitting.shingles import ShingleSets
 
 BANDS = 32
-MOST_ROWS = 8
+MAX_ROWS_PER_BAND = 8
 MISS_PROBABILITY = 1e-6
 SEED = 20_110_411
-"""Draws the hash functions; fixed, so that the same reviews always give the same figures."""
-MOST_COMPARISONS = 512
-"""Known texts that one text is compared with in one band: beyond, its words are boilerplate that says nothing."""
+"""Seed of the hash functions; fixed, so that the same reviews always give the same figures."""
+MAX_COMPARISONS = 512
+"""Known texts that one text is compared with per band. A text with more candidates is boilerplate."""
 CHUNK_SHINGLES = 1_000_000
 
 
-def rows_per_band(similarity: float) -> int:
-    """Return the most rows per band with which a pair of that similarity is still found almost surely.
+def rows_per_band(threshold: float) -> int:
+    """Return the largest number of rows per band whose miss probability at the threshold is low enough.
 
-    A band of r rows matches with probability sʳ, so that all b bands miss with (1 − sʳ)ᵇ.
+    A band of r rows matches with probability tʳ, so all b bands miss with probability (1 − tʳ)ᵇ.
     """
-    rows = MOST_ROWS
-    while rows > 1 and (1 - similarity**rows) ** BANDS > MISS_PROBABILITY:
+    rows = MAX_ROWS_PER_BAND
+    while rows > 1 and (1 - threshold**rows) ** BANDS > MISS_PROBABILITY:
         rows -= 1
     return rows
 
 
 def duplicates_of_known(
-    sets: ShingleSets, asked: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], similarity: float
+    sets: ShingleSets, queries: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_], threshold: float
 ) -> npt.NDArray[np.bool_]:
-    """Return which of the asked texts are near-duplicates of a known text.
+    """Return which of the query texts are near-duplicates of a known text.
 
     Args:
-        sets: The shingles of all texts.
-        asked: bool [texts].
+        sets: Shingles of all texts.
+        queries: bool [texts].
         known: bool [texts].
-        similarity: Jaccard similarity from which two texts are copies.
+        threshold: Jaccard similarity from which two texts are near-duplicates.
 
     Returns:
-        bool [texts], true only where ``asked`` is. A text that is itself known counts as a copy.
+        bool [texts], true only for queries. A query that is known itself counts.
     """
-    found = asked & known
+    found = queries & known
     long_enough = sets.sizes > 0
     known_texts = np.flatnonzero(known & long_enough)
     generator = np.random.default_rng(SEED)
     for _ in range(BANDS):
-        factors = generator.integers(0, 2**63, size=rows_per_band(similarity), dtype=np.uint64) * np.uint64(2) + 1
-        open_texts = np.flatnonzero(asked & long_enough & ~found)
+        factors = generator.integers(0, 2**63, size=rows_per_band(threshold), dtype=np.uint64) * np.uint64(2) + 1
+        open_texts = np.flatnonzero(queries & long_enough & ~found)
         if not len(open_texts) or not len(known_texts):
             break
         keys = _band_keys(sets, factors)
@@ -63,18 +63,18 @@ def duplicates_of_known(
         candidates, sorted_keys = known_texts[order], keys[known_texts][order]
         first = np.searchsorted(sorted_keys, keys[open_texts], side="left")
         count = np.searchsorted(sorted_keys, keys[open_texts], side="right") - first
-        found[_copies(sets, _Candidates(open_texts, candidates, first, count), similarity)] = True
+        found[_verified(sets, _Candidates(open_texts, candidates, first, count), threshold)] = True
     return found
 
 
 @dataclass(frozen=True)
 class _Candidates:
-    """Which known texts fall into the same bucket of a band as each open text.
+    """The known texts in the same bucket of a band as each open text.
 
     Attributes:
-        open_texts: int64 [open].
+        open_texts: int64 [open], queries without a match so far.
         known_texts: int64 [known], sorted by bucket.
-        first: int64 [open], where the bucket of an open text begins in ``known_texts``.
+        first: int64 [open], start of the bucket of each open text in ``known_texts``.
         count: int64 [open], known texts in that bucket.
     """
 
@@ -84,14 +84,14 @@ class _Candidates:
     count: npt.NDArray[np.int64]
 
 
-def _copies(sets: ShingleSets, candidates: _Candidates, similarity: float) -> npt.NDArray[np.int64]:
-    """Return the open texts that resemble one of their candidates.
+def _verified(sets: ShingleSets, candidates: _Candidates, threshold: float) -> npt.NDArray[np.int64]:
+    """Return the open texts that are near-duplicates of one of their candidates.
 
-    Goes through the candidates in growing steps, so that a text drops out at its first copy: a family of
-    thousands of copies costs one comparison per member.
+    The candidates are compared in steps of growing size, and a text drops out at its first match. A cluster of
+    thousands of near-duplicates therefore costs one comparison per text.
     """
     found = np.zeros(len(candidates.open_texts), dtype=np.bool_)
-    count = np.minimum(candidates.count, MOST_COMPARISONS)
+    count = np.minimum(candidates.count, MAX_COMPARISONS)
     begin, step = 0, 1
     while True:
         going = np.flatnonzero((count > begin) & ~found)
@@ -101,15 +101,15 @@ def _copies(sets: ShingleSets, candidates: _Candidates, similarity: float) -> np
         left = np.repeat(going, width)
         inside = np.arange(len(left)) - np.repeat(np.cumsum(width) - width, width)
         right = candidates.known_texts[candidates.first[left] + begin + inside]
-        found[left[sets.similar(candidates.open_texts[left], right, similarity)]] = True
+        found[left[sets.similar(candidates.open_texts[left], right, threshold)]] = True
         begin, step = begin + step, step * 2
 
 
 def _band_keys(sets: ShingleSets, factors: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return one key per text, uint64 [texts]: equal where the smallest hash under each factor is.
+    """Return one key per text, uint64 [texts]. Keys are equal if the smallest hash under each factor is.
 
-    Hashes are multiply-shift (Dietzfelbinger et al. 1997) of shingles that are random 62-bit numbers already.
-    Texts without a shingle get 0.
+    Hashes are multiply-shift (Dietzfelbinger et al. 1997) of shingles, which are random 62-bit numbers already. Texts
+    without shingles get 0.
     """
     texts = np.flatnonzero(sets.sizes > 0)
     keys = np.zeros(len(sets), dtype=np.uint64)
@@ -119,7 +119,7 @@ def _band_keys(sets: ShingleSets, factors: npt.NDArray[np.uint64]) -> npt.NDArra
         stop = max(position + 1, int(np.searchsorted(starts, starts[position] + CHUNK_SHINGLES)))
         chunk = texts[position:stop]
         shingles = sets.shingles[sets.offsets[chunk[0]] : sets.offsets[chunk[-1] + 1]].astype(np.uint64)
-        # Texts without a shingle take no room, so the starts of the others are all that is needed.
+        # Texts without shingles are empty, so the starts of the others suffice.
         begins = sets.offsets[chunk] - sets.offsets[chunk[0]]
         for factor in factors:
             smallest = np.minimum.reduceat(((shingles * factor) >> np.uint64(32)).astype(np.uint32), begins)

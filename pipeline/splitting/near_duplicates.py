@@ -1,19 +1,19 @@
-"""Families of near-duplicates: every pair of texts above a Jaccard similarity, found without comparing all.
+"""Clusters of near-duplicates: all pairs of texts above a Jaccard similarity, found without comparing all pairs.
 
-The search is a prefix-filtered set-similarity join: Chaudhuri, Ganti and Kaushik, "A primitive operator for
-similarity joins in data cleaning" (2006); Bayardo, Ma and Srikant, "Scaling up all pairs similarity search"
-(2007); the positional filter is from Xiao et al., "Efficient similarity joins for near duplicate detection" (2008).
-Unlike MinHash it misses no pair, so that a promise can be built on it. The leak check searches by MinHash
-(``pipeline.splitting.minhash``), so that neither can hide the other's mistake.
+The search is a prefix-filtered set similarity join: Chaudhuri, Ganti and Kaushik, "A primitive operator for
+similarity joins in data cleaning" (2006); Bayardo, Ma and Srikant, "Scaling up all pairs similarity search" (2007).
+The positional filter is from Xiao et al., "Efficient similarity joins for near duplicate detection" (2008). Unlike
+MinHash, it misses no pair, so the split can guarantee zero. The leakage check uses MinHash (``minhash``), so a mistake
+in one search does not hide a mistake in the other.
 
-Why it is fast: order the shingles of every text from rare to common, the same order for all. Two texts of
+Why it is fast: sort the shingles of every text from rare to frequent, in the same order for all texts. Two texts of
 similarity t share at least ⌈t · n⌉ of the n shingles of either, hence one among the first n − ⌈t · n⌉ + 1 of each.
-These are rare shingles, and few texts share a rare shingle.
+These shingles are rare, and few texts share a rare shingle.
 
-Why repetition cannot make it quadratic: identical texts are folded into one before; texts that share a shingle
-are first compared with two neighbors only, which joins a family of copies in linear time; then only pairs that are
-not yet in one family are compared. What remains above ``PAIR_BUDGET`` are thousands of texts built on one rare
-phrase and otherwise different: those are counted as copies without comparison, and said so.
+Why repetition does not make it quadratic: identical texts are merged first. Texts that share a shingle are then
+compared with two neighbors only, which joins a cluster of near-duplicates in linear time. After that, only pairs that
+are not yet in one cluster are compared. If more than ``PAIR_BUDGET`` pairs remain, thousands of otherwise different
+texts share one rare phrase. Those count as near-duplicates without comparison, and a note says so.
 """
 
 from __future__ import annotations
@@ -26,86 +26,103 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.splitting.components import connected
 from pipeline.splitting.shingles import ShingleSets, shingle_sets
 from pipeline.splitting.texts import distinct_texts
 
 log = logging.getLogger(__name__)
 
 PAIR_BUDGET = 50_000_000
-"""Candidate pairs beyond which the most crowded shingles are taken as proof of copying (about a minute of work)."""
+"""Maximum number of compared pairs (about a minute of work)."""
 CHUNK_PAIRS = 1_000_000
 CHUNK_SHINGLES = 1_000_000
-MOST_FREQUENCY_BINS = 1 << 22
-"""Shingles are counted by hash: the order from rare to common needs to be the same for all texts, not exact."""
+MAX_FREQUENCY_BINS = 1 << 22
+"""Shingles are counted by hash: their order must be the same for all texts, but need not be exact."""
 
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Which rows are copies of each other.
+    """Near-duplicates among the rows.
 
     Attributes:
-        family_of_row: int64 [rows]. Rows of one family are linked by copies, directly or over others.
-        digest_of_row: uint64 [rows], a digest of the row's text, for ordering by content.
-        assumed: Texts that were put into a family uncompared, because comparing would have taken too long.
+        cluster_of_row: int64 [rows]. The rows of a cluster are near-duplicates, directly or through other rows.
+        digest_of_row: uint64 [rows], digest of the text, for an order by content.
+        uncompared: Texts that were added to a cluster without comparison, see ``PAIR_BUDGET``.
     """
 
-    family_of_row: Integers
+    cluster_of_row: Integers
     digest_of_row: npt.NDArray[np.uint64]
-    assumed: int
+    uncompared: int
 
 
-def near_duplicates(words: pa.ChunkedArray, similarity: float, *, pair_budget: int = PAIR_BUDGET) -> NearDuplicates:
-    """Find the families of near-duplicates among cleaned texts.
+def near_duplicates(words: pa.ChunkedArray, threshold: float, *, pair_budget: int = PAIR_BUDGET) -> NearDuplicates:
+    """Find the clusters of near-duplicates among cleaned texts.
 
     Args:
         words: string [rows], words joined by one space.
-        similarity: Jaccard similarity of three-word shingles from which two texts are copies, above 0 and at
-            most 1. Identical texts always are; texts of fewer than three words only if identical.
+        threshold: Jaccard similarity of three-word shingles (0–1] from which two texts are near-duplicates. Identical
+            texts always are. Texts of fewer than three words are only if they are identical.
         pair_budget: See ``PAIR_BUDGET``.
     """
     texts = distinct_texts(words)
-    family, assumed = text_families(shingle_sets(texts.texts), similarity, pair_budget=pair_budget)
-    log.info("%d rows hold %d texts in %d families of near-duplicates", len(words), len(texts), len(np.unique(family)))
-    return NearDuplicates(
-        family_of_row=family[texts.text_of_row], digest_of_row=texts.digests[texts.text_of_row], assumed=assumed
+    cluster, uncompared = cluster_texts(shingle_sets(texts.texts), threshold, pair_budget=pair_budget)
+    log.info(
+        "%d rows, %d distinct texts, %d clusters of near-duplicates", len(words), len(texts), len(np.unique(cluster))
     )
+    return NearDuplicates(cluster[texts.text_of_row], texts.digests[texts.text_of_row], uncompared)
 
 
-def text_families(sets: ShingleSets, similarity: float, *, pair_budget: int = PAIR_BUDGET) -> tuple[Integers, int]:
-    """Return the family of each text, int64 [texts], and the number of texts that were linked uncompared."""
-    index = _PrefixIndex.build(sets, similarity)
-    family = np.arange(len(sets))
+def cluster_texts(sets: ShingleSets, threshold: float, *, pair_budget: int = PAIR_BUDGET) -> tuple[Integers, int]:
+    """Return the cluster of each text, int64 [texts], and the number of texts that were joined uncompared."""
+    index = _PrefixIndex.build(sets, threshold)
+    cluster = np.arange(len(sets))
     for left, right in index.neighbors():
-        family = _joined(sets, family, left, right, similarity)
-    index = index.without_settled(family)
+        cluster = _join_similar(sets, cluster, left, right, threshold)
+    index = index.without_joined(cluster)
     index, crowded_left, crowded_right = index.within_budget(pair_budget)
     if len(crowded_left):
-        family = _merged(family, crowded_left, crowded_right)
-        index = index.without_settled(family)
+        cluster = _join(cluster, crowded_left, crowded_right)
+        index = index.without_joined(cluster)
     for left, right in index.pairs():
-        family = _joined(sets, family, left, right, similarity)
-    return family, len(np.union1d(crowded_left, crowded_right))
+        cluster = _join_similar(sets, cluster, left, right, threshold)
+    return cluster, len(np.union1d(crowded_left, crowded_right))
 
 
-def _joined(sets: ShingleSets, family: Integers, left: Integers, right: Integers, similarity: float) -> Integers:
-    """Return the families after comparing the pairs that are not yet in one."""
-    apart = family[left] != family[right]
+def connected(count: int, left: Integers, right: Integers) -> Integers:
+    """Return the connected component of each of ``count`` nodes, int64 [count], numbered from 0.
+
+    Args:
+        count: Number of nodes.
+        left: int64 [edges], one end of each edge.
+        right: int64 [edges], the other end.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not count:
+        return np.empty(0, dtype=np.int64)
+    edges = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(count, count))
+    _, labels = connected_components(edges, directed=False)
+    return np.asarray(labels, dtype=np.int64)
+
+
+def _join_similar(sets: ShingleSets, cluster: Integers, left: Integers, right: Integers, threshold: float) -> Integers:
+    """Compare the pairs that are not yet in one cluster, and return the new clusters."""
+    apart = cluster[left] != cluster[right]
     if not apart.any():
-        return family
+        return cluster
     low, high = np.minimum(left[apart], right[apart]), np.maximum(left[apart], right[apart])
     pairs = np.unique(low * len(sets) + high)
     low, high = pairs // len(sets), pairs % len(sets)
-    similar = sets.similar(low, high, similarity)
-    return _merged(family, low[similar], high[similar])
+    similar = sets.similar(low, high, threshold)
+    return _join(cluster, low[similar], high[similar])
 
 
-def _merged(family: Integers, left: Integers, right: Integers) -> Integers:
+def _join(cluster: Integers, left: Integers, right: Integers) -> Integers:
     if not len(left):
-        return family
-    return connected(len(family), family[left], family[right])[family]
+        return cluster
+    return connected(len(cluster), cluster[left], cluster[right])[cluster]
 
 
 @dataclass(frozen=True)
@@ -116,39 +133,39 @@ class _PrefixIndex:
         shingle: int64 [entries].
         text: int64 [entries].
         size: int64 [entries], shingles of the text.
-        position: int64 [entries], place of the shingle in the text, from rare to common.
-        similarity: Jaccard similarity that is looked for.
+        position: int64 [entries], index of the shingle in the text, from rare to frequent.
+        threshold: Jaccard similarity from which two texts are near-duplicates.
     """
 
     shingle: Integers
     text: Integers
     size: Integers
     position: Integers
-    similarity: float
+    threshold: float
 
     @classmethod
-    def build(cls, sets: ShingleSets, similarity: float) -> _PrefixIndex:
-        """Collect the prefixes in chunks of texts; shingles that only one text has are left out."""
-        frequency = np.zeros(min(MOST_FREQUENCY_BINS, 1 << len(sets.shingles).bit_length()), dtype=np.int64)
+    def build(cls, sets: ShingleSets, threshold: float) -> _PrefixIndex:
+        """Collect the prefixes in chunks of texts, without shingles that only one text has."""
+        frequency = np.zeros(min(MAX_FREQUENCY_BINS, 1 << len(sets.shingles).bit_length()), dtype=np.int64)
         for start in range(0, len(sets.shingles), CHUNK_SHINGLES):
             bins = sets.shingles[start : start + CHUNK_SHINGLES] % len(frequency)
             frequency += np.bincount(bins, minlength=len(frequency))
-        parts = [_prefixes(sets, first, last, frequency, similarity) for first, last in _chunks(sets.offsets)]
-        shingle, text, position = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        chunks = [_prefixes(sets, first, last, frequency, threshold) for first, last in _chunks(sets.offsets)]
+        shingle, text, position = (np.concatenate(columns) for columns in zip(*chunks, strict=True))
         size = sets.sizes[text]
         order = np.lexsort((text, size, shingle))
-        index = cls(shingle[order], text[order], size[order], position[order], similarity)
+        index = cls(shingle[order], text[order], size[order], position[order], threshold)
         return index._only(index._bucket_sizes() > 1)
 
     def neighbors(self) -> Iterator[tuple[Integers, Integers]]:
-        """Yield each text with the first of its shingle's texts, and with the one before it."""
+        """Yield each text with the first text of the same shingle, then with the previous one."""
         first = np.repeat(self._starts(), self._bucket_lengths())
         yield self.text[first], self.text
         before = np.maximum(np.arange(len(self.text)) - 1, first)
         yield self.text[before], self.text
 
     def pairs(self) -> Iterator[tuple[Integers, Integers]]:
-        """Yield the candidate pairs: texts that share a rare shingle and whose sizes and positions allow a copy."""
+        """Yield the candidate pairs: texts with a common rare shingle, filtered by size and position."""
         partners = self._partners()
         ends = np.cumsum(partners)
         start, done = 0, 0
@@ -158,48 +175,48 @@ class _PrefixIndex:
             left = np.repeat(np.arange(start, stop), count)
             right = left + 1 + np.arange(len(left)) - np.repeat(np.cumsum(count) - count, count)
             done, start = int(ends[stop - 1]), stop
-            # A pair's first common shingle leaves no more in common than the shorter rest behind it.
+            # After the first common shingle, the pair has at most the shorter remainder in common.
             rest = np.minimum(self.size[left] - self.position[left], self.size[right] - self.position[right])
-            needed = _ceiling(self.similarity / (1 + self.similarity) * (self.size[left] + self.size[right]))
+            needed = _ceiling(self.threshold / (1 + self.threshold) * (self.size[left] + self.size[right]))
             possible = rest >= needed
             yield self.text[left[possible]], self.text[right[possible]]
 
-    def without_settled(self, family: Integers) -> _PrefixIndex:
-        """Return the index without the shingles all of whose texts are in one family."""
+    def without_joined(self, cluster: Integers) -> _PrefixIndex:
+        """Return the index without the shingles whose texts are all in one cluster."""
         if not len(self.text):
             return self
         starts = self._starts()
-        families = family[self.text]
-        settled = np.minimum.reduceat(families, starts) == np.maximum.reduceat(families, starts)
-        return self._only(np.repeat(~settled, self._bucket_lengths()))
+        clusters = cluster[self.text]
+        joined = np.minimum.reduceat(clusters, starts) == np.maximum.reduceat(clusters, starts)
+        return self._only(np.repeat(~joined, self._bucket_lengths()))
 
     def within_budget(self, pair_budget: int) -> tuple[_PrefixIndex, Integers, Integers]:
-        """Split off the shingles with the most texts until the others have few enough pairs.
+        """Remove the shingles with the most texts until the others have at most ``pair_budget`` pairs.
 
         Returns:
-            The index without them, and the links that tie the texts of each of them together.
+            The index without them, and pairs that connect the texts of each removed shingle.
         """
         nothing = np.empty(0, dtype=np.int64)
         partners = self._partners()
         if partners.sum() <= pair_budget:
             return self, nothing, nothing
-        # By size, not one by one, so that the order of equals cannot matter.
+        # All shingles of one size together, so that their order does not matter.
         bucket_sizes = self._bucket_sizes()
         pairs_up_to = np.cumsum(np.bincount(bucket_sizes, weights=partners))
         limit = int(np.searchsorted(pairs_up_to, pair_budget, side="right")) - 1
         crowded = self._only(bucket_sizes > limit)
         crowd = len(np.unique(crowded.text))
-        log.warning("%d texts share rare phrases with over %d others: counted as near-duplicates", crowd, limit)
+        log.warning("%d texts share rare phrases with over %d others; counted as near-duplicates", crowd, limit)
         first_text, text = next(crowded.neighbors())
         return self._only(bucket_sizes <= limit), first_text, text
 
     def _partners(self) -> Integers:
-        """Return how many later texts of the same shingle are small enough to be a copy of each entry's text."""
+        """Return for each entry how many later texts of its shingle are small enough to be a near-duplicate."""
         if not len(self.text):
             return np.empty(0, dtype=np.int64)
         bucket = np.repeat(np.arange(len(self._starts())), self._bucket_lengths())
         widest = int(self.size.max()) + 2
-        largest = np.minimum(np.floor(self.size / self.similarity + 1e-6).astype(np.int64), widest - 1)
+        largest = np.minimum(np.floor(self.size / self.threshold + 1e-6).astype(np.int64), widest - 1)
         ends = np.searchsorted(bucket * widest + self.size, bucket * widest + largest, side="right")
         return np.asarray(ends - np.arange(len(self.text)) - 1, dtype=np.int64)
 
@@ -218,20 +235,20 @@ class _PrefixIndex:
 
     def _only(self, wanted: npt.NDArray[np.bool_]) -> _PrefixIndex:
         columns = (self.shingle[wanted], self.text[wanted], self.size[wanted], self.position[wanted])
-        return _PrefixIndex(*columns, self.similarity)
+        return _PrefixIndex(*columns, self.threshold)
 
 
 def _prefixes(
-    sets: ShingleSets, first: int, last: int, frequency: Integers, similarity: float
+    sets: ShingleSets, first: int, last: int, frequency: Integers, threshold: float
 ) -> tuple[Integers, Integers, Integers]:
-    """Return shingle, text and position of the rare shingles of the texts from ``first`` up to ``last``."""
+    """Return shingle, text and position of the rare shingles of the texts in [first, last)."""
     sizes = sets.sizes[first:last]
     begin, end = sets.offsets[first], sets.offsets[last]
     shingle = sets.shingles[begin:end]
     text = np.repeat(np.arange(first, last), sizes)
     order = np.lexsort((shingle, frequency[shingle % len(frequency)], text))
     position = np.arange(len(shingle)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    prefix: Integers = sizes + 1 - _ceiling(np.multiply(sizes, similarity, dtype=np.float64))
+    prefix: Integers = sizes + 1 - _ceiling(np.multiply(sizes, threshold, dtype=np.float64))
     rare = position < np.repeat(prefix, sizes)
     return shingle[order][rare], text[rare], position[rare]
 
@@ -249,5 +266,5 @@ def _chunks(offsets: Integers) -> Iterator[tuple[int, int]]:
 
 
 def _ceiling(values: npt.NDArray[np.float64]) -> Integers:
-    """Round up, but not for an excess that only floating point has made."""
+    """Round up, but ignore an excess caused by floating point."""
     return np.ceil(values - 1e-6).astype(np.int64)

@@ -1,10 +1,11 @@
-"""What splitting did, and what the leak check found."""
+"""Records and errors of the stages ``split`` and ``check_leakage``."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Literal
 
+from pipeline.errors import ConfigurationError, ContractViolationError
 from pipeline.store import Record
 
 SplitName = Literal["train", "validation", "test"]
@@ -12,8 +13,16 @@ SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 LeakageKind = Literal["identical_text", "near_duplicate", "product", "user"]
 
 
+class SplitImpossibleError(ConfigurationError):
+    """The reviews lack a value that the strategy needs."""
+
+
+class UnusableSplitError(ContractViolationError):
+    """A split is empty or has reviews of one class only."""
+
+
 class SplitInfo(Record):
-    """One part of the split."""
+    """Size and content of one split."""
 
     name: SplitName
     rows: int
@@ -30,41 +39,40 @@ class SplitInfo(Record):
 
 
 class SplitSummary(Record):
-    """The three splits."""
+    """The three splits, in the order of ``SPLIT_NAMES``."""
 
     strategy: str
     group_by: str
     splits: tuple[SplitInfo, ...]
     notes: tuple[str, ...]
-    """What could not be done as asked, and what a reader of the scores must know, in sentences."""
+    """Deviations from the configuration and limits of the scores, as sentences."""
     groups: int | None = None
-    """Groups that were kept whole (``grouped`` only)."""
+    """Number of groups (``grouped`` only)."""
     largest_group: int | None = None
-    """Rows of the largest of them."""
+    """Rows of the largest group."""
 
     def by_name(self, name: SplitName) -> SplitInfo:
-        """Return the part of that name."""
-        return next(part for part in self.splits if part.name == name)
+        """Return one split."""
+        return next(split for split in self.splits if split.name == name)
 
 
 class LeakageFigure(Record):
-    """How much of the test part is known from the other two."""
+    """Test rows that are known from training or validation in one way."""
 
     kind: LeakageKind
     rows: int
-    """Test rows concerned."""
     share: float
-    """Of the test rows, 0–1."""
+    """Share of the test rows, 0–1."""
     guaranteed: bool
     """Whether the strategy guarantees zero."""
 
 
 class LeakageSummary(Record):
-    """The leak check."""
+    """Result of the leakage check."""
 
     figures: tuple[LeakageFigure, ...]
     vocabulary_leakage: bool
-    """Whether the vocabulary counts words of validation and test rows."""
+    """Whether the vocabulary is fitted on validation and test rows too."""
 
     @property
     def violated(self) -> tuple[LeakageFigure, ...]:

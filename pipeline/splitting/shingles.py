@@ -18,24 +18,23 @@ from pipeline.splitting.texts import int_digest, mixed
 
 SHINGLE_WORDS = 3
 CHUNK_TEXTS = 16_384
-"""Texts that are cut into shingles at once: bounds the memory, not the result."""
+"""Texts processed at once; limits memory only."""
 CHUNK_PAIRS = 131_072
-"""Pairs that are compared at once."""
-# Odd, so that multiplying by them loses no bit (the first is 2**64 divided by the golden ratio).
+"""Pairs compared at once; limits memory only."""
+# Odd numbers, so that multiplication is invertible (the first is 2**64 divided by the golden ratio).
 _FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
 
 
 @dataclass(frozen=True)
 class ShingleSets:
-    """One set of shingles per text, one after the other.
+    """One set of shingles per text, concatenated.
 
-    A shingle is a 62-bit hash of its three words. Ten million different shingles, as many as half a million
-    reviews have, hold an expected 1e-5 pairs with the same hash, so that the similarities are exact for all purposes.
+    A shingle is a 62-bit hash of its three words. Half a million reviews have about ten million distinct shingles; the
+    expected number of hash collisions among them is 1e-5, so the similarities are exact in practice.
 
     Attributes:
-        offsets: int64 [texts + 1], where each text's set begins.
-        shingles: int64 [shingles], ascending within a text, each once. A text of fewer than three words has
-            none: it can only be compared as a whole.
+        offsets: int64 [texts + 1], start of the set of each text.
+        shingles: int64 [shingles], ascending and distinct within a text. Texts of fewer than three words have none.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -43,7 +42,7 @@ class ShingleSets:
     _matrix: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Lay the sets out as a sparse matrix (texts by shingles), which shares their memory."""
+        """Create a sparse matrix (texts × shingles) that shares the memory of the sets."""
         from scipy.sparse import csr_array
 
         ones = np.ones(len(self.shingles), dtype=np.int8)
@@ -62,14 +61,14 @@ class ShingleSets:
         return np.diff(self.offsets)
 
     def similar(
-        self, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], similarity: float
+        self, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], threshold: float
     ) -> npt.NDArray[np.bool_]:
-        """Return which pairs of texts have at least that Jaccard similarity, counted exactly.
+        """Return which pairs of texts have at least this Jaccard similarity, bool [pairs].
 
         Args:
-            left: int64 [pairs], texts.
-            right: int64 [pairs], texts.
-            similarity: |A ∩ B| / |A ∪ B| from which a pair counts, above 0.
+            left: int64 [pairs], index of a text.
+            right: int64 [pairs], index of a text.
+            threshold: Smallest |A ∩ B| / |A ∪ B|, above 0.
         """
         sizes = self.sizes
         result = np.zeros(len(left), dtype=np.bool_)
@@ -77,13 +76,13 @@ class ShingleSets:
             one, other = left[start : start + CHUNK_PAIRS], right[start : start + CHUNK_PAIRS]
             common = np.diff(self._matrix[one].multiply(self._matrix[other]).indptr)
             union = sizes[one] + sizes[other] - common
-            # The quotient, not a product: 4 / 5 rounds to the very number that 0.8 is.
-            result[start : start + CHUNK_PAIRS] = common / np.maximum(union, 1) >= similarity
+            # A quotient, not a product: 4 / 5 rounds to the same float as 0.8.
+            result[start : start + CHUNK_PAIRS] = common / np.maximum(union, 1) >= threshold
         return result
 
 
 def shingle_sets(texts: pa.LargeStringArray) -> ShingleSets:
-    """Cut texts into shingles of three neighboring words.
+    """Return the shingles of three consecutive words of each text.
 
     Args:
         texts: Words separated by one space.
@@ -99,7 +98,7 @@ def shingle_sets(texts: pa.LargeStringArray) -> ShingleSets:
 
 
 def _cut(texts: pa.LargeStringArray, known: dict[str, int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the number of shingles of each text, and all of them; ``known`` remembers the digests of words."""
+    """Return the number of shingles per text and all shingles. ``known`` caches the digests of words."""
     split = pc.split_pattern(texts, " ")
     words = split.values.dictionary_encode()
     digests = np.empty(len(words.dictionary), dtype=np.uint64)
@@ -113,7 +112,7 @@ def _cut(texts: pa.LargeStringArray, known: dict[str, int]) -> tuple[npt.NDArray
     last = len(codes) - SHINGLE_WORDS + 1
     if last <= 0:
         return np.zeros(len(texts), dtype=np.int64), np.empty(0, dtype=np.int64)
-    # Each factor scatters its word before the sum, so that the order of the words counts.
+    # A different factor per position, so that the order of the words matters.
     hashed = np.zeros(last, dtype=np.uint64)
     for place, factor in enumerate(_FACTORS):
         hashed += mixed(digests * np.uint64(factor))[codes[place : place + last]]

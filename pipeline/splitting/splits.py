@@ -1,4 +1,4 @@
-"""Which part each row belongs to, as the later stages read it."""
+"""The file of a split, and reading cleaned reviews with the split of each row."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import ArtifactError
@@ -19,16 +20,16 @@ SPLITS_SCHEMA = pa.schema([pa.field("row", pa.int64(), nullable=False), pa.field
 TRAIN, VALIDATION, TEST = range(len(SPLIT_NAMES))
 EXCLUDED_CODE = -1
 BATCH_ROWS = 32_768
-"""Rows that are read at once: bounds the memory, not the result."""
+"""Rows read at once; limits memory only."""
 
 
 @dataclass(frozen=True)
 class AssignedReviews:
-    """Some cleaned reviews, in their order, with the part of each.
+    """A batch of cleaned reviews in their order.
 
     Attributes:
-        columns: The columns asked for.
-        split_of_row: int8 [rows], place in ``SPLIT_NAMES``, or ``EXCLUDED_CODE``.
+        columns: The requested columns.
+        split_of_row: int8 [rows], index in ``SPLIT_NAMES``, or ``EXCLUDED_CODE``.
     """
 
     columns: pa.RecordBatch
@@ -38,16 +39,16 @@ class AssignedReviews:
 def read_splits(
     cleaned: ArtifactReference, splits: ArtifactReference, columns: Sequence[str], store: ArtifactStore
 ) -> Iterator[AssignedReviews]:
-    """Yield the cleaned reviews in batches, each row with its part.
+    """Yield the cleaned reviews in batches, each row with its split.
 
     Args:
         cleaned: Artifact of ``clean``.
-        splits: Artifact of ``split``, made from it.
+        splits: Artifact of ``split`` for these reviews.
         columns: Columns of the cleaned reviews to read.
-        store: Where the artifacts lie.
+        store: Artifact store.
 
     Raises:
-        ArtifactError: The splits were made from other reviews.
+        ArtifactError: The splits are of other reviews.
     """
     path = store.folder(cleaned) / "reviews.parquet"
     codes = split_codes(pq.read_table(path, columns=["row"]).column("row").to_numpy(), splits, store)
@@ -59,29 +60,24 @@ def read_splits(
 
 
 def split_codes(rows: npt.NDArray[np.int64], splits: ArtifactReference, store: ArtifactStore) -> npt.NDArray[np.int8]:
-    """Return the part of each of these rows: its place in ``SPLIT_NAMES``, or ``EXCLUDED_CODE``.
+    """Return the split of each row: its index in ``SPLIT_NAMES``, or ``EXCLUDED_CODE``.
 
     Args:
         rows: int64 [rows], the column ``row`` of the cleaned reviews.
-        splits: Artifact of ``split``, made from the same reviews.
-        store: Where it lies.
+        splits: Artifact of ``split`` for these reviews.
+        store: Artifact store.
 
     Raises:
-        ArtifactError: The splits were made from other reviews.
+        ArtifactError: The splits are of other reviews.
     """
-    table = pq.read_table(store.folder(splits) / SPLITS_FILE, columns=["row", "split"])
+    table = pq.read_table(store.folder(splits) / SPLITS_FILE, columns=["row", "split"]).combine_chunks()
+    codes = pc.index_in(table.column("split"), value_set=pa.array(SPLIT_NAMES))
+    if codes.null_count:
+        raise ArtifactError(f"{SPLITS_FILE} of {splits} has splits other than {', '.join(SPLIT_NAMES)}; split again.")
     assigned = table.column("row").to_numpy()
-    names = table.column("split").combine_chunks().dictionary_encode()
-    code_of_name = [SPLIT_NAMES.index(name) if name in SPLIT_NAMES else None for name in names.dictionary.to_pylist()]
-    if None in code_of_name:
-        raise ArtifactError(f"{SPLITS_FILE} of {splits} names other splits than {', '.join(SPLIT_NAMES)}; split again.")
-    dealt_codes = np.array(code_of_name, dtype=np.int8)[names.indices.to_numpy(zero_copy_only=False)]
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order]
-    place = np.minimum(np.searchsorted(ordered, assigned), max(len(rows) - 1, 0))
-    unknown = len(assigned) and (not len(rows) or (ordered[place] != assigned).any())
-    if unknown or len(np.unique(assigned)) != len(assigned):
-        raise ArtifactError(f"{SPLITS_FILE} of {splits} has rows that the cleaned reviews do not have; split again.")
-    codes = np.full(len(rows), EXCLUDED_CODE, dtype=np.int8)
-    codes[order[place]] = dealt_codes
-    return codes
+    places = pc.index_in(pa.array(rows), value_set=pa.array(assigned))
+    if len(rows) - places.null_count != len(assigned):
+        raise ArtifactError(
+            f"{SPLITS_FILE} of {splits} has rows twice, or rows that the cleaned reviews do not have; split again."
+        )
+    return np.asarray(pc.fill_null(codes.take(places), EXCLUDED_CODE), dtype=np.int8)

@@ -1,9 +1,9 @@
-"""The three ways to deal reviews: in ProductId order, by whole groups, by time."""
+"""The three strategies: in ProductId order, by whole groups, by time."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 
 from pipeline.config import SplitConfig
 from pipeline.splitting.assignment import assign_groups
-from pipeline.splitting.components import connected
-from pipeline.splitting.errors import SplitImpossibleError
-from pipeline.splitting.near_duplicates import NearDuplicates, near_duplicates
+from pipeline.splitting.near_duplicates import NearDuplicates, connected, near_duplicates
+from pipeline.splitting.records import SplitImpossibleError
 from pipeline.splitting.splits import EXCLUDED_CODE, TEST, TRAIN, VALIDATION
 from pipeline.splitting.texts import empty_as_missing
 
@@ -25,143 +24,136 @@ GROUP_COLUMNS = {
     "product_and_user": ("product_id", "user_id"),
     "nothing": (),
 }
-MOST_UNDATED_SHARE = 0.1
-"""Share of reviews without a time above which an order in time means nothing."""
-LEAST_DIFFERENT_TIMES = 3
-
-Codes = npt.NDArray[np.int8]
+MAX_UNDATED_SHARE = 0.1
+"""Share of reviews without a time (0–1) above which a split by time is refused."""
+MIN_DISTINCT_TIMES = 3
 
 
 @dataclass(frozen=True)
 class SplitAssignment:
-    """What a strategy has decided.
+    """Result of a strategy.
 
     Attributes:
-        split_of_row: int8 [rows], place in ``SPLIT_NAMES``, or ``EXCLUDED_CODE``.
-        notes: What could not be done as asked, in sentences.
-        groups: Number of groups that were kept whole, if any were.
-        largest_group: Rows of the largest.
+        split_of_row: int8 [rows], index in ``SPLIT_NAMES``, or ``EXCLUDED_CODE``.
+        notes: Deviations from the configuration, as sentences.
+        groups: Number of groups, for ``grouped``.
+        largest_group: Rows of the largest group.
     """
 
-    split_of_row: Codes
-    notes: tuple[str, ...] = field(default=())
+    split_of_row: npt.NDArray[np.int8]
+    notes: tuple[str, ...] = ()
     groups: int | None = None
     largest_group: int | None = None
 
 
 def assign_in_order(rows: int, config: SplitConfig) -> SplitAssignment:
-    """Assign rows as the article did: the last rows are the test split, the last of the others the validation split.
+    """Assign the last rows to test and the last of the remaining rows to validation.
 
-    Source: docs/explanation/replicated_experiment.md, "Vocabulary, sequences and split".
-
-    Both cuts round the earlier part down, as the article's slices do: 364,171 rows at a share of 0.1 give
-    327,753 and 36,418.
+    Source: docs/explanation/replicated_experiment.md, "Vocabulary, sequences and split". Both cuts round the earlier
+    split down, as the slices of the article do: 364,171 rows at a share of 0.1 give 327,753 and 36,418.
     """
     before_test = _floor_share(rows, config.test_size)
-    train = _floor_share(before_test, config.validation_size)
-    part = np.full(rows, TEST, dtype=np.int8)
-    part[:before_test] = VALIDATION
-    part[:train] = TRAIN
-    return SplitAssignment(part)
+    split = np.full(rows, TEST, dtype=np.int8)
+    split[:before_test] = VALIDATION
+    split[: _floor_share(before_test, config.validation_size)] = TRAIN
+    return SplitAssignment(split)
 
 
 def assign_by_group(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
-    """Deal whole groups: rows that share a product or user (as configured) or are near-duplicates stay together."""
-    copies = near_duplicates(reviews.column("words"), config.near_duplicate_threshold)
-    notes = _assumed_note(copies)
-    rows, nodes = reviews.num_rows, reviews.num_rows
-    left, right = [np.arange(rows)], [nodes + copies.family_of_row]
-    nodes += int(copies.family_of_row.max(initial=-1)) + 1
+    """Assign whole groups. Near-duplicates and rows with a common product or user (``group_by``) form a group."""
+    duplicates = near_duplicates(reviews.column("words"), config.near_duplicate_threshold)
+    notes = _uncompared_note(duplicates)
+    rows = nodes = reviews.num_rows
+    left, right = [np.arange(rows)], [nodes + duplicates.cluster_of_row]
+    nodes += int(duplicates.cluster_of_row.max(initial=-1)) + 1
     for column in GROUP_COLUMNS[config.group_by]:
         keys = empty_as_missing(reviews.column(column)).combine_chunks().dictionary_encode()
-        given = np.flatnonzero(keys.indices.is_valid().to_numpy(zero_copy_only=False))
-        notes += _missing_note(column, rows - len(given), rows)
-        left.append(given)
+        present = np.flatnonzero(keys.indices.is_valid().to_numpy(zero_copy_only=False))
+        notes += _missing_note(column, rows - len(present), rows)
+        left.append(present)
         right.append(nodes + pc.drop_null(keys.indices).to_numpy(zero_copy_only=False).astype(np.int64))
         nodes += len(keys.dictionary)
     labels = connected(nodes, np.concatenate(left), np.concatenate(right))[:rows]
     _, group_of_row = np.unique(labels, return_inverse=True)
-    shares = wanted_shares(config)
-    part = assign_groups(
-        group_of_row, reviews.column("label").to_numpy(), copies.digest_of_row, shares, config.split_seed
+    split = assign_groups(
+        group_of_row,
+        reviews.column("label").to_numpy(),
+        duplicates.digest_of_row,
+        target_shares(config),
+        config.split_seed,
     )
     sizes = np.bincount(group_of_row)
-    return SplitAssignment(part, notes, groups=len(sizes), largest_group=int(sizes.max(initial=0)))
+    return SplitAssignment(split, notes, groups=len(sizes), largest_group=int(sizes.max(initial=0)))
 
 
 def assign_by_time(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
-    """Deal by time: the newest reviews are the test, the ones before them validate.
+    """Assign the newest reviews to test and the ones before them to validation.
 
-    Reviews of one moment are never cut apart. A near-duplicate of a review in an earlier part has been seen before its
-    time and is excluded; chains of copies count as one family.
+    Reviews with the same time get the same split. A near-duplicate of a review in an earlier split is excluded. Chains
+    of near-duplicates count as one cluster.
 
     Raises:
-        SplitImpossibleError: The reviews have no usable times.
+        SplitImpossibleError: Too many reviews lack a time, or there are too few distinct times.
     """
     time = reviews.column("time").combine_chunks()
     dated = time.is_valid().to_numpy(zero_copy_only=False)
     undated = len(dated) - int(dated.sum())
-    moments, place, counts = np.unique(
+    times, place, counts = np.unique(
         pc.drop_null(time).to_numpy(zero_copy_only=False), return_inverse=True, return_counts=True
     )
-    if len(moments) < LEAST_DIFFERENT_TIMES or undated > MOST_UNDATED_SHARE * len(dated):
+    if len(times) < MIN_DISTINCT_TIMES or undated > MAX_UNDATED_SHARE * len(dated):
         raise SplitImpossibleError(
-            f"The split by time (strategy 'temporal') needs a time in nearly every review: {undated:,} of "
-            f"{len(dated):,} reviews have none, the others {len(moments)} different ones. Map the dump's time column "
-            "(Column mapping, field 'time'), or choose the strategy 'grouped'."
+            f"The strategy 'temporal' needs times: {undated:,} of {len(dated):,} reviews have none (at most "
+            f"{MAX_UNDATED_SHARE:.0%}), the others have {len(times)} distinct ones ({MIN_DISTINCT_TIMES} needed). Map "
+            "the time column of the dump (Column mapping, field 'time'), or choose the strategy 'grouped'."
         )
-    newest_first = np.cumsum(counts[::-1])[::-1]
-    # A cut at c makes the moments from c on the later part; each part keeps at least one moment.
-    test_cut = _nearest_cut(newest_first, config.test_size * len(dated), low=2, high=len(moments))
-    before_test = newest_first - newest_first[test_cut]
-    wanted = config.validation_size * (len(dated) - newest_first[test_cut])
-    validation_cut = _nearest_cut(before_test, wanted, low=1, high=test_cut)
-    part = np.full(len(dated), TRAIN, dtype=np.int8)
-    part_of_dated = np.full(len(place), TRAIN, dtype=np.int8)
-    part_of_dated[place >= validation_cut] = VALIDATION
-    part_of_dated[place >= test_cut] = TEST
-    part[dated] = part_of_dated
+    rows_from = np.cumsum(counts[::-1])[::-1]
+    # A cut at c starts the later split at times[c]. Each split keeps at least one time.
+    test_cut = _nearest_cut(rows_from, config.test_size * len(dated), low=2, high=len(times))
+    target = config.validation_size * (len(dated) - rows_from[test_cut])
+    validation_cut = _nearest_cut(rows_from - rows_from[test_cut], target, low=1, high=test_cut)
+    split = np.full(len(dated), TRAIN, dtype=np.int8)
+    split[dated] = np.select([place >= test_cut, place >= validation_cut], [TEST, VALIDATION], TRAIN)
 
-    copies = near_duplicates(reviews.column("words"), config.near_duplicate_threshold)
-    earliest = np.full(int(copies.family_of_row.max(initial=-1)) + 1, TEST, dtype=np.int8)
-    np.minimum.at(earliest, copies.family_of_row, part)
-    part[part > earliest[copies.family_of_row]] = EXCLUDED_CODE
-    notes = _assumed_note(copies)
+    duplicates = near_duplicates(reviews.column("words"), config.near_duplicate_threshold)
+    earliest = np.full(int(duplicates.cluster_of_row.max(initial=-1)) + 1, TEST, dtype=np.int8)
+    np.minimum.at(earliest, duplicates.cluster_of_row, split)
+    split[split > earliest[duplicates.cluster_of_row]] = EXCLUDED_CODE
+    notes = _uncompared_note(duplicates)
     if undated:
-        notes += (f"{undated:,} reviews without a time are taken as the oldest and stand in the training part.",)
-    return SplitAssignment(part, notes)
+        notes += (f"{undated:,} reviews without a time count as the oldest; they are in the train split.",)
+    return SplitAssignment(split, notes)
 
 
-def wanted_shares(config: SplitConfig) -> npt.NDArray[np.float64]:
-    """Return the wanted share of all rows for each part in ``SPLIT_NAMES``, float64 [3]."""
+def target_shares(config: SplitConfig) -> npt.NDArray[np.float64]:
+    """Return the target share of the rows for each split in ``SPLIT_NAMES``, float64 [3]."""
     rest = 1 - config.test_size
     return np.array([rest * (1 - config.validation_size), rest * config.validation_size, config.test_size])
 
 
-def _floor_share(rows: int, share_behind: float) -> int:
-    """Return ⌊rows · (1 − share)⌋ in decimal arithmetic: a tenth of a multiple of ten leaves no fraction."""
-    return math.floor(rows * (1 - Decimal(str(share_behind))))
+def _floor_share(rows: int, share_after: float) -> int:
+    """Return ⌊rows · (1 − share)⌋ in decimal arithmetic, which represents a share such as 0.1 exactly."""
+    return math.floor(rows * (1 - Decimal(str(share_after))))
 
 
-def _nearest_cut(rows_from: npt.NDArray[np.int64], wanted: float, *, low: int, high: int) -> int:
-    """Return the cut in [low, high) behind which the number of rows is closest to the wanted one."""
-    return low + int(np.argmin(np.abs(rows_from[low:high] - wanted)))
+def _nearest_cut(rows_from: npt.NDArray[np.int64], target: float, *, low: int, high: int) -> int:
+    """Return the cut in [low, high) after which the number of rows is closest to the target."""
+    return low + int(np.argmin(np.abs(rows_from[low:high] - target)))
 
 
 def _missing_note(column: str, missing: int, rows: int) -> tuple[str, ...]:
     if not missing:
         return ()
     if missing == rows:
-        note = f"No review has a {column}: nothing can be kept together by it. Map the column if the dump has one."
-        return (note,)
-    return (f"{missing:,} reviews without a {column} count as groups of their own.",)
+        return (f"No review has a {column}, so reviews cannot be grouped by it. Map the column if the dump has it.",)
+    return (f"{missing:,} reviews without a {column} are groups of their own.",)
 
 
-def _assumed_note(copies: NearDuplicates) -> tuple[str, ...]:
-    if not copies.assumed:
+def _uncompared_note(duplicates: NearDuplicates) -> tuple[str, ...]:
+    if not duplicates.uncompared:
         return ()
     note = (
-        f"{copies.assumed:,} texts share rare phrases with so many others that they were counted as near-duplicates "
-        "without comparing each pair. A higher near-duplicate similarity makes the search sharper."
+        f"{duplicates.uncompared:,} texts share rare phrases with so many others that they count as near-duplicates "
+        "without comparing each pair. A higher near_duplicate_threshold makes the search more precise."
     )
     return (note,)

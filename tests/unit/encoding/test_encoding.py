@@ -16,7 +16,7 @@ from pipeline.errors import ArtifactError
 from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.support import contents, place
-from tests.unit.splitting.reviews import CLEAN_SUMMARY, cleaned_table, place_cleaned, place_splits
+from tests.unit.splitting.factories import CLEAN_SUMMARY, cleaned_table, place_cleaned, place_splits
 
 PROPERTY = settings(deadline=None, max_examples=100, derandomize=True)
 TEXTS = st.lists(st.lists(st.sampled_from(["tea", "good", "bad", "late"]), max_size=9).map(" ".join), max_size=12)

@@ -16,7 +16,7 @@ from pipeline.errors import ArtifactError, ContractViolationError
 from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactStore
 from tests.support import contents
-from tests.unit.splitting.reviews import cleaned_table, place_cleaned, place_splits
+from tests.unit.splitting.factories import cleaned_table, place_cleaned, place_splits
 
 PROPERTY = settings(deadline=None, max_examples=30, derandomize=True)
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join), min_size=1, max_size=20)

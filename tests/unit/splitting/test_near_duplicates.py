@@ -1,4 +1,4 @@
-"""Near-duplicates: the fast search finds what comparing every pair finds."""
+"""The fast search for near-duplicates finds the same as comparing all pairs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.splitting.minhash import duplicates_of_known, rows_per_band
-from pipeline.splitting.near_duplicates import _PrefixIndex, near_duplicates, text_families
+from pipeline.splitting.near_duplicates import _PrefixIndex, cluster_texts, near_duplicates
 from pipeline.splitting.shingles import CHUNK_TEXTS, shingle_sets
 from pipeline.splitting.texts import distinct_texts
 
 PROPERTY = settings(deadline=None, max_examples=100, derandomize=True)
-# Few words in short texts, so that near-duplicates and texts that just miss it both happen often.
+# Few words in short texts, so that similarities just above and just below the threshold are frequent.
 TEXTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=9).map(" ".join), min_size=1, max_size=14)
 SIMILARITIES = st.sampled_from([0.1, 0.3, 0.5, 2 / 3, 0.8, 1.0])
 
@@ -26,18 +26,18 @@ def shingles_of(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + 3]) for i in range(len(words) - 2)} or {(text,)}
 
 
-def are_copies(one: str, other: str, similarity: float) -> bool:
+def are_near_duplicates(one: str, other: str, similarity: float) -> bool:
     left, right = shingles_of(one), shingles_of(other)
     return one == other or len(left & right) / len(left | right) >= similarity
 
 
-def families_by_brute_force(texts: list[str], similarity: float) -> list[int]:
-    family = list(range(len(texts)))
+def clusters_by_brute_force(texts: list[str], similarity: float) -> list[int]:
+    cluster = list(range(len(texts)))
     for i, j in itertools.combinations(range(len(texts)), 2):
-        if are_copies(texts[i], texts[j], similarity):
-            old, new = family[j], family[i]
-            family = [new if number == old else number for number in family]
-    return family
+        if are_near_duplicates(texts[i], texts[j], similarity):
+            old, new = cluster[j], cluster[i]
+            cluster = [new if number == old else number for number in cluster]
+    return cluster
 
 
 def same_partition(one: list[int], other: list[int]) -> bool:
@@ -45,14 +45,14 @@ def same_partition(one: list[int], other: list[int]) -> bool:
     return len(pairs) == len(set(one)) == len(set(other))
 
 
-def families(texts: list[str], similarity: float, **options: int) -> list[int]:
-    return near_duplicates(pa.chunked_array([texts], pa.string()), similarity, **options).family_of_row.tolist()
+def clusters(texts: list[str], similarity: float, **options: int) -> list[int]:
+    return near_duplicates(pa.chunked_array([texts], pa.string()), similarity, **options).cluster_of_row.tolist()
 
 
 @PROPERTY
 @given(TEXTS, SIMILARITIES)
-def test_families_are_those_of_comparing_every_pair(texts: list[str], similarity: float) -> None:
-    assert same_partition(families(texts, similarity), families_by_brute_force(texts, similarity))
+def test_clusters_are_those_of_comparing_every_pair(texts: list[str], similarity: float) -> None:
+    assert same_partition(clusters(texts, similarity), clusters_by_brute_force(texts, similarity))
 
 
 @PROPERTY
@@ -63,11 +63,11 @@ def test_no_pair_is_lost_among_the_candidates(texts: list[str], similarity: floa
     for left, right in _PrefixIndex.build(shingle_sets(strings), similarity).pairs():
         candidates |= {frozenset(pair) for pair in zip(left.tolist(), right.tolist(), strict=True)}
     for i, j in itertools.combinations(range(len(strings)), 2):
-        if are_copies(strings[i].as_py(), strings[j].as_py(), similarity):
+        if are_near_duplicates(strings[i].as_py(), strings[j].as_py(), similarity):
             assert {i, j} in candidates
 
 
-def test_texts_come_in_an_order_that_only_their_content_decides() -> None:
+def test_distinct_texts_do_not_depend_on_the_order_of_rows() -> None:
     texts = ["good tea", "bad tea", "no tea", "good tea", ""]
     one, other = (distinct_texts(pa.chunked_array([column], pa.string())) for column in (texts, texts[::-1]))
     assert one.texts.equals(other.texts)
@@ -76,62 +76,62 @@ def test_texts_come_in_an_order_that_only_their_content_decides() -> None:
 
 @PROPERTY
 @given(TEXTS, SIMILARITIES)
-def test_a_tight_budget_joins_more_but_never_separates_copies(texts: list[str], similarity: float) -> None:
-    found = families(texts, similarity, pair_budget=1)
-    exact = families_by_brute_force(texts, similarity)
+def test_a_small_budget_never_separates_near_duplicates(texts: list[str], similarity: float) -> None:
+    found = clusters(texts, similarity, pair_budget=1)
+    exact = clusters_by_brute_force(texts, similarity)
     assert all(found[i] == found[j] for i, j in itertools.combinations(range(len(texts)), 2) if exact[i] == exact[j])
 
 
 @PROPERTY
 @given(TEXTS, SIMILARITIES, st.data())
-def test_the_leak_check_finds_the_copies_of_known_texts(
+def test_minhash_finds_the_near_duplicates_of_known_texts(
     texts: list[str], similarity: float, data: st.DataObject
 ) -> None:
     distinct = distinct_texts(pa.chunked_array([texts], pa.string()))
-    asked = np.array(data.draw(st.lists(st.booleans(), min_size=len(distinct), max_size=len(distinct))))
-    found = duplicates_of_known(shingle_sets(distinct.texts), asked, ~asked, similarity)
+    queries = np.array(data.draw(st.lists(st.booleans(), min_size=len(distinct), max_size=len(distinct))))
+    found = duplicates_of_known(shingle_sets(distinct.texts), queries, ~queries, similarity)
     strings = distinct.texts.to_pylist()
-    known = [text for text, is_asked in zip(strings, asked, strict=True) if not is_asked]
+    known = [text for text, is_query in zip(strings, queries, strict=True) if not is_query]
     expected = [
-        bool(is_asked) and any(are_copies(text, other, similarity) for other in known)
-        for text, is_asked in zip(strings, asked, strict=True)
+        bool(is_query) and any(are_near_duplicates(text, other, similarity) for other in known)
+        for text, is_query in zip(strings, queries, strict=True)
     ]
     if rows_per_band(similarity) > 1 or similarity >= 0.5:
         assert found.tolist() == expected
     else:
-        # So low a similarity may be missed by chance, but nothing may be invented.
+        # At a low threshold a pair may be missed, but none may be invented.
         assert not (found & ~np.array(expected)).any()
 
 
-def test_similarity_is_met_exactly() -> None:
+def test_the_threshold_is_exact() -> None:
     eight_of_ten = ["a b c d e f g h i j k", "a b c d e f g h i j x"]  # 8 common shingles of 10
-    assert len(set(families(eight_of_ten, 0.8))) == 1
-    assert len(set(families(eight_of_ten, 0.81))) == 2
+    assert len(set(clusters(eight_of_ten, 0.8))) == 1
+    assert len(set(clusters(eight_of_ten, 0.81))) == 2
 
 
-def test_short_texts_are_copies_only_if_identical() -> None:
-    assert same_partition(families(["good", "good", "good tea", "tea good", ""], 0.1), [0, 0, 1, 2, 3])
+def test_short_texts_are_near_duplicates_only_if_identical() -> None:
+    assert same_partition(clusters(["good", "good", "good tea", "tea good", ""], 0.1), [0, 0, 1, 2, 3])
 
 
-def test_the_order_of_rows_does_not_change_the_families() -> None:
+def test_the_order_of_rows_does_not_change_the_clusters() -> None:
     generator = np.random.default_rng(5)
     texts = [" ".join(generator.choice(list("abcdef"), generator.integers(13))) for _ in range(300)]
     shuffled = generator.permutation(300).tolist()
     for budget in (50_000_000, 20):
-        before = families(texts, 0.4, pair_budget=budget)
-        after = families([texts[i] for i in shuffled], 0.4, pair_budget=budget)
+        before = clusters(texts, 0.4, pair_budget=budget)
+        after = clusters([texts[i] for i in shuffled], 0.4, pair_budget=budget)
         assert same_partition([before[i] for i in shuffled], after)
 
 
 def test_texts_that_span_several_chunks_are_found() -> None:
     filler = [f"filler {i} {i + 1} {i + 2}" for i in range(CHUNK_TEXTS)]
-    found = families(["one long text about tea and coffee", *filler, "one long text about tea and coffee too"], 0.8)
+    found = clusters(["one long text about tea and coffee", *filler, "one long text about tea and coffee too"], 0.8)
     assert found[0] == found[-1]
     assert len(set(found)) == CHUNK_TEXTS + 1
 
 
 @pytest.mark.parametrize("changed", [0, 1], ids=["identical", "one word changed"])
-def test_thousands_of_copies_are_compared_in_linear_time(changed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_near_duplicates_are_compared_in_linear_time(changed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(7)
     template = [f"w{i}" for i in range(60)]
     texts = []
@@ -151,18 +151,18 @@ def test_thousands_of_copies_are_compared_in_linear_time(changed: int, monkeypat
         return original(self, left, right, similarity)
 
     monkeypatch.setattr(ShingleSets, "similar", counting)
-    assert len(set(families(texts, 0.8))) == 1
+    assert len(set(clusters(texts, 0.8))) == 1
     assert compared <= 40 * len(texts)
 
 
 def test_texts_left_uncompared_are_counted() -> None:
-    # Twelve phrases in any order: hardly two texts are copies, but all share all phrases.
+    # Twelve phrases in random order: few texts are near-duplicates, but all share phrases.
     generator = np.random.default_rng(3)
     phrases = [f"p{i} q{i} r{i} s{i}" for i in range(12)]
     texts = list({" ".join(generator.choice(phrases, 6, replace=False)) for _ in range(300)})
     sets = shingle_sets(distinct_texts(pa.chunked_array([texts])).texts)
-    exact, none = text_families(sets, 0.8)
-    joined, assumed = text_families(sets, 0.8, pair_budget=100)
+    exact, none = cluster_texts(sets, 0.8)
+    joined, uncompared = cluster_texts(sets, 0.8, pair_budget=100)
     assert none == 0
-    assert assumed > 0
+    assert uncompared > 0
     assert len(set(joined.tolist())) < len(set(exact.tolist()))

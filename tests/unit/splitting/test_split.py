@@ -1,4 +1,4 @@
-"""The split: every row in one part, groups whole, shares kept, and clear words where that cannot be."""
+"""Every row is in one split, groups are whole, sizes are kept, and deviations are noted."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from pipeline.splitting.assignment import assign_groups
 from pipeline.splitting.strategies import assign_by_group, assign_by_time
 from pipeline.store import ArtifactStore
 from tests.support import contents
-from tests.unit.splitting.reviews import cleaned_table, place_cleaned, read_splits_file, real_reviews
+from tests.unit.splitting.factories import cleaned_table, place_cleaned, read_splits_file, real_reviews
 
 PROPERTY = settings(deadline=None, max_examples=40, derandomize=True)
 SHARES = np.array([0.81, 0.09, 0.1])
 LONG_TEXT = 8
-"""Words of a made-up text: one more makes a near-duplicate at the default similarity."""
+"""Words of a generated text; one more word makes a near-duplicate at the default threshold."""
 
 
 def run(
@@ -44,10 +44,10 @@ def many_reviews(count: int = 600, seed: int = 0) -> pa.Table:
     """Reviews with products and users of uneven size, and some near-duplicates over all of them."""
     generator = np.random.default_rng(seed)
     texts = unlike_texts(count)
-    for copy in generator.choice(count, count // 30, replace=False):
+    for duplicate in generator.choice(count, count // 30, replace=False):
         original = int(generator.integers(count))
         if len(texts[original].split()) == LONG_TEXT:
-            texts[copy] = texts[original] + " too" * int(generator.integers(2))
+            texts[duplicate] = texts[original] + " too" * int(generator.integers(2))
     return cleaned_table(
         texts,
         labels=(generator.random(count) < 0.8).astype(int).tolist(),
@@ -60,7 +60,7 @@ def many_reviews(count: int = 600, seed: int = 0) -> pa.Table:
 # --- article -----------------------------------------------------------------------------------------------------
 
 
-def test_the_articles_split_has_its_figures(store: ArtifactStore) -> None:
+def test_the_article_split_has_the_sizes_of_the_article(store: ArtifactStore) -> None:
     rows = 364_171
     table = pa.table(
         {
@@ -86,15 +86,15 @@ def test_the_articles_split_has_its_figures(store: ArtifactStore) -> None:
     assert pc.all(pc.equal(written.column("split").slice(rows - 36_418), "test")).as_py()
 
 
-def test_the_articles_cut_does_not_lose_a_row_to_floating_point(store: ArtifactStore) -> None:
+def test_the_article_split_does_not_lose_a_row_to_floating_point(store: ArtifactStore) -> None:
     summary, _ = run(store, cleaned_table(unlike_texts(1000)), strategy="article", test_size=0.9, validation_size=0.05)
     assert summary.by_name("test").rows == 900  # 1 − 0.9 is a little less than 0.1 in binary
 
 
-def test_a_part_with_another_share_of_positives_is_noted(store: ArtifactStore) -> None:
+def test_a_deviating_positive_share_is_noted(store: ArtifactStore) -> None:
     labels = [0, 1] * 90 + [1] * 19 + [0]
     summary, _ = run(store, cleaned_table(unlike_texts(200), labels=labels), strategy="article")
-    assert any("The test part is 95.0% positive, all rows are 54.5%" in note for note in summary.notes)
+    assert any("test split is 95.0% positive" in note for note in summary.notes)
 
 
 # --- grouped -----------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_groups_stay_whole_and_shares_are_met(seed: int, group_by: str, shares: 
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).filter(any), min_size=1, max_size=60),
     st.sampled_from([(0.81, 0.09, 0.1), (0.4, 0.1, 0.5), (0.2, 0.2, 0.6)]),
 )
-def test_no_part_overshoots_by_more_than_half_a_group(
+def test_no_split_overshoots_by_more_than_half_a_group(
     groups: list[tuple[int, int]], shares: tuple[float, float, float]
 ) -> None:
     label = np.concatenate([np.repeat(np.array([0, 1], dtype=np.int8), group) for group in groups])
@@ -157,7 +157,7 @@ def test_the_split_depends_on_content_and_seed_not_on_the_order_of_rows(store: A
     assert one != reseeded
 
 
-def test_near_copies_stay_together_over_different_products(store: ArtifactStore) -> None:
+def test_near_duplicates_stay_together_over_different_products(store: ArtifactStore) -> None:
     texts = unlike_texts(400)
     for number in range(0, 400, 2):
         texts[number + 1] = texts[number] + " extra"  # 6 of 7 shingles in common
@@ -168,14 +168,14 @@ def test_near_copies_stay_together_over_different_products(store: ArtifactStore)
     assert any(apart[i] != apart[i + 1] for i in range(0, 400, 2))
 
 
-def test_a_group_larger_than_a_part_trains_and_the_shortfall_is_noted(store: ArtifactStore) -> None:
+def test_a_group_larger_than_a_split_goes_to_training(store: ArtifactStore) -> None:
     products = ["giant"] * 950 + [f"P{i}" for i in range(50)]
     summary, split_of_row = run(store, cleaned_table(unlike_texts(1000), products=products))
     assert {split_of_row[row] for row in range(950)} == {"train"}
     assert summary.by_name("test").rows > 20
     assert summary.largest_group == 950
     assert summary.groups == 51
-    assert any("The test part holds 2." in note and "950" in note for note in summary.notes)
+    assert any("test split has 2." in note and "950" in note for note in summary.notes)
 
 
 def test_rows_without_a_product_are_their_own_groups(store: ArtifactStore) -> None:
@@ -186,9 +186,9 @@ def test_rows_without_a_product_are_their_own_groups(store: ArtifactStore) -> No
     assert any("200 reviews without a product_id" in note for note in summary.notes)
 
 
-def test_a_dump_without_products_is_split_by_copies_alone(store: ArtifactStore) -> None:
+def test_a_dump_without_products_is_grouped_by_near_duplicates_only(store: ArtifactStore) -> None:
     summary, _ = run(store, cleaned_table(unlike_texts(400)), group_by="product_and_user")
-    assert [note[:26] for note in summary.notes] == ["No review has a product_id", "No review has a user_id: n"]
+    assert [note[:24] for note in summary.notes] == ["No review has a product_", "No review has a user_id,"]
     assert summary.by_name("train").products is None
     assert summary.by_name("test").rows == 40
 
@@ -206,7 +206,7 @@ def test_products_and_users_together_join_what_either_links(store: ArtifactStore
     assert all(len({split_of_row[4 * i + j] for j in range(4)}) == 1 for i in range(100))
 
 
-def test_large_groups_are_spread_over_the_parts() -> None:
+def test_large_groups_are_spread_over_the_splits() -> None:
     sizes = [64] * 30 + [1] * 1000
     group = np.repeat(np.arange(len(sizes)), sizes)
     label = (np.arange(len(group)) % 2).astype(np.int8)
@@ -216,7 +216,7 @@ def test_large_groups_are_spread_over_the_parts() -> None:
 
 
 def test_a_single_group_cannot_be_split(store: ArtifactStore) -> None:
-    with pytest.raises(ContractViolationError, match=r"test holds 0 positive.*group_by, now 'product'"):
+    with pytest.raises(ContractViolationError, match=r"test has 0 positive.*group_by, now 'product'"):
         run(store, cleaned_table(unlike_texts(100), products=["P"] * 100))
 
 
@@ -225,14 +225,14 @@ def test_a_single_group_cannot_be_split(store: ArtifactStore) -> None:
 
 @PROPERTY
 @given(st.integers(0, 10_000), st.sampled_from([0.05, 0.1, 0.3]))
-def test_each_part_is_newer_than_the_one_before_and_no_moment_is_cut(seed: int, share: float) -> None:
+def test_each_split_is_newer_than_the_previous_one(seed: int, share: float) -> None:
     table = many_reviews(seed=seed)
     part = assign_by_time(table, SplitConfig(strategy="temporal", test_size=share)).split_of_row
     time = table.column("time").to_numpy()
     assert time[part == 0].max() < time[part == 1].min()
     assert time[part == 1].max() < time[part == 2].min()
     assert abs((time >= time[part == 2].min()).sum() - share * len(time)) <= 6
-    # A text stands in one part, the earliest of its appearances.
+    # A text is only in the earliest of its splits.
     kept_split: dict[str, int] = {}
     words = [text.removesuffix(" too") for text in table.column("words").to_pylist()]
     for row in np.flatnonzero(part >= 0).tolist():
@@ -241,7 +241,7 @@ def test_each_part_is_newer_than_the_one_before_and_no_moment_is_cut(seed: int, 
         assert time[row] > time[part == kept_split[words[row]]].max()
 
 
-def test_a_copy_in_the_later_part_is_set_aside_not_the_earlier_one(store: ArtifactStore) -> None:
+def test_a_near_duplicate_in_a_later_split_is_excluded(store: ArtifactStore) -> None:
     texts = unlike_texts(100)
     texts[99] = texts[0]
     texts[98] = texts[97]
@@ -254,8 +254,8 @@ def test_a_copy_in_the_later_part_is_set_aside_not_the_earlier_one(store: Artifa
     account = store.manifest(splits).rows
     assert account is not None
     assert (account.rows_in, account.kept, account.excluded) == (100, 99, {"near_duplicate_across_splits": 1})
-    aside = pq.read_table(store.folder(splits) / "excluded.parquet").to_pylist()
-    assert aside == [{"row": 99, "reason": "near_duplicate_across_splits"}]
+    excluded = pq.read_table(store.folder(splits) / "excluded.parquet").to_pylist()
+    assert excluded == [{"row": 99, "reason": "near_duplicate_across_splits"}]
     assert any("1 near-duplicates" in note for note in store.summary(splits, SplitSummary).notes)
 
 
@@ -268,28 +268,28 @@ def test_reviews_without_a_time_train(store: ArtifactStore) -> None:
 
 @pytest.mark.parametrize("times", [[None] * 100, [7] * 100, [7, 8] * 50, [None] * 50 + list(range(50))])
 def test_a_split_by_time_without_times_says_what_to_do(store: ArtifactStore, times: list[int | None]) -> None:
-    with pytest.raises(ConfigurationError, match=r"needs a time .* choose the strategy 'grouped'"):
+    with pytest.raises(ConfigurationError, match="choose the strategy 'grouped'"):
         run(store, cleaned_table(unlike_texts(100), times=times), strategy="temporal")
 
 
-def test_the_test_part_leaves_a_moment_for_each_other_part(store: ArtifactStore) -> None:
+def test_each_split_keeps_at_least_one_time(store: ArtifactStore) -> None:
     times = [1] * 10 + [2] * 10 + [3] * 80
     table = cleaned_table(unlike_texts(100), times=times)
     summary, _ = run(store, table, strategy="temporal", test_size=0.88, validation_size=0.1)
-    assert [part.rows for part in summary.splits] == [10, 10, 80]
+    assert [one.rows for one in summary.splits] == [10, 10, 80]
 
 
-def test_three_moments_are_enough(store: ArtifactStore) -> None:
+def test_three_distinct_times_are_enough(store: ArtifactStore) -> None:
     times = [1, 1, 2, 2, 3, 3] * 10
     summary, _ = run(store, cleaned_table(unlike_texts(60), labels=[0, 1] * 30, times=times), strategy="temporal")
-    assert [part.rows for part in summary.splits] == [20, 20, 20]
+    assert [one.rows for one in summary.splits] == [20, 20, 20]
     assert sum("instead of" in note for note in summary.notes) == 3
 
 
 # --- all ---------------------------------------------------------------------------------------------------------
 
 
-def test_summaries_describe_the_parts(store: ArtifactStore) -> None:
+def test_the_summary_describes_the_splits(store: ArtifactStore) -> None:
     day = 86_400
     table = cleaned_table(
         unlike_texts(20),
@@ -306,14 +306,14 @@ def test_summaries_describe_the_parts(store: ArtifactStore) -> None:
     )
 
 
-def test_a_time_beyond_every_calendar_is_no_reason_to_fail(store: ArtifactStore) -> None:
+def test_a_time_out_of_range_does_not_fail(store: ArtifactStore) -> None:
     times = [10**17 if row == 99 else row for row in range(100)]
     summary, _ = run(store, cleaned_table(unlike_texts(100), times=times))
-    assert None in [part.last_review for part in summary.splits]
+    assert None in [one.last_review for one in summary.splits]
 
 
 def test_too_few_reviews_are_refused(store: ArtifactStore) -> None:
-    with pytest.raises(ContractViolationError, match="left 9 reviews"):
+    with pytest.raises(ContractViolationError, match="9 reviews"):
         run(store, cleaned_table(unlike_texts(9)))
 
 
@@ -352,20 +352,20 @@ def test_fields_that_a_strategy_does_not_read_do_not_change_the_artifact(
 # --- real reviews ------------------------------------------------------------------------------------------------
 
 
-def test_real_reviews_split_without_leaks_and_with_even_labels(store: ArtifactStore, shared_data: Path) -> None:
+def test_real_reviews_are_split_without_leakage_and_stratified(store: ArtifactStore, shared_data: Path) -> None:
     cleaned = place_cleaned(store, real_reviews(shared_data))
     config = SplitConfig()
     splits = split(cleaned, config, store)
     summary = store.summary(splits, SplitSummary)
-    rows = sum(part.rows for part in summary.splits)
-    positive = sum(part.positive for part in summary.splits) / rows
-    for part, share in zip(summary.splits, (0.81, 0.09, 0.1), strict=True):
-        assert abs(part.rows / rows - share) < 0.005
-        assert abs(part.positive_share - positive) < 0.01
+    rows = sum(one.rows for one in summary.splits)
+    positive = sum(one.positive for one in summary.splits) / rows
+    for one, share in zip(summary.splits, (0.81, 0.09, 0.1), strict=True):
+        assert abs(one.rows / rows - share) < 0.005
+        assert abs(one.positive_share - positive) < 0.01
     assert not summary.notes
     enforce_no_leakage(check_leakage(cleaned, splits, False, config, store), store)
 
 
-def test_the_articles_tail_of_real_reviews_is_not_like_the_rest(store: ArtifactStore, shared_data: Path) -> None:
+def test_the_article_split_of_real_reviews_is_noted(store: ArtifactStore, shared_data: Path) -> None:
     summary, _ = run(store, real_reviews(shared_data), strategy="article")
-    assert any(note.startswith("The test part is 9") and "do not carry over" in note for note in summary.notes)
+    assert any(note.startswith("The test split is 9") for note in summary.notes)

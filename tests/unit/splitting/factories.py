@@ -1,4 +1,4 @@
-"""Cleaned reviews made for the tests of splitting, vocabulary and encoding."""
+"""Cleaned reviews and splits for the tests of splitting and encoding."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cleaned_table(
     times: Sequence[int | None] | None = None,
     rows: Sequence[int] | None = None,
 ) -> pa.Table:
-    """Return the columns of cleaned reviews that these stages read; what is not given is missing or made up."""
+    """Return the columns of cleaned reviews that these stages read, with defaults."""
     count = len(words)
     return pa.table(
         {
@@ -51,21 +51,21 @@ def place_cleaned(store: ArtifactStore, table: pa.Table, label: str = "test") ->
 
 
 def place_splits(store: ArtifactStore, splits: dict[int, str], label: str = "test") -> ArtifactReference:
-    """Put a split into the store: part by row."""
+    """Put a split into the store: split by row."""
     table = pa.table({"row": pa.array(list(splits), pa.int64()), "split": pa.array(list(splits.values()), pa.string())})
     summary = SplitSummary(strategy="grouped", group_by="product", splits=(), notes=())
     return place(store, "split", summary, tables={"splits.parquet": table}, label=label)
 
 
 def read_splits_file(store: ArtifactStore, splits: ArtifactReference) -> dict[int, str]:
-    """Return the part of each row."""
+    """Return the split of each row."""
     table = pq.read_table(store.folder(splits) / "splits.parquet")
     return dict(zip(table.column("row").to_pylist(), table.column("split").to_pylist(), strict=True))
 
 
 @cache
 def real_reviews(shared_data: Path) -> pa.Table:
-    """Return real reviews, cleaned in a rough way and in ProductId order."""
+    """Return real reviews in ProductId order, roughly cleaned."""
     records = []
     for name in ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz"):
         with gzip.open(shared_data / name, "rt", encoding="utf-8", newline="") as stream:
