@@ -102,6 +102,10 @@ docs: $(VENV)/.dev ## Regenerate the generated pages of docs/
 	$(BIN)/python scripts/write_parameter_reference.py
 	$(BIN)/python scripts/write_settings_reference.py
 
+.PHONY: docs-site
+docs-site: $(VENV)/.dev ## Build the documentation's site in build/site, without network
+	$(BIN)/zensical build --strict
+
 .PHONY: clean
 clean: ## Remove the virtual environment, the embedded Airflow and caches; the store (.store) stays
 	rm -rf $(VENV) .airflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

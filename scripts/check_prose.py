@@ -19,6 +19,7 @@ FOLDERS = ("pipeline", "dags", "plugins", "scripts", "deployment", "bench", "doc
 MAX_SENTENCE_WORDS = 40
 """Longest sentence of a Markdown page."""
 
+ROOTS = "normal|regular|neutral|recogn|serial|vector|initial|random|minim|maxim|final|util|optim|organ|summar"
 TERMS = {
     # Terms of the glossary.
     r"near-cop(y|ies)": "near-duplicate",
@@ -29,7 +30,6 @@ TERMS = {
     r"(goes|went|comes?|came|put|puts) into service": "promote",
     r"(model|champion) in service": "champion",
     r"counting words|word counts": "TF-IDF baseline",
-    r"takings?": "batch claim",
     r"behavior tests?": "behavioral test",
     r"leak check": "leakage check",
     r"judged|judges|judgement|judgment": "evaluate",
@@ -48,7 +48,7 @@ TERMS = {
     r"neighbour\w*": "neighbor",
     r"favour\w*": "favor",
     r"honour\w*": "honor",
-    r"(normal|regular|neutral|recogn|serial|vector|initial|random|minim|maxim|final|util|optim|organ|summar)is(e|es|ed|ing|ation)": "-ize",
+    rf"({ROOTS})is(e|es|ed|ing|ation)": "-ize",
     r"analys(e|ed|ing)": "analyze",
     r"labell(ed|ing)": "labeled",
     r"licence": "license",
@@ -93,7 +93,7 @@ def check(path: Path) -> list[str]:
 
 def _files(names: list[str]) -> list[Path]:
     if not names:
-        listing = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout  # noqa: S607
+        listing = subprocess.run(["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
         names = [name for name in listing.splitlines() if "/" not in name or name.split("/")[0] in FOLDERS]
     paths = [(CHECKOUT / name).resolve() for name in names]
     skipped = {CHECKOUT / name for name in EXCEPTIONS}
