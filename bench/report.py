@@ -102,7 +102,7 @@ def main() -> None:
             CleanSummary(
                 normalization="default",
                 summary_joined=True,
-                stop_words="",
+                stop_words_sha256="",
                 steps=(),
                 positive=int(labels.sum()),
                 negative=int((1 - labels).sum()),

@@ -19,10 +19,15 @@ class CleanSummary(Record):
 
     normalization: str
     summary_joined: bool
-    stop_words: str
-    """Which stop-word list was used and whether it was checked against NLTK's corpus."""
+    stop_words_sha256: str
+    """Digest of the stop words that were dropped (``rules.stop_words_sha256``)."""
     steps: tuple[FunnelStep, ...]
     positive: int
     negative: int
     notes: tuple[str, ...]
     """What could not be done, e.g. duplicates without a user column."""
+
+    @property
+    def text_rules(self) -> tuple[str, bool, str]:
+        """What made words of the texts: the words of two dumps compare only if these are equal."""
+        return self.normalization, self.summary_joined, self.stop_words_sha256

@@ -14,6 +14,7 @@ back-reference inside a pattern. So the same data normalizes in training (Python
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,6 +163,11 @@ def stop_words(normalization: str) -> tuple[str, ...]:
     if _known(normalization) == "article":
         return tuple(sorted(listed | {"br"}))
     return tuple(sorted(listed - TELLING_STOP_WORDS))
+
+
+def stop_words_sha256(normalization: str) -> str:
+    """Return the SHA-256 of the words that a normalization drops, one per line: the same on every machine."""
+    return hashlib.sha256("\n".join(stop_words(normalization)).encode()).hexdigest()
 
 
 def joined(summary: str | None, text: str) -> str:

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from pipeline.cleaning.funnel import DUPLICATE, HELPFULNESS, KEPT, NEUTRAL, NO_WORDS, REASONS, FunnelResult, decide
 from pipeline.cleaning.parallel import processes_for, words_in_order
 from pipeline.cleaning.records import CleanSummary, FunnelStep
+from pipeline.cleaning.rules import stop_words_sha256
 from pipeline.cleaning.spool import COLUMNS, KeptReviews
-from pipeline.cleaning.word_list import stop_words_used
 from pipeline.config import TextConfig
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
@@ -71,7 +71,7 @@ def clean(
         CleaningError: The input breaks its contract, or a child process died.
     """
     return store.produce(
-        Stage("clean", version=1),
+        Stage("clean", version=2),
         inputs={"validated": validated},
         params=config,
         build=lambda work: _build(work, store.folder(validated) / REVIEWS, config, processes),
@@ -106,7 +106,7 @@ def _outcome(funnel_result: FunnelResult, reasons: npt.NDArray[np.int8], config:
     summary = CleanSummary(
         normalization=config.normalization,
         summary_joined=config.include_summary,
-        stop_words=stop_words_used(config.normalization),
+        stop_words_sha256=stop_words_sha256(config.normalization),
         steps=tuple(steps),
         positive=int(labels.sum()),
         negative=int((1 - labels).sum()),

@@ -172,13 +172,21 @@ def _build(work: Workspace, portions: Sequence[DatasetPart], store: ArtifactStor
 
 
 def _require_same_rules(portions: Sequence[DatasetPart], summaries: Sequence[CleanSummary]) -> None:
-    rules = [(summary.normalization, summary.summary_joined) for summary in summaries]
+    rules = [summary.text_rules for summary in summaries]
     for portion, rule in zip(portions, rules, strict=True):
         if rule != rules[-1]:
             raise ArtifactError(
-                f"{portion.cleaned} was cleaned by other rules ({rule[0]}, summary {'read' if rule[1] else 'unread'}) "
-                f"than {portions[-1].cleaned} ({rules[-1][0]}); clean both with the same configuration."
+                f"{portion.cleaned} was cleaned by other rules ({_rules_in_words(rule)}) than {portions[-1].cleaned} "
+                f"({_rules_in_words(rules[-1])}). Clean both with the same configuration and version of this project."
             )
+
+
+def _rules_in_words(rules: tuple[str, bool, str]) -> str:
+    normalization, summary_joined, stop_words_sha256 = rules
+    return (
+        f"normalization {normalization}, {'summary and text' if summary_joined else 'text only'}, "
+        f"stop words {stop_words_sha256[:12]}"
+    )
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,7 @@ SHOWN_WORDS = 20
 def same_words_rules(dump: ProfiledDump, previous: ProfiledDump, store: ArtifactStore) -> bool:
     """Return whether the same rules made words of both dumps' texts, so that their words may be compared."""
     now, before = (store.summary(one.cleaned, CleanSummary) for one in (dump, previous))
-    return (now.normalization, now.summary_joined, now.stop_words) == (
-        before.normalization,
-        before.summary_joined,
-        before.stop_words,
-    )
+    return now.text_rules == before.text_rules
 
 
 def compare_dumps(

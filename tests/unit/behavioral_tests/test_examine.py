@@ -52,7 +52,7 @@ def cleaned_reviews(store, texts, summaries=None, labels=None, *, joins=False):
         }
     )
     summary = CleanSummary(
-        normalization="default", summary_joined=joins, stop_words="", steps=(), positive=0, negative=0, notes=()
+        normalization="default", summary_joined=joins, stop_words_sha256="", steps=(), positive=0, negative=0, notes=()
     )
     return place(store, "clean", summary, tables={"reviews.parquet": table})
 

@@ -64,3 +64,22 @@ def test_summary_is_joined_by_a_space() -> None:
 def test_unknown_normalization_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="choose one of default, article"):
         rules.stop_words("fancy")
+
+
+def test_the_shipped_list_is_that_of_nltk() -> None:
+    corpora = pytest.importorskip("nltk.corpus")
+    try:
+        corpus = corpora.stopwords.words("english")
+    except LookupError:
+        pytest.skip("NLTK's corpus of stop words is not installed")
+    # Newer corpora list more contractions. A token is a–z, so a word with an apostrophe never matches one.
+    assert {word for word in rules.shipped_stop_words() if word.isalpha()} == {
+        word for word in corpus if word.isalpha()
+    }
+
+
+def test_the_digest_of_the_stop_words_depends_on_the_list_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = {rules.stop_words_sha256(name) for name in rules.NORMALISATIONS}
+    assert len(digests) == len(rules.NORMALISATIONS)
+    monkeypatch.setattr(rules, "stop_words", lambda _: ("the",))
+    assert rules.stop_words_sha256("default") not in digests

@@ -129,8 +129,7 @@ def test_real_dump_by_the_article(store: ArtifactStore, shared_data: Path, dump:
     assert out["words"].to_pylist()[sample] == article_words_of_all(out["text"].to_pylist()[sample])
 
 
-def test_summary_names_the_stop_words(store: ArtifactStore) -> None:
+def test_summary_holds_the_digest_of_the_stop_words(store: ArtifactStore) -> None:
     cleaned = clean(validated(store, reviews(MIXED)), TextConfig(), store)
-    assert "NLTK" in summary(store, cleaned).stop_words
+    assert summary(store, cleaned).stop_words_sha256 == rules.stop_words_sha256("default")
     assert not {"the", "it"} & set(" ".join(read(store, cleaned)["words"].to_pylist()).split())
-    assert rules.stop_words("default")

@@ -137,7 +137,7 @@ def portion(store: ArtifactStore, number: int, rows: list[int]) -> DatasetPart:
         }
     )
     summary = CleanSummary(
-        normalization="default", summary_joined=True, stop_words="", steps=(), positive=0, negative=0, notes=()
+        normalization="default", summary_joined=True, stop_words_sha256="", steps=(), positive=0, negative=0, notes=()
     )
     label = f"{number} {rows}"
     fetched = place(store, "fetch", FetchSummary(files=(), demo=False), label=label)

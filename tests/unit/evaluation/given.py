@@ -19,7 +19,7 @@ from pipeline.training.records import PredictSummary
 from tests.support import place
 
 CLEAN = CleanSummary(
-    normalization="default", summary_joined=True, stop_words="", steps=(), positive=0, negative=0, notes=()
+    normalization="default", summary_joined=True, stop_words_sha256="", steps=(), positive=0, negative=0, notes=()
 )
 SPLIT = SplitSummary(strategy="grouped", group_by="product", splits=(), notes=())
 

@@ -89,7 +89,7 @@ def placed_dump(
     words = CleanSummary(
         normalization=normalization,
         summary_joined=False,
-        stop_words="ours",
+        stop_words_sha256="",
         steps=(),
         positive=0,
         negative=0,

@@ -58,7 +58,7 @@ def test_the_artifact_names_what_it_was_made_of(store: ArtifactStore) -> None:
         "fetched": now.fetched,
         "validated_raw": now.validated_raw,
         "cleaned": now.cleaned,
-        "previous_landed": before.fetched,
+        "previous_fetched": before.fetched,
         "previous_validated_raw": before.validated_raw,
         "previous_cleaned": before.cleaned,
     }

@@ -460,7 +460,7 @@ def clean_summary(config: RunConfig) -> CleanSummary:
     return CleanSummary(
         normalization=config.text.normalization,
         summary_joined=config.text.include_summary,
-        stop_words="the project's own list, equal to NLTK's",
+        stop_words_sha256="",
         steps=(
             FunnelStep(name="Rows that keep the row rules", reason=None, rows=9_528),
             FunnelStep(name="Drop neutral scores", reason="neutral_score", rows=8_799),

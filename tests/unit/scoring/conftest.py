@@ -121,7 +121,7 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
         store,
         "clean",
         CleanSummary(
-            normalization=text.normalization, summary_joined=text.include_summary, stop_words="shipped", steps=(),
+            normalization=text.normalization, summary_joined=text.include_summary, stop_words_sha256="", steps=(),
             positive=0, negative=0, notes=(),
         ),
         tables={"reviews.parquet": pa.table(columns)},

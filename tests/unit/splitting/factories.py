@@ -18,7 +18,7 @@ from pipeline.store import ArtifactReference, ArtifactStore
 from tests.support import place
 
 CLEAN_SUMMARY = CleanSummary(
-    normalization="default", summary_joined=False, stop_words="none", steps=(), positive=0, negative=0, notes=()
+    normalization="default", summary_joined=False, stop_words_sha256="", steps=(), positive=0, negative=0, notes=()
 )
 
 

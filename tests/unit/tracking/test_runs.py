@@ -177,7 +177,7 @@ def place_cleaned(store: ArtifactStore, name: str) -> ArtifactReference:
     file = FetchedFile(name=name, path="raw/0", origin=name, bytes=1, sha256=digest(name))
     fetched = place(store, "fetch", FetchSummary(files=(file,), demo=False), label=name)
     summary = CleanSummary(
-        normalization="default", summary_joined=True, stop_words="", steps=(), positive=1, negative=1, notes=()
+        normalization="default", summary_joined=True, stop_words_sha256="", steps=(), positive=1, negative=1, notes=()
     )
     return store.produce(Stage("clean"), inputs={"fetched": fetched}, params=None, build=lambda _: Outcome(summary))
 

@@ -78,6 +78,6 @@ def place_dump(store: ArtifactStore, table: pa.Table) -> ArtifactReference:
 def place_clean(store: ArtifactStore, table: pa.Table) -> ArtifactReference:
     """Put a clean table into the store."""
     summary = CleanSummary(
-        normalization="default", summary_joined=True, stop_words="own", steps=(), positive=0, negative=0, notes=()
+        normalization="default", summary_joined=True, stop_words_sha256="", steps=(), positive=0, negative=0, notes=()
     )
     return place(store, "clean", summary, tables={"reviews.parquet": table})
