@@ -1,4 +1,4 @@
-"""The stage ``encode``: words become ids, long reviews lose one end."""
+"""The stage ``encode``: replaces words by ids and truncates long reviews."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ STAGE = Stage("encode", version=1)
 PERCENTS = (5, 25, 50, 75, 90, 95, 99, 100)
 BIN_WIDTH = 10
 BINS = 31
-"""Bins of the length histogram: 30 of ten words, and one for everything longer."""
+"""Bins of the length histogram: 30 of ten words, and an open one."""
 
 
 @dataclass(frozen=True)
 class EncodedTexts:
-    """Some texts as ids.
+    """Encoded texts, concatenated.
 
     Attributes:
-        offsets: int64 [texts + 1], where each text's ids begin.
+        offsets: int64 [texts + 1], start of the ids of each text.
         ids: int32 [tokens].
-        lengths: int64 [texts], words of each text that have an id, before truncation.
-        dropped: int64 [texts], words of each text that have no id at all.
+        lengths: int64 [texts], words with an id, before truncation.
+        dropped: int64 [texts], words without an id.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -52,17 +52,17 @@ def encode(
     config: EncodingConfig,
     store: ArtifactStore,
 ) -> ArtifactReference:
-    """Turn the words of each part into sequences of ids.
+    """Encode the reviews of each split as sequences of word ids.
 
     Args:
         cleaned: Artifact of ``clean``.
-        splits: Artifact of ``split``, made from it.
+        splits: Artifact of ``split`` for these reviews.
         vocabulary: Artifact of ``fit_vocabulary``.
-        config: Longest sequence, and which end of a longer one to keep.
-        store: Where the artifacts lie.
+        config: Maximum length, and which words of a longer review to keep.
+        store: Artifact store.
 
     Returns:
-        The artifact with one Parquet file per part, in the order of ``clean``, and an ``EncodingSummary``.
+        The artifact with one Parquet file per split, in the order of ``clean``, and an ``EncodingSummary``.
     """
 
     def build(work: Workspace) -> Outcome:
@@ -75,25 +75,25 @@ def encode(
 
 
 def encode_texts(texts: pa.Array, vocabulary: Vocabulary, config: EncodingConfig) -> EncodedTexts:
-    """Encode cleaned texts; the same as ``Vocabulary.ids`` and a slice for each, but vectorized.
+    """Encode cleaned texts: ``Vocabulary.ids`` and truncation, vectorized.
 
-    A text without a word becomes one unknown word, so that a recurrent layer has something to read. Where the
-    vocabulary has no unknown word, it becomes an empty sequence; cleaning leaves no such row.
+    A text without words becomes one unknown word, because a recurrent layer needs input. It becomes an empty sequence
+    if the vocabulary has no unknown word.
 
     Args:
         texts: string [texts], words joined by one space.
-        vocabulary: Gives the ids.
-        config: Longest sequence, and which end of a longer one to keep.
+        vocabulary: The word ids.
+        config: Maximum length, and which words of a longer text to keep.
     """
-    table = tokenize(texts)
+    tokens = tokenize(texts)
     no_id = -1
     unknown = no_id if vocabulary.unknown_id is None else vocabulary.unknown_id
-    id_of_code = np.array([vocabulary.id_of_word.get(word, unknown) for word in table.distinct], dtype=np.int32)
-    ids = id_of_code[table.codes]
-    text = np.repeat(np.arange(len(texts)), table.lengths)
+    id_of_code = np.array([vocabulary.id_of_word.get(word, unknown) for word in tokens.distinct], dtype=np.int32)
+    ids = id_of_code[tokens.codes]
+    text = np.repeat(np.arange(len(texts)), tokens.lengths)
     has_id = ids != no_id
     lengths = np.bincount(text[has_id], minlength=len(texts)).astype(np.int64)
-    dropped = table.lengths - lengths
+    dropped = tokens.lengths - lengths
     ids = ids[has_id]
     place = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     if config.keep == "last":
@@ -140,12 +140,12 @@ def _build(
         unknown_id=vocabulary.unknown_id,
         splits=tuple(tally.figures(config.max_length) for tally in tallies),
     )
-    return Outcome(summary, rows=RowAccount(rows_in=rows_in, kept=sum(part.rows for part in summary.splits)))
+    return Outcome(summary, rows=RowAccount(rows_in=rows_in, kept=sum(split.rows for split in summary.splits)))
 
 
 @dataclass
 class _SplitTally:
-    """The figures of one part while its batches go by."""
+    """Accumulates the figures of one split over its batches."""
 
     name: SplitName
     positive: int = 0

@@ -1,49 +1,49 @@
-"""What the stages ``fit_vocabulary`` and ``encode`` record."""
+"""Records of the stages ``fit_vocabulary`` and ``encode``."""
 
 from __future__ import annotations
 
 from pipeline.splitting.records import SplitName
+from pipeline.statistics import share_of
 from pipeline.store import Record
 
 
 class SplitCoverage(Record):
-    """How much of one part's text the vocabulary knows."""
+    """Coverage of the words of one split by the vocabulary."""
 
     split: SplitName
     tokens: int
-    """Words of all its rows, repetitions included."""
     unknown: int
-    """Of these, words that the vocabulary lacks."""
+    """Tokens that are not in the vocabulary."""
 
     @property
     def unknown_share(self) -> float:
-        """Share of the tokens that the model cannot read, 0–1."""
-        return self.unknown / self.tokens if self.tokens else 0.0
+        """Share of the tokens that are not in the vocabulary, 0–1."""
+        return share_of(self.unknown, self.tokens)
 
 
 class VocabularySummary(Record):
-    """The vocabulary, in figures."""
+    """Size and coverage of the vocabulary."""
 
     words: int
     size: int
     """Rows of the embedding: the words, the padding and the unknown word if there is one."""
     unknown_id: int | None
     distinct_words: int
-    """Different words that were counted, before the rare ones were dropped."""
+    """Distinct words before rare ones are dropped."""
     tokens_counted: int
     rows_counted: int
     coverage: tuple[SplitCoverage, ...]
-    """One figure per part, in the order train, validation, test."""
+    """In the order of ``SPLIT_NAMES``."""
     leakage: bool
-    """Whether words of validation and test rows were counted too."""
+    """Whether the vocabulary is fitted on validation and test rows too."""
 
     def by_name(self, name: SplitName) -> SplitCoverage:
-        """Return the coverage of that part."""
+        """Return the coverage of one split."""
         return next(coverage for coverage in self.coverage if coverage.split == name)
 
 
 class LengthPercentile(Record):
-    """A percentile of the reviews' lengths."""
+    """A percentile of the lengths of the reviews."""
 
     percent: int
     words: int
@@ -51,17 +51,17 @@ class LengthPercentile(Record):
 
 
 class LengthBin(Record):
-    """Reviews whose length lies in one range."""
+    """Number of reviews in a range of lengths."""
 
     first: int
-    """Shortest length of the range, in words."""
+    """Smallest length, in words."""
     last: int | None
-    """Longest length of the range; ``None`` in the last bin, which has no end."""
+    """Largest length; ``None`` in the last bin, which is open."""
     rows: int
 
 
 class EncodedSplit(Record):
-    """One encoded part. Lengths are those before truncation, in words that have an id."""
+    """One encoded split. Lengths are before truncation, in words that have an id."""
 
     name: SplitName
     rows: int
@@ -69,30 +69,30 @@ class EncodedSplit(Record):
     tokens: int
     """Ids in the file, after truncation."""
     unknown_tokens: int
-    """Of these, ids of the unknown word."""
+    """Ids of the unknown word in the file."""
     truncated_rows: int
     truncated_tokens: int
-    """Words that truncation cut off."""
+    """Words removed by truncation."""
     dropped_tokens: int
-    """Words that are not in the vocabulary and were dropped, because it has no unknown word."""
+    """Words dropped because neither they nor the unknown word have an id."""
     empty_rows: int
-    """Rows without such a word; they are encoded as one unknown word, or as nothing where there is none."""
+    """Rows without words; encoded as one unknown word, or as an empty sequence if there is no unknown word."""
     mean_length: float
     percentiles: tuple[LengthPercentile, ...]
     lengths: tuple[LengthBin, ...]
 
 
 class EncodingSummary(Record):
-    """The encoded reviews."""
+    """The encoded splits, in the order of ``SPLIT_NAMES``."""
 
     max_length: int
     keep: str
-    """Which end of a long review was kept, ``last`` or ``first``."""
+    """Which words of a longer review are kept, ``last`` or ``first``."""
     vocabulary_size: int
-    """Rows that an embedding of these ids needs."""
+    """Rows that an embedding needs."""
     unknown_id: int | None
     splits: tuple[EncodedSplit, ...]
 
     def by_name(self, name: SplitName) -> EncodedSplit:
-        """Return the figures of that part."""
-        return next(part for part in self.splits if part.name == name)
+        """Return one split."""
+        return next(split for split in self.splits if split.name == name)

@@ -1,4 +1,4 @@
-"""Encoded reviews in memory: flat arrays, as batches are best cut from them."""
+"""Encoded reviews in memory, as flat arrays."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SEQUENCE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Sequences:
-    """The encoded reviews of one part, one after the other, not padded.
+    """The encoded reviews of one split, concatenated, not padded.
 
     Attributes:
-        row: int64 [rows], the review's number in the dump.
+        row: int64 [rows], number of the review in the dump.
         label: int8 [rows], 1 positive, 0 negative.
-        offsets: int64 [rows + 1], where each review's ids begin.
+        offsets: int64 [rows + 1], start of the ids of each review.
         ids: int32 [tokens].
     """
 
@@ -49,30 +49,30 @@ class Sequences:
         return np.diff(self.offsets)
 
 
-def split_file(part: SplitName) -> str:
-    """Return the name of a part's file."""
-    return f"{part}.parquet"
+def split_file(split: SplitName) -> str:
+    """Return the file name of a split."""
+    return f"{split}.parquet"
 
 
-def load_sequences(store: ArtifactStore, encoded: ArtifactReference, part: SplitName) -> Sequences:
-    """Read one part of an ``encode`` artifact.
+def load_sequences(store: ArtifactStore, encoded: ArtifactReference, split: SplitName) -> Sequences:
+    """Read one split of an ``encode`` artifact.
 
     Raises:
-        ArtifactError: The artifact is missing, or the file has other columns.
+        ArtifactError: The artifact is missing, or the file has other columns or types.
     """
-    if part not in SPLIT_NAMES:
-        raise ArtifactError(f"There is no part '{part}'; choose one of {', '.join(SPLIT_NAMES)}.")
-    path = store.folder(encoded) / split_file(part)
+    if split not in SPLIT_NAMES:
+        raise ArtifactError(f"There is no split '{split}'; choose one of {', '.join(SPLIT_NAMES)}.")
+    path = store.folder(encoded) / split_file(split)
     found = pq.read_schema(path)
     if not found.equals(SEQUENCE_SCHEMA):
         raise ArtifactError(
-            f"{path.name} of {encoded} has the columns {', '.join(found.names)} of other types than this "
-            "project writes. Remove that artifact's folder and encode again."
+            f"{path.name} of {encoded} has the columns {', '.join(found.names)} with other names or types than "
+            f"{', '.join(SEQUENCE_SCHEMA.names)}. Remove the folder of the artifact and encode again."
         )
     table = pq.read_table(path)
     lists = table.column("ids")
     lengths = pc.list_value_length(lists).to_numpy().astype(np.int64)
-    # Each chunk counts its offsets from its own zero; the lengths do not.
+    # Offsets start at 0 in each chunk, so they are computed from the lengths.
     ids = [chunk.flatten().to_numpy() for chunk in lists.chunks]
     return Sequences(
         row=table.column("row").to_numpy(),

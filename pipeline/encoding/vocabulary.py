@@ -1,4 +1,4 @@
-"""The vocabulary itself: words, counts, ids, and the file that it lives in."""
+"""The vocabulary: words, counts, ids and their file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ VOCABULARY_FILE = "vocabulary.json"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words and their ids.
-
-    Id 0 is padding. Where not every word is known, id 1 stands for each unknown one. Then come the words.
+    """Words and their ids: 0 is padding, then the unknown word if there is one, then the words.
 
     Attributes:
-        words: By falling frequency, ties by first appearance.
-        counts: Occurrences of each word in the rows that were counted.
-        unknown_id: 1, or ``None`` where every word that was counted has an id of its own.
+        words: By descending frequency, ties by first appearance.
+        counts: Occurrences of each word in the counted rows.
+        unknown_id: 1, or ``None`` if every counted word has its own id.
     """
 
     words: tuple[str, ...]
@@ -50,12 +48,12 @@ class Vocabulary:
         return {word: number for number, word in enumerate(self.words, start=self.first_word_id)}
 
     def ids(self, words: str) -> list[int]:
-        """Return the ids of words joined by spaces; unknown ones become ``unknown_id``, or are dropped without one."""
+        """Return the ids of words joined by spaces. Unknown words become ``unknown_id``, or are dropped without it."""
         ids = (self.id_of_word.get(word, self.unknown_id) for word in words.split())
         return [number for number in ids if number is not None]
 
     def save(self, path: Path) -> None:
-        """Write the vocabulary as JSON, one word or count per line: the same vocabulary gives the same bytes."""
+        """Write the vocabulary as JSON. The same vocabulary gives the same bytes."""
         record = {
             "schema_version": SCHEMA_VERSION,
             "unknown_id": self.unknown_id,
@@ -68,27 +66,27 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a vocabulary back.
+        """Read a vocabulary.
 
         Raises:
-            ArtifactError: The file is missing, damaged or of another schema.
+            ArtifactError: The file is missing, damaged or has another schema.
         """
         try:
             record = _VocabularyFile.model_validate_json(path.read_bytes())
         except FileNotFoundError:
-            raise ArtifactError(f"There is no vocabulary at {quoted(path.name)}. Fit it again.") from None
+            raise ArtifactError(f"The vocabulary {quoted(path.name)} does not exist. Fit it again.") from None
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
             raise ArtifactError(
-                f"{quoted(path.name)} is no vocabulary of schema {SCHEMA_VERSION}: {place}: {first['msg']}. "
+                f"{quoted(path.name)} is not a vocabulary of schema {SCHEMA_VERSION}: {place}: {first['msg']}. "
                 "Fit it again."
             ) from error
         return cls(words=record.words, counts=record.counts, unknown_id=record.unknown_id)
 
 
 class _VocabularyFile(BaseModel):
-    """``vocabulary.json`` as it must be."""
+    """Schema of ``vocabulary.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -111,5 +109,5 @@ class _VocabularyFile(BaseModel):
         if len(self.words) != len(self.counts):
             raise ValueError(f"{len(self.words)} words, but {len(self.counts)} counts")
         if len(set(self.words)) != len(self.words):
-            raise ValueError("a word stands there twice")
+            raise ValueError("a word occurs twice")
         return self

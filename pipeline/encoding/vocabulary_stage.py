@@ -22,64 +22,73 @@ STAGE = Stage("fit_vocabulary", version=1)
 def fit_vocabulary(
     cleaned: ArtifactReference, splits: ArtifactReference, config: VocabularyConfig, store: ArtifactStore
 ) -> ArtifactReference:
-    """Choose the words that the models may know.
+    """Choose the words of the vocabulary.
 
     Args:
         cleaned: Artifact of ``clean``.
-        splits: Artifact of ``split``, made from it; rows that it excluded are not counted.
+        splits: Artifact of ``split`` for these reviews; excluded rows are not counted.
         config: Which rows to count and which words to keep.
-        store: Where the artifacts lie.
+        store: Artifact store.
 
     Returns:
         The artifact with ``vocabulary.json`` and a ``VocabularySummary``.
 
     Raises:
-        ContractViolationError: No word is left.
+        ContractViolationError: No word is frequent enough.
     """
-    return store.produce(
-        STAGE,
-        inputs={"cleaned": cleaned, "splits": splits},
-        params=config,
-        build=lambda work: _build(cleaned, splits, config, store, work),
-    )
+
+    def build(work: Workspace) -> Outcome:
+        return _build(_count(cleaned, splits, config, store), config, work)
+
+    return store.produce(STAGE, inputs={"cleaned": cleaned, "splits": splits}, params=config, build=build)
 
 
-def _build(
-    cleaned: ArtifactReference,
-    splits: ArtifactReference,
-    config: VocabularyConfig,
-    store: ArtifactStore,
-    work: Workspace,
-) -> Outcome:
-    counted_splits = [TRAIN] if config.fit_on == "train" else list(range(len(SPLIT_NAMES)))
-    tally = _tally(cleaned, splits, counted_splits, store)
-    counts, rows = tally.counts, tally.rows
-    counted = counts[counted_splits].sum(axis=0)
-    # Stable: ties stay in the order of their first appearance.
-    by_frequency = tally.appearance[np.argsort(-counted[tally.appearance], kind="stable")]
-    kept = by_frequency[counted[by_frequency] >= config.min_frequency][: config.max_vocabulary_size or None]
+@dataclass(frozen=True)
+class _Counts:
+    """Word counts of all splits.
+
+    Attributes:
+        words: The distinct words.
+        of_word: int64 [splits, words].
+        rows: int64 [splits].
+        fitted_on: Codes of the splits that the vocabulary is fitted on.
+        appearance: int64 [distinct words of these splits], indices in ``words`` by first appearance.
+    """
+
+    words: list[str]
+    of_word: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    fitted_on: list[int]
+    appearance: npt.NDArray[np.int64]
+
+
+def _build(counts: _Counts, config: VocabularyConfig, work: Workspace) -> Outcome:
+    fitted = counts.of_word[counts.fitted_on].sum(axis=0)
+    rows = int(counts.rows[counts.fitted_on].sum())
+    # A stable sort keeps ties in the order of their first appearance.
+    by_frequency = counts.appearance[np.argsort(-fitted[counts.appearance], kind="stable")]
+    kept = by_frequency[fitted[by_frequency] >= config.min_frequency][: config.max_vocabulary_size or None]
     if not len(kept):
         raise ContractViolationError(
-            f"No word occurs {config.min_frequency} times in the {int(rows[counted_splits].sum()):,} rows that are "
-            "counted "
-            f"(fit_on '{config.fit_on}'). Lower min_frequency, or give a larger dump."
+            f"No word occurs {config.min_frequency} times in the {rows:,} counted rows (fit_on '{config.fit_on}'). "
+            "Lower min_frequency, or use a larger dump."
         )
-    everything_known = config.fit_on == "all" and config.max_vocabulary_size == 0 and config.min_frequency == 1
+    all_words_known = config.fit_on == "all" and config.max_vocabulary_size == 0 and config.min_frequency == 1
     vocabulary = Vocabulary(
-        words=tuple(tally.words[index] for index in kept.tolist()),
-        counts=tuple(counted[kept].tolist()),
-        unknown_id=None if everything_known else UNKNOWN_ID,
+        words=tuple(counts.words[index] for index in kept.tolist()),
+        counts=tuple(fitted[kept].tolist()),
+        unknown_id=None if all_words_known else UNKNOWN_ID,
     )
     vocabulary.save(work.folder / VOCABULARY_FILE)
-    tokens, known = counts.sum(axis=1), counts[:, kept].sum(axis=1)
+    tokens, known = counts.of_word.sum(axis=1), counts.of_word[:, kept].sum(axis=1)
     return Outcome(
         VocabularySummary(
             words=len(vocabulary.words),
             size=vocabulary.size,
             unknown_id=vocabulary.unknown_id,
-            distinct_words=len(tally.appearance),
-            tokens_counted=int(counted.sum()),
-            rows_counted=int(rows[counted_splits].sum()),
+            distinct_words=len(counts.appearance),
+            tokens_counted=int(fitted.sum()),
+            rows_counted=rows,
             coverage=tuple(
                 SplitCoverage(split=name, tokens=int(tokens[code]), unknown=int(tokens[code] - known[code]))
                 for code, name in enumerate(SPLIT_NAMES)
@@ -89,39 +98,22 @@ def _build(
     )
 
 
-@dataclass(frozen=True)
-class _Tally:
-    """Words and how often they occur.
-
-    Attributes:
-        words: The different words of all splits.
-        counts: int64 [splits, words].
-        rows: int64 [splits].
-        appearance: int64 [counted words], places in ``words`` by first appearance in the counted rows.
-    """
-
-    words: list[str]
-    counts: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.int64]
-    appearance: npt.NDArray[np.int64]
-
-
-def _tally(
-    cleaned: ArtifactReference, splits: ArtifactReference, counted_splits: list[int], store: ArtifactStore
-) -> _Tally:
-    place: dict[str, int] = {}
+def _count(
+    cleaned: ArtifactReference, splits: ArtifactReference, config: VocabularyConfig, store: ArtifactStore
+) -> _Counts:
+    fitted_on = [TRAIN] if config.fit_on == "train" else list(range(len(SPLIT_NAMES)))
+    index_of: dict[str, int] = {}
     appearance: dict[int, None] = {}
-    counts = np.zeros((len(SPLIT_NAMES), 0), dtype=np.int64)
+    of_word = np.zeros((len(SPLIT_NAMES), 0), dtype=np.int64)
     rows = np.zeros(len(SPLIT_NAMES), dtype=np.int64)
     for reviews in read_splits(cleaned, splits, ("words",), store):
-        table = tokenize(reviews.columns.column("words"))
-        split_of_word = np.repeat(reviews.split_of_row, table.lengths)
-        places = np.array([place.setdefault(word, len(place)) for word in table.distinct], dtype=np.int64)
-        counts = np.pad(counts, ((0, 0), (0, len(place) - counts.shape[1])))
+        tokens = tokenize(reviews.columns.column("words"))
+        split_of_token = np.repeat(reviews.split_of_row, tokens.lengths)
+        indices = np.array([index_of.setdefault(word, len(index_of)) for word in tokens.distinct], dtype=np.int64)
+        of_word = np.pad(of_word, ((0, 0), (0, len(index_of) - of_word.shape[1])))
         for code in range(len(SPLIT_NAMES)):
-            counts[code, places] += np.bincount(table.codes[split_of_word == code], minlength=len(places))
+            of_word[code, indices] += np.bincount(tokens.codes[split_of_token == code], minlength=len(indices))
             rows[code] += int((reviews.split_of_row == code).sum())
-        counted_codes = table.codes[np.isin(split_of_word, counted_splits)]
-        codes, first = np.unique(counted_codes, return_index=True)
-        appearance.update(dict.fromkeys(places[codes[np.argsort(first)]].tolist()))
-    return _Tally(list(place), counts, rows, np.array(list(appearance), dtype=np.int64))
+        codes, first = np.unique(tokens.codes[np.isin(split_of_token, fitted_on)], return_index=True)
+        appearance.update(dict.fromkeys(indices[codes[np.argsort(first)]].tolist()))
+    return _Counts(list(index_of), of_word, rows, fitted_on, np.array(list(appearance), dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Encoding: ids as a loop over words would give them, the right end kept, every row accounted for."""
+"""Encoding gives the ids of a loop over words, truncates, and accounts for every row."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_missing_text_and_doubled_spaces_have_no_words() -> None:
 
 ROWS = [10, 11, 12, 13, 14, 15]
 WORDS = ["good good tea", "tea good", "tea late late", "", "good " * 24 + "tea", "good"]
-PARTS = {10: "train", 11: "train", 12: "test", 13: "test", 14: "validation"}
+SPLITS = {10: "train", 11: "train", 12: "test", 13: "test", 14: "validation"}
 
 
 @pytest.fixture
@@ -60,14 +60,14 @@ def artifacts(store: ArtifactStore) -> tuple[ArtifactReference, ArtifactReferenc
     cleaned = place_cleaned(
         store, cleaned_table([words.strip() for words in WORDS], rows=ROWS, labels=[1, 0, 1, 0, 1, 0])
     )
-    splits = place_splits(store, PARTS)
+    splits = place_splits(store, SPLITS)
     return cleaned, splits, fit_vocabulary(cleaned, splits, VocabularyConfig(), store)
 
 
-def test_each_part_is_written_in_order_and_read_back(
+def test_each_split_is_written_in_order_and_read_back(
     store: ArtifactStore, artifacts: tuple[ArtifactReference, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(splits_module, "BATCH_ROWS", 1)  # several row groups, and batches without a part's rows
+    monkeypatch.setattr(splits_module, "BATCH_ROWS", 1)  # several row groups, and batches without rows of a split
     encoded = encode(*artifacts, EncodingConfig(max_length=20), store)
     train = load_sequences(store, encoded, "train")
     assert (train.row.tolist(), train.label.tolist()) == ([10, 11], [1, 0])
@@ -99,8 +99,8 @@ def test_the_summary_accounts_for_every_row_and_word(
     assert (validation.mean_length, validation.percentiles[0].words, validation.percentiles[-1].words) == (25.0, 25, 25)
     assert [(b.first, b.last) for b in validation.lengths if b.rows] == [(20, 29)]
     assert (validation.lengths[-1].first, validation.lengths[-1].last) == (300, None)
-    for part in summary.splits:
-        assert sum(length.rows for length in part.lengths) == part.rows
+    for split in summary.splits:
+        assert sum(length.rows for length in split.lengths) == split.rows
 
 
 def test_percentiles_are_lengths_that_occur(store: ArtifactStore) -> None:
@@ -130,13 +130,11 @@ def test_a_file_of_other_columns_is_refused(store: ArtifactStore) -> None:
     strange = place(store, "encode", CLEAN_SUMMARY, tables={"train.parquet": pa.table({"row": [1]})})
     with pytest.raises(ArtifactError, match="encode again"):
         load_sequences(store, strange, "train")
-    with pytest.raises(ArtifactError, match="There is no part 'exam'"):
+    with pytest.raises(ArtifactError, match="no split 'exam'"):
         load_sequences(store, strange, "exam")
 
 
-def test_the_files_have_the_columns_of_the_contract(
-    store: ArtifactStore, artifacts: tuple[ArtifactReference, ...]
-) -> None:
+def test_the_files_have_the_documented_columns(store: ArtifactStore, artifacts: tuple[ArtifactReference, ...]) -> None:
     encoded = encode(*artifacts, EncodingConfig(), store)
     schema = pq.read_schema(store.folder(encoded) / "test.parquet")
     assert [(field.name, field.type) for field in schema] == [

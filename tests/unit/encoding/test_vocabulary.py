@@ -1,4 +1,4 @@
-"""The vocabulary: the words that counting by hand gives, the same file always, and no other file taken for one."""
+"""The vocabulary has the words of a simple count, and its file is reproducible and validated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.unit.splitting.factories import cleaned_table, place_cleaned, place_s
 
 PROPERTY = settings(deadline=None, max_examples=30, derandomize=True)
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join), min_size=1, max_size=20)
-PARTS = st.sampled_from(["train", "train", "train", "validation", "test", None])
+SPLITS = st.sampled_from(["train", "train", "train", "validation", "test", None])
 
 GOLDEN = """{
  "schema_version": 1,
@@ -68,7 +68,7 @@ def test_words_are_those_of_a_counter(
     config: VocabularyConfig,
 ) -> None:
     store = ArtifactStore(str(tmp_path_factory.mktemp("store")))
-    splits = data.draw(st.lists(PARTS, min_size=len(texts), max_size=len(texts)))
+    splits = data.draw(st.lists(SPLITS, min_size=len(texts), max_size=len(texts)))
     counter: Counter[str] = Counter()
     counted = {"train"} if config.fit_on == "train" else {"train", "validation", "test"}
     for text, part in zip(texts, splits, strict=True):
@@ -78,7 +78,7 @@ def test_words_are_those_of_a_counter(
     expected = [(word, count) for word, count in counter.most_common() if count >= config.min_frequency]
     expected = expected[: config.max_vocabulary_size or None]
     if not expected:
-        with pytest.raises(ContractViolationError, match="Lower min_frequency"):
+        with pytest.raises(ContractViolationError, match="min_frequency"):
             fit(store, texts, splits, **dict(config))
         return
     with pytest.MonkeyPatch.context() as patch:
@@ -114,12 +114,12 @@ def test_ids_start_behind_padding_and_the_unknown_word(store: ArtifactStore) -> 
     assert vocabulary.ids("") == []
 
 
-def test_the_articles_vocabulary_knows_every_word_and_has_no_unknown(store: ArtifactStore) -> None:
+def test_the_article_vocabulary_has_every_word_and_no_unknown_word(store: ArtifactStore) -> None:
     article = {"fit_on": "all", "max_vocabulary_size": 0, "min_frequency": 1}
     vocabulary, summary = fit(store, ["good tea", "bad tea"], ["train", "test"], **article)
     assert vocabulary.unknown_id is None
     assert vocabulary.ids("tea never bad") == [1, 3]
-    assert vocabulary.size == summary.size == len(vocabulary.words) + 1  # 116,774 words make 116,775 rows
+    assert vocabulary.size == summary.size == len(vocabulary.words) + 1  # one more for the padding
     assert summary.leakage
 
 
@@ -134,35 +134,35 @@ def test_any_other_vocabulary_has_an_unknown_word(store: ArtifactStore, change: 
     assert vocabulary.unknown_id == 1
 
 
-def test_a_saved_vocabulary_comes_back(tmp_path: Path) -> None:
+def test_a_saved_vocabulary_is_read_back(tmp_path: Path) -> None:
     vocabulary = Vocabulary(words=("té", "not"), counts=(3, 1), unknown_id=None)
     vocabulary.save(tmp_path / "vocabulary.json")
     assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "message"),
     [
         ({"schema_version": 2}, "schema_version is 2"),
         ({"unknown_id": 7}, "unknown_id is 7"),
         ({"unknown_id": None}, "first_word_id and size do not fit"),
         ({"size": 99}, "first_word_id and size do not fit"),
         ({"counts": [3, 2]}, "3 words, but 2 counts"),
-        ({"words": ["tea", "tea", "not"]}, "a word stands there twice"),
+        ({"words": ["tea", "tea", "not"]}, "a word occurs twice"),
         ({"words": ["tea", 5, "not"]}, "words.1"),
         ({"surprise": 1}, "surprise"),
     ],
 )
-def test_a_damaged_file_is_refused(tmp_path: Path, change: dict[str, object], complaint: str) -> None:
+def test_a_damaged_file_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     path = tmp_path / "vocabulary.json"
     path.write_text(json.dumps(json.loads(GOLDEN) | change), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=complaint):
+    with pytest.raises(ArtifactError, match=message):
         Vocabulary.load(path)
 
 
 def test_a_missing_or_cut_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "vocabulary.json"
-    with pytest.raises(ArtifactError, match="There is no vocabulary"):
+    with pytest.raises(ArtifactError, match="does not exist"):
         Vocabulary.load(path)
     path.write_text(GOLDEN[:50], encoding="utf-8")
     with pytest.raises(ArtifactError, match="the file as a whole"):
