@@ -26,6 +26,7 @@ from pipeline.airflow import notifications, tasks
 from pipeline.airflow.approval import ApprovePromotion
 from pipeline.airflow.parameters import form
 from pipeline.airflow.retraining import schedule
+from pipeline.airflow.tasks import enforce, stage, variant_stage
 
 
 @dag(
@@ -41,95 +42,67 @@ from pipeline.airflow.retraining import schedule
     doc_md=__doc__,
     tags=["review-sentiment", "training"],
 )
-def train_review_sentiment() -> None:  # noqa: PLR0915 - one statement a step, and nothing but steps
-    """Wire the steps; each is documented where it is defined."""
-    with story(
-        "reading", "Read the dump", "Land the raw files, read them, set bad rows aside, hold them to a contract"
+def train_review_sentiment() -> None:
+    """Wire the stages; ``pipeline/stages.py`` describes each."""
+    with group("read_dumps", "Ingest", "Fetch the raw files, read them, quarantine bad rows, check the data contract"):
+        fetched = stage("fetch")()
+        ingested = stage("ingest")(fetched)
+        validated_raw = stage("validate_raw")(ingested)
+        raw_contract = enforce("validate_raw")(validated_raw)
+
+    with group(
+        "prepare_reviews", "Clean and profile", "Label and normalize the reviews, measure drift, build the dataset"
     ):
-        fetched = tasks.fetch()
-        ingested = tasks.ingest(fetched)
-        validated_raw = tasks.validate_raw(ingested)
-        raw_contract = tasks.enforce_contract.override(task_id="enforce_raw_contract")(validated_raw)
+        cleaned = stage("clean")(raw_contract)
+        validated_clean = stage("validate_clean")(cleaned)
+        clean_contract = enforce("validate_clean")(validated_clean)
+        profiled = stage("profile")(clean_contract)
+        drift_limits = enforce("profile")(profiled)
+        reviews = stage("build_dataset")(drift_limits)
 
-    with story("reviews", "Clean the reviews", "Duplicates and neutral reviews go; the rest is labeled and described"):
-        cleaned = tasks.clean(validated_raw)
-        raw_contract >> cleaned
-        validated_clean = tasks.validate_clean(cleaned)
-        clean_contract = tasks.enforce_contract.override(task_id="enforce_clean_contract")(validated_clean)
-        profiled = tasks.profile(fetched, validated_raw, cleaned)
-        no_drift = tasks.enforce_drift_limits(fetched, profiled)
-        reviews = tasks.collect(fetched, validated_raw, cleaned)
-        clean_contract >> profiled
-        no_drift >> reviews
+    with group("split_and_encode", "Split and encode", "Leak-free train, validation and test splits, token ids"):
+        splits = stage("split")(reviews)
+        leakage = stage("check_leakage")(splits)
+        no_leakage = enforce("check_leakage")(leakage)
+        vocabulary = stage("fit_vocabulary")(splits)
+        encoded = stage("encode")(vocabulary)
 
-    with story("sequences", "Deal and encode", "Training, validation and test without a leak; words become numbers"):
-        parts = tasks.split(reviews)
-        leaks = tasks.check_leakage(reviews, parts)
-        no_leak = tasks.enforce_no_leakage(leaks)
-        vocabulary = tasks.fit_vocabulary(reviews, parts)
-        encoded = tasks.encode(reviews, parts, vocabulary)
-        references = {
-            "fetched": fetched,
-            "ingested": ingested,
-            "validated_raw": validated_raw,
-            "cleaned": cleaned,
-            "validated_clean": validated_clean,
-            "profiled": profiled,
-            "merged": reviews,
-            "parts": parts,
-            "leaks": leaks,
-            "vocabulary": vocabulary,
-            "encoded": encoded,
-        }
-        data = tasks.gather_data(references)
+    with group("evaluate_baselines", "Baselines", "Majority class, and TF-IDF with logistic regression"):
+        baselines = stage("baselines")(no_leakage)
+        baseline_tests = stage("run_baseline_behavioral_tests")(baselines)
 
-    with story("floor", "What costs nothing", "Always the majority, and counting words: what a model must beat"):
-        baselines = tasks.baselines(reviews, parts)
-        no_leak >> [data, baselines]
-        baseline_behavioral_tests = tasks.run_baseline_behavioral_tests(data, baselines)
-
-    with story(
-        "models", "Train and judge each model", "One row per variant: train, evaluate, export, run_behavioral_tests"
+    with group(
+        "train_variants", "Train and evaluate", "Each variant: train, predict, evaluate, export, behavioral tests"
     ):
-        device = tasks.preflight(data)
-        variants = tasks.plan_variants()
-        device >> variants
-        trained = tasks.train.partial(data=data).expand(variant=variants)
-        evaluated = tasks.evaluate.partial(data=data).expand(variant=trained)
-        exported = tasks.export.partial(data=data).expand(variant=evaluated)
-        behavioral_tests = tasks.run_behavioral_tests.partial(data=data).expand(variant=exported)
+        ready = stage("preflight")(encoded, no_leakage)
+        trained = variant_stage("train").partial(state=ready).expand(variant=tasks.plan_variants(ready))
+        predicted = variant_stage("predict").partial(state=ready).expand(variant=trained)
+        evaluated = variant_stage("evaluate").partial(state=ready).expand(variant=predicted)
+        exported = variant_stage("export").partial(state=ready).expand(variant=evaluated)
+        variants = variant_stage("run_behavioral_tests").partial(state=ready).expand(variant=exported)
 
-    with story(
-        "acceptance", "Compare, decide, report", "Which model is best, may it be used, and the report that says why"
-    ):
-        comparison = tasks.compare(data, behavioral_tests, baselines)
-        acceptance = tasks.check_acceptance(data, behavioral_tests, baselines, comparison)
-        head_to_head = tasks.challenge(data, behavioral_tests, acceptance)
-        gate_result = tasks.gate(data, behavioral_tests, acceptance, head_to_head)
-        models = {
-            "device": device,
-            "variants": behavioral_tests,
-            "baselines": baselines,
-            "baseline_behavioral_tests": baseline_behavioral_tests,
-            "comparison": comparison,
-            "acceptance": acceptance,
-            "head_to_head": head_to_head,
-            "gate_result": gate_result,
-        }
-        published = tasks.publish_report(data=references, **models)
+    with group("decide", "Compare, decide, report", "Acceptance check, comparison with the champion, gate, report"):
+        comparison = stage("compare")(ready, baseline_tests, variants)
+        acceptance = stage("check_acceptance")(comparison)
+        head_to_head = stage("compare_to_champion")(acceptance)
+        decision = stage("gate")(head_to_head)
+        # A state holds what came before it; that of a task that did not succeed is missing.
+        states = [fetched, ingested, validated_raw, cleaned, validated_clean, profiled, reviews, splits, leakage]
+        states += [vocabulary, encoded, baselines, baseline_tests, ready, variants]
+        published = tasks.publish_report([*states, comparison, acceptance, head_to_head, decision])
 
-    with story("service", "Into service", "A person is asked where the gate wants one; a promotion is one atomic step"):
-        approval = ApprovePromotion(task_id="approve", gate_result=gate_result)
+    with group("promote_model", "Promote", "Manual approval if the gate asks for it, then one atomic promotion"):
+        approval = ApprovePromotion(task_id="approve", state=decision)
         published >> approval
-        promoted = tasks.promote(gate_result, approval.output, published)
-        promoted >> tasks.conclude(gate_result, published)
-        tracked = tasks.track(data=references, **models)
+        promoted = tasks.promote(decision, approval.output, published)
+        promoted >> tasks.conclude(decision, published)
+        tracked = tasks.track(decision)
         published >> tracked
         [promoted, tracked] >> tasks.mirror_champion()
 
 
-def story(group_id: str, title: str, tooltip: str) -> TaskGroup:
-    """Return a chapter of the graph; task ids stay what they are without it."""
+def group(group_id: str, title: str, tooltip: str) -> TaskGroup:
+    """Return a group of the graph; it does not prefix task ids."""
     return TaskGroup(group_id, prefix_group_id=False, group_display_name=title, tooltip=tooltip)
 
 

@@ -1,7 +1,6 @@
-"""The command line: every stage, the whole run, and the models that come out of it.
+"""The command line: runs, scoring, the champion, the store.
 
-The options are generated from ``RunConfig``. A stage command runs that stage and whatever it builds on; what
-the store already holds is reused, so ``clean`` after ``ingest`` only cleans.
+The options are generated from :class:`pipeline.config.RunConfig`, the stages come from :mod:`pipeline.stages`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
@@ -20,7 +20,7 @@ from pydantic import ConfigDict
 from pydantic.fields import FieldInfo
 
 from pipeline.config import PROFILES, RunConfig, read_settings
-from pipeline.errors import ArtifactError, NothingNewError, PipelineError
+from pipeline.errors import ArtifactError, ConfigurationError, NothingNewError, PipelineError
 from pipeline.retention import (
     KNOBS,
     RetentionPolicy,
@@ -30,58 +30,39 @@ from pipeline.retention import (
     policy_from,
     result_as_text,
 )
+from pipeline.run_state import RunState
 from pipeline.settings import variable
-from pipeline.store import ArtifactReference, ArtifactStore, Record
+from pipeline.stages import STAGES
+from pipeline.steps import Run, new_run_name
+from pipeline.store import ArtifactStore, Record
 from pipeline.workflow import (
-    PreparationError,
     RunResult,
-    Workflow,
+    RunStoppedError,
     default_store,
     latest_model,
     latest_report,
     roll_back_champion,
+    run_stages,
+    run_workflow,
     user_name,
 )
 
-DATA_STAGES = {
-    "fetch": ("fetched", "fetch the raw files and keep them as they came"),
-    "ingest": ("ingested", "read the raw files into one typed table"),
-    "validate-raw": ("validated_raw", "quarantine bad rows, hold the rest against the contract"),
-    "clean": ("cleaned", "drop neutral and repeated reviews, label and normalize the rest"),
-    "validate-clean": ("validated_clean", "hold the clean reviews against their contract"),
-    "profile": ("profiled", "describe the clean reviews, beside those of the dump before"),
-    "collect": ("merged", "lay the reviews of the window together"),
-    "split": ("parts", "deal the reviews to training, validation and test"),
-    "check-leaks": ("leaks", "count what the test part shares with the other two"),
-    "vocabulary": ("vocabulary", "choose the words that the models may know"),
-    "encode": ("encoded", "turn words into sequences of word ids"),
-}
-"""Command → the reference it ends with, and what it does; in the order of the data."""
-
-MODEL_STAGES = {
-    "baselines": "judge always-majority and TF-IDF with logistic regression",
-    "train": "fit every variant, or go on with an interrupted fit",
-    "evaluate": "judge every variant on the test part",
-    "export": "export every variant as a model from raw text to probability",
-    "run_behavioral_tests": "test every exported variant with texts written for that purpose",
-}
-
-VARIANT_STAGES = ("train", "evaluate", "export", "run_behavioral_tests")
-"""The steps of one variant, each on the result of the one before."""
-
-SHOWN_WIDTH = 100
+LINE_WIDTH = 100
+"""Characters of a line of wrapped text."""
 SHOWN_REVIEW = 100
-"""Characters of a review that ``predict`` repeats beside its probability."""
+"""Characters of a review that ``score`` repeats after its probability."""
+NOISY_LOGGERS = ("httpx", "matplotlib", "fontTools", "great_expectations", "botocore", "absl")
 
 EPILOG = """examples:
-  python -m pipeline run                                     a generated demo dump, small models
-  python -m pipeline run --dumps Reviews.csv                 your reviews, the recommended settings
-  python -m pipeline run --dumps a.csv.gz b.csv.gz --profile article
-  python -m pipeline clean --dumps Reviews.csv               up to the clean reviews, then stop
-  python -m pipeline train --dumps Reviews.csv --epochs 3 --directions bi --units 64 128
-  python -m pipeline clean-up                                what takes room for nothing; --yes removes it
-  python -m pipeline predict latest "Not good at all."       score a review with the newest model
-  python -m pipeline score champion --dumps New.csv          a prediction for every review of a dump
+  review-sentiment run                                       a generated demo dump, small models
+  review-sentiment run --dumps Reviews.csv                   your reviews, the recommended settings
+  review-sentiment run --dumps a.csv.gz b.csv.gz --profile article
+  review-sentiment run --dumps Reviews.csv --until clean     up to the clean reviews, then stop
+  review-sentiment run --dumps Reviews.csv --from train      only if the store holds every artifact before training
+  review-sentiment run --dumps Reviews.csv --epochs 3 --directions bi --units 64 128
+  review-sentiment score "Not good at all."                  score a review with the champion
+  review-sentiment score --dumps New.csv                     score every review of a dump
+  review-sentiment clean-up                                  list unreferenced artifacts; --yes deletes them
 
 exit status: 0 done · 1 unexpected error · 2 wrong parameters · 3 unreadable dump · 4 data refused
              5 training impossible · 6 missing or damaged artifact · 130 interrupted (run again to resume)
@@ -89,27 +70,26 @@ exit status: 0 done · 1 unexpected error · 2 wrong parameters · 3 unreadable 
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and exit with its status; a user's mistake ends in a sentence, not in a traceback."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    """Run one command and exit with its status; a user's mistake ends in a message, not in a traceback."""
+    options = build_parser().parse_args(arguments)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S"
     )
-    for noisy in ("httpx", "matplotlib", "fontTools", "great_expectations", "botocore", "absl"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         options.command(options)
     except NothingNewError as reason:
         print(reason)
     except PipelineError as stopped:
-        error = stopped.cause if isinstance(stopped, PreparationError) else stopped
+        error = stopped.cause if isinstance(stopped, RunStoppedError) else stopped
         if options.verbose:
             logging.getLogger(__name__).exception("In full:")
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on where this one stopped.", file=sys.stderr)
+        print("\nInterrupted. The same command resumes where this one stopped.", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
 
@@ -117,41 +97,56 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline",
-        description="From a dump of reviews to a judged sentiment model, one stage at a time or all at once.",
+        prog="review-sentiment",
+        description="Train a sentiment model on review dumps, evaluate it, promote it if it is better, score reviews.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {metadata.version('review-sentiment')}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--store", help=f"folder or URL of the artifacts (default: ${variable('store')} or ./.store)")
     common.add_argument("--verbose", action="store_true", help="log everything, and tracebacks with errors")
-    knobs = _knobs()
+    parameters, reading = _parameters(), _parameters("data")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(
-        name: str, summary: str, run: Callable[[argparse.Namespace], None], *, configured: bool = True
+        name: str, summary: str, run: Callable[[argparse.Namespace], None], *parents: argparse.ArgumentParser
     ) -> argparse.ArgumentParser:
-        parents = [common, knobs] if configured else [common]
-        added = commands.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", parents=parents
-        )
+        description = f"{summary[0].upper()}{summary[1:]}."
+        added = commands.add_parser(name, help=summary, description=description, parents=[common, *parents])
         added.set_defaults(command=run)
         return added
 
-    whole = command("run", "run every stage and publish the report", _run)
-    whole.add_argument("--run-name", help="name of the report's folder (default: the time of the start)")
-    for name, (end, summary) in DATA_STAGES.items():
-        command(name, summary, lambda options, end=end: _data_stage(options, end))  # type: ignore[misc]
-    command("preflight", "name the device that training would use and run one LSTM step on it", _preflight)
-    for name, summary in MODEL_STAGES.items():
-        command(name, summary, lambda options, name=name: _model_stage(options, name))  # type: ignore[misc]
-    command("config", "print the configuration that these options make, as YAML", _config)
-    command("summary", "print scores, verdict and place of the newest report", _summary, configured=False)
-    command("champion", "tell which model serves, and every change of it", _champion, configured=False)
-    back = command("roll-back", "put the model that served before back into service", _roll_back, configured=False)
-    back.add_argument("why", metavar="WHY", help="what is wrong with the present champion; it is kept with your name")
-    tidy = command("clean-up", "show what nothing in the store needs, or remove it", _clean_up, configured=False)
-    tidy.add_argument("--yes", action="store_true", help="remove it; without this it is only shown")
+    stages = [spec.name.replace("_", "-") for spec in STAGES]
+    run = command("run", "run the stages and publish the report", _run, parameters)
+    run.add_argument("--until", metavar="STAGE", choices=stages, help="stop after this stage and print its summary")
+    run.add_argument(
+        "--from",
+        dest="start",
+        metavar="STAGE",
+        choices=stages,
+        help="compute from this stage on; fail if the store lacks an earlier artifact",
+    )
+    run.add_argument("--run-name", help="name of the run and of its report's folder (default: the time of the start)")
+    score = command("score", "score texts, or every review of a dump", _score, reading)
+    score.add_argument(
+        "text", metavar="TEXT", nargs="*", help="reviews; without any and without --dumps: lines of stdin"
+    )
+    score.add_argument(
+        "--model", default="champion", help="`champion` (default), `latest`, export/KEY, or the folder of an export"
+    )
+    score.add_argument("--run-name", help="name of the predictions' folder (default: the time of the start)")
+    score.add_argument(
+        "--rows-per-shard", type=int, metavar="ROWS", help="rows per shard; an interrupted shard is scored again"
+    )
+    command("champion", "print the champion and every change of it", _champion)
+    back = command("roll-back", "make the previous champion the champion again", _roll_back)
+    back.add_argument("why", metavar="REASON", help="what is wrong with the champion; recorded with your name")
+    command("summary", "print scores, decision and place of the newest report", _summary)
+    command("stages", "list the stages of a run", _stages)
+    command("config", "print the configuration that these options make, as YAML", _config, parameters)
+    tidy = command("clean-up", "list the artifacts that nothing references, or delete them", _clean_up)
+    tidy.add_argument("--yes", action="store_true", help="delete them")
     for name in KNOBS:
         field = RetentionPolicy.model_fields[name]
         tidy.add_argument(
@@ -160,23 +155,11 @@ def build_parser() -> argparse.ArgumentParser:
             default=field.default,
             help=f"{field.description} (default: {field.default:g})",
         )
-    predict = command("predict", "score review texts with an exported model", _predict, configured=False)
-    predict.add_argument("model", metavar="MODEL", help="folder of an export, export/KEY, `latest` or `champion`")
-    predict.add_argument("text", metavar="TEXT", nargs="*", help="reviews; without any, one a line from standard input")
-    score = command("score", "score every review of a dump and publish the predictions", _score)
-    score.add_argument(
-        "model",
-        metavar="MODEL",
-        nargs="?",
-        default="champion",
-        help="`champion` (default), `latest`, export/KEY, or the folder of an export",
-    )
-    score.add_argument("--run-name", help="name of the predictions' folder (default: the time of the start)")
-    score.add_argument("--rows-per-shard", type=int, metavar="ROWS", help="rows that a kill may cost (default: 50000)")
     return parser
 
 
-def _knobs() -> argparse.ArgumentParser:
+def _parameters(*sections: str) -> argparse.ArgumentParser:
+    """Return the options of the configuration's sections; of all sections if none is named."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--profile", choices=list(PROFILES), help="named set of values (default: demo for the demo dump, else default)"
@@ -187,14 +170,16 @@ def _knobs() -> argparse.ArgumentParser:
     groups: dict[str, argparse._ArgumentGroup] = {}
     defaults = RunConfig().flat()
     for section, name, field in RunConfig.fields():
+        if sections and section not in sections:
+            continue
         group = groups.setdefault(section, parser.add_argument_group(section))
         default = defaults[name]
-        shown = " ".join(map(str, default)) if isinstance(default, list) else default
+        text = " ".join(map(str, default)) if isinstance(default, list) else default
         group.add_argument(
             f"--{name.replace('_', '-')}",
             dest=name,
             default=None,
-            help=f"{(field.description or '').replace('%', '%%')} (default: {shown})",
+            help=f"{(field.description or '').replace('%', '%%')} (default: {text})",
             **_argument_type(field),
         )
     return parser
@@ -242,7 +227,8 @@ def _configured(options: argparse.Namespace) -> RunConfig:
     values: dict[str, Any] = {}
     if options.config is not None:
         values = read_settings(options.config)
-    values |= {name: getattr(options, name) for _, name, _ in RunConfig.fields() if getattr(options, name) is not None}
+    given = {name: getattr(options, name, None) for _, name, _ in RunConfig.fields()}
+    values |= {name: value for name, value in given.items() if value is not None}
     if options.profile is not None:
         values["profile"] = options.profile
     return RunConfig.from_flat(values)
@@ -252,49 +238,70 @@ def _store(options: argparse.Namespace) -> ArtifactStore:
     return ArtifactStore(options.store) if options.store else default_store()
 
 
-def _workflow(options: argparse.Namespace) -> Workflow:
-    return Workflow(_configured(options), _store(options))
-
-
 def _run(options: argparse.Namespace) -> None:
-    steps = _workflow(options)
-    name = options.run_name or f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
-    show_result(steps.run(name))
-
-
-def _data_stage(options: argparse.Namespace, end: str) -> None:
-    steps = _workflow(options)
-    try:
-        data = steps.data_steps(until=end)
-    except PreparationError as error:
-        refused = getattr(error.data, end)
-        if refused is not None:
-            _show(steps.store, refused)
-        raise
-    _show(steps.store, getattr(data, end))
-
-
-def _preflight(options: argparse.Namespace) -> None:
-    from pipeline.training import preflight
-
-    print(preflight(_configured(options).hardware).model_dump_json(indent=2))
-
-
-def _model_stage(options: argparse.Namespace, name: str) -> None:
-    steps = _workflow(options)
-    data = steps.data_steps()
-    if name == "baselines":
-        _show(steps.store, steps.baselines(data.reviews, _given(data.parts)))
+    run = Run(_configured(options), _store(options), options.run_name or new_run_name())
+    if options.until is None:
+        show_result(run_workflow(run, start=options.start))
         return
-    steps.preflight(data)
-    for variant in steps.config.variants:
-        references = steps.train(data, variant)
-        for step in VARIANT_STAGES[1 : VARIANT_STAGES.index(name) + 1]:
-            references = getattr(steps, step)(data, references)
-        _show(
-            steps.store,
-            references.behavioral_tests or references.exported or references.evaluated or references.trained,
-        )
+    try:
+        *_, state = run_stages(run, start=options.start, until=options.until)
+    except RunStoppedError as error:
+        _print_stage(options.until, error.state, run.store)
+        raise
+    _print_stage(options.until, state, run.store)
+
+
+def _print_stage(option: str, state: RunState, store: ArtifactStore) -> None:
+    """Print the summaries of a stage's artifacts: several for a stage that runs for each variant."""
+    name = option.replace("-", "_")
+    if name == "preflight" and state.device is not None:
+        print(state.device.model_dump_json(indent=2))
+    for produced in (state, *state.variants):
+        if (reference := produced.get(name)) is not None:
+            print(f"\n{reference}: {store.folder(reference)}")
+            print(store.summary(reference, _AnySummary).model_dump_json(indent=2))
+
+
+def _score(options: argparse.Namespace) -> None:
+    if options.text and options.dumps:
+        raise ConfigurationError("`score` takes texts or --dumps, not both.")
+    store = _store(options)
+    model = latest_model(store) if options.model == "latest" else options.model
+    if options.dumps:
+        _score_dump(options, model, store)
+    else:
+        _score_texts(options.text or [line.rstrip("\n") for line in sys.stdin], model, store)
+
+
+def _score_texts(texts: Sequence[str], model: str, store: ArtifactStore) -> None:
+    from pipeline.scoring import load_scorer
+
+    scorer = load_scorer(model, store)
+    print(f"{scorer.card.title}, threshold {scorer.threshold:.3f}", file=sys.stderr)
+    for text, probability in zip(texts, scorer.probabilities(texts), strict=True):
+        label = "positive" if probability >= scorer.threshold else "negative"
+        printable = "".join(character if character.isprintable() else " " for character in text)
+        print(f"{probability:.4f}  {label}  {textwrap.shorten(printable, SHOWN_REVIEW, placeholder='…')}")
+
+
+def _score_dump(options: argparse.Namespace, model: str, store: ArtifactStore) -> None:
+    from pipeline.readers import check_dump, ingest
+    from pipeline.scoring import ROWS_PER_SHARD, choose_model, score_dump
+    from pipeline.sources import fetch
+    from pipeline.sources import fetch
+
+    data = _configured(options).data
+    exported = choose_model(model, store)
+    ingested = ingest(fetch(data, store, check_dump), data, store, stars=False)
+    rows = ROWS_PER_SHARD if options.rows_per_shard is None else options.rows_per_shard
+    published = score_dump(exported, ingested, options.run_name or new_run_name(), store, rows)
+    print(published.summary.model_dump_json(indent=2))
+    print(f"Predictions: {published.predictions}")
+
+
+def _stages(_: argparse.Namespace) -> None:
+    for spec in STAGES:
+        print(f"{spec.name.replace('_', '-'):31}  {spec.help}")
 
 
 def _config(options: argparse.Namespace) -> None:
@@ -312,16 +319,15 @@ def _champion(options: argparse.Namespace) -> None:
 
     changes = champion_changes(_store(options))
     if not changes:
-        print("There is no champion yet: no run's model has passed the gate.")
+        print("There is no champion yet: no model has passed the gate.")
     for change in changes:
         print(f"{change.number:4}  {change.changed_at:%Y-%m-%d %H:%M}  {change.kind:9}  {change.model.title}")
         print(f"      export/{change.model.exported.key[:12]} of run {change.model.run_name}")
-        print(textwrap.indent(textwrap.fill(f"{change.who}: {change.why}", SHOWN_WIDTH), "      "))
+        print(textwrap.indent(textwrap.fill(f"{change.who}: {change.why}", LINE_WIDTH), "      "))
 
 
 def _roll_back(options: argparse.Namespace) -> None:
-    run_name = f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
-    change = roll_back_champion(_store(options), who=user_name(), why=options.why, run_name=run_name)
+    change = roll_back_champion(_store(options), who=user_name(), why=options.why, run_name=new_run_name())
     print(f"The champion is now {change.model.title} of run {change.model.run_name}.")
 
 
@@ -333,46 +339,18 @@ def _clean_up(options: argparse.Namespace) -> None:
     if options.yes:
         print(result_as_text(clean_up(store, plan)))
     elif plan.figures().bytes:
-        print("Nothing was removed; with --yes it is.")
-
-
-def _predict(options: argparse.Namespace) -> None:
-    from pipeline.scoring import load_scorer
-
-    texts = options.text or [line.rstrip("\n") for line in sys.stdin]
-    store = _store(options)
-    scorer = load_scorer(latest_model(store) if options.model == "latest" else options.model, store)
-    print(f"{scorer.card.title}, threshold {scorer.threshold:.3f}", file=sys.stderr)
-    for text, probability in zip(texts, scorer.probabilities(texts), strict=True):
-        word = "positive" if probability >= scorer.threshold else "negative"
-        shown = "".join(c if c.isprintable() else " " for c in text)
-        print(f"{probability:.4f}  {word}  {textwrap.shorten(shown, SHOWN_REVIEW, placeholder='…')}")
-
-
-def _score(options: argparse.Namespace) -> None:
-    from pipeline.readers import check_dump, ingest
-    from pipeline.scoring import ROWS_PER_SHARD, choose_model, score_dump
-    from pipeline.sources import fetch
-
-    store, data = _store(options), _configured(options).data
-    exported = choose_model(latest_model(store) if options.model == "latest" else options.model, store)
-    ingested = ingest(fetch(data, store, check_dump), data, store, stars=False)
-    name = options.run_name or f"shell__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S-%f}"
-    rows = ROWS_PER_SHARD if options.rows_per_shard is None else options.rows_per_shard
-    published = score_dump(exported, ingested, name, store, rows)
-    print(published.summary.model_dump_json(indent=2))
-    print(f"Predictions: {published.predictions}")
+        print("Nothing was deleted; --yes deletes them.")
 
 
 def show_latest(store: ArtifactStore) -> None:
     """Print the short form and the place of the newest report.
 
     Raises:
-        ArtifactError: No report was published yet, or it is gone.
+        ArtifactError: No report was published yet, or its files are missing.
     """
     latest = latest_report(store)
     if latest is None:
-        raise ArtifactError(f"The store {store.url} holds no report yet; `python -m pipeline run` makes one.")
+        raise ArtifactError(f"The store {store.url} holds no report yet; `review-sentiment run` makes one.")
     page = str(store.root / latest.folder / "report.html")
     show_result(RunResult(run_name=latest.run_name, report=page, refusal=None))
 
@@ -389,17 +367,7 @@ def show_result(result: RunResult) -> None:
     print(f"Report: {result.report}")
 
 
-def _show(store: ArtifactStore, reference: ArtifactReference) -> None:
-    print(f"\n{reference}: {store.folder(reference)}")
-    print(store.summary(reference, _AnySummary).model_dump_json(indent=2))
-
-
-def _given(reference: ArtifactReference | None) -> ArtifactReference:
-    assert reference is not None  # noqa: S101 - data_steps() without `until` ends with every reference
-    return reference
-
-
 class _AnySummary(Record):
-    """Whatever figures a stage left; only for showing them."""
+    """The figures of any stage, to print them."""
 
     model_config = ConfigDict(extra="allow", frozen=True)

@@ -41,6 +41,12 @@ class ConfigurationError(PipelineError):
     exit_status = 2
 
 
+class StageOrderError(PipelineError):
+    """A stage was asked for the artifact of a stage that has not run."""
+
+    exit_status = 2
+
+
 class SourceError(PipelineError):
     """A dump cannot be found, fetched, opened or read as reviews."""
 

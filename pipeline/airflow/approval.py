@@ -8,8 +8,9 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from pipeline.airflow.retraining import config_of
-from pipeline.store import ArtifactReference
-from pipeline.workflow import Workflow, default_store
+from pipeline.run_state import RunState
+from pipeline.steps import Run
+from pipeline.workflow import default_store, gate_decision
 
 SHOWN_RULES = 12
 
@@ -20,7 +21,7 @@ class ApprovePromotion(ApprovalOperator):
     Waiting takes no worker slot. A "no" skips what comes after; where nobody need be asked, the task ends at once.
     """
 
-    def __init__(self, *, gate_result: Any, **kwargs: Any) -> None:  # noqa: ANN401 - an XCom, known at run time
+    def __init__(self, *, state: Any, **kwargs: Any) -> None:  # noqa: ANN401 - an XCom, known at run time
         """Take the gate's decision; the question is put together when the run has come to it."""
         super().__init__(
             subject="May the challenger take the champion's place?",
@@ -30,15 +31,15 @@ class ApprovePromotion(ApprovalOperator):
             execution_timeout=None,
             **kwargs,
         )
-        self.gate_result = gate_result
+        self.state = state
 
-    template_fields = (*ApprovalOperator.template_fields, "gate_result")
+    template_fields = (*ApprovalOperator.template_fields, "state")
 
     def execute(self, context: Any) -> Any:  # noqa: ANN401 - Airflow's own signature
         """Put the question, or end where there is none."""
-        run = context["dag_run"]
-        steps = Workflow(config_of(run, context["params"]), default_store(), run.run_id)
-        decision = steps.decision(ArtifactReference.model_validate(self.gate_result))
+        dag_run = context["dag_run"]
+        run = Run(config_of(dag_run, context["params"]), default_store(), dag_run.run_id)
+        decision = gate_decision(run, RunState.model_validate(self.state))
         if decision.decision != "needs_person":
             return {}
         rules = "\n".join(
@@ -49,5 +50,5 @@ class ApprovePromotion(ApprovalOperator):
             f"{decision.sentence}\n\nChampion now: {decision.champion_title or 'none'}.\n\n{rules}\n\n"
             "The run's tab *Evaluation report* has every figure. Without an answer the champion stays."
         )
-        self.response_timeout = timedelta(hours=steps.config.promotion.approval_hours)
+        self.response_timeout = timedelta(hours=run.config.promotion.approval_hours)
         return super().execute(context)

@@ -22,7 +22,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.configuration import conf
 from airflow.sdk.observability import stats
 
-from pipeline.references import VariantReferences
+from pipeline.run_state import RunState
 from pipeline.store import ArtifactReference
 from pipeline.workflow import default_store
 
@@ -152,33 +152,6 @@ def _harmless(tell: Callable[Parameters, None]) -> Callable[Parameters, None]:
     return told
 
 
-def told(reference: ArtifactReference) -> Json:
-    """Tell rows and seconds of a stage's artifact, and return its reference as XCom holds it."""
-    tell_stage(reference)
-    return reference.model_dump()
-
-
-def told_fetched(reference: ArtifactReference) -> Json:
-    """Tell of fetched raw files, and return their reference as XCom holds it."""
-    tell_fetched(reference)
-    return told(reference)
-
-
-def told_variant(variant: VariantReferences, before: VariantReferences | None = None) -> Json:
-    """Tell of what a variant has that it had not ``before``, and return its references as XCom holds them."""
-    for role in VariantReferences.model_fields:
-        reference = getattr(variant, role)
-        if isinstance(reference, ArtifactReference) and (before is None or getattr(before, role) != reference):
-            tell_stage(reference, direction=variant.name.partition("-")[0])
-    return variant.model_dump()
-
-
-def told_device(device: DeviceRecord) -> Json:
-    """Tell what a run trains on, and return it as XCom holds it."""
-    tell_device(device)
-    return device.model_dump()
-
-
 @_harmless
 def tell_stage(reference: ArtifactReference, direction: str | None = None) -> None:
     """Tell rows and seconds of a stage's artifact, and whether this very task computed it."""
@@ -191,9 +164,9 @@ def tell_stage(reference: ArtifactReference, direction: str | None = None) -> No
 
 
 @_harmless
-def tell_fetched(reference: ArtifactReference) -> None:
-    """Tell when raw files first came into the store."""
-    _set(DUMP_LANDED_AT, default_store().manifest(reference).started_at.timestamp())
+def tell_fetched(state: RunState) -> None:
+    """Record when the raw files first came into the store."""
+    _set(DUMP_LANDED_AT, default_store().manifest(state["fetch"]).started_at.timestamp())
 
 
 @_harmless
@@ -203,29 +176,31 @@ def tell_device(device: DeviceRecord) -> None:
 
 
 @_harmless
-def tell_scores(variants: Sequence[VariantReferences], baselines: ArtifactReference) -> None:
+def tell_scores(state: RunState) -> None:
     """Tell the scores of the baselines and of each direction's best variant, by its validation part."""
     from pipeline.evaluation import BaselinesSummary, EvaluationSummary
 
     store = default_store()
     best: dict[str, EvaluationSummary] = {}
-    for variant in variants:
-        if variant.evaluated is not None:
-            direction, judged = variant.name.partition("-")[0], store.summary(variant.evaluated, EvaluationSummary)
-            known = best.get(direction)
-            if known is None or judged.validation_balanced_accuracy > known.validation_balanced_accuracy:
-                best[direction] = judged
-    floor = {judged.model: judged for judged in store.summary(baselines, BaselinesSummary).evaluations}
-    for name, judged in {**best, **floor}.items():
+    for variant in state.variants:
+        evaluated = store.summary(variant["evaluate"], EvaluationSummary)
+        known = best.get(variant.direction)
+        if known is None or evaluated.validation_balanced_accuracy > known.validation_balanced_accuracy:
+            best[variant.direction] = evaluated
+    baselines = {one.model: one for one in store.summary(state["baselines"], BaselinesSummary).evaluations}
+    for name, judged in {**best, **baselines}.items():
         _tell_scores_of(name, judged)
 
 
 @_harmless
-def tell_challenge(head_to_head: ArtifactReference) -> None:
+def tell_challenge(state: RunState) -> None:
     """Tell how challenger and champion did on the same reviews."""
     from pipeline.promotion.records import HeadToHeadSummary
 
-    compared = default_store().summary(head_to_head, HeadToHeadSummary).new_test
+    reference = state.get("compare_to_champion")
+    if reference is None:
+        return
+    compared = default_store().summary(reference, HeadToHeadSummary).new_test
     if compared.rows:
         for measure in COMPARED_MEASURES:
             _set(CHALLENGE, getattr(compared.challenger, measure), side="challenger", measure=measure)
@@ -233,12 +208,12 @@ def tell_challenge(head_to_head: ArtifactReference) -> None:
 
 
 @_harmless
-def tell_gate(gate_result: ArtifactReference) -> None:
+def tell_gate(state: RunState) -> None:
     """Tell what the gate decided, and of the champion, which may have been put into service long ago."""
     from pipeline.promotion import GateDecision
     from pipeline.promotion.champions import champion
 
-    store = default_store()
+    store, gate_result = default_store(), state["gate"]
     decided = store.summary(gate_result, GateDecision).decision
     _set(GATE_DECIDED_AT, store.manifest(gate_result).started_at.timestamp(), decision=decided)
     if (present := champion(store)) is not None:

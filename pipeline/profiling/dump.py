@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pipeline.store import ArtifactReference, Record
 
+STAGE_OF = {"fetched": "fetch", "validated_raw": "validate_raw", "cleaned": "clean"}
+"""The stage that makes each of a dump's artifacts."""
+
 
 class ProfiledDump(Record):
     """One dump: as fetched, as validated and as cleaned."""
@@ -13,5 +16,5 @@ class ProfiledDump(Record):
     cleaned: ArtifactReference
 
     def inputs(self, prefix: str = "") -> dict[str, ArtifactReference]:
-        """Return the artifacts by their role, each role with ``prefix`` in front."""
-        return {prefix + role: getattr(self, role) for role in ProfiledDump.model_fields}
+        """Return the artifacts by their stage, with ``prefix`` before each name."""
+        return {prefix + stage: getattr(self, field) for field, stage in STAGE_OF.items()}

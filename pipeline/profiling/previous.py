@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.errors import ArtifactError
-from pipeline.profiling.dump import ProfiledDump
+from pipeline.sources.records import FetchSummary
+from pipeline.profiling.dump import STAGE_OF, ProfiledDump
 from pipeline.profiling.reading import REVIEWS
 from pipeline.profiling.stage import PREVIOUS
-from pipeline.sources.records import FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Manifest
 from pipeline.validation.records import ValidationSummary
 
@@ -45,10 +45,10 @@ def previous_dump(store: ArtifactStore, fetched: ArtifactReference) -> ProfiledD
     """
     demo = store.summary(fetched, FetchSummary).demo
     for roles in _reports(store):
-        if roles.get("fetched") != fetched:
+        if roles.get("fetch") != fetched:
             dump = _dump(roles, "", store, demo=demo)
-        elif "profiled" in roles:
-            earlier = _inputs(roles["profiled"], store)
+        elif "profile" in roles:
+            earlier = _inputs(roles["profile"], store)
             return _dump(earlier, PREVIOUS, store, demo=demo) if earlier else None
         else:
             dump = None
@@ -115,12 +115,12 @@ def _inputs(reference: ArtifactReference, store: ArtifactStore) -> Roles | None:
 
 def _dump(roles: Roles, prefix: str, store: ArtifactStore, *, demo: bool) -> ProfiledDump | None:
     """Return the dump behind some roles if it was cleaned, kept its contract, is still whole and of the same kind."""
-    there = {role: roles.get(prefix + role) for role in ProfiledDump.model_fields}
+    there = {field: roles.get(prefix + stage) for field, stage in STAGE_OF.items()}
     if None in there.values():
         return None
     dump = ProfiledDump.model_validate(there)
     try:
-        kept_contract = _kept_contract(dump, roles.get("validated_clean"), store)
+        kept_contract = _kept_contract(dump, roles.get("validate_clean"), store)
         _require_whole(dump, store)
     except UNREADABLE as error:
         log.warning("The dump of an earlier run cannot be compared with: %s", error)

@@ -18,11 +18,11 @@ from pipeline.encoding.records import EncodingSummary, VocabularySummary
 from pipeline.errors import DriftError
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import MAJORITY, best_first
+from pipeline.readers.records import IngestSummary
+from pipeline.sources.records import FetchSummary
 from pipeline.profiling.records import ProfileSummary
 from pipeline.profiling.stage import PREVIOUS
 from pipeline.promotion.records import AcceptanceResult, GateDecision, HeadToHeadSummary
-from pipeline.readers.records import IngestSummary
-from pipeline.references import RunReferences, VariantReferences
 from pipeline.reporting.answers import answers
 from pipeline.reporting.article import article_comparison
 from pipeline.reporting.funnel import funnel, window_funnel
@@ -35,7 +35,7 @@ from pipeline.reporting.records import (
     VariantReport,
 )
 from pipeline.reporting.warnings import warnings
-from pipeline.sources.records import FetchSummary
+from pipeline.run_state import RunState, VariantState
 from pipeline.splitting.records import LeakageSummary, SplitSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Manifest, Record
 from pipeline.training.records import ExportSummary, TrainSummary
@@ -48,16 +48,16 @@ BATCH_ROWS = 4_096
 RAW_LIMIT = 300
 """Characters of a quarantined record that the report shows."""
 
-COMMAND = ("python", "-m", "pipeline", "run")
+COMMAND = ("review-sentiment", "run")
 
 SummaryType = TypeVar("SummaryType", bound=Record)
 
 
-def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, run_name: str = "") -> ReportContents:
+def gather(state: RunState, config: RunConfig, store: ArtifactStore, run_name: str = "") -> ReportContents:
     """Read everything that the report shows of a run.
 
     Args:
-        references: The artifacts that the run has come to.
+        state: What the run has produced.
         config: What the run was told.
         store: Where the artifacts lie.
         run_name: The run's name; hostile input.
@@ -69,31 +69,30 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
     def read(reference: ArtifactReference | None, kind: type[SummaryType]) -> SummaryType | None:
         return None if reference is None else store.summary(reference, kind)
 
-    data, models = references.data, references.models
-    fetch = store.summary(data.fetched, FetchSummary)
-    ingest = read(data.ingested, IngestSummary)
-    validation_raw = read(data.validated_raw, ValidationSummary)
-    clean = read(data.cleaned, CleanSummary)
-    validation_clean = read(data.validated_clean, ValidationSummary)
-    data_profile = read(data.profiled, ProfileSummary)
-    split = read(data.parts, SplitSummary)
-    leaks = read(data.leaks, LeakageSummary)
-    variants = tuple(_variant(variant, config, store) for variant in models.variants)
+    fetch = store.summary(state["fetch"], FetchSummary)
+    ingest = read(state.get("ingest"), IngestSummary)
+    validation_raw = read(state.get("validate_raw"), ValidationSummary)
+    clean = read(state.get("clean"), CleanSummary)
+    validation_clean = read(state.get("validate_clean"), ValidationSummary)
+    data_profile = read(state.get("profile"), ProfileSummary)
+    split = read(state.get("split"), SplitSummary)
+    leaks = read(state.get("check_leakage"), LeakageSummary)
+    variants = tuple(_variant(variant, config, store) for variant in state.variants)
     best = _best(variants)
-    baselines = read(models.baselines, BaselinesSummary)
-    comparison = read(models.comparison, ComparisonSummary)
-    acceptance = read(models.acceptance, AcceptanceResult)
-    gate = read(models.gate_result, GateDecision)
-    challenge = read(models.head_to_head, HeadToHeadSummary)
+    baselines = read(state.get("baselines"), BaselinesSummary)
+    comparison = read(state.get("compare"), ComparisonSummary)
+    acceptance = read(state.get("check_acceptance"), AcceptanceResult)
+    gate = read(state.get("gate"), GateDecision)
+    challenge = read(state.get("compare_to_champion"), HeadToHeadSummary)
     # A run on its own dumps alone merges nothing: its clean reviews stand for the window.
-    merged = None if data.merged == data.cleaned else data.merged
+    merged = state.get("build_dataset") if state.is_merged else None
     window = None if merged is None else read_window(merged, store)
     manifests = {
         role: store.manifest(reference)
-        for role, reference in references.inputs().items()
-        if role != "merged" or merged is not None
+        for role, reference in state.inputs().items()
+        if role != "build_dataset" or merged is not None
     }
-    split_rows = manifests["parts"].rows if "parts" in manifests else None
+    split_rows = manifests["split"].rows if "split" in manifests else None
     split_set_aside = split_rows.excluded if split_rows is not None else {}
     broken = tuple(
         expectation
@@ -101,8 +100,8 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
         if validation is not None
         for expectation in validation.contract.broken
     )
-    drifted = _drift(references.refusal, data.profiled, config.drift, store)
-    outcome, headline, next_step = _outcome(references.refusal, broken, drifted, acceptance)
+    drifted = _drift(state.refusal, state.get("profile"), config.drift, store)
+    outcome, headline, next_step = _outcome(state.refusal, broken, drifted, acceptance)
     made_at = max(manifest.started_at for manifest in manifests.values())
     warned = warnings(
         config,
@@ -113,7 +112,7 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
         data_profile=data_profile,
         split=split,
         leaks=leaks,
-        device=models.device,
+        device=state.device,
         variants=variants,
         comparison=comparison,
         best=best,
@@ -125,7 +124,7 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
         made_at=made_at,
         outcome=outcome,
         headline=headline,
-        refusal=references.refusal,
+        refusal=state.refusal,
         broken_expectations=broken,
         next_step=next_step,
         warnings=warned,
@@ -154,16 +153,16 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
         validation_clean=validation_clean,
         split=split,
         leaks=leaks,
-        vocabulary=read(data.vocabulary, VocabularySummary),
-        encoding=read(data.encoded, EncodingSummary),
-        device=models.device,
+        vocabulary=read(state.get("fit_vocabulary"), VocabularySummary),
+        encoding=read(state.get("encode"), EncodingSummary),
+        device=state.device,
         baselines=baselines,
         variants=variants,
         comparison=comparison,
         acceptance=acceptance,
         article=article_comparison(config, variants),
         funnel=funnel(ingest, validation_raw, clean, split if window is None else None, split_set_aside),
-        quarantined_rows=tuple(_quarantined_rows(data.validated_raw, store)),
+        quarantined_rows=tuple(_quarantined_rows(state.get("validate_raw"), store)),
         stages=tuple(_account(role, manifest) for role, manifest in manifests.items()),
         libraries={name: version for manifest in manifests.values() for name, version in manifest.libraries.items()},
         settings=tuple(_settings(config)),
@@ -171,12 +170,12 @@ def gather(references: RunReferences, config: RunConfig, store: ArtifactStore, r
         peak_memory_bytes=max(manifest.peak_memory_bytes for manifest in manifests.values()),
         reproduce=reproduce_command(config),
         data_profile=data_profile,
-        baseline_behavioral_tests=read(models.baseline_behavioral_tests, BehavioralTestsSummary),
+        baseline_behavioral_tests=read(state.get("run_baseline_behavioral_tests"), BehavioralTestsSummary),
         gate=gate,
         challenge=challenge,
         window=window,
         window_funnel=window_funnel(window, split, split_set_aside),
-        earlier_is_window="profiled" in manifests and _against_window(manifests["profiled"]),
+        earlier_is_window="profile" in manifests and _against_window(manifests["profile"]),
     )
 
 
@@ -202,7 +201,7 @@ def _option(flag: str, value: object) -> list[str]:
 
 def _against_window(profiled: Manifest) -> bool:
     """Return whether a profile is held against the reviews of several dumps."""
-    earlier = profiled.inputs.get(f"{PREVIOUS}cleaned")
+    earlier = profiled.inputs.get(f"{PREVIOUS}clean")
     return earlier is not None and earlier.stage == MERGE.name
 
 
@@ -269,24 +268,20 @@ def _outcome(
     return acceptance.decision, acceptance.sentence, None
 
 
-def _variant(references: VariantReferences, config: RunConfig, store: ArtifactStore) -> VariantReport:
-    trained = store.summary(references.trained, TrainSummary)
-    evaluated = None if references.evaluated is None else store.summary(references.evaluated, EvaluationSummary)
-    exported = None if references.exported is None else store.summary(references.exported, ExportSummary)
-    behavioral_tests = (
-        None
-        if references.behavioral_tests is None
-        else store.summary(references.behavioral_tests, BehavioralTestsSummary)
-    )
+def _variant(state: VariantState, config: RunConfig, store: ArtifactStore) -> VariantReport:
+    def read(stage: str, kind: type[SummaryType]) -> SummaryType | None:
+        reference = state.get(stage)
+        return None if reference is None else store.summary(reference, kind)
+
+    evaluated = read("evaluate", EvaluationSummary)
     titles = {variant.name: variant.title for variant in config.variants}
-    title = evaluated.title if evaluated is not None else titles.get(references.name, references.name)
     return VariantReport(
-        name=references.name,
-        title=title,
-        trained=trained,
+        name=state.name,
+        title=evaluated.title if evaluated is not None else titles.get(state.name, state.name),
+        trained=store.summary(state["train"], TrainSummary),
         evaluated=evaluated,
-        exported=exported,
-        behavioral_tests=behavioral_tests,
+        exported=read("export", ExportSummary),
+        behavioral_tests=read("run_behavioral_tests", BehavioralTestsSummary),
     )
 
 

@@ -87,8 +87,8 @@ def published_run(contents: ReportContents, inputs: dict[str, ArtifactReference]
         negative_recall=scores.negative.recall if scores is not None else None,
         serious_warnings=sum(warning.serious for warning in contents.warnings),
         warnings=len(contents.warnings),
-        validated_raw=inputs.get("validated_raw"),
-        exported=inputs.get(f"exported {best.name}") if best is not None else None,
+        validated_raw=inputs.get("validate_raw"),
+        exported=inputs.get(f"export {best.name}") if best is not None else None,
         decision=contents.gate.decision if contents.gate is not None else None,
     )
 

@@ -20,8 +20,8 @@ LATEST = "latest.json"
 PAGE, DATA, MESSAGE, MODEL_CARD = "report.html", "report.json", "report.md", "model_card.md"
 RUN = "run.json"
 """The run in a few figures, for pages that list many: see :mod:`pipeline.reporting.history`."""
-DATA_DOCS = {"validated_raw": "data_docs_raw", "validated_clean": "data_docs_clean"}
-"""Role of a validation → the folder beside the report that holds its Data Docs."""
+DATA_DOCS = {"validate_raw": "data_docs_raw", "validate_clean": "data_docs_clean"}
+"""Stage of a validation → the folder beside the report that holds its Data Docs."""
 
 
 def publish(reported: ArtifactReference, run_name: str, store: ArtifactStore) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from pipeline.config import RunConfig
-from pipeline.references import RunReferences
+from pipeline.sources.naming import without_secrets
 from pipeline.reporting.gathering import gather
 from pipeline.reporting.history import published_run
 from pipeline.reporting.html import render_html
@@ -13,7 +13,7 @@ from pipeline.reporting.message import render_message
 from pipeline.reporting.model_card import render_model_card
 from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, RUN
 from pipeline.reporting.records import ReportSummary
-from pipeline.sources.naming import without_secrets
+from pipeline.run_state import RunState
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import DeviceRecord
 
@@ -30,13 +30,13 @@ class ReportParams(BaseModel):
     variants: tuple[str, ...]
 
 
-def report(references: RunReferences, config: RunConfig, run_name: str, store: ArtifactStore) -> ArtifactReference:
+def report(state: RunState, config: RunConfig, run_name: str, store: ArtifactStore) -> ArtifactReference:
     """Write the report of a run, whether it ended with a verdict, was refused, or is still on its way.
 
     Addresses in the configuration lose their login and query first: a report is mailed around.
 
     Args:
-        references: The artifacts that the run has come to.
+        state: What the run has produced.
         config: What the run was told.
         run_name: The run's name; hostile text is made safe.
         store: Where the artifacts lie and the report goes.
@@ -53,12 +53,12 @@ def report(references: RunReferences, config: RunConfig, run_name: str, store: A
     config = _without_secrets(config)
 
     def build(work: Workspace) -> Outcome:
-        contents = gather(references, config, store, name)
+        contents = gather(state, config, store, name)
         (work.folder / PAGE).write_text(render_html(contents), encoding="utf-8")
         (work.folder / DATA).write_text(contents.model_dump_json(indent=1) + "\n", encoding="utf-8")
         (work.folder / MESSAGE).write_text(render_message(contents), encoding="utf-8")
         (work.folder / MODEL_CARD).write_text(render_model_card(contents), encoding="utf-8")
-        run = published_run(contents, references.inputs())
+        run = published_run(contents, state.inputs())
         (work.folder / RUN).write_text(run.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return Outcome(
             ReportSummary(
@@ -72,13 +72,13 @@ def report(references: RunReferences, config: RunConfig, run_name: str, store: A
 
     return store.produce(
         STAGE,
-        inputs=references.inputs(),
+        inputs=state.inputs(),
         params=ReportParams(
             run_name=name,
             config=config,
-            device=references.models.device,
-            refusal=references.refusal,
-            variants=tuple(variant.name for variant in references.models.variants),
+            device=state.device,
+            refusal=state.refusal,
+            variants=tuple(variant.name for variant in state.variants),
         ),
         build=build,
     )

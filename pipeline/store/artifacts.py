@@ -141,10 +141,12 @@ class ArtifactStore:
         url: The store's root. Credentials of an object store are no part of it (:mod:`pipeline.object_store`).
         cache: Local folder for work in progress and for copies of remote artifacts; for a folder store it
             defaults to a place inside the store, so that a rename stays on one file system.
+        reuse_only: Whether ``produce`` fails instead of computing what the store does not hold.
     """
 
     url: str
     cache: Path | None = None
+    reuse_only: bool = False
     _root: UPath = field(init=False, repr=False, compare=False)
     _local: Path = field(init=False, repr=False, compare=False)
 
@@ -216,6 +218,11 @@ class ArtifactStore:
             log.info("%s: reused, computed %s in %.1f s", reference, f"{done.started_at:%Y-%m-%d %H:%M}", done.seconds)
             return reference
 
+        if self.reuse_only:
+            raise ArtifactError(
+                f"The store {quoted(self.url)} holds no artifact of the stage `{stage.name}` for these dumps and "
+                "parameters. Run without --from, or with the parameters of an earlier run."
+            )
         with _only_one_process(self._local / "locks" / f"{stage.name}-{key}"):
             if self._taken(reference):
                 log.info("%s: made by another process meanwhile", reference)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import RunConfig, TrainingConfig
 from pipeline.evaluation import EvaluationSummary
+from pipeline.sources.records import FetchSummary
 from pipeline.promotion import AcceptanceResult, GateDecision
-from pipeline.references import RunReferences, VariantReferences
 from pipeline.reporting.formatting import markdown, visible
 from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, REPORTS
-from pipeline.sources.records import FetchSummary
+from pipeline.run_state import RunState, VariantState
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.run_names import safe_run_name
@@ -113,26 +113,26 @@ class _Decided:
     tags: dict[str, str]
 
     @classmethod
-    def read(cls, references: RunReferences, store: ArtifactStore) -> _Decided | None:
-        if references.models.acceptance is None:
+    def read(cls, state: RunState, store: ArtifactStore) -> _Decided | None:
+        if state.get("check_acceptance") is None:
             return None
-        acceptance = store.summary(references.models.acceptance, AcceptanceResult)
+        acceptance = store.summary(state["check_acceptance"], AcceptanceResult)
         tags, sentence = {f"{TAG}.acceptance": str(acceptance.decision)}, acceptance.sentence
-        if references.models.gate_result is not None:
-            gate_result = store.summary(references.models.gate_result, GateDecision)
+        if state.get("gate") is not None:
+            gate_result = store.summary(state["gate"], GateDecision)
             tags[f"{TAG}.gate"], sentence = gate_result.decision, gate_result.sentence
         # MLflow shows this tag as the run's description.
         return cls(best=acceptance.best_model, tags={**tags, "mlflow.note.content": markdown(sentence)})
 
 
-def track_run(references: RunReferences, config: RunConfig, run_name: str, store: ArtifactStore) -> TrackedRun:
+def track_run(state: RunState, config: RunConfig, run_name: str, store: ArtifactStore) -> TrackedRun:
     """Log a finished run: a run in MLflow for each variant; report and model with the best one.
 
     May be repeated at any time: a run that is complete is left alone, one that was killed halfway is completed, and
     one whose content has changed since is replaced.
 
     Args:
-        references: The run's artifacts.
+        state: What the run has produced.
         config: What it was told.
         run_name: Its name; hostile text is made visible.
         store: Where the artifacts and the published report lie.
@@ -145,18 +145,18 @@ def track_run(references: RunReferences, config: RunConfig, run_name: str, store
     with connected(store) as connection:
         if connection is None:
             return TrackedRun(address=None)
-        decided = _Decided.read(references, store)
+        decided = _Decided.read(state, store)
         best = None if decided is None else decided.best
-        common = _common_tags(references, config, run_name, store, best)
+        common = _common_tags(state, config, run_name, store, best)
         tracked, logged, model_id = [], 0, None
-        for variant in references.models.variants:
-            is_best = variant.name == best
+        for variant in state.variants:
+            is_best, exported = variant.name == best, variant.get("export")
             told = _told(variant, config, run_name, store, common=common, decided=decided if is_best else None)
             run = _present(connection, told)
             if run.info.status != FINISHED:
                 _log(connection, run, told)
-            if is_best and variant.exported is not None:
-                model_id = _with_model(connection, run, variant.exported, store)
+            if is_best and exported is not None:
+                model_id = _with_model(connection, run, exported, store)
             if run.info.status != FINISHED:
                 # Last, so that a run that says it is finished is whole.
                 connection.client.set_terminated(run.info.run_id, FINISHED, end_time=told.ended)
@@ -229,7 +229,7 @@ def _with_model(connection: Connection, run: Run, exported: ArtifactReference, s
 
 
 def _told(
-    variant: VariantReferences,
+    variant: VariantState,
     config: RunConfig,
     run_name: str,
     store: ArtifactStore,
@@ -238,18 +238,18 @@ def _told(
     decided: _Decided | None,
 ) -> Told:
     """Read what MLflow is told of a variant; ``decided`` is given for the best one."""
-    summary = store.summary(variant.trained, TrainSummary)
-    started = int(store.manifest(variant.trained).started_at.timestamp() * MILLISECONDS)
+    summary = store.summary(variant["train"], TrainSummary)
+    started = int(store.manifest(variant["train"]).started_at.timestamp() * MILLISECONDS)
     ended = started + int(summary.seconds * MILLISECONDS)
     tags = {
         **common,
         f"{TAG}.variant": variant.name,
         f"{TAG}.title": summary.variant.title,
-        f"{TAG}.trained": variant.trained.key,
+        f"{TAG}.trained": variant["train"].key,
         f"{TAG}.device": visible(summary.device.name),
     }
-    if variant.exported is not None:
-        tags[f"{TAG}.exported"] = variant.exported.key
+    if (exported := variant.get("export")) is not None:
+        tags[f"{TAG}.exported"] = exported.key
     files = {}
     if decided is not None:
         tags |= decided.tags
@@ -259,12 +259,12 @@ def _told(
         Measured("training/weights", summary.weights, ended, 0),
         Measured("training/best_epoch", summary.best_epoch, ended, 0),
     ]
-    if variant.evaluated is not None:
-        evaluation = store.summary(variant.evaluated, EvaluationSummary)
+    if (evaluated := variant.get("evaluate")) is not None:
+        evaluation = store.summary(evaluated, EvaluationSummary)
         figures += [Measured(name, value, ended, 0) for name, value in _figures(evaluation).items()]
     metrics = (*_epochs(summary.epochs, started), *figures)
     return Told(
-        key=run_key(variant.trained, run_name),
+        key=run_key(variant["train"], run_name),
         name=visible(f"{variant.name} of {run_name}")[:LONGEST_VALUE],
         tags={name: value[:LONGEST_VALUE] for name, value in tags.items()},
         params=_params(summary, config),
@@ -277,14 +277,14 @@ def _told(
 
 
 def _common_tags(
-    references: RunReferences, config: RunConfig, run_name: str, store: ArtifactStore, best: str | None
+    state: RunState, config: RunConfig, run_name: str, store: ArtifactStore, best: str | None
 ) -> dict[str, str]:
     page = store.root / REPORTS / safe_run_name(run_name) / PAGE
     tags = {
         f"{TAG}.run_name": visible(run_name),
         f"{TAG}.profile": config.profile,
-        f"{TAG}.demo": str(store.summary(references.data.fetched, FetchSummary).demo).lower(),
-        f"{TAG}.data": _data(references, store),
+        f"{TAG}.demo": str(store.summary(state["fetch"], FetchSummary).demo).lower(),
+        f"{TAG}.data": _data(state, store),
     }
     if best is not None:
         tags[f"{TAG}.best"] = best
@@ -293,18 +293,17 @@ def _common_tags(
     return tags
 
 
-def _data(references: RunReferences, store: ArtifactStore) -> str:
+def _data(state: RunState, store: ArtifactStore) -> str:
     """Return the SHA-256 of every raw file that the run trains on, as far as they fit, and how many there are."""
     digests: dict[str, None] = {}
-    data = references.data
     # From the window's reviews back to every file that they came from.
-    waiting, seen = [data.merged or data.cleaned or data.fetched], set()
+    waiting, seen = [state.get("build_dataset") or state.get("clean") or state["fetch"]], set()
     while waiting:
         reference = waiting.pop()
         if reference in seen:
             continue
         seen.add(reference)
-        if reference.stage == data.fetched.stage:
+        if reference.stage == state["fetch"].stage:
             digests |= dict.fromkeys(file.sha256 for file in store.summary(reference, FetchSummary).files)
         else:
             waiting += store.manifest(reference).inputs.values()

@@ -38,8 +38,8 @@ DATA_DOCS_POLICY = (
 class DataDocs(StrEnum):
     """The folders of Data Docs beside a report."""
 
-    RAW = DATA_DOCS["validated_raw"]
-    CLEAN = DATA_DOCS["validated_clean"]
+    RAW = DATA_DOCS["validate_raw"]
+    CLEAN = DATA_DOCS["validate_clean"]
 
 
 class Document(StrEnum):
