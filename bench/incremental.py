@@ -16,8 +16,9 @@ from pathlib import Path
 
 from pipeline.config import RunConfig
 from pipeline.sources.demo import write_demo_dump
+from pipeline.steps import Run
 from pipeline.store import ArtifactStore
-from pipeline.workflow import Workflow
+from pipeline.workflow import run_stages
 
 ROWS = 20_000
 DUMPS = 6
@@ -35,10 +36,9 @@ def taken(store: ArtifactStore, name: str, **told: object) -> tuple[float, float
     """Run the steps up to the window's reviews; return their processor seconds and the merge's seconds by the clock."""
     config = RunConfig.from_flat({"profile": "demo", "num_workers": 1, **told})
     before = seconds()
-    data = Workflow(config, store, name).data_steps(until="merged")
+    *_, state = run_stages(Run(config, store, name), until="build_dataset")
     spent = seconds() - before
-    merged = data.reviews
-    return spent, store.manifest(merged).seconds if merged != data.cleaned else 0.0
+    return spent, store.manifest(state["build_dataset"]).seconds if state.is_merged else 0.0
 
 
 def write_numbered(path: Path, rows: int, number: int) -> None:

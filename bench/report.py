@@ -20,9 +20,9 @@ from pipeline.encoding import VOCABULARY_FILE, Vocabulary, VocabularySummary
 from pipeline.evaluation import TFIDF, BaselinesSummary, compare, evaluate
 from pipeline.evaluation.assessment import judged
 from pipeline.evaluation.predictions import read_predictions
-from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
-from pipeline.reporting import publish, report
 from pipeline.sources.records import FetchedFile, FetchSummary
+from pipeline.reporting import publish, report
+from pipeline.run_state import RunState, VariantState
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 from pipeline.training.records import DeviceRecord, PredictSummary, TrainSummary
 
@@ -176,20 +176,15 @@ def main() -> None:
         told = _tell("judge the baseline", told)
         comparison = compare(models, evaluated, baselines, cleaned=cleaned, config=config.evaluation, store=store)
         told = _tell("compare", told)
-        references = RunReferences(
-            data=DataReferences(fetched=fetched),
-            models=ModelReferences(
-                baselines=baselines,
-                variants=tuple(
-                    VariantReferences(
-                        name=name, trained=_trained(store, config, name), predicted=reference, evaluated=evaluated[name]
-                    )
-                    for name, reference in models.items()
-                ),
-                comparison=comparison,
-            ),
+        variants = []
+        for variant in config.variants:
+            name = variant.name
+            made = {"train": _trained(store, config, name), "predict": models[name], "evaluate": evaluated[name]}
+            variants.append(VariantState(name=name, direction=variant.direction, artifacts=made))
+        state = RunState(
+            artifacts={"fetch": fetched, "baselines": baselines, "compare": comparison}, variants=tuple(variants)
         )
-        page = Path(publish(report(references, config, "bench", store), "bench", store))
+        page = Path(publish(report(state, config, "bench", store), "bench", store))
         _tell("report and publish", told)
         print(
             f"all: {time.perf_counter() - start:.1f} s; peak {_peak():.2f} GB, of which {before:.2f} GB before; "

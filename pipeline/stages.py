@@ -201,7 +201,7 @@ STAGES: tuple[StageSpec | VariantStageSpec, ...] = (
     StageSpec(
         name="fit_vocabulary",
         help="Count the words and keep the frequent ones",
-        run="pipeline.vocabulary:fit_vocabulary",
+        run="pipeline.encoding:fit_vocabulary",
         inputs=("build_dataset", "split"),
         sections=("vocabulary",),
     ),

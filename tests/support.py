@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
+from pipeline.run_state import Produced
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -41,6 +43,15 @@ def place(
         return Outcome(summary)
 
     return store.produce(Stage(stage), inputs={}, params=Given(label=label), build=build)
+
+
+State = TypeVar("State", bound=Produced)
+
+
+def replaced(state: State, artifacts: Mapping[str, ArtifactReference | None]) -> State:
+    """Return a run's or a variant's state with other artifacts; ``None`` removes one."""
+    changed = {name: reference for name, reference in {**state.artifacts, **artifacts}.items() if reference is not None}
+    return state.model_copy(update={"artifacts": changed})
 
 
 def contents(folder: Path) -> dict[str, bytes]:

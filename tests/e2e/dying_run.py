@@ -23,8 +23,9 @@ import pipeline.dataset.register
 import pipeline.promotion.champions
 import pipeline.reporting.publishing
 from pipeline.config import RunConfig
+from pipeline.steps import Run
 from pipeline.store import ArtifactStore
-from pipeline.workflow import Workflow
+from pipeline.workflow import run_workflow
 
 MOST_PROCESSES = 200
 CHANGES: tuple[tuple[Any, str], ...] = (
@@ -56,7 +57,7 @@ def _run(config: RunConfig, url: str, run_name: str, *, killed: bool) -> dict[st
         if not child:
             if killed:
                 _die_after(allowed)
-            Workflow(config, ArtifactStore(url), run_name).run(run_name)
+            run_workflow(Run(config, ArtifactStore(url), run_name))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import RunConfig
-from pipeline.references import DataReferences
+from pipeline.run_state import RunState
+from pipeline.steps import Run
 from pipeline.store import ArtifactStore
-from pipeline.workflow import Workflow
+from pipeline.workflow import run_stages
 
 LONG_AGO = 3_600
 """Seconds: a file so old is complete at the first look."""
@@ -33,12 +34,13 @@ def settle(path: Path) -> Path:
     return path
 
 
-def run(store: ArtifactStore, name: str, **values: object) -> Workflow:
+def run(store: ArtifactStore, name: str, **values: object) -> Run:
     """Return a run over the inbox and the whole collection."""
     told = {"profile": "demo", "dumps": ["inbox"], "window": "all", "num_workers": 1, **values}
-    return Workflow(RunConfig.from_flat(told), store, name)
+    return Run(RunConfig.from_flat(told), store, name)
 
 
-def collected(steps: Workflow) -> DataReferences:
-    """Return the run's artifacts up to the reviews of its window."""
-    return steps.data_steps(until="merged")
+def collected(run: Run) -> RunState:
+    """Return the run's state after its dataset was built."""
+    *_, state = run_stages(run, until="build_dataset")
+    return state

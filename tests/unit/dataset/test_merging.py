@@ -16,8 +16,9 @@ from pipeline.cleaning import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.dataset import ClaimedFile, DatasetPart, DumpBatch, merge, read_window
 from pipeline.sources import FetchSummary
+from pipeline.steps import Run
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.workflow import PreparationError, Workflow
+from pipeline.workflow import RunStoppedError
 from tests.support import HEADER, contents, place, reviews, write_csv
 from tests.unit.dataset.conftest import collected, run, settle
 
@@ -44,12 +45,12 @@ def test_a_window_is_what_one_dump_would_have_been(inbox: Path, store: ArtifactS
     copies = [[5_000 + row[0], *row[1:]] for row in rows[:50]]
     data = season(store, inbox, rows[:500], [*rows[500:], *copies])
     together = write_csv(tmp_path / "together.csv", [*rows, *copies])
-    one = collected(Workflow(RunConfig.from_flat({**TOLD, "dumps": [str(together)]}), store, "one"))
-    merged, single = table(store, data.merged), table(store, one.merged)
+    one = collected(Run(RunConfig.from_flat({**TOLD, "dumps": [str(together)]}), store, "one"))
+    merged, single = table(store, data["build_dataset"]), table(store, one["build_dataset"])
     assert merged.schema.equals(single.schema)
     assert merged.select(WITHOUT_ROW).equals(single.select(WITHOUT_ROW))
-    assert store.manifest(data.merged).rows.excluded == {"repeated_across_dumps": 50}
-    summary = store.summary(data.merged, CleanSummary)
+    assert store.manifest(data["build_dataset"]).rows.excluded == {"repeated_across_dumps": 50}
+    summary = store.summary(data["build_dataset"], CleanSummary)
     assert (summary.positive, summary.negative) == (
         merged["label"].to_pylist().count(1),
         merged["label"].to_pylist().count(0),
@@ -59,18 +60,18 @@ def test_a_window_is_what_one_dump_would_have_been(inbox: Path, store: ArtifactS
 def test_rows_keep_a_number_of_their_own_and_copies_name_their_dump(inbox: Path, store: ArtifactStore) -> None:
     rows = reviews(300)
     data = season(store, inbox, rows[:200], [*rows[200:], *([9_000 + row[0], *row[1:]] for row in rows[:20])])
-    merged = table(store, data.merged)
+    merged = table(store, data["build_dataset"])
     numbers = merged["row"].to_pylist()
     assert len(set(numbers)) == len(numbers) == 300
-    gone = pq.read_table(store.folder(data.merged) / "excluded.parquet").to_pylist()
+    gone = pq.read_table(store.folder(data["build_dataset"]) / "excluded.parquet").to_pylist()
     assert [row["row_in_dump"] for row in gone] == list(range(100, 120))
-    assert {row["fetched"] for row in gone} == {data.fetched.key}
+    assert {row["fetched"] for row in gone} == {data["fetch"].key}
     assert {row["row"] for row in gone}.isdisjoint(numbers)
-    window = read_window(data.merged, store)
+    window = read_window(data["build_dataset"], store)
     assert [(dump.rows, dump.repeated) for dump in window.dumps] == [(200, 0), (120, 20)]
     digests = [file.sha256 for dump in window.dumps for file in dump.files]
-    assert store.manifest(data.merged).params["dumps"] == [[digest] for digest in digests]
-    assert store.summary(data.fetched, FetchSummary).files[0].sha256 == digests[-1]
+    assert store.manifest(data["build_dataset"]).params["dumps"] == [[digest] for digest in digests]
+    assert store.summary(data["fetch"], FetchSummary).files[0].sha256 == digests[-1]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_the_window_reaches_as_far_as_it_is_told(
     for number in range(3):
         settle(write_csv(inbox / f"{number}.csv", rows[100 * number :][:100]))
         data = collected(run(store, f"run-{number}", **TOLD, **window))
-    assert len(table(store, data.merged)) == expected
+    assert len(table(store, data["build_dataset"])) == expected
 
 
 def test_an_earlier_dump_is_neither_read_nor_cleaned_again(
@@ -94,7 +95,7 @@ def test_an_earlier_dump_is_neither_read_nor_cleaned_again(
     made = set((Path(store.url) / "artifacts" / "clean").iterdir())
     data = season(store, inbox, rows[:200], rows[200:])
     new = set((Path(store.url) / "artifacts" / "clean").iterdir()) - made
-    assert {path.name for path in new} == {data.cleaned.key}
+    assert {path.name for path in new} == {data["clean"].key}
 
 
 def test_without_deduplication_copies_stay(inbox: Path, store: ArtifactStore) -> None:
@@ -103,7 +104,7 @@ def test_without_deduplication_copies_stay(inbox: Path, store: ArtifactStore) ->
     collected(run(store, "a", **TOLD, deduplicate=False))
     settle(write_csv(inbox / "b.csv", [[500 + row[0], *row[1:]] for row in rows]))
     data = collected(run(store, "b", **TOLD, deduplicate=False))
-    assert len(table(store, data.merged)) == 200
+    assert len(table(store, data["build_dataset"])) == 200
 
 
 def test_the_same_window_gives_the_same_bytes(inbox: Path, tmp_path: Path) -> None:
@@ -112,10 +113,10 @@ def test_the_same_window_gives_the_same_bytes(inbox: Path, tmp_path: Path) -> No
     for name in ("one", "two"):
         store = ArtifactStore(str(tmp_path / name))
         data = season(store, inbox, rows[:100], rows[100:])
-        files = contents(store.folder(data.merged))
+        files = contents(store.folder(data["build_dataset"]))
         # When something was taken is the one thing that differs.
         files.pop("window.json")
-        found.append((data.merged, files))
+        found.append((data["build_dataset"], files))
         for file in inbox.iterdir():
             file.unlink()
     assert found[0] == found[1]
@@ -175,7 +176,7 @@ def test_dumps_without_users_lose_copies_by_text_alone(inbox: Path, store: Artif
     for name, part in (("a", rows[:100]), ("b", [[900, *rows[0][1:]], *rows[100:]])):
         settle(write_csv(inbox / f"{name}.csv", part, [HEADER[index] for index in keep]))
         data = collected(run(store, name, **TOLD))
-    assert len(table(store, data.merged)) == 120
+    assert len(table(store, data["build_dataset"])) == 120
 
 
 def test_a_gone_portion_is_named(inbox: Path, store: ArtifactStore) -> None:
@@ -183,7 +184,7 @@ def test_a_gone_portion_is_named(inbox: Path, store: ArtifactStore) -> None:
     data = season(store, inbox, rows[:100])
     (store.folder(data.validated_raw) / "manifest.json").unlink()
     settle(write_csv(inbox / "b.csv", rows[100:]))
-    with pytest.raises(PreparationError, match="holds no complete artifact"):
+    with pytest.raises(RunStoppedError, match="holds no complete artifact"):
         collected(run(store, "b", **TOLD))
 
 
@@ -192,11 +193,11 @@ def test_real_dumps(shared_data: Path, inbox: Path, store: ArtifactStore) -> Non
         settle(Path(shutil.copy(shared_data / f"fine_foods_{name}.csv.gz", inbox)))
         data = collected(run(store, name))
     both = [str(shared_data / f"fine_foods_{name}.csv.gz") for name in ("a", "b")]
-    one = collected(Workflow(RunConfig.from_flat({"profile": "demo", "dumps": both}), store, "one"))
+    one = collected(Run(RunConfig.from_flat({"profile": "demo", "dumps": both}), store, "one"))
     merged, single = (
         set(zip(*(found[name].to_pylist() for name in ("user_id", "time", "text")), strict=True))
-        for found in (table(store, data.merged), table(store, one.merged))
+        for found in (table(store, data["build_dataset"]), table(store, one["build_dataset"]))
     )
     assert merged == single
     # One dump also tells apart what a user wrote under two profile names; that column is gone after cleaning.
-    assert 0 <= len(table(store, one.merged)) - len(table(store, data.merged)) < 10
+    assert 0 <= len(table(store, one["build_dataset"])) - len(table(store, data["build_dataset"])) < 10

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import steps as pipeline_steps
 from pipeline.dataset import accepted_batches, batches, record_evaluated, seen_digests, taking
 from pipeline.errors import ArtifactError, ContractViolationError, EmptyWindowError, NothingNewError, SourceError
 from pipeline.sources import FetchSummary
+from pipeline.run_state import RunState
+from pipeline.steps import Run
 from pipeline.store import ArtifactStore
-from pipeline.workflow import Workflow
+from pipeline.workflow import run_stages
 from tests.support import reviews, write_csv
 from tests.unit.dataset.conftest import collected, run, settle
 
@@ -27,8 +30,8 @@ def no_dump(path: Path, number: int) -> None:
     settle(path)
 
 
-def names(steps: Workflow, store: ArtifactStore) -> list[str]:
-    return [file.name for file in store.summary(steps.fetch(), FetchSummary).files]
+def names(run: Run, store: ArtifactStore) -> list[str]:
+    return [file.name for file in store.summary(pipeline_steps.fetch(run, RunState()), FetchSummary).files]
 
 
 def test_all_new_files_are_taken_by_one_run_and_none_by_the_next(inbox: Path, store: ArtifactStore) -> None:
@@ -36,11 +39,11 @@ def test_all_new_files_are_taken_by_one_run_and_none_by_the_next(inbox: Path, st
         settle(write_csv(inbox / f"part-{number}.csv", reviews(ROWS)[number * 40 : number * 40 + 40]))
     first = run(store, "first")
     data = collected(first)
-    assert len(store.summary(data.fetched, FetchSummary).files) == 10
+    assert len(store.summary(data["fetch"], FetchSummary).files) == 10
     [batch] = accepted_batches(store)
     assert [file.name for file in batch.files] == [f"part-{number}.csv" for number in range(10)]
     assert batch.run_name == "first"
-    record_evaluated(store, [data.fetched], "first")
+    record_evaluated(store, [data["fetch"]], "first")
     with pytest.raises(NothingNewError, match="judged already"):
         run(store, "second").fetch()
     dump(inbox, "late.csv", ROWS)
@@ -50,7 +53,7 @@ def test_all_new_files_are_taken_by_one_run_and_none_by_the_next(inbox: Path, st
 def test_the_same_content_under_another_name_is_not_new(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
     data = collected(run(store, "first"))
-    record_evaluated(store, [data.fetched], "first")
+    record_evaluated(store, [data["fetch"]], "first")
     dump(inbox, "copy-of-a.csv")
     with pytest.raises(NothingNewError):
         run(store, "second").fetch()
@@ -62,7 +65,7 @@ def test_the_same_content_under_another_name_is_not_new(inbox: Path, store: Arti
 
 def test_a_run_that_asks_again_keeps_to_its_dumps(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
-    fetched = collected(run(store, "first")).fetched
+    fetched = collected(run(store, "first"))["fetch"]
     dump(inbox, "b.csv", ROWS)
     assert run(store, "first").fetch() == fetched
     assert taking(store, "first").fetched == fetched
@@ -78,7 +81,7 @@ def test_what_a_killed_run_had_landed_is_still_new(inbox: Path, store: ArtifactS
 
 def test_an_accepted_dump_that_nobody_judged_is_a_reason_to_train(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
-    fetched = collected(run(store, "gpu was lost")).fetched
+    fetched = collected(run(store, "gpu was lost"))["fetch"]
     again = run(store, "a week later")
     assert again.fetch() == fetched
     assert taking(store, "a week later").new is False
@@ -114,9 +117,9 @@ def test_a_table_that_holds_no_reviews_keeps_no_other_waiting(
     (inbox / "foreign.csv").write_text(foreign)
     settle(inbox / "foreign.csv")
     dump(inbox, "a.csv")
-    steps = run(store, "first")
-    assert names(steps, store) == ["a.csv"]
-    steps.ingest(steps.fetch())
+    first = run(store, "first")
+    assert names(first, store) == ["a.csv"]
+    list(run_stages(first, until="ingest"))
     [refused] = [batch for batch in batches(store) if batch.outcome == "refused"]
     assert [file.name for file in refused.files] == ["foreign.csv"]
     assert problem in str(refused.reason)
@@ -140,7 +143,7 @@ def test_a_refused_dump_is_not_taken_again_but_can_be_insisted_on(inbox: Path, s
 def test_an_experiment_leaves_the_collection_alone(inbox: Path, store: ArtifactStore) -> None:
     path = dump(inbox, "a.csv")
     data = collected(run(store, "experiment", dumps=[str(path)], window="these"))
-    assert data.merged == data.cleaned
+    assert data["build_dataset"] == data["clean"]
     assert batches(store) == ()
     assert taking(store, "experiment") is None
 
@@ -151,9 +154,9 @@ def test_as_of_trains_on_what_was_known_then(inbox: Path, store: ArtifactStore) 
     between = datetime.now(UTC)
     dump(inbox, "b.csv", ROWS)
     second = collected(run(store, "second"))
-    assert second.merged != second.cleaned
+    assert second["build_dataset"] != second["clean"]
     then = collected(run(store, "back", as_of=between.isoformat()))
-    assert (then.fetched, then.merged) == (first.fetched, first.cleaned)
+    assert (then["fetch"], then["build_dataset"]) == (first["fetch"], first["clean"])
     with pytest.raises(EmptyWindowError, match="until 2001"):
         run(store, "too far back", as_of="2001-01-01T00:00:00Z").fetch()
 

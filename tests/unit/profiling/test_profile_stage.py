@@ -16,8 +16,9 @@ from pipeline.config import RunConfig
 from pipeline.errors import ArtifactError
 from pipeline.profiling import DumpComparison, ProfiledDump, ProfileSummary, profile
 from pipeline.profiling.periods import MOST_PERIODS, label_share_over_time, moment
+from pipeline.steps import Run
 from pipeline.store import ArtifactStore
-from pipeline.workflow import Workflow
+from pipeline.workflow import run_stages
 from tests.unit.profiling.given import placed_dump, review
 
 YEAR = 31_556_952
@@ -221,10 +222,9 @@ def test_the_order_of_rows_does_not_matter(store: ArtifactStore) -> None:
 
 def test_real_dumps(shared_data: Path, store: ArtifactStore) -> None:
     def prepared(name: str) -> ProfiledDump:
-        workflow = Workflow(RunConfig.model_validate({"data": {"dumps": [str(shared_data / name)]}}), store)
-        fetched = workflow.fetch()
-        validated = workflow.validate_raw(workflow.ingest(fetched))
-        return ProfiledDump(fetched=fetched, validated_raw=validated, cleaned=workflow.clean(validated))
+        config = RunConfig.model_validate({"data": {"dumps": [str(shared_data / name)]}})
+        *_, state = run_stages(Run(config, store), until="clean")
+        return ProfiledDump(fetched=state["fetch"], validated_raw=state["validate_raw"], cleaned=state["clean"])
 
     first, second = prepared("fine_foods_a.csv.gz"), prepared("fine_foods_b.csv.gz")
     summary = profiled(store, second, first)

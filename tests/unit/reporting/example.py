@@ -51,6 +51,8 @@ from pipeline.evaluation.records import (
     WordWeight,
 )
 from pipeline.evaluation.rules import MAJORITY, TFIDF
+from pipeline.readers.records import IngestedFile, IngestSummary
+from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.profiling.records import ColumnDrift, DriftBin, DumpComparison, NewWord, PeriodShare, ProfileSummary
 from pipeline.promotion.champions import ChampionModel
 from pipeline.promotion.paired import difference_of, differences
@@ -67,15 +69,13 @@ from pipeline.promotion.records import (
     RowSetName,
     RuleResult,
 )
-from pipeline.readers.records import IngestedFile, IngestSummary
-from pipeline.references import DataReferences, ModelReferences, RunReferences, VariantReferences
-from pipeline.sources.records import FetchedFile, FetchSummary
+from pipeline.run_state import RunState, VariantState
 from pipeline.splitting.records import LeakageFigure, LeakageSummary, SplitInfo, SplitSummary
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.training.records import DeviceRecord, EpochRecord, ExportSummary, PredictSummary, TrainSummary
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
-from tests.support import Given, place
+from tests.support import Given, place, replaced
 
 NEGATIVE, POSITIVE = 241, 1_203
 """Test rows of each class in the example."""
@@ -103,7 +103,7 @@ DEVICE = DeviceRecord(
 class ExampleRun:
     """What ``report`` takes."""
 
-    references: RunReferences
+    state: RunState
     config: RunConfig
 
 
@@ -172,22 +172,17 @@ def example_run(store: ArtifactStore, profile: str = "default", **changes: Any) 
     acceptance = the_verdict(bi, uni, accept=accept, demo=demo)
     challenge = the_challenge(bi, **changes) if profile == "default" else None
     decision = the_decision(acceptance, challenge, challenger_of(acceptance, variants, data), **changes)
-    references = RunReferences(
-        data=data,
-        models=ModelReferences(
-            device=DEVICE,
-            baselines=baselines,
-            baseline_behavioral_tests=place(
-                store, "run_behavioral_tests", examination(TFIDF, "TF-IDF with logistic regression", **changes)
-            ),
-            variants=variants,
-            comparison=comparison,
-            acceptance=place(store, "check_acceptance", acceptance),
-            head_to_head=None if challenge is None else place(store, "challenge", challenge),
-            gate_result=place(store, "gate", decision),
-        ),
-    )
-    return ExampleRun(references, config)
+    tests = examination(TFIDF, "TF-IDF with logistic regression", **changes)
+    made = {
+        "baselines": baselines,
+        "run_baseline_behavioral_tests": place(store, "run_behavioral_tests", tests),
+        "compare": comparison,
+        "check_acceptance": place(store, "check_acceptance", acceptance),
+        "compare_to_champion": None if challenge is None else place(store, "challenge", challenge),
+        "gate": place(store, "gate", decision),
+    }
+    state = replaced(data, made).model_copy(update={"device": DEVICE, "variants": variants})
+    return ExampleRun(state, config)
 
 
 def window_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
@@ -212,21 +207,18 @@ def minimal_run(store: ArtifactStore) -> ExampleRun:
         judged.model_copy(update={"curves": None, "operating_points": (), "label_entropy": None})
         for judged in (tfidf(), majority())
     )
-    data = place_data(store, config, demo=False).model_copy(update={"profiled": None, "merged": None})
-    references = RunReferences(
-        data=data,
-        models=ModelReferences(
-            baselines=place(store, "baselines", BaselinesSummary(evaluations=baselines), label="minimal"),
-            variants=(placed.model_copy(update={"exported": None, "behavioral_tests": None}),),
-            comparison=place(
-                store, "compare", ComparisonSummary(comparisons=(compared(bare, baselines[0]),)), label="minimal"
-            ),
-            acceptance=place(
-                store, "check_acceptance", the_verdict(bare, bare, accept=True, demo=False), label="minimal"
-            ),
-        ),
-    )
-    return ExampleRun(references, config)
+    comparison = ComparisonSummary(comparisons=(compared(bare, baselines[0]),))
+    acceptance = the_verdict(bare, bare, accept=True, demo=False)
+    made = {
+        "profile": None,
+        "build_dataset": None,
+        "baselines": place(store, "baselines", BaselinesSummary(evaluations=baselines), label="minimal"),
+        "compare": place(store, "compare", comparison, label="minimal"),
+        "check_acceptance": place(store, "check_acceptance", acceptance, label="minimal"),
+    }
+    variants = (replaced(placed, {"export": None, "run_behavioral_tests": None}),)
+    state = replaced(place_data(store, config, demo=False), made).model_copy(update={"variants": variants})
+    return ExampleRun(state, config)
 
 
 def refused_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
@@ -251,38 +243,38 @@ def refused_run(store: ArtifactStore, **changes: Any) -> ExampleRun:
         ),
         tables={"quarantine.parquet": quarantine_table(**changes)},
     )
-    references = RunReferences(
-        data=DataReferences(fetched=fetched, ingested=ingested, validated_raw=validated),
+    state = RunState(
+        artifacts={"fetch": fetched, "ingest": ingested, "validate_raw": validated},
         refusal=changes.get(
             "refusal",
             "The raw data breaks its contract. At most 1 % of the rows break a row rule: observed 3.9 % (374 of "
             "9,542), expected at most 1.0 %. Look at the quarantined rows, mend the dump and run again.",
         ),
     )
-    return ExampleRun(references, config)
+    return ExampleRun(state, config)
 
 
-def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes: Any) -> DataReferences:
+def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes: Any) -> RunState:
     """Place everything from landing to encoding."""
     article, window = config.profile == "article", changes.get("window", False)
     cleaned = place(store, "clean", clean_summary(config))
-    return DataReferences(
-        fetched=place(store, "fetch", land_summary(demo=demo, **changes)),
-        ingested=place(store, "ingest", ingest_summary(demo=demo, **changes)),
-        validated_raw=place(
+    artifacts = {
+        "fetch": place(store, "fetch", land_summary(demo=demo, **changes)),
+        "ingest": place(store, "ingest", ingest_summary(demo=demo, **changes)),
+        "validate_raw": place(
             store,
             "validate_raw",
             validation_summary("raw"),
             tables={"quarantine.parquet": quarantine_table(**changes)},
         ),
-        cleaned=cleaned,
-        validated_clean=place(store, "validate_clean", validation_summary("clean")),
-        profiled=place(store, "profile", profile_summary(**changes)),
-        merged=place_window(store, clean_summary(config), **changes) if window else cleaned,
-        parts=place_splits(
+        "clean": cleaned,
+        "validate_clean": place(store, "validate_clean", validation_summary("clean")),
+        "profile": place(store, "profile", profile_summary(**changes)),
+        "build_dataset": place_window(store, clean_summary(config), **changes) if window else cleaned,
+        "split": place_splits(
             store, split_summary(config, WINDOW_TRAIN if window else TRAIN), WINDOW_NEAR_COPIES if window else 0
         ),
-        leaks=place(
+        "check_leakage": place(
             store,
             "check_leakage",
             LeakageSummary(
@@ -305,9 +297,10 @@ def place_data(store: ArtifactStore, config: RunConfig, *, demo: bool, **changes
                 vocabulary_leakage=article,
             ),
         ),
-        vocabulary=place(store, "fit_vocabulary", vocabulary_summary(article)),
-        encoded=place(store, "encode", encode_summary()),
-    )
+        "fit_vocabulary": place(store, "fit_vocabulary", vocabulary_summary(article)),
+        "encode": place(store, "encode", encode_summary()),
+    }
+    return RunState(artifacts=artifacts)
 
 
 def place_window(store: ArtifactStore, clean: CleanSummary, **changes: Any) -> ArtifactReference:
@@ -564,15 +557,14 @@ def encode_summary() -> EncodingSummary:
 
 def place_variant(
     store: ArtifactStore, variant: VariantConfig, judged: EvaluationSummary, *, collapsed: bool, **changes: Any
-) -> VariantReferences:
+) -> VariantState:
     """Place a trained, judged and exported variant."""
     label = variant.name
-    return VariantReferences(
-        name=variant.name,
-        trained=place(store, "train", train_summary(variant, collapsed=collapsed), label=label),
-        predicted=place(store, "predict", PredictSummary(model=label, rows=2_212, seconds=1.2), label=label),
-        evaluated=place(store, "evaluate", judged, label=label),
-        exported=place(
+    artifacts = {
+        "train": place(store, "train", train_summary(variant, collapsed=collapsed), label=label),
+        "predict": place(store, "predict", PredictSummary(model=label, rows=2_212, seconds=1.2), label=label),
+        "evaluate": place(store, "evaluate", judged, label=label),
+        "export": place(
             store,
             "export",
             ExportSummary(
@@ -585,13 +577,14 @@ def place_variant(
             ),
             label=label,
         ),
-        behavioral_tests=place(
+        "run_behavioral_tests": place(
             store,
             "run_behavioral_tests",
             examination(label, variant.title, collapsed=collapsed, **changes),
             label=label,
         ),
-    )
+    }
+    return VariantState.of(variant).model_copy(update={"artifacts": artifacts})
 
 
 def train_summary(variant: VariantConfig, *, collapsed: bool) -> TrainSummary:
@@ -1163,28 +1156,21 @@ def the_verdict(best: EvaluationSummary, other: EvaluationSummary, *, accept: bo
     )
 
 
-def challenger_of(
-    acceptance: AcceptanceResult, variants: tuple[VariantReferences, ...], data: DataReferences
-) -> ChampionModel:
+def challenger_of(acceptance: AcceptanceResult, variants: tuple[VariantState, ...], data: RunState) -> ChampionModel:
     """Return the best model of a run as the gate knows it."""
     best = next(variant for variant in variants if variant.name == acceptance.best_model)
-    assert best.exported is not None
-    assert best.evaluated is not None
-    assert best.behavioral_tests is not None
-    assert data.parts is not None
-    assert data.validated_raw is not None
     return ChampionModel(
         name=best.name,
         title=acceptance.best_title,
         run_name="scheduled__2026-11-23",
         demo=acceptance.demo,
-        exported=best.exported,
-        evaluated=best.evaluated,
-        behavioral_tests=best.behavioral_tests,
-        cleaned=data.reviews,
-        parts=data.parts,
-        fetched=data.fetched,
-        validated_raw=data.validated_raw,
+        exported=best["export"],
+        evaluated=best["evaluate"],
+        behavioral_tests=best["run_behavioral_tests"],
+        cleaned=data["build_dataset"],
+        parts=data["split"],
+        fetched=data["fetch"],
+        validated_raw=data["validate_raw"],
     )
 
 

@@ -38,7 +38,7 @@ def contents(folder: Path, profile: str) -> ReportContents:
     store = ArtifactStore(str(folder / profile))
     place: Any = {"refused": refused_run, "minimal": minimal_run, "window": window_run}.get(profile)
     run = place(store) if place is not None else example_run(store, profile)
-    return gather(run.references, run.config, store, "run")
+    return gather(run.state, run.config, store, "run")
 
 
 @pytest.fixture(scope="module")

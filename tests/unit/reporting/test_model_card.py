@@ -24,7 +24,7 @@ HOSTILE = (
 def gathered(folder: Path, make: Any = example_run, *arguments: Any, **changes: Any) -> ReportContents:
     store = ArtifactStore(str(folder))
     run = make(store, *arguments, **changes)
-    return gather(run.references, run.config, store, changes.get("run_name", "run"))
+    return gather(run.state, run.config, store, changes.get("run_name", "run"))
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,14 @@ from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import TFIDF
 from pipeline.profiling.stage import STAGE as PROFILE
 from pipeline.promotion.records import GateDecision, GateRule, HeadToHeadSummary, PairedTally
-from pipeline.references import DataReferences, ModelReferences, RunReferences
 from pipeline.reporting import ReportContents, formatting, gather, report
 from pipeline.reporting.gate_text import gate_notes
 from pipeline.reporting.html import render_html
+from pipeline.run_state import RunState, VariantState
+from pipeline.stages import STAGE_NAMES
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome
-from tests.support import Given, place
+from tests.support import Given, place, replaced
 from tests.unit.reporting.example import (
     ExampleRun,
     curves,
@@ -77,18 +78,19 @@ DRAWN = frozenset({"title", "desc", "g", "path", "line", "rect", "circle", "poly
 def plain_page(folder: Path) -> str:
     store = ArtifactStore(str(folder / "plain"))
     run = hostile_run(store, "plain")
-    return render_html(gather(run.references, run.config, store, "x"))
+    return render_html(gather(run.state, run.config, store, "x"))
 
 
-def with_models(run: ExampleRun, **changes: Any) -> RunReferences:
-    """Return the run with other artifacts of its models."""
-    return run.references.model_copy(update={"models": run.references.models.model_copy(update=changes)})
+def with_models(run: ExampleRun, variants: tuple[VariantState, ...] | None = None, **artifacts: Any) -> RunState:
+    """Return the run with other variants or artifacts."""
+    state = replaced(run.state, artifacts)
+    return state if variants is None else state.model_copy(update={"variants": variants})
 
 
 @cache
 def contents_of(folder: Path, profile: str) -> ReportContents:
     store, run = made(folder / profile, profile)
-    return gather(run.references, run.config, store, RUN_NAME)
+    return gather(run.state, run.config, store, RUN_NAME)
 
 
 @cache
@@ -249,8 +251,8 @@ def test_the_window_names_its_dumps_oldest_first_and_sums_them_up(folder: Path) 
 
 def test_a_run_that_stopped_behind_the_merge_shows_its_window(folder: Path) -> None:
     store, run = made(folder / "window", "window")
-    data = run.references.data.model_copy(update=dict.fromkeys(("parts", "leaks", "vocabulary", "encoded")))
-    contents = gather(RunReferences(data=data), run.config, store, RUN_NAME)
+    data = replaced(run.state, dict.fromkeys(("split", "check_leakage", "fit_vocabulary", "encode")))
+    contents = gather(data, run.config, store, RUN_NAME)
 
     assert contents.window_funnel[-1].rows_left == 13_833
     assert "The window" in BeautifulSoup(render_html(contents), "lxml").select_one("#data").get_text()
@@ -268,7 +270,7 @@ def test_an_artifact_that_stands_for_two_roles_is_counted_once(folder: Path) -> 
     keys = [(stage.stage, stage.key) for stage in contents_of(folder, "default").stages]
 
     assert len(keys) == len(set(keys))
-    assert "merged" in [stage.role for stage in contents_of(folder, "window").stages]
+    assert "build_dataset" in [stage.role for stage in contents_of(folder, "window").stages]
 
 
 def test_the_gate_says_what_becomes_of_the_model_and_shows_every_rule(folder: Path) -> None:
@@ -287,7 +289,7 @@ def test_the_gate_says_what_becomes_of_the_model_and_shows_every_rule(folder: Pa
         "enough_rows": ["✕ failed cannot tell", "233", "601"],
     }
     # The cover's reasons stay those of the verdict.
-    assert len(page_of(folder, "default").select("#verdict .reasons li")) == 3
+    assert len(page_of(folder, "default").select("#acceptance .reasons li")) == 3
 
 
 def test_challenger_and_champion_stand_beside_each_other_on_both_row_sets(folder: Path) -> None:
@@ -331,11 +333,11 @@ def test_kinds_of_reviews_stand_worst_first_and_are_cut(folder: Path) -> None:
 def gate_result(folder: Path, profile: str = "default", *, challenge: bool = True, **changes: Any) -> ReportContents:
     """Return a run whose gate decided something else, or that was not compared."""
     store, run = made(folder / profile, profile)
-    decision = store.summary(run.references.models.gate_result, GateDecision).model_copy(update=changes)
+    decision = store.summary(run.state["gate"], GateDecision).model_copy(update=changes)
     references = with_models(
         run,
-        gate_result=place(store, "gate", decision, label=repr(sorted(changes.items()))),
-        head_to_head=run.references.models.head_to_head if challenge else None,
+        gate=place(store, "gate", decision, label=repr(sorted(changes.items()))),
+        compare_to_champion=run.state.get("compare_to_champion") if challenge else None,
     )
     return gather(references, run.config, store, RUN_NAME)
 
@@ -379,27 +381,27 @@ def test_better_than_the_champion_means_beyond_chance(
     folder: Path, interval: tuple[float, float, float], answer: str
 ) -> None:
     store, run = made(folder / "default", "default")
-    challenge = store.summary(run.references.models.head_to_head, HeadToHeadSummary)
+    challenge = store.summary(run.state["compare_to_champion"], HeadToHeadSummary)
     value, low, high = interval
     differences = challenge.new_test.differences.model_copy(
         update={"balanced_accuracy": Interval(value=value, low=low, high=high)}
     )
     new_test = challenge.new_test.model_copy(update={"differences": differences})
     head_to_head = place(store, "challenge", challenge.model_copy(update={"new_test": new_test}), label=answer)
-    contents = gather(with_models(run, head_to_head=head_to_head), run.config, store)
+    contents = gather(with_models(run, compare_to_champion=head_to_head), run.config, store)
 
     assert contents.answers.against_champion.answer == answer
 
 
 def test_without_a_class_there_is_no_balanced_accuracy_to_compare(folder: Path) -> None:
     store, run = made(folder / "default", "default")
-    challenge = store.summary(run.references.models.head_to_head, HeadToHeadSummary)
+    challenge = store.summary(run.state["compare_to_champion"], HeadToHeadSummary)
     new_test = challenge.new_test.model_copy(update={"negative": PairedTally()})
     none = challenge.new_test.model_copy(update={"negative": PairedTally(), "rows": 0, "differences": None})
     for row_set, told in ((new_test, "n/a"), (none, "There is nothing to compare.")):
         changed = challenge.model_copy(update={"new_test": row_set, "old_test": None})
         head_to_head = place(store, "challenge", changed, label=told)
-        contents = gather(with_models(run, head_to_head=head_to_head), run.config, store)
+        contents = gather(with_models(run, compare_to_champion=head_to_head), run.config, store)
         section = BeautifulSoup(render_html(contents), "lxml").select_one("#gate").get_text()
         assert told in section
         assert "come from the same split" in section
@@ -408,7 +410,7 @@ def test_without_a_class_there_is_no_balanced_accuracy_to_compare(folder: Path) 
 
 def test_a_run_that_stopped_in_front_of_the_gate_says_nothing_of_a_champion(folder: Path) -> None:
     store, run = made(folder / "default", "default")
-    stopped = with_models(run, head_to_head=None, gate_result=None).model_copy(update={"refusal": "The store is full."})
+    stopped = with_models(run, compare_to_champion=None, gate=None).model_copy(update={"refusal": "The store is full."})
     contents = gather(stopped, run.config, store)
 
     assert contents.answers.against_champion is None
@@ -424,12 +426,8 @@ def test_a_refusal_by_drift_says_which_figures_and_what_to_do(store: ArtifactSto
     profiled = place(store, "profile", profile_summary().model_copy(update={"comparison": comparison}), label="far")
     with pytest.raises(DriftError) as refused:
         enforce_drift_limits(profiled, limits, store)
-    references = RunReferences(
-        data=run.references.data.model_copy(
-            update=dict.fromkeys(("merged", "parts", "leaks", "vocabulary", "encoded")) | {"profiled": profiled}
-        ),
-        refusal=str(refused.value),
-    )
+    kept = {name: run.state[name] for name in ("fetch", "ingest", "validate_raw", "clean", "validate_clean")}
+    references = RunState(artifacts={**kept, "profile": profiled}, refusal=str(refused.value))
     config = run.config.model_copy(update={"drift": limits})
     contents = gather(references, config, store)
 
@@ -442,7 +440,7 @@ def test_a_refusal_by_drift_says_which_figures_and_what_to_do(store: ArtifactSto
     assert contents.next_step.startswith("Look whether stars or labels were turned round")
     assert "raise 'Maximum PSI' (max_psi)." in contents.next_step
     page = BeautifulSoup(render_html(contents), "lxml")
-    assert "- Length in words" in page.select_one("#verdict pre.message").get_text()
+    assert "- Length in words" in page.select_one("#acceptance pre.message").get_text()
     # Another message that looks like it is shown as it is.
     forged = references.model_copy(update={"refusal": str(refused.value).replace("Stars", "x") + "\n- a. Next: b"})
     assert gather(forged, config, store).headline.startswith("The run stopped before its acceptance: The dump differs")
@@ -452,22 +450,21 @@ def test_earlier_reviews_of_several_dumps_are_not_taken_for_one(store: ArtifactS
     run = example_run(store, "default", seeds=[1])
     profiled = store.produce(
         PROFILE,
-        inputs={"previous_cleaned": ArtifactReference(stage="merge", key="1" * 32)},
+        inputs={"previous_clean": ArtifactReference(stage="merge", key="1" * 32)},
         params=Given(label="window"),
         build=lambda _: Outcome(profile_summary()),
     )
-    data = run.references.data.model_copy(update={"profiled": profiled})
-    contents = gather(run.references.model_copy(update={"data": data}), run.config, store)
+    contents = gather(replaced(run.state, {"profile": profiled}), run.config, store)
 
     told = "fine_foods_2011.csv.gz and the dumps that it was laid together with"
     assert told in BeautifulSoup(render_html(contents), "lxml").select_one("#data").get_text()
-    assert told not in render_html(gather(run.references, run.config, store))
+    assert told not in render_html(gather(run.state, run.config, store))
 
 
 def test_a_collapsed_model_is_called_out_at_the_top_in_the_table_and_beside_the_article(folder: Path) -> None:
     page = page_of(folder, "article")
 
-    first = page.select_one("#verdict .warnings li")
+    first = page.select_one("#acceptance .warnings li")
     assert "serious" in first["class"]
     assert "Unidirectional LSTM, seed 1 is no better than the majority" in first.get_text()
     row = page.select_one('tr[data-model="uni-seed1"]')
@@ -481,7 +478,7 @@ def test_a_collapsed_model_is_called_out_at_the_top_in_the_table_and_beside_the_
 
 def test_a_baseline_that_is_shown_to_be_better_is_a_warning(store: ArtifactStore) -> None:
     run = example_run(store, "default")
-    contents = gather(run.references, run.config, store)
+    contents = gather(run.state, run.config, store)
     pair = contents.comparison.between("bi-seed2", TFIDF)
     assert not any(warning.kind == "below_baseline" for warning in contents.warnings)
 
@@ -489,7 +486,7 @@ def test_a_baseline_that_is_shown_to_be_better_is_a_warning(store: ArtifactStore
         update={"shown": True, "balanced_accuracy_difference": Interval(value=-0.018, low=-0.035, high=-0.002)}
     )
     comparison = place(store, "compare", ComparisonSummary(comparisons=(worse,)), label="worse")
-    references = with_models(run, comparison=comparison)
+    references = with_models(run, compare=comparison)
     contents = gather(references, run.config, store)
     assert contents.warnings[0].kind == "below_baseline"
     assert contents.answers.against_word_counts.answer == "No, worse"
@@ -501,7 +498,7 @@ def test_the_article_is_mentioned_in_its_profile_only(folder: Path) -> None:
 
 def test_demo_data_are_called_so_in_every_format(folder: Path, store: ArtifactStore) -> None:
     run = example_run(store, "demo")
-    made_report = store.folder(report(run.references, run.config, RUN_NAME, store))
+    made_report = store.folder(report(run.state, run.config, RUN_NAME, store))
 
     assert (
         "These reviews were generated"
@@ -515,7 +512,7 @@ def test_demo_data_are_called_so_in_every_format(folder: Path, store: ArtifactSt
 def test_a_refused_run_says_what_was_refused_what_was_seen_and_what_to_do(folder: Path) -> None:
     page = page_of(folder, "refused")
 
-    acceptance = page.select_one("#verdict").get_text(" ", strip=True)
+    acceptance = page.select_one("#acceptance").get_text(" ", strip=True)
     assert "Stopped" in acceptance
     assert "At most 1 % of the rows break a row rule" in acceptance
     assert "3.9 % (374 of 9,542)" in acceptance
@@ -540,26 +537,21 @@ def test_each_reason_of_the_quarantine_shows_its_first_rows(folder: Path) -> Non
 
 def test_any_prefix_of_a_run_makes_a_page(folder: Path) -> None:
     store, run = made(folder / "default", "default")
-    whole = run.references
-    known: dict[str, Any] = {}
-    for name in DataReferences.model_fields:
-        known[name] = getattr(whole.data, name)
-        contents = gather(RunReferences(data=DataReferences(**known)), run.config, store, RUN_NAME)
+    state = RunState()
+    for name in STAGE_NAMES:
+        if name in run.state.artifacts:
+            state = state.with_artifact(name, run.state[name])
+        elif name == "run_behavioral_tests":
+            state = state.model_copy(update={"device": run.state.device, "variants": run.state.variants})
+        contents = gather(state, run.config, store, RUN_NAME)
         assert BeautifulSoup(render_html(contents), "lxml").select_one("#provenance") is not None
-        assert contents.outcome == "undecided"
-    known = {}
-    for name in ModelReferences.model_fields:
-        known[name] = getattr(whole.models, name)
-        references = RunReferences(data=whole.data, models=ModelReferences(**known))
-        contents = gather(references, run.config, store, RUN_NAME)
-        assert BeautifulSoup(render_html(contents), "lxml").select_one("#provenance") is not None
-        assert contents.outcome == ("accept" if "acceptance" in known else "undecided")
+        assert contents.outcome == ("accept" if "check_acceptance" in state.artifacts else "undecided")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_shown_and_does_nothing(store: ArtifactStore, folder: Path, text: str) -> None:
     run = hostile_run(store, text)
-    contents = gather(run.references, run.config, store, text)
+    contents = gather(run.state, run.config, store, text)
     page = BeautifulSoup(render_html(contents), "lxml")
     reference = BeautifulSoup(plain_page(folder), "lxml")
 
@@ -578,7 +570,7 @@ def test_hostile_text_is_shown_and_does_nothing(store: ArtifactStore, folder: Pa
 
 def test_terminal_escapes_and_bidi_overrides_are_spelled_out_in_every_format(store: ArtifactStore) -> None:
     run = hostile_run(store, "a\x1b[31mred\x1b[0m \u202egnp.exe\u202c\u2066 \x00\x07 \u200b\ufeff end")
-    folder = store.folder(report(run.references, run.config, "run\x1b]0;owned\x07\u202e", store))
+    folder = store.folder(report(run.state, run.config, "run\x1b]0;owned\x07\u202e", store))
 
     for name in ("report.html", "report.json", "report.md"):
         text = (folder / name).read_text("utf-8")
@@ -602,7 +594,7 @@ def test_visible_text_holds_nothing_that_acts_and_keeps_all_that_is_seen(text: s
 
 def test_the_page_stays_small_with_long_reviews_full_curves_and_six_variants(store: ArtifactStore) -> None:
     run = example_run(store, "default", seeds=[1, 2, 3], review="word " * 120)
-    contents = gather(run.references, run.config, store)
+    contents = gather(run.state, run.config, store)
     full = curves(0.93, points=200)
 
     def with_full_curves(judged: EvaluationSummary) -> EvaluationSummary:
@@ -635,7 +627,7 @@ def test_the_first_screen_answers_what_a_reader_asks(folder: Path) -> None:
     contents = contents_of(folder, "default")
     page = page_of(folder, "default")
 
-    asked = {row.dt.get_text(): row.dd.get_text(" ", strip=True) for row in page.select("#verdict .answers > div")}
+    asked = {row.dt.get_text(): row.dd.get_text(" ", strip=True) for row in page.select("#acceptance .answers > div")}
     assert asked == {
         "May I trust this model?": "✓ Yes",
         "Is it better than doing nothing?": "✓ Yes",
@@ -645,7 +637,7 @@ def test_the_first_screen_answers_what_a_reader_asks(folder: Path) -> None:
         "On what data?": "? Newest review 14 years old",
         "Where does it fail?": "✕ Stars: 4 stars; Negation: with a negation",
     }
-    tiles = page.select_one("#verdict .figures").get_text(" ", strip=True)
+    tiles = page.select_one("#acceptance .figures").get_text(" ", strip=True)
     scores = contents.best.evaluated.scores
     for figure in (scores.balanced_accuracy, scores.accuracy, scores.roc_auc):
         assert f"{figure.value:.3f} {figure.low:.3f}–{figure.high:.3f}" in tiles
@@ -656,10 +648,10 @@ def test_a_refused_model_says_so_first_and_names_the_rule(folder: Path) -> None:
     page = page_of(folder, "rejected")
 
     assert page.h1.get_text() == "This model must not be used"
-    reasons = [reason.get_text(" ", strip=True) for reason in page.select("#verdict .reasons li")]
+    reasons = [reason.get_text(" ", strip=True) for reason in page.select("#acceptance .reasons li")]
     assert len(reasons) == 1
     assert reasons[0].startswith("✕ Failed: Against TF-IDF")
-    trust = page.select_one("#verdict .answers > div")
+    trust = page.select_one("#acceptance .answers > div")
     assert "bad" in trust["class"]
     assert "1 of 3 rules of the verdict fails" in trust.get_text()
 
@@ -667,8 +659,8 @@ def test_a_refused_model_says_so_first_and_names_the_rule(folder: Path) -> None:
 def test_serious_warnings_stand_on_the_first_screen(folder: Path) -> None:
     page = page_of(folder, "article")
 
-    assert "no better than the majority" in page.select_one("#verdict .warnings .serious").get_text()
-    assert page_of(folder, "default").select_one("#verdict .warnings") is None
+    assert "no better than the majority" in page.select_one("#acceptance .warnings .serious").get_text()
+    assert page_of(folder, "default").select_one("#acceptance .warnings") is None
 
 
 def test_words_are_marked_by_effect_in_shape_and_named_in_text(folder: Path) -> None:
@@ -725,7 +717,7 @@ def test_many_warnings_fold_away_but_never_a_serious_one(folder: Path) -> None:
     changed = contents.model_copy(update={"warnings": serious + contents.warnings})
     page = BeautifulSoup(render_html(changed), "lxml")
 
-    assert len(page.select("#verdict > .warnings .serious")) == 9
+    assert len(page.select("#acceptance > .warnings .serious")) == 9
     assert not page.select("#warnings .serious")
     assert len(page.select("#warnings .warnings li")) == len(contents.warnings)
 
@@ -757,13 +749,13 @@ def rows_below(page: BeautifulSoup, caption: str) -> Iterator[Any]:
 
 def test_a_model_that_fails_plain_sentences_is_a_serious_warning(store: ArtifactStore) -> None:
     run = example_run(store, "default", seeds=[1])
-    best = run.references.models.variants[-1]
-    behavioral_tests = store.summary(best.behavioral_tests, BehavioralTestsSummary)
+    best = run.state.variants[-1]
+    behavioral_tests = store.summary(best["run_behavioral_tests"], BehavioralTestsSummary)
     plain = behavioral_tests.tests[0].model_copy(update={"passed": 12, "pass_rate": wilson_interval(12, 60)})
     failing = place(
         store, "run_behavioral_tests", behavioral_tests.model_copy(update={"tests": (plain,)}), label="failing"
     )
-    variants = (*run.references.models.variants[:-1], best.model_copy(update={"behavioral_tests": failing}))
+    variants = (*run.state.variants[:-1], replaced(best, {"run_behavioral_tests": failing}))
     contents = gather(with_models(run, variants=variants), run.config, store)
 
     assert contents.warnings[0].serious
@@ -778,12 +770,12 @@ def test_probabilities_that_are_no_chances_are_told_beyond_the_bound(
     store: ArtifactStore, low: float, told: bool
 ) -> None:
     run = example_run(store, "default", seeds=[1])
-    best = run.references.models.variants[-1]
-    judged = store.summary(best.evaluated, EvaluationSummary)
+    best = run.state.variants[-1]
+    judged = store.summary(best["evaluate"], EvaluationSummary)
     error = Interval(value=0.08, low=low, high=0.11)
     changed = judged.model_copy(update={"scores": judged.scores.model_copy(update={"calibration_error": error})})
     evaluated = place(store, "evaluate", changed, label="calibrated")
-    variants = (*run.references.models.variants[:-1], best.model_copy(update={"evaluated": evaluated}))
+    variants = (*run.state.variants[:-1], replaced(best, {"evaluate": evaluated}))
     contents = gather(with_models(run, variants=variants), run.config, store)
 
     assert any(warning.kind == "calibration" for warning in contents.warnings) == told

@@ -13,6 +13,7 @@ from pipeline.reporting import publish, report
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.store.run_names import safe_run_name
 from pipeline.validation.records import ValidationSummary
+from tests.support import replaced
 from tests.unit.reporting.example import ExampleRun, refused_run, validation_summary
 
 AIRFLOW_NAME = "manual__2026-11-23T05:33:00+00:00"
@@ -30,17 +31,16 @@ def with_docs(store: ArtifactStore, run: ExampleRun) -> ExampleRun:
         (docs / "static").mkdir(parents=True)
         (docs / "index.html").write_text("<p>docs</p>", encoding="utf-8")
         (docs / "static" / "style.css").write_text("p{}", encoding="utf-8")
-        return Outcome(store.summary(run.references.data.validated_raw, ValidationSummary))
+        return Outcome(store.summary(run.state["validate_raw"], ValidationSummary))
 
     validated = store.produce(Stage("validate_raw", version=2), inputs={}, params=None, build=build)
-    data = run.references.data.model_copy(update={"validated_raw": validated})
-    return ExampleRun(run.references.model_copy(update={"data": data}), run.config)
+    return ExampleRun(replaced(run.state, {"validate_raw": validated}), run.config)
 
 
 @pytest.fixture
 def reported(store: ArtifactStore) -> ArtifactReference:
     run = with_docs(store, refused_run(store))
-    return report(run.references, run.config, AIRFLOW_NAME, store)
+    return report(run.state, run.config, AIRFLOW_NAME, store)
 
 
 def test_the_published_folder_holds_the_report_and_the_data_docs(

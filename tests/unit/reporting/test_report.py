@@ -14,20 +14,21 @@ import pytest
 
 from pipeline.config import RunConfig
 from pipeline.errors import ArtifactError
-from pipeline.references import RunReferences
 from pipeline.reporting import ReportContents, gather, report, report_schema
 from pipeline.reporting.gathering import reproduce_command
 from pipeline.reporting.history import PublishedRun
 from pipeline.reporting.records import ReportSummary
 from pipeline.reporting.schema import report_schema_text
+from pipeline.run_state import RunState
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.support import contents as files_of
+from tests.support import replaced
 from tests.unit.reporting.example import ExampleRun, example_run, minimal_run, refused_run, rejected_run, window_run
 
 
-def with_data(run: ExampleRun, **changes: object) -> RunReferences:
-    """Return the run with other artifacts of its data."""
-    return run.references.model_copy(update={"data": run.references.data.model_copy(update=changes)})
+def with_data(run: ExampleRun, **artifacts: ArtifactReference | None) -> RunState:
+    """Return the run with other artifacts."""
+    return replaced(run.state, artifacts)
 
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "report.schema.json"
@@ -35,7 +36,7 @@ SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "report.schema.json"
 
 def test_the_artifact_holds_page_data_and_message(store: ArtifactStore) -> None:
     run = example_run(store, "article")
-    reported = report(run.references, run.config, "a run", store)
+    reported = report(run.state, run.config, "a run", store)
 
     assert sorted(files_of(store.folder(reported))) == [
         "model_card.md",
@@ -54,7 +55,7 @@ def test_the_login_and_the_query_of_a_dumps_address_stay_out_of_every_file(store
     run = example_run(store)
     dumps = ("https://ann:hunter2@example.org/Reviews.csv?signature=5ecret", "Reviews.csv")
     config = run.config.model_copy(update={"data": run.config.data.model_copy(update={"dumps": dumps})})
-    folder = store.folder(report(run.references, config, "a run", store))
+    folder = store.folder(report(run.state, config, "a run", store))
 
     written = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert b"https://example.org/Reviews.csv" in written
@@ -64,28 +65,28 @@ def test_the_login_and_the_query_of_a_dumps_address_stay_out_of_every_file(store
 
 def test_the_report_reads_every_artifact_of_the_run(store: ArtifactStore) -> None:
     run = example_run(store)
-    inputs = store.manifest(report(run.references, run.config, "a run", store)).inputs
+    inputs = store.manifest(report(run.state, run.config, "a run", store)).inputs
 
-    assert list(inputs)[:3] == ["fetched", "ingested", "validated_raw"]
-    assert "exported bi-seed1" in inputs
+    assert list(inputs)[:3] == ["fetch", "ingest", "validate_raw"]
+    assert "export bi-seed1" in inputs
     assert len(inputs) == 17 + 4 * 5
 
 
 def test_the_same_run_gives_the_same_bytes(store: ArtifactStore) -> None:
     run = example_run(store, "article")
-    first = store.folder(report(run.references, run.config, "a run", store))
+    first = store.folder(report(run.state, run.config, "a run", store))
     before = files_of(first)
     for path in first.iterdir():
         path.unlink()
-    again = files_of(store.folder(report(run.references, run.config, "a run", store)))
+    again = files_of(store.folder(report(run.state, run.config, "a run", store)))
 
     assert again == before
 
 
 def test_another_refusal_is_another_report(store: ArtifactStore) -> None:
     run = refused_run(store)
-    first = report(run.references, run.config, "a run", store)
-    second = report(run.references.model_copy(update={"refusal": "Something else."}), run.config, "a run", store)
+    first = report(run.state, run.config, "a run", store)
+    second = report(run.state.model_copy(update={"refusal": "Something else."}), run.config, "a run", store)
 
     assert first.key != second.key
 
@@ -95,14 +96,14 @@ def test_the_json_fits_the_published_schema_and_reads_back(store: ArtifactStore,
     given = {"refused": refused_run, "rejected": rejected_run, "minimal": minimal_run, "window": window_run}
     place = given.get(profile)
     run = place(store) if place is not None else example_run(store, profile)
-    folder = store.folder(report(run.references, run.config, "a run", store))
+    folder = store.folder(report(run.state, run.config, "a run", store))
     text = (folder / "report.json").read_text("utf-8")
 
     schema = json.loads(SCHEMA.read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(json.loads(text))
     contents = ReportContents.model_validate_json(text)
-    assert contents == gather(run.references, run.config, store, "a run")
+    assert contents == gather(run.state, run.config, store, "a run")
     assert contents.schema_version == 2
 
 
@@ -114,7 +115,7 @@ def test_the_published_schema_is_current() -> None:
 
 def test_the_schema_refuses_a_report_without_its_demo_flag(store: ArtifactStore) -> None:
     run = refused_run(store)
-    data = gather(run.references, run.config, store).model_dump(mode="json")
+    data = gather(run.state, run.config, store).model_dump(mode="json")
     del data["demo"]
 
     with pytest.raises(jsonschema.ValidationError, match="demo"):
@@ -123,7 +124,7 @@ def test_the_schema_refuses_a_report_without_its_demo_flag(store: ArtifactStore)
 
 def test_a_diverged_training_still_makes_a_report(store: ArtifactStore) -> None:
     run = example_run(store)
-    whole = gather(run.references, run.config, store)
+    whole = gather(run.state, run.config, store)
     variant = whole.variants[0]
     epochs = tuple(epoch.model_copy(update={"loss": math.nan}) for epoch in variant.trained.epochs)
     broken = variant.model_copy(update={"trained": variant.trained.model_copy(update={"epochs": epochs})})
@@ -136,7 +137,7 @@ def test_a_diverged_training_still_makes_a_report(store: ArtifactStore) -> None:
 
 def test_the_message_is_short_and_says_verdict_figures_warnings_and_command(store: ArtifactStore) -> None:
     run = example_run(store, "article")
-    folder = store.folder(report(run.references, run.config, "manual__2026-11-23T05:33:00+00:00", store))
+    folder = store.folder(report(run.state, run.config, "manual__2026-11-23T05:33:00+00:00", store))
     message = (folder / "report.md").read_text("utf-8")
 
     assert message.startswith("**Refused**: Bidirectional LSTM, seed 1 must not be used")
@@ -144,7 +145,7 @@ def test_the_message_is_short_and_says_verdict_figures_warnings_and_command(stor
     assert "Balanced accuracy 0.872 (0.846–0.898; always the majority: 0.500; counting words: 0.875)" in message
     assert "**Serious.** Unidirectional LSTM, seed 1 is no better than the majority" in message
     assert "`manual__2026-11-23T05:33:00+00:00`" in message
-    assert "python -m pipeline run --profile article" in message
+    assert "review-sentiment run --profile article" in message
     assert len(message) < 1_500
 
 
@@ -153,7 +154,7 @@ def test_the_message_is_short_and_says_verdict_figures_warnings_and_command(stor
 )
 def test_the_run_in_short_has_the_gates_answer(store: ArtifactStore, make: Any, decision: str | None) -> None:
     run = make(store)
-    folder = store.folder(report(run.references, run.config, "r", store))
+    folder = store.folder(report(run.state, run.config, "r", store))
     text = (folder / "run.json").read_text("utf-8")
 
     assert PublishedRun.model_validate_json(text).decision == decision
@@ -165,7 +166,7 @@ def test_the_run_in_short_has_the_gates_answer(store: ArtifactStore, make: Any, 
 
 def test_the_message_of_a_refused_run_says_what_broke(store: ArtifactStore) -> None:
     run = refused_run(store)
-    message = (store.folder(report(run.references, run.config, "r", store)) / "report.md").read_text("utf-8")
+    message = (store.folder(report(run.state, run.config, "r", store)) / "report.md").read_text("utf-8")
 
     assert message.startswith("**Stopped**: Training was refused")
     assert "observed 3.9 % (374 of 9,542), expected at most 1.0 %" in message
@@ -173,7 +174,7 @@ def test_the_message_of_a_refused_run_says_what_broke(store: ArtifactStore) -> N
 
 def test_hostile_reasons_cannot_act_in_the_message_of_a_forced_promotion(store: ArtifactStore) -> None:
     run = example_run(store, reason="[click](javascript:alert(1)) <img src=x> @everyone\n# big", champion="<script>")
-    message = (store.folder(report(run.references, run.config, "r", store)) / "report.md").read_text("utf-8")
+    message = (store.folder(report(run.state, run.config, "r", store)) / "report.md").read_text("utf-8")
 
     assert "Into service? **Yes, by force**" in message
     assert not re.search(r"(?<!\\)\]\(", message)
@@ -186,7 +187,7 @@ def test_hostile_reasons_cannot_act_in_the_message_of_a_forced_promotion(store: 
 def test_hostile_text_cannot_act_in_the_message(store: ArtifactStore) -> None:
     text = "[click](javascript:alert(1)) <img src=x> @everyone `code` ![x](http://y)\n# big"
     run = refused_run(store, refusal=text)
-    bare = with_data(run, validated_raw=None)
+    bare = with_data(run, validate_raw=None)
     message = (store.folder(report(bare, run.config, text, store)) / "report.md").read_text("utf-8")
 
     outside_code = re.sub(r"`[^`]*`", "", re.sub(r"\\.", "", message))
@@ -200,7 +201,7 @@ def test_hostile_text_cannot_act_in_the_message(store: ArtifactStore) -> None:
 @pytest.mark.parametrize("profile", ["default", "article"])
 def test_page_data_message_and_card_name_the_same_figures(store: ArtifactStore, profile: str) -> None:
     run = example_run(store, profile)
-    folder = store.folder(report(run.references, run.config, "r", store))
+    folder = store.folder(report(run.state, run.config, "r", store))
     data = json.loads((folder / "report.json").read_text("utf-8"))
     best = next(found for found in data["variants"] if found["name"] == data["best_variant"])["evaluated"]
 
@@ -214,7 +215,7 @@ def test_page_data_message_and_card_name_the_same_figures(store: ArtifactStore, 
 
 def test_a_missing_artifact_is_named(store: ArtifactStore) -> None:
     run = refused_run(store)
-    lost = with_data(run, cleaned=ArtifactReference(stage="clean", key="1" * 32))
+    lost = with_data(run, clean=ArtifactReference(stage="clean", key="1" * 32))
 
     with pytest.raises(ArtifactError, match="clean/111111111111"):
         report(lost, run.config, "r", store)
@@ -234,7 +235,7 @@ def test_the_command_to_run_it_again_gives_the_same_configuration(values: dict[s
     config = RunConfig.from_flat(values)
     words = shlex.split(reproduce_command(config))
 
-    assert words[:4] == ["python", "-m", "pipeline", "run"]
-    options = cli.build_parser().parse_args(words[3:])
+    assert words[:2] == ["review-sentiment", "run"]
+    options = cli.build_parser().parse_args(words[1:])
     given = {name: getattr(options, name) for _, name, _ in RunConfig.fields() if getattr(options, name) is not None}
     assert RunConfig.from_flat({"profile": options.profile, **given}) == config

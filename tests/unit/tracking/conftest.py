@@ -11,11 +11,11 @@ import pytest
 
 from pipeline.config import RunConfig
 from pipeline.promotion.champions import ChampionChange, ChampionModel, champion, change_champion
-from pipeline.references import RunReferences, VariantReferences
+from pipeline.run_state import RunState, VariantState
 from pipeline.scoring.records import ExportSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.store.run_names import safe_run_name
-from tests.support import Given
+from tests.support import Given, replaced
 from tests.unit.reporting.example import example_run
 
 BEST = "bi-seed2"
@@ -29,31 +29,31 @@ class Example:
 
     Attributes:
         store: The store.
-        references: The run's artifacts; the best variant has an export of its own.
+        state: The run's artifacts; the best variant has an export of its own.
         config: What it was told.
         exports: Two exports of the same training, the best variant's first.
     """
 
     store: ArtifactStore
-    references: RunReferences
+    state: RunState
     config: RunConfig
     exports: tuple[ArtifactReference, ArtifactReference]
 
     def promote(self, export: int = 0, **changes: Any) -> ChampionChange:
         """Put an export into service."""
-        data, best = self.references.data, self.references.models.variants[-1]
+        data, best = self.state, self.state.variants[-1]
         model = ChampionModel(
             name=f"bi-seed{export + 1}",
             title=f"Bidirectional LSTM, seed {export + 1}",
             run_name=changes.get("run_name", RUN_NAME),
             demo=False,
             exported=self.exports[export],
-            evaluated=best.evaluated,
-            behavioral_tests=best.behavioral_tests,
-            cleaned=data.cleaned,
-            parts=data.parts,
-            fetched=data.fetched,
-            validated_raw=data.validated_raw,
+            evaluated=best["evaluate"],
+            behavioral_tests=best["run_behavioral_tests"],
+            cleaned=data["clean"],
+            parts=data["split"],
+            fetched=data["fetch"],
+            validated_raw=data["validate_raw"],
         )
         present = champion(self.store)
         return change_champion(
@@ -72,34 +72,27 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Example:
     """The run and the exports; not to be changed."""
     store = ArtifactStore(str(tmp_path_factory.mktemp("tracking") / "store"))
     run = example_run(store)
-    variants = run.references.models.variants
+    variants = run.state.variants
     best = next(variant for variant in variants if variant.name == BEST)
     exports = tuple(place_export(store, best, label) for label in ("first", "second"))
-    models = run.references.models.model_copy(
-        update={
-            "variants": tuple(
-                variant.model_copy(update={"exported": exports[0]}) if variant is best else variant
-                for variant in variants
-            )
-        }
-    )
+    changed = tuple(replaced(variant, {"export": exports[0]}) if variant is best else variant for variant in variants)
     published = Path(store.url) / "reports" / safe_run_name(RUN_NAME)
     published.mkdir(parents=True)
     for name in ("report.html", "report.json", "report.md", "model_card.md", "run.json"):
         (published / name).write_text(f"The {name} of the run.")
-    return Example(store, run.references.model_copy(update={"models": models}), run.config, exports)
+    return Example(store, run.state.model_copy(update={"variants": changed}), run.config, exports)
 
 
-def place_export(store: ArtifactStore, variant: VariantReferences, label: str) -> ArtifactReference:
+def place_export(store: ArtifactStore, variant: VariantState, label: str) -> ArtifactReference:
     """Place an export of a variant whose files are texts: nothing here loads them."""
 
     def build(work: Workspace) -> Outcome:
         (work.folder / "saved_model").mkdir()
         for name in ("model.json", "saved_model/saved_model.pb"):
             (work.folder / name).write_text(f"{name} of the {label} export")
-        return Outcome(store.summary(variant.exported, ExportSummary))
+        return Outcome(store.summary(variant["export"], ExportSummary))
 
-    return store.produce(Stage("export"), inputs={"trained": variant.trained}, params=Given(label=label), build=build)
+    return store.produce(Stage("export"), inputs={"trained": variant["train"]}, params=Given(label=label), build=build)
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def aliases_of(example: Example) -> dict[str, int]:
 
 
 def test_the_first_champion_becomes_version_one(example: Example) -> None:
-    tracked = track_run(example.references, example.config, RUN_NAME, example.store)
+    tracked = track_run(example.state, example.config, RUN_NAME, example.store)
     change = example.promote(why="Better by 2.1 points.")
 
     mirrored = mirror_champion(example.store)

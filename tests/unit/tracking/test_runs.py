@@ -13,12 +13,12 @@ import pytest
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.evaluation import EvaluationSummary
-from pipeline.promotion import GateDecision
-from pipeline.references import RunReferences
 from pipeline.sources.records import FetchedFile, FetchSummary
+from pipeline.promotion import GateDecision
+from pipeline.run_state import RunState
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.tracking import TrackedRun, TrackingError, track_run
-from tests.support import place
+from tests.support import place, replaced
 from tests.unit.tracking.conftest import BEST, RUN_NAME, Example, client_of
 
 HOSTILE = "'; DROP TABLE runs; -- ../../ \x1b[31m \u202e`"
@@ -26,7 +26,7 @@ HOSTILE = "'; DROP TABLE runs; -- ../../ \x1b[31m \u202e`"
 
 def track(example: Example, **changes: Any) -> TrackedRun:
     return track_run(
-        changes.get("references", example.references),
+        changes.get("state", example.state),
         changes.get("config", example.config),
         changes.get("run_name", RUN_NAME),
         example.store,
@@ -47,18 +47,17 @@ def models_of(example: Example) -> list[Any]:
     return client.search_logged_models([client.get_experiment_by_name("review_sentiment").experiment_id])
 
 
-def rejudged(example: Example, variant: str) -> RunReferences:
+def rejudged(example: Example, variant: str) -> RunState:
     """Return the run with another evaluation of a variant: as if its code had changed."""
-    models = example.references.models
     changed = []
-    for found in models.variants:
+    for found in example.state.variants:
         if found.name == variant:
-            judged = example.store.summary(found.evaluated, EvaluationSummary)
+            judged = example.store.summary(found["evaluate"], EvaluationSummary)
             again = place(example.store, "evaluate", judged.model_copy(update={"threshold": 0.123}), label="again")
-            changed.append(found.model_copy(update={"evaluated": again}))
+            changed.append(replaced(found, {"evaluate": again}))
         else:
             changed.append(found)
-    return example.references.model_copy(update={"models": models.model_copy(update={"variants": tuple(changed)})})
+    return example.state.model_copy(update={"variants": tuple(changed)})
 
 
 def test_each_variant_has_a_run_with_what_the_store_knows_of_it(example: Example) -> None:
@@ -73,7 +72,7 @@ def test_each_variant_has_a_run_with_what_the_store_knows_of_it(example: Example
     best = runs[BEST]
     assert best.info.status == "FINISHED"
     assert best.info.run_name == f"{BEST} of {RUN_NAME}"
-    judged = example.store.summary(example.references.models.variants[-1].evaluated, EvaluationSummary)
+    judged = example.store.summary(example.state.variants[-1]["evaluate"], EvaluationSummary)
     accuracy = judged.scores.balanced_accuracy
     metrics = best.data.metrics
     assert metrics["test/balanced_accuracy"] == accuracy.value
@@ -127,7 +126,7 @@ def test_repeating_adds_nothing(example: Example) -> None:
 
 
 def test_the_window_and_the_gate_stand_with_the_best_variant(example: Example) -> None:
-    store, data = example.store, example.references.data
+    store = example.store
     cleaned = [place_cleaned(store, name) for name in ("first.csv", "second.csv")]
     merged = store.produce(
         Stage("merge"),
@@ -154,10 +153,7 @@ def test_the_window_and_the_gate_stand_with_the_best_variant(example: Example) -
     )
     track(
         example,
-        references=RunReferences(
-            data=data.model_copy(update={"merged": merged}),
-            models=example.references.models.model_copy(update={"gate_result": gate_result}),
-        ),
+        state=replaced(example.state, {"build_dataset": merged, "gate": gate_result}),
     )
 
     tags = runs_of(example)[BEST].data.tags
@@ -192,7 +188,7 @@ def test_the_same_training_in_another_run_is_a_run_of_its_own(example: Example) 
 
 def test_a_run_that_says_something_else_by_now_is_replaced(example: Example) -> None:
     first = {variant.name: variant.run_id for variant in track(example).variants}
-    tracked = track(example, references=rejudged(example, "uni-seed1"))
+    tracked = track(example, state=rejudged(example, "uni-seed1"))
 
     again = {variant.name: variant.run_id for variant in tracked.variants}
     assert [name for name in first if first[name] != again[name]] == ["uni-seed1"]
@@ -238,22 +234,20 @@ def killing(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], int]:
 def test_a_task_killed_at_any_point_and_repeated_leaves_one_run_a_variant(
     example: Example, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    references = example.references
-    models = references.models.model_copy(update={"variants": references.models.variants[-2:]})
-    two = references.model_copy(update={"models": models})
+    two = example.state.model_copy(update={"variants": example.state.variants[-2:]})
     deaths = 0
     for at in range(1, 12):
         with monkeypatch.context() as patch:
             killing(patch, at)
             try:
-                track(example, references=two)
+                track(example, state=two)
             except Killed:
                 deaths += 1
-    tracked = track(example, references=two)
+    tracked = track(example, state=two)
 
     assert deaths >= 6
     runs = runs_of(example)
-    assert set(runs) == {variant.name for variant in models.variants}
+    assert set(runs) == {variant.name for variant in two.variants}
     best = runs[BEST]
     assert all(run.info.status == "FINISHED" for run in runs.values())
     assert [output.model_id for output in best.outputs.model_outputs] == [tracked.model_id]
@@ -277,7 +271,7 @@ def test_hostile_names_and_logins_in_addresses_do_no_harm(example: Example) -> N
 
 
 def test_a_run_without_models_leaves_nothing(example: Example) -> None:
-    tracked = track(example, references=RunReferences(data=example.references.data, refusal="The data are bad."))
+    tracked = track(example, state=example.state.model_copy(update={"variants": (), "refusal": "The data are bad."}))
 
     assert tracked.variants == ()
     assert runs_of(example) == {}
@@ -315,5 +309,5 @@ def test_a_moved_store_is_named(example: Example) -> None:
     there = ArtifactStore(str(moved))
 
     with pytest.raises(TrackingError, match="The store was moved"):
-        track_run(example.references, example.config, RUN_NAME, there)
+        track_run(example.state, example.config, RUN_NAME, there)
     assert not example.store.root.exists()

@@ -106,10 +106,10 @@ def test_a_real_server_is_tracked_to_and_missed_when_it_stops(
     caplog.set_level(logging.DEBUG)
     with mlflow_server(tmp_path, database) as port:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{LOGIN}@127.0.0.1:{port}")
-        tracked = track_run(plain.references, plain.config, RUN_NAME, plain.store)
+        tracked = track_run(plain.state, plain.config, RUN_NAME, plain.store)
         plain.promote()
         mirrored = mirror_champion(plain.store)
-        again = track_run(plain.references, plain.config, RUN_NAME, plain.store)
+        again = track_run(plain.state, plain.config, RUN_NAME, plain.store)
 
     assert tracked.address == f"http://127.0.0.1:{port}"
     assert (tracked.best, tracked.logged, again.logged) == (BEST, 4, 0)
@@ -134,13 +134,13 @@ def test_what_a_server_missed_is_made_up_for_later(example: Example, monkeypatch
         away.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
         away.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         for step in (
-            lambda: track_run(example.references, example.config, RUN_NAME, example.store),
+            lambda: track_run(example.state, example.config, RUN_NAME, example.store),
             lambda: mirror_champion(example.store),
         ):
             with pytest.raises(TrackingUnavailableError):
                 step()
 
-    assert track_run(example.references, example.config, RUN_NAME, example.store).logged == 4
+    assert track_run(example.state, example.config, RUN_NAME, example.store).logged == 4
     assert mirror_champion(example.store).version == 1
 
 
