@@ -20,9 +20,9 @@ from pipeline.encoding import VOCABULARY_FILE, Vocabulary, VocabularySummary
 from pipeline.evaluation import TFIDF, BaselinesSummary, compare, evaluate
 from pipeline.evaluation.assessment import judged
 from pipeline.evaluation.predictions import read_predictions
-from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.reporting import publish, report
 from pipeline.run_state import RunState, VariantState
+from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 from pipeline.training.records import DeviceRecord, PredictSummary, TrainSummary
 

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.errors import ArtifactError
-from pipeline.sources.records import FetchSummary
 from pipeline.profiling.dump import STAGE_OF, ProfiledDump
 from pipeline.profiling.reading import REVIEWS
 from pipeline.profiling.stage import PREVIOUS
+from pipeline.sources.records import FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Manifest
 from pipeline.validation.records import ValidationSummary
 

@@ -18,11 +18,10 @@ from pipeline.encoding.records import EncodingSummary, VocabularySummary
 from pipeline.errors import DriftError
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import MAJORITY, best_first
-from pipeline.readers.records import IngestSummary
-from pipeline.sources.records import FetchSummary
 from pipeline.profiling.records import ProfileSummary
 from pipeline.profiling.stage import PREVIOUS
 from pipeline.promotion.records import AcceptanceResult, GateDecision, HeadToHeadSummary
+from pipeline.readers.records import IngestSummary
 from pipeline.reporting.answers import answers
 from pipeline.reporting.article import article_comparison
 from pipeline.reporting.funnel import funnel, window_funnel
@@ -36,6 +35,7 @@ from pipeline.reporting.records import (
 )
 from pipeline.reporting.warnings import warnings
 from pipeline.run_state import RunState, VariantState
+from pipeline.sources.records import FetchSummary
 from pipeline.splitting.records import LeakageSummary, SplitSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Manifest, Record
 from pipeline.training.records import ExportSummary, TrainSummary

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from pipeline.config import RunConfig
-from pipeline.sources.naming import without_secrets
 from pipeline.reporting.gathering import gather
 from pipeline.reporting.history import published_run
 from pipeline.reporting.html import render_html
@@ -14,6 +13,7 @@ from pipeline.reporting.model_card import render_model_card
 from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, RUN
 from pipeline.reporting.records import ReportSummary
 from pipeline.run_state import RunState
+from pipeline.sources.naming import without_secrets
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import DeviceRecord
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import RunConfig, TrainingConfig
 from pipeline.evaluation import EvaluationSummary
-from pipeline.sources.records import FetchSummary
 from pipeline.promotion import AcceptanceResult, GateDecision
 from pipeline.reporting.formatting import markdown, visible
 from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, REPORTS
 from pipeline.run_state import RunState, VariantState
+from pipeline.sources.records import FetchSummary
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.run_names import safe_run_name

@@ -10,8 +10,8 @@ import pytest
 from pipeline import steps as pipeline_steps
 from pipeline.dataset import accepted_batches, batches, record_evaluated, seen_digests, taking
 from pipeline.errors import ArtifactError, ContractViolationError, EmptyWindowError, NothingNewError, SourceError
-from pipeline.sources import FetchSummary
 from pipeline.run_state import RunState
+from pipeline.sources import FetchSummary
 from pipeline.steps import Run
 from pipeline.store import ArtifactStore
 from pipeline.workflow import run_stages

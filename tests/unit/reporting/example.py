@@ -51,8 +51,6 @@ from pipeline.evaluation.records import (
     WordWeight,
 )
 from pipeline.evaluation.rules import MAJORITY, TFIDF
-from pipeline.readers.records import IngestedFile, IngestSummary
-from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.profiling.records import ColumnDrift, DriftBin, DumpComparison, NewWord, PeriodShare, ProfileSummary
 from pipeline.promotion.champions import ChampionModel
 from pipeline.promotion.paired import difference_of, differences
@@ -69,7 +67,9 @@ from pipeline.promotion.records import (
     RowSetName,
     RuleResult,
 )
+from pipeline.readers.records import IngestedFile, IngestSummary
 from pipeline.run_state import RunState, VariantState
+from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.splitting.records import LeakageFigure, LeakageSummary, SplitInfo, SplitSummary
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace

@@ -13,9 +13,9 @@ import pytest
 from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.evaluation import EvaluationSummary
-from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.promotion import GateDecision
 from pipeline.run_state import RunState
+from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.tracking import TrackedRun, TrackingError, track_run
 from tests.support import place, replaced
