@@ -288,7 +288,6 @@ def _score_dump(options: argparse.Namespace, model: str, store: ArtifactStore) -
     from pipeline.readers import check_dump, ingest
     from pipeline.scoring import ROWS_PER_SHARD, choose_model, score_dump
     from pipeline.sources import fetch
-    from pipeline.sources import fetch
 
     data = _configured(options).data
     exported = choose_model(model, store)

@@ -67,7 +67,7 @@ def test_a_run_that_asks_again_keeps_to_its_dumps(inbox: Path, store: ArtifactSt
     dump(inbox, "a.csv")
     fetched = collected(run(store, "first"))["fetch"]
     dump(inbox, "b.csv", ROWS)
-    assert run(store, "first").fetch() == fetched
+    assert names(run(store, "first"), store) == fetched
     assert taking(store, "first").fetched == fetched
     assert names(run(store, "second"), store) == ["b.csv"]
 
@@ -173,9 +173,9 @@ def test_a_damaged_record_stops_the_run_instead_of_shrinking_its_window(inbox: P
 def test_an_inbox_that_nobody_configured_is_told(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REVIEW_SENTIMENT_INBOX", raising=False)
     with pytest.raises(SourceError, match="REVIEW_SENTIMENT_INBOX"):
-        run(store, "first").fetch()
+        names(run(store, "first"), store)
 
 
 def test_an_empty_inbox_is_no_failure(inbox: Path, store: ArtifactStore) -> None:
     with pytest.raises(NothingNewError, match="collection is empty"):
-        run(store, "first").fetch()
+        names(run(store, "first"), store)

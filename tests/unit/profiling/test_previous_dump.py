@@ -52,7 +52,7 @@ def test_a_refused_dump_does_not_hide_the_good_one_before(store: ArtifactStore) 
     finished(store, "zero", oldest)
     finished(store, "one", good, oldest)
     refused = placed_dump(store, "refused", success=False)
-    placed_report(store, "two", {"fetched": refused.fetched, "validated_raw": refused.validated_raw})
+    placed_report(store, "two", {"fetch": refused.fetched, "validate_raw": refused.validated_raw})
     assert previous_dump(store, placed_dump(store, "now").fetched) == good
     # The refused dump itself, run again after its limits were loosened:
     assert previous_dump(store, refused.fetched) == good
@@ -61,7 +61,7 @@ def test_a_refused_dump_does_not_hide_the_good_one_before(store: ArtifactStore) 
 def test_a_dump_refused_after_cleaning_is_passed_over(store: ArtifactStore) -> None:
     refused = placed_dump(store, "refused")
     broken = place(store, "validate_clean", validation(40, success=False, data_set="clean"))
-    placed_report(store, "one", refused.inputs() | {"validated_clean": broken})
+    placed_report(store, "one", refused.inputs() | {"validate_clean": broken})
     assert previous_dump(store, placed_dump(store, "now").fetched) is None
 
 

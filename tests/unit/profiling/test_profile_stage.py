@@ -56,12 +56,12 @@ def test_the_artifact_names_what_it_was_made_of(store: ArtifactStore) -> None:
     now, before = placed_dump(store, "now"), placed_dump(store, "before")
     inputs = store.manifest(profile(now, before, store)).inputs
     assert inputs == {
-        "fetched": now.fetched,
-        "validated_raw": now.validated_raw,
-        "cleaned": now.cleaned,
-        "previous_fetched": before.fetched,
-        "previous_validated_raw": before.validated_raw,
-        "previous_cleaned": before.cleaned,
+        "fetch": now.fetched,
+        "validate_raw": now.validated_raw,
+        "clean": now.cleaned,
+        "previous_fetch": before.fetched,
+        "previous_validate_raw": before.validated_raw,
+        "previous_clean": before.cleaned,
     }
 
 
