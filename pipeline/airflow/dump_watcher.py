@@ -114,11 +114,11 @@ class DumpWatcher(BaseEventTrigger):
 
     async def _new_dumps(self) -> dict[str, InboxFile]:
         """Take one look and return, by digest, the settled files that nobody was told of and no batch holds."""
-        from pipeline.sources.inbox import settled
+        from pipeline.sources.inbox import stable_files
 
         look = await asyncio.to_thread(self._look)
-        self._log_once(look.passed_over)
-        ready = settled(self._before, look.files)
+        self._log_once(map(str, look.skipped))
+        ready = stable_files(self._before, look.files)
         self._before = look.files
         self._forget(look.files)
         # One file after the other, so that stopping the triggerer need not wait for all of them.

@@ -65,8 +65,8 @@ def _take(config: RunConfig, store: ArtifactStore, run_name: str) -> BatchClaim:
     fetch_result = fetch_new(config.data, store, _known_files(known), check_dump)
     for unreadable in fetch_result.unreadable:
         record_batch(store, _refused(unreadable, run_name, now))
-    if fetch_result.known:
-        log.info("Left out, since their content was taken before: %s", ", ".join(fetch_result.known))
+    if fetch_result.seen:
+        log.info("Left out, since their content was taken before: %s", ", ".join(fetch_result.seen))
     if fetch_result.fetched is not None:
         versions = fetch_result.versions
         return BatchClaim(run_name=run_name, received_at=now, fetched=fetch_result.fetched, new=True, versions=versions)
@@ -101,7 +101,7 @@ def _known_files(known: Sequence[DumpBatch]) -> SeenFiles:
         return received_at is not None and file.modified < received_at
 
     return SeenFiles(
-        taken=frozenset(file.sha256 for batch in known for file in batch.files),
+        received=frozenset(file.sha256 for batch in known for file in batch.files),
         accepted=frozenset(file.sha256 for batch in known if batch.outcome == "accepted" for file in batch.files),
         unchanged=unchanged,
         # The oldest first, so that the newest stays.

@@ -1,17 +1,15 @@
-"""Which network addresses a dump may be fetched from: whoever starts a run must not reach this network's inside.
+"""Protection against server-side request forgery: dumps are fetched from public network addresses only.
 
-A run's parameters come from people who may press a button, and the worker that fetches their dump stands where they do
-not: beside databases, the metadata service of a cloud, the scheduler. So a name is looked up once, every address that
-it has must be a public one, and the connection goes to the very address that was checked, at each redirect anew: a
-name server that answers differently the second time (DNS rebinding) gains nothing.
+The worker that fetches a dump can reach hosts that the user who starts a run cannot: databases, the metadata service
+of a cloud, the scheduler. Therefore each host name is resolved once, all of its addresses must be public, and the
+connection is made to the checked address, for every redirect again. This also defeats DNS rebinding, where a name
+server gives another address the second time.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-from types import TracebackType
-from typing import Self
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -20,21 +18,21 @@ from pipeline.errors import SourceError, quoted
 from pipeline.settings import load_settings, variable
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""IPv4 addresses as an IPv6-only network sees them (RFC 6052)."""
+"""IPv4 addresses in an IPv6-only network (RFC 6052)."""
 
 
 class PrivateAddressError(SourceError):
-    """A dump's host has an address that only this network can reach."""
+    """The host of a dump has an address that is not public."""
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address can be reached from everywhere in the Internet.
+    """Return whether an address can be reached from the whole Internet.
 
-    Private, loopback, link-local, shared, multicast and reserved addresses cannot (IANA's registries of special-purpose
-    addresses, as Python's ``ipaddress`` knows them). IPv4 addresses inside IPv6 ones are judged by what they lead to.
+    Private, loopback, link-local, shared, multicast and reserved addresses cannot (the IANA registries of
+    special-purpose addresses, as in ``ipaddress``). If an IPv6 address contains an IPv4 address, the latter counts.
 
     Args:
-        address: As the resolver gives it, with or without a zone (``fe80::1%eth0``).
+        address: An address from the resolver, with or without a zone (``fe80::1%eth0``).
     """
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
@@ -49,51 +47,51 @@ def is_public(address: str) -> bool:
 
 
 def checked_addresses(host: str, port: int) -> tuple[str, ...]:
-    """Look a host up and return its addresses, in the resolver's order.
+    """Resolve a host and return its addresses, in the order of the resolver.
 
     Args:
-        host: A name or an address in any notation that the resolver takes (``2130706433`` is ``127.0.0.1``).
+        host: A name, or an address in any notation that the resolver accepts (``2130706433`` is ``127.0.0.1``).
         port: The port, for the resolver.
 
     Raises:
-        PrivateAddressError: One of them is not public, and the deployment does not allow that.
-        OSError: The host cannot be looked up.
+        PrivateAddressError: One of them is not public, and the deployment does not allow private addresses.
+        OSError: The host cannot be resolved.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
-        raise OSError(f"no host name: {error}") from None
+        raise OSError(f"not a host name: {error}") from None
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not load_settings().allow_private_addresses and not all(is_public(address) for address in addresses):
         raise PrivateAddressError(
-            f"The host {quoted(host)} has a private address, one inside this network or this machine, and no dump is "
-            f"fetched from there. To allow this, set {variable('allow_private_addresses')}=1 where the tasks run; or "
-            "download the file and give its path."
+            f"The host {quoted(host)} has a private address, inside this network or this machine. Dumps are fetched "
+            f"from public addresses only. To allow private ones, set {variable('allow_private_addresses')}=1 where the "
+            "tasks run; or download the file and give its path."
         )
     return addresses
 
 
 class PublicTransport(httpx.BaseTransport):
-    """Sends each request to an address that was checked, under the name that was asked for.
+    """Sends each request to a checked address instead of a host name.
 
-    The ``Host`` header, TLS's server name and the certificate's check keep the name. Where the environment names a
-    proxy for an address (``HTTPS_PROXY``, ``NO_PROXY`` …), the proxy connects and looks the name up itself: what it
-    reaches is its own policy. Names that this machine can look up are checked all the same.
+    The ``Host`` header, the TLS server name and the certificate check still use the name. If the environment names a
+    proxy for an address (``HTTPS_PROXY``, ``NO_PROXY`` …), the proxy resolves the name and applies its own policy.
+    Names that this machine can resolve are checked in this case, too.
     """
 
     def __init__(self) -> None:
-        """Open nothing yet."""
-        # Connections are not kept: two names of one address must not share a connection whose certificate is one's.
+        """Prepare the transports; connections are opened by requests."""
+        # No keep-alive: two names with the same address must not share a connection with the certificate of one name.
         self._limits = httpx.Limits(max_keepalive_connections=0)
         self._direct = httpx.HTTPTransport(limits=self._limits)
         self._proxied: dict[str, httpx.HTTPTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Check the host, then send.
+        """Check the host, then send the request.
 
         Raises:
             PrivateAddressError: The host has an address that is not public.
-            httpx.TransportError: It cannot be looked up, or the connection failed.
+            httpx.TransportError: The host cannot be resolved, or the connection failed.
         """
         host = request.url.raw_host.decode("ascii")
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
@@ -117,19 +115,6 @@ class PublicTransport(httpx.BaseTransport):
         if proxy not in self._proxied:
             self._proxied[proxy] = httpx.HTTPTransport(proxy=proxy, limits=self._limits)
         return self._proxied[proxy]
-
-    def __enter__(self) -> Self:
-        """Take part in the client's ``with``."""
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """Close every connection."""
-        self.close()
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,99 +1,59 @@
-"""The public data set, through Kaggle's own client."""
+"""The public data set, fetched with the client library of Kaggle."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import TypeVar
 
-from pipeline.errors import SourceError, SourceUnavailableError, quoted
+from pipeline.config import KAGGLE_DUMP
+from pipeline.errors import SourceError, quoted
 from pipeline.sources.records import KnownVersion
-from pipeline.sources.staging import FoundFile, NotModified
-from pipeline.sources.web import MAX_RETRY_AFTER_SECONDS, retry_after, silenced
+from pipeline.sources.retry import TRANSIENT_STATUSES, TransientError, muted_loggers, retry_after, with_retries
+from pipeline.sources.source import FoundFile, NotModified, SeenFiles
 
 log = logging.getLogger(__name__)
 
 DATA_SET = "snap/amazon-fine-food-reviews"
 FILE = "Reviews.csv"
 ORIGIN = f"kaggle:{DATA_SET}/{FILE}"
-ATTEMPTS = 3
-PAUSE_SECONDS = 2.0
-"""Wait before the second attempt; doubled before each further one, unless Kaggle asks for another."""
-_RETRIED = frozenset({429, 500, 502, 503, 504})
 _BY_HAND = (
-    f"Download {FILE} from https://www.kaggle.com/datasets/{DATA_SET} with a browser and give its path as the dump, "
+    f"download {FILE} from https://www.kaggle.com/datasets/{DATA_SET} with a browser and give its path as the dump, "
     "or use the dump 'demo' for a first look"
 )
-_CLIENT_LOGGERS = ("urllib3.connectionpool",)
+_ADVICE = f"{_BY_HAND[0].upper()}{_BY_HAND[1:]}."
 
 Answer = TypeVar("Answer")
 
 
-class _PassingError(Exception):
-    """Worth another attempt.
+class KaggleSource:
+    """Fetches Amazon Fine Food Reviews from Kaggle, each version once.
 
-    Attributes:
-        wait: Seconds that Kaggle asked to be left alone for, if it did.
+    An account is not needed. If credentials are set (KAGGLE_API_TOKEN, KAGGLE_USERNAME with KAGGLE_KEY, or
+    kaggle.json), the client uses them.
     """
 
-    def __init__(self, message: str, wait: float | None = None) -> None:
-        super().__init__(message)
-        self.wait = wait
+    def matches(self, dump: str) -> bool:
+        """Return whether the dump is the keyword ``kaggle``."""
+        return dump == KAGGLE_DUMP
 
-
-def kaggle_version() -> int:
-    """Ask Kaggle for the number of the data set's newest version; nothing is downloaded.
-
-    Raises:
-        SourceError: There is no such data set, or it may not be read; the message says how to go on by hand.
-        SourceUnavailableError: Kaggle cannot be reached, or asks to be left alone for now.
-    """
-    return _tried(_newest_version)
-
-
-@overload
-def fetch_kaggle() -> FoundFile: ...
-
-
-@overload
-def fetch_kaggle(known_version: None) -> FoundFile: ...
-
-
-@overload
-def fetch_kaggle(known_version: int | None) -> FoundFile | NotModified: ...
-
-
-def fetch_kaggle(known_version: int | None = None) -> FoundFile | NotModified:
-    """Return Amazon Fine Food Reviews from Kaggle, each version downloaded once into its client's cache.
-
-    No account is needed; where credentials are set (KAGGLE_API_TOKEN, KAGGLE_USERNAME with KAGGLE_KEY, or kaggle.json)
-    the client uses them. A download that broke off starts from its first byte: the client would append to what is
-    there, whatever the server holds by now.
-
-    Args:
-        known_version: The number of the version that is here already, from ``FoundFile.version``; only a newer one
-            is downloaded.
-
-    Raises:
-        SourceError: The data set has changed or may not be read; the message says how to go on by hand.
-        SourceUnavailableError: Kaggle cannot be reached, or asks to be left alone for now.
-    """
-    number = kaggle_version()
-    version = KnownVersion(number=number)
-    if number == known_version:
-        log.info("%s: version %d is the newest, and known", ORIGIN, number)
-        return NotModified(ORIGIN, version)
-    folder = _tried(lambda: _download(number))
-    path = folder / FILE
-    if not path.is_file():
-        found = ", ".join(quoted(entry.name, 40) for entry in sorted(folder.glob("*"))[:10]) or "nothing"
-        raise SourceError(f"Kaggle's data set {DATA_SET} holds no {FILE}; it holds {found}. {_BY_HAND}.")
-    return FoundFile(path, FILE, ORIGIN, version=version)
+    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile] | NotModified:  # noqa: ARG002
+        """Download the newest version of the data set, unless it was seen before, into the cache of the client."""
+        number = _with_retries(_newest_version)
+        version = KnownVersion(number=number)
+        if seen.versions.get(ORIGIN) == version:
+            log.info("%s: version %d is the newest and was fetched before", ORIGIN, number)
+            return NotModified(ORIGIN)
+        downloaded = _with_retries(lambda: _download(number))
+        path = downloaded / FILE
+        if not path.is_file():
+            found = ", ".join(quoted(entry.name, 40) for entry in sorted(downloaded.glob("*"))[:10]) or "no file"
+            raise SourceError(f"The Kaggle data set {DATA_SET} does not contain {FILE}, but {found}. {_ADVICE}")
+        return [FoundFile(path, FILE, ORIGIN, version=version)]
 
 
 def _newest_version() -> int:
@@ -107,7 +67,7 @@ def _newest_version() -> int:
         found = handle_call(lambda: client.datasets.dataset_api_client.get_dataset(request))
     number = int(found.current_version_number)
     if number < 1:
-        raise SourceError(f"Kaggle names no version of its data set {DATA_SET}. {_BY_HAND}.")
+        raise SourceError(f"Kaggle does not name a version of its data set {DATA_SET}. {_ADVICE}")
     return number
 
 
@@ -120,67 +80,57 @@ def _download(number: int) -> Path:
     parsed = parse_dataset_handle(handle)
     cache = Cache()
     if cache.load_from_cache(parsed) is None:
+        # The client would append to an incomplete download, even if the server holds other bytes by now.
         Path(cache.get_archive_path(parsed)).unlink(missing_ok=True)
         shutil.rmtree(cache.get_path(parsed), ignore_errors=True)
     return Path(kagglehub.dataset_download(handle))
 
 
-def _tried(ask: Callable[[], Answer]) -> Answer:
-    """Ask up to ``ATTEMPTS`` times, as long as another attempt may help."""
-    for attempt in range(1, ATTEMPTS + 1):
+def _with_retries(request: Callable[[], Answer]) -> Answer:
+    def attempt() -> Answer:
         try:
-            with silenced(*_CLIENT_LOGGERS):
-                return ask()
+            with muted_loggers("urllib3.connectionpool"):
+                return request()
         except SourceError:
             raise
-        except Exception as error:  # noqa: BLE001 - its errors share no base but Exception
-            failure = _failure(error)
-            if isinstance(failure, SourceError):
-                raise failure from None
-        wait = PAUSE_SECONDS * 2 ** (attempt - 1) if failure.wait is None else failure.wait
-        if attempt == ATTEMPTS or wait > MAX_RETRY_AFTER_SECONDS:
-            break
-        log.warning("%s: attempt %d of %d failed: %s", ORIGIN, attempt, ATTEMPTS, failure)
-        time.sleep(wait)
-    asked = f" and asks to be left alone for {wait:,.0f} seconds" if wait > MAX_RETRY_AFTER_SECONDS else ""
-    raise SourceUnavailableError(
-        f"The data set {DATA_SET} could not be had from Kaggle in {attempt} attempts: {failure}{asked}. "
-        f"Try again later, or: {_BY_HAND[0].lower()}{_BY_HAND[1:]}."
-    )
+        except Exception as error:  # noqa: BLE001 - the errors of the client share no base but Exception
+            raise _translated(error) from None
+
+    return with_retries(attempt, ORIGIN, _BY_HAND)
 
 
-def _failure(error: Exception) -> SourceError | _PassingError:
-    """Say what an error of Kaggle's client means; never in its words, which hold signed addresses."""
+def _translated(error: Exception) -> SourceError | TransientError:
+    """Return our error for an error of the client, without its message: that may contain signed addresses."""
     import requests
     from kagglehub.exceptions import DataCorruptionError
 
     response = error.response if isinstance(error, requests.RequestException) else None
     if response is not None:
-        return _refusal(response.status_code, retry_after(response.headers))
+        return _status_error(response.status_code, retry_after(response.headers))
     if isinstance(error, DataCorruptionError | zipfile.BadZipFile | zlib.error):
-        return _PassingError("the bytes that came are not those that Kaggle announced")
+        return TransientError("the received bytes are not those that Kaggle announced")
     if isinstance(error, requests.RequestException):
         short = isinstance(error, requests.exceptions.ChunkedEncodingError)
-        return _PassingError("the download was cut short" if short else "the connection failed")
+        return TransientError("the download was cut short" if short else "the connection failed")
     if isinstance(error, OSError):
         return SourceError(
-            f"The data set {DATA_SET} cannot be kept in the cache of Kaggle's client ({type(error).__name__}: "
-            f"{quoted(error.strerror or '', 80)}). Give it another folder with KAGGLEHUB_CACHE, or free its disk."
+            f"The data set {DATA_SET} cannot be written to the cache of the Kaggle client ({type(error).__name__}: "
+            f"{quoted(error.strerror or '', 80)}). Set KAGGLEHUB_CACHE to another folder, or free disk space."
         )
     return SourceError(
-        f"The data set {DATA_SET} could not be had from Kaggle: its answer is not what its client expects "
-        f"({type(error).__name__}). {_BY_HAND}."
+        f"The data set {DATA_SET} cannot be fetched: Kaggle gave an answer that its client does not expect "
+        f"({type(error).__name__}). {_ADVICE}"
     )
 
 
-def _refusal(status: int, wait: float | None) -> SourceError | _PassingError:
-    if status in _RETRIED:
-        return _PassingError(f"it answered status {status}", wait)
+def _status_error(status: int, wait_seconds: float | None) -> SourceError | TransientError:
+    if status in TRANSIENT_STATUSES:
+        return TransientError(f"the server answered status {status}", wait_seconds)
     advice = {
         401: "The credentials are not accepted: check KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or unset "
         "them, as this data set needs none",
-        403: "Access is refused: accept the data set's rules on its page, and check KAGGLE_API_TOKEN, or "
+        403: "Access is refused: accept the rules of the data set on its page, and check KAGGLE_API_TOKEN, or "
         "KAGGLE_USERNAME and KAGGLE_KEY",
-        404: "There is no such data set or version any more",
-    }.get(status, "Kaggle may have changed how it is asked")
-    return SourceError(f"Kaggle answered status {status} for the data set {DATA_SET}. {advice}. {_BY_HAND}.")
+        404: "The data set or this version of it no longer exists",
+    }.get(status, "The interface of Kaggle may have changed")
+    return SourceError(f"Kaggle answered status {status} for the data set {DATA_SET}. {advice}. {_ADVICE}")

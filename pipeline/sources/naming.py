@@ -1,58 +1,58 @@
-"""Names from outside, made safe to store, log and show."""
+"""Names from outside: safe to store, log and show, and recognized as dumps of reviews."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote, urlsplit
 
-NAME_BYTES = 120
-"""Longest safe name in UTF-8 bytes; file systems stop at 255 and the store adds a prefix."""
+MAX_NAME_BYTES = 120
+"""Maximum length of a safe name in UTF-8 bytes; file systems allow 255, and the store adds a prefix."""
+HEAD_BYTES = 64
+"""How much of a ``.txt`` file is read to recognize the SNAP format."""
 
 _PARTIAL_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".download", ".swp", "~")
-_PACKED_ENDINGS = (".gz", ".gzip", ".zip")
+_COMPRESSED_ENDINGS = (".gz", ".gzip", ".zip")
 _REVIEW_ENDINGS = (".csv", ".tsv", ".psv", ".jsonl", ".ndjson", ".json", ".parquet")
 _SNAP_FIRST_WORDS = (b"product/productId:", b"\xef\xbb\xbfproduct/productId:")
 
 
 def safe_name(name: str) -> str:
-    """Return a file name of letters, digits, ``.``, ``_`` and ``-`` that says what ``name`` said.
+    """Return a readable file name that consists of letters, digits, ``.``, ``_`` and ``-``.
 
-    Path separators, control characters, newlines and bytes that are no text become ``_``; leading dots
-    are dropped, so that nothing is hidden or climbs out of its folder.
+    Path separators, control characters, newlines and undecodable bytes become ``_``. Leading dots are dropped, so that
+    the file is not hidden and cannot leave its folder.
 
     Args:
-        name: A file name, or the last segment of a URL's path.
+        name: A file name, or the last segment of the path of a URL.
     """
     text = unicodedata.normalize("NFC", name)
     kept = "".join(c if c.isalnum() or c in "._-" else "_" for c in text).lstrip(".")
     stem, dot, ending = kept.rpartition(".")
-    if len(kept.encode()) > NAME_BYTES:
+    if len(kept.encode()) > MAX_NAME_BYTES:
         tail = (dot + ending).encode()[-20:].decode(errors="ignore") if dot else ""
-        kept = (stem or ending).encode()[: NAME_BYTES - len(tail.encode())].decode(errors="ignore") + tail
+        kept = (stem or ending).encode()[: MAX_NAME_BYTES - len(tail.encode())].decode(errors="ignore") + tail
     return kept or "dump"
 
 
 def unique_names(names: Iterable[str]) -> list[str]:
-    """Return the names with a number put before the ending where one occurs again (``a.csv``, ``a-2.csv``)."""
-    taken: set[str] = set()
-    unique = []
+    """Return the names, with a number before the ending of repeated ones (``a.csv``, ``a-2.csv``)."""
+    unique: dict[str, None] = {}
     for name in names:
         stem, dot, ending = name.partition(".")
         candidate, number = name, 1
-        while candidate in taken:
+        while candidate in unique:
             number += 1
             candidate = f"{stem}-{number}{dot}{ending}"
-        taken.add(candidate)
-        unique.append(candidate)
-    return unique
+        unique[candidate] = None
+    return list(unique)
 
 
 def without_secrets(url: str) -> str:
-    """Return a URL without user name, password, query and fragment: what may be logged and recorded.
+    """Return a URL without user name, password, query and fragment, for logs and records.
 
     Args:
-        url: Any text that was given as a URL; what cannot be taken apart is shown as its scheme alone.
+        url: Any text that was given as a URL. If it cannot be parsed, only its scheme is returned.
     """
     try:
         parts = urlsplit(url)
@@ -67,7 +67,7 @@ def without_secrets(url: str) -> str:
 
 
 def name_in_url(url: str) -> str:
-    """Return the file name at the end of a URL's path, decoded; empty where there is none."""
+    """Return the decoded file name at the end of the path of a URL; empty if there is none."""
     try:
         path = urlsplit(url).path
     except ValueError:
@@ -75,23 +75,24 @@ def name_in_url(url: str) -> str:
     return unquote(path.rstrip("/").rpartition("/")[2])
 
 
-def looks_like_reviews(name: str, head: bytes | None = None) -> bool:
-    """Return whether a file that nobody named in person, in a folder or a zip, is taken for a dump.
+def is_dump_name(name: str, read_head: Callable[[], bytes] | None = None) -> bool:
+    """Return whether a file in a folder or an archive is read as a dump of reviews.
 
-    Hidden, temporary and foreign files (README, licenses, databases, checksums) are not.
+    Hidden, temporary and other files (README, licenses, databases, checksums) are not.
 
     Args:
         name: Its file name without folders.
-        head: Its first bytes where they are at hand; a ``.txt`` file counts only if it begins as SNAP's do.
+        read_head: Returns its first ``HEAD_BYTES`` bytes. Only called for a ``.txt`` file, which counts only if it
+            begins as SNAP files do.
     """
     lower = name.lower()
     if lower.startswith((".", "_")) or lower.endswith(_PARTIAL_ENDINGS):
         return False
-    for ending in _PACKED_ENDINGS:
+    for ending in _COMPRESSED_ENDINGS:
         if lower.endswith(ending):
             lower = lower.removesuffix(ending)
-            # SNAP offers its text only as .txt.gz; a packed README would be strange.
+            # SNAP offers its text only as .txt.gz; a compressed README would be unusual.
             return lower.endswith((*_REVIEW_ENDINGS, ".txt")) or "." not in lower
     if lower.endswith(".txt"):
-        return head is not None and head.startswith(_SNAP_FIRST_WORDS)
+        return read_head is not None and read_head().startswith(_SNAP_FIRST_WORDS)
     return lower.endswith(_REVIEW_ENDINGS)

@@ -6,30 +6,30 @@ from pipeline.store import Record
 
 
 class KnownVersion(Record):
-    """What a server said of the version that it handed out: enough to ask it later for what is new."""
+    """How a server names one version of a file, for asking later whether there is a newer one."""
 
     etag: str | None = None
-    """Its ``ETag`` header, as it came."""
+    """The ``ETag`` header as received."""
     last_modified: str | None = None
-    """Its ``Last-Modified`` header, as it came."""
+    """The ``Last-Modified`` header as received."""
     number: int | None = None
-    """The version's number at Kaggle."""
+    """The version number at Kaggle."""
 
 
 class SourceVersion(Record):
-    """Which version of a source was taken."""
+    """Which version of a source was fetched."""
 
     origin: str
-    """Where it lies, without credentials."""
+    """Where the source is, without credentials."""
     version: KnownVersion
 
 
 class FetchedFile(Record):
-    """One raw file, kept in the artifact as it came."""
+    """One raw file, kept in the artifact as received."""
 
     name: str
     path: str
-    """Where it lies inside the artifact's folder."""
+    """Path inside the folder of the artifact."""
     origin: str
     """Where it came from, without credentials or query."""
     bytes: int
@@ -41,4 +41,4 @@ class FetchSummary(Record):
 
     files: tuple[FetchedFile, ...]
     demo: bool
-    """Whether this is the generated demo dump, which every page must then say."""
+    """Whether this is the generated demo dump; every page must then say so."""

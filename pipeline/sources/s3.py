@@ -1,4 +1,4 @@
-"""Dumps in an object store: ``s3://bucket/key`` or a prefix with shards."""
+"""Dumps in an object store: ``s3://bucket/key``, or a prefix with shards."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError, SourceError, SourceUnavailableError, quoted
-from pipeline.sources import staging
-from pipeline.sources.naming import looks_like_reviews, without_secrets
-from pipeline.sources.staging import FoundFile
+from pipeline.sources.naming import is_dump_name, without_secrets
+from pipeline.sources.source import FoundFile, SeenFiles, check_size, hash_blocks, read_blocks, scheme_of
 
 MAX_SHARDS = 10_000
 ADVICE = (
@@ -19,66 +18,66 @@ ADVICE = (
 """What to do about a bucket that cannot be read, for the end of a message."""
 
 
-def fetch_objects(url: str, folder: Path) -> list[FoundFile]:
-    """Fetch one object, or every shard directly below a prefix in the order of their names.
+class S3Source:
+    """Fetches one object, or every shard directly below a prefix, sorted by name.
 
-    Args:
-        url: ``s3://bucket/key`` or ``s3://bucket/prefix/``. Credentials are the deployment's, never from here.
-        folder: Where the files are put.
-
-    Raises:
-        SourceError: Nothing is there, access is refused, or no shard below the prefix is a dump.
+    The credentials are those of the deployment, never part of the address.
     """
-    origin = without_secrets(url)
-    key = checked_location(url)
-    try:
-        return _fetched(file_system(), key, origin, folder)
-    except PipelineError:
-        raise
-    except FileNotFoundError:
-        raise SourceError(f"{quoted(origin, 200)}: there is no such object or prefix. {ADVICE}.") from None
-    except PermissionError:
-        raise SourceError(f"{quoted(origin, 200)}: access is refused. {ADVICE}.") from None
-    except Exception as error:  # noqa: BLE001 - s3fs passes on botocore's, aiohttp's and its own errors
-        raise SourceUnavailableError(
-            f"{quoted(origin, 200)} cannot be fetched ({type(error).__name__}: {quoted(error, 200)}). {ADVICE}."
-        ) from None
+
+    def matches(self, dump: str) -> bool:
+        """Return whether the dump is an ``s3://`` address."""
+        return scheme_of(dump) == "s3"
+
+    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:  # noqa: ARG002
+        """Download the object, or the objects below the prefix."""
+        origin = without_secrets(dump)
+        key = bucket_and_key(dump)
+        try:
+            return _fetch_all(open_object_store(), key, origin, folder)
+        except PipelineError:
+            raise
+        except FileNotFoundError:
+            raise SourceError(f"{quoted(origin, 200)}: there is no such object or prefix. {ADVICE}.") from None
+        except PermissionError:
+            raise SourceError(f"{quoted(origin, 200)}: access is refused. {ADVICE}.") from None
+        except Exception as error:  # noqa: BLE001 - s3fs passes on errors of botocore, aiohttp and its own
+            raise SourceUnavailableError(
+                f"{quoted(origin, 200)} cannot be fetched ({type(error).__name__}: {quoted(error, 200)}). {ADVICE}."
+            ) from None
 
 
-def checked_location(url: str) -> str:
+def bucket_and_key(url: str) -> str:
     """Return ``bucket/key`` of an ``s3://bucket/key`` address.
 
     Raises:
-        SourceError: It names no bucket, or holds a login.
+        SourceError: It does not name a bucket, or contains a login.
     """
     parts = urlsplit(url)
     if "@" in parts.netloc or not parts.netloc:
         raise SourceError(
             f"{quoted(without_secrets(url), 200)}: an s3 address is s3://bucket/key, without a login: credentials "
-            "belong in the environment "
-            "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or in a profile."
+            "belong in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or in a profile."
         )
-    # Not the parsed path: `#` and `?` are signs like any other in a key.
+    # Not the parsed path: `#` and `?` are ordinary characters of a key.
     return url.partition("://")[2]
 
 
-def file_system() -> Any:  # noqa: ANN401 - fsspec has no types
-    """Return the object store, asked anew: what was listed before may have changed."""
+def open_object_store() -> Any:  # noqa: ANN401 - fsspec has no types
+    """Return the object store without cached listings, which may be outdated."""
     from pipeline.object_store.file_system import open_file_system
 
     return open_file_system(remembering=False)
 
 
-def _fetched(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]:  # noqa: ANN401 - fsspec has no types
+def _fetch_all(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]:  # noqa: ANN401 - fsspec has no types
     if not key.endswith("/") and files.isfile(key):
         return [_fetch(files, key, origin, folder / "object")]
-    below = sorted(entry["name"] for entry in files.ls(key.rstrip("/"), detail=True) if entry["type"] == "file")
-    shards = [name for name in below if looks_like_reviews(name.rpartition("/")[2])]
+    names = sorted(entry["name"] for entry in files.ls(key.rstrip("/"), detail=True) if entry["type"] == "file")
+    shards = [name for name in names if is_dump_name(name.rpartition("/")[2])]
     if not shards:
         raise SourceError(
-            f"{quoted(origin, 200)}: no dump of reviews lies directly below this prefix "
-            f"({len(below)} other objects do). "
-            "Expected .csv, .tsv, .jsonl, .ndjson, .json, .parquet, plain, .gz or .zip."
+            f"{quoted(origin, 200)}: there is no dump of reviews directly below this prefix, but {len(names)} other "
+            "objects. Expected .csv, .tsv, .jsonl, .ndjson, .json, .parquet, plain, .gz or .zip."
         )
     if len(shards) > MAX_SHARDS:
         raise SourceError(
@@ -93,12 +92,11 @@ def _fetched(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]
 
 def _fetch(files: Any, key: str, origin: str, target: Path) -> FoundFile:  # noqa: ANN401 - fsspec has no types
     size = files.info(key).get("size")
-    if isinstance(size, int) and size > staging.MAX_DUMP_BYTES:
-        raise SourceError(staging.too_large(origin, size))
+    check_size(origin, size)
     with files.open(key, "rb") as source:
-        got, _ = staging.copied(source, target, origin)
-    if isinstance(size, int) and got != size:
+        copied, _ = hash_blocks(read_blocks(source), origin, copy_to=target)
+    if size is not None and copied != size:
         raise SourceError(
-            f"{quoted(origin, 200)}: {got:,} of {size:,} bytes came; the object changed while it was read. Run again."
+            f"{quoted(origin, 200)}: {copied:,} of {size:,} bytes were read; the object changed meanwhile. Run again."
         )
-    return FoundFile(target, key.rpartition("/")[2], origin, fetched=True)
+    return FoundFile(target, key.rpartition("/")[2], origin, staged=True)

@@ -172,9 +172,7 @@ def test_hidden_and_unfinished_names_are_never_told(watching, inbox, caplog) -> 
         put(inbox, name)
     put(inbox, "readme.md")
     assert events(watching, inbox, nothing, nothing)[0] == []
-    assert [record.message for record in caplog.records if "readme.md" in record.message] == [
-        "inbox: 'readme.md' is passed over: by its name it is no dump of reviews"
-    ], "once, not at each look"
+    assert len([record for record in caplog.records if "readme.md" in record.message]) == 1, "once, not at each look"
 
 
 def test_big_files_are_read_once(watching, inbox) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.object_store import ObjectStoreLogin
-from pipeline.sources.s3 import file_system
+from pipeline.sources.s3 import open_object_store
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 from tests.unit.sources.factories import csv_text
 
@@ -81,8 +81,8 @@ def test_a_server_finds_the_connection_in_airflows_database(plugin, monkeypatch)
 
 def test_the_watcher_looks_into_an_inbox_with_the_connection(plugin, s3: S3Server, monkeypatch) -> None:
     bucket = s3.make_bucket()
-    file_system().pipe(f"{bucket}/new/Reviews.csv", csv_text().encode())
-    file_system().pipe(f"{bucket}/new/Reviews.csv.done", b"")
+    open_object_store().pipe(f"{bucket}/new/Reviews.csv", csv_text().encode())
+    open_object_store().pipe(f"{bucket}/new/Reviews.csv.done", b"")
     only_these_credentials(monkeypatch, {})
     connect(monkeypatch, login=ACCESS_KEY, password=SECRET_KEY, extra={"endpoint_url": s3.url})
     watcher = importlib.import_module("pipeline.airflow.dump_watcher").DumpWatcher(

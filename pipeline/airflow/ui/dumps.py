@@ -104,7 +104,7 @@ def inbox(known: tuple[DumpBatch, ...]) -> Inbox:
     for file in files[:SHOWN_FILES]:
         batch = by_name.get((safe_name(file.name), file.bytes))
         arrivals.append(Arrival(file, batch, changed=batch is not None and file.modified >= batch.received_at))
-    return Inbox(place, tuple(arrivals), len(files) - len(arrivals), look.passed_over[:SHOWN_FILES])
+    return Inbox(place, tuple(arrivals), len(files) - len(arrivals), tuple(map(str, look.skipped[:SHOWN_FILES])))
 
 
 def _look_into(url: str, place: str) -> InboxListing:

@@ -13,7 +13,7 @@ import pytest
 from pipeline.behavioral_tests import judge
 from pipeline.behavioral_tests.behavior import Behavior, Case
 from pipeline.behavioral_tests.templates import behaviors, texts_digest, with_typo
-from pipeline.sources import demo_phrases
+from pipeline.sources.demo import phrases
 from tests.unit.behavioral_tests.scorers import Scorer, counting, reading
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -74,8 +74,7 @@ def test_praise_and_complaints_are_asked_about_alike():
 def test_no_text_is_a_sentence_of_the_demo_dump():
     demo = {
         sentence
-        for listed in vars(demo_phrases).values()
-        if isinstance(listed, tuple)
+        for listed in phrases().values()
         for sentence in listed
         if isinstance(sentence, str) and " " in sentence
     }

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import ArtifactError, ConfigurationError, SourceUnavailableError
 from pipeline.object_store import ObjectStoreLogin, ObjectStoreRefusedError, log_in_with
-from pipeline.sources.inbox import list_inbox
+from pipeline.sources.inbox import scan_inbox
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 
@@ -51,7 +51,7 @@ def test_a_stranger_is_told_what_was_refused_and_whose_login_it_was(s3, url, tmp
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", STRANGER)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", GUESS)
     bucket = url.split("/")[2]
-    for ask in (lambda: produced(ArtifactStore(url, cache=tmp_path)), lambda: list_inbox(f"{url}/inbox/")):
+    for ask in (lambda: produced(ArtifactStore(url, cache=tmp_path)), lambda: scan_inbox(f"{url}/inbox/")):
         with pytest.raises(ObjectStoreRefusedError) as told:
             ask()
         assert f"'s3://{bucket}' refuses the login of the environment" in str(told.value)

@@ -1,16 +1,23 @@
-"""Small dumps that the tests write and fetch."""
+"""Small dumps, and servers that answer from a script."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import DataConfig
 from pipeline.readers import check_dump
-from pipeline.sources import fetch
+from pipeline.sources import FetchedFile, FetchSummary, SeenFiles, fetch
+from pipeline.sources.naming import without_secrets
+from pipeline.sources.records import KnownVersion
+from pipeline.sources.source import FoundFile, NotModified
+from pipeline.sources.web import WebSource
 from pipeline.store import ArtifactReference, ArtifactStore
 
 KAGGLE_HEADER = (
@@ -43,7 +50,7 @@ CHIPS = (
 def csv_text(
     rows: Iterable[Sequence[str]] = (TEA, CHIPS), header: Sequence[str] = KAGGLE_HEADER, **dialect: Any
 ) -> str:
-    """Return a CSV as Python's writer writes it; ``lineterminator`` is a line feed unless given."""
+    """Return a CSV as the writer of Python writes it; ``lineterminator`` is a line feed by default."""
     sink = io.StringIO()
     writer = csv.writer(sink, **{"lineterminator": "\n", **dialect})
     writer.writerow(header)
@@ -58,5 +65,51 @@ def written(path: Path, content: str | bytes, encoding: str = "utf-8") -> Path:
 
 
 def fetch_dumps(store: ArtifactStore, *dumps: Path | str) -> ArtifactReference:
-    """Fetch dumps, checked as in the pipeline."""
+    """Fetch dumps with the checks of the pipeline."""
     return fetch(DataConfig(dumps=tuple(str(dump) for dump in dumps)), store, check_dump)
+
+
+def fetched_files(store: ArtifactStore, *dumps: Path | str) -> tuple[FetchedFile, ...]:
+    """Fetch dumps and return their records."""
+    return store.summary(fetch_dumps(store, *dumps), FetchSummary).files
+
+
+def download(url: str, folder: Path, known: KnownVersion | None = None) -> FoundFile | NotModified:
+    """Download a file, unless it is the version known before."""
+    seen = SeenFiles(versions={} if known is None else {without_secrets(url): known})
+    result = WebSource().fetch(url, folder, seen)
+    return result if isinstance(result, NotModified) else result[0]
+
+
+class ScriptedHandler(BaseHTTPRequestHandler):
+    """Answers without a log."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Write no log."""
+
+    def answer(
+        self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, announced: int | None = None
+    ) -> None:
+        """Send an answer; a body shorter than announced also ends the connection."""
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body) if announced is None else announced))
+        self.end_headers()
+        self.wfile.write(body)
+        if announced is not None:
+            self.close_connection = True
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Run a server in a thread."""
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield
+    server.shutdown()
+    server.server_close()
+    thread.join()

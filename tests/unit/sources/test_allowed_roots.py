@@ -1,4 +1,4 @@
-"""The places that a deployment lets dumps come from: what lies in them, and every way around that does not lead."""
+"""The roots that a deployment allows, and attempts to leave them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings import load_settings
-from pipeline.sources import fetching
 from pipeline.sources.allowed_roots import (
     is_allowed,
     require_allowed_dumps,
     require_allowed_vectors,
 )
+from pipeline.sources.local import LocalSource
 from tests.unit.sources.factories import csv_text, fetch_dumps, written
 
 ROOTS = "REVIEW_SENTIMENT_ALLOWED_ROOTS"
@@ -23,7 +23,7 @@ BUCKET = "s3://bucket/prefix"
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A folder that is a root, beside one that is not."""
+    """A folder with the root ``in``, and ``inside out``, which is not a root."""
     (tmp_path / "in").mkdir()
     (tmp_path / "inside out").mkdir()
     monkeypatch.setenv(ROOTS, os.pathsep.join([str(tmp_path / "in"), BUCKET, WEB]))
@@ -37,11 +37,11 @@ def test_without_roots_everything_is_allowed(monkeypatch) -> None:
         require_allowed_vectors("/anywhere/glove.txt")
 
 
-def test_what_the_deployment_chose_itself_is_always_allowed(home) -> None:
+def test_keywords_are_always_allowed(home) -> None:
     require_allowed_dumps(["demo", "kaggle", "inbox"])
 
 
-def test_a_dump_in_a_root_is_landed(home, store) -> None:
+def test_a_dump_in_a_root_is_fetched(home, store) -> None:
     path = written(home / "in" / "Reviews.csv", csv_text())
     for given in (str(path), f"file://{path}", str(home / "in"), f"{home}/inside out/../in/Reviews.csv"):
         assert fetch_dumps(store, given)
@@ -49,13 +49,13 @@ def test_a_dump_in_a_root_is_landed(home, store) -> None:
 
 def test_a_dump_elsewhere_is_refused_before_anything_is_read(home, store, monkeypatch) -> None:
     path = written(home / "inside out" / "Reviews.csv", csv_text())
-    monkeypatch.setattr(fetching, "find_local", lambda _: pytest.fail("it was looked up"))
+    monkeypatch.setattr(LocalSource, "fetch", lambda *_: pytest.fail("the path was looked up"))
     with pytest.raises(ConfigurationError) as error:
         fetch_dumps(store, "demo", path)
     message = str(error.value)
     assert message.startswith("Dumps (dumps): ")
-    for told in ("inside out/Reviews.csv", f"'{home}/in'", f"'{BUCKET}'", f"'{WEB}'", "'inbox'", ROOTS):
-        assert told in message
+    for part in ("inside out/Reviews.csv", f"'{home}/in'", f"'{BUCKET}'", f"'{WEB}'", "'inbox'", ROOTS):
+        assert part in message
     assert not (home / "store").exists()
 
 
@@ -81,7 +81,7 @@ def test_links_and_dots_do_not_lead_out(home) -> None:
 
 
 @pytest.mark.parametrize("linked_root", [True, False])
-def test_a_root_that_is_a_link_is_where_it_leads(tmp_path, monkeypatch, linked_root: bool) -> None:
+def test_a_root_that_is_a_link_is_resolved(tmp_path, monkeypatch, linked_root: bool) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
     real.mkdir()
     link.symlink_to(real)
@@ -140,11 +140,11 @@ def test_addresses_below_a_root(home, given: str) -> None:
         "//good.example/reviews/r.csv",
     ],
 )
-def test_addresses_that_only_look_like_a_root(home, given: str) -> None:
+def test_addresses_outside_the_roots(home, given: str) -> None:
     assert not is_allowed(given)
 
 
-def test_the_inbox_is_a_root_of_its_own(home, monkeypatch) -> None:
+def test_the_inbox_is_a_root(home, monkeypatch) -> None:
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(home / "inside out"))
     written(home / "inside out" / "new.csv", csv_text())
     (home / "inside out" / "link.csv").symlink_to("/etc/passwd")
@@ -157,22 +157,30 @@ def test_the_inbox_is_a_root_of_its_own(home, monkeypatch) -> None:
     assert not is_allowed("s3://inbox/new.csv")
 
 
-def test_what_is_refused_is_shown_without_its_secrets(home) -> None:
+def test_links_out_of_an_inbox_with_a_scheme_are_resolved(home, monkeypatch) -> None:
+    (home / "inbox").mkdir()
+    (home / "inbox" / "link.csv").symlink_to("/etc/passwd")
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", f"file://{home}/inbox")
+    assert is_allowed(f"file://{home}/inbox/new.csv")
+    assert not is_allowed(f"file://{home}/inbox/link.csv")
+
+
+def test_refused_addresses_are_shown_without_secrets(home) -> None:
     with pytest.raises(ConfigurationError) as error:
         require_allowed_dumps(["https://user:hunter2@evil.example/r.csv?signature=hunter3"])
     assert "https://evil.example/r.csv" in str(error.value)
     assert "hunter" not in str(error.value)
 
 
-def test_vectors_hold_to_the_roots_too(home) -> None:
+def test_vectors_must_be_in_the_roots_too(home) -> None:
     require_allowed_vectors(None)
     require_allowed_vectors(str(home / "in" / "glove.txt"))
     for given in ("/etc/passwd", "demo", "inbox"):
-        with pytest.raises(ConfigurationError, match=r"^Pre-trained vectors \(vectors\): .*lies outside"):
+        with pytest.raises(ConfigurationError, match=r"^Pre-trained vectors \(vectors\): .*is outside"):
             require_allowed_vectors(given)
 
 
-def test_roots_are_taken_apart_where_colons_stand_in_them(monkeypatch) -> None:
+def test_roots_with_colons_are_separated(monkeypatch) -> None:
     roots = [
         "/data",
         "https://host.example:8443/x",
@@ -191,8 +199,8 @@ def test_roots_are_taken_apart_where_colons_stand_in_them(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("root", ["relative/folder", "https://", "https://someone:hunter2@host.example/", "s3:///key"])
-def test_a_root_that_is_none_stops_every_run(monkeypatch, root: str) -> None:
+def test_an_invalid_root_stops_every_run(monkeypatch, root: str) -> None:
     monkeypatch.setenv(ROOTS, root)
-    with pytest.raises(ConfigurationError, match=f"{ROOTS} names .*which is no root") as error:
+    with pytest.raises(ConfigurationError, match=f"{ROOTS} contains .*which is not a root") as error:
         require_allowed_dumps(["/data/r.csv"])
     assert "hunter2" not in str(error.value)

@@ -1,4 +1,4 @@
-"""The demo dump: the same bytes everywhere, and the nature of a real dump."""
+"""The demo dump: the same bytes everywhere, and the features of a real dump."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_it_reads_as_a_real_dump_with_few_problems(demo, store) -> None:
     assert HEADER == KAGGLE_HEADER
 
 
-def test_its_nature(demo) -> None:
+def test_its_features(demo) -> None:
     with demo.open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["Score"] in set("12345") and None not in row.values()]
     scores = Counter(row["Score"] for row in rows)

@@ -1,4 +1,4 @@
-"""FetchResult: bytes as they came, the same bytes once, names and origins that are safe to show."""
+"""The stage ``fetch``: bytes as received, the same bytes once, names and origins that are safe to show."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import os
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources import FetchSummary, staging
-from pipeline.sources.naming import NAME_BYTES, safe_name, unique_names, without_secrets
+from pipeline.sources import FetchSummary, source
+from pipeline.sources.naming import MAX_NAME_BYTES, safe_name, unique_names, without_secrets
 from tests.unit.readers.factories import read
 from tests.unit.sources.factories import csv_text, fetch_dumps, written
 
 
-def test_the_bytes_are_kept_as_they_came(tmp_path, store) -> None:
+def test_the_bytes_are_kept_as_received(tmp_path, store) -> None:
     content = b"\xef\xbb\xbf" + csv_text(lineterminator="\r\n").encode()
     reference = fetch_dumps(store, str(written(tmp_path / "Reviews.csv", content)))
     (file,) = store.summary(reference, FetchSummary).files
@@ -24,7 +24,7 @@ def test_the_bytes_are_kept_as_they_came(tmp_path, store) -> None:
     assert (file.bytes, file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
 
 
-def test_the_same_bytes_are_landed_once_and_changed_bytes_anew(tmp_path, store) -> None:
+def test_the_same_bytes_are_stored_once(tmp_path, store) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
@@ -78,7 +78,7 @@ def test_safe_names() -> None:
     assert safe_name("Bewertungen für Tee.csv") == "Bewertungen_für_Tee.csv"
     assert safe_name(os.fsdecode(b"\xff\xfe.csv")) == "__.csv"
     long = safe_name("ü" * 300 + ".csv.gz")
-    assert len(long.encode()) <= NAME_BYTES
+    assert len(long.encode()) <= MAX_NAME_BYTES
     assert long.endswith(".gz")
     assert unique_names(["a.csv.gz", "a.csv.gz", "a-2.csv.gz"]) == ["a.csv.gz", "a-2.csv.gz", "a-2-2.csv.gz"]
 
@@ -96,7 +96,7 @@ def test_origins_hold_no_secrets(url, shown) -> None:
     assert without_secrets(url) == shown
 
 
-def test_the_demo_says_that_it_is_one(store) -> None:
+def test_the_demo_dump_is_marked(store) -> None:
     reference = fetch_dumps(store, "demo")
     summary = store.summary(reference, FetchSummary)
     assert summary.demo
@@ -104,6 +104,6 @@ def test_the_demo_says_that_it_is_one(store) -> None:
 
 
 def test_a_dump_beyond_the_limit_is_refused(tmp_path, store, monkeypatch) -> None:
-    monkeypatch.setattr(staging, "MAX_DUMP_BYTES", 20)
+    monkeypatch.setattr(source, "MAX_DUMP_BYTES", 20)
     with pytest.raises(SourceError, match=r"a dump may have 20\."):
         fetch_dumps(store, str(written(tmp_path / "r.csv", csv_text())))

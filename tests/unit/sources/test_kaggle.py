@@ -1,4 +1,4 @@
-"""Kaggle's data set, from a server that answers as Kaggle's does: what is asked, kept, tried again, refused."""
+"""The Kaggle data set, from a server that answers as Kaggle does: requests, cache, retries, refusals."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ import hashlib
 import io
 import json
 import logging
-import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import SourceError, SourceUnavailableError
-from pipeline.sources import kaggle as kaggle_module
-from pipeline.sources.kaggle import DATA_SET, fetch_kaggle, kaggle_version
+from pipeline.sources import FetchSummary, SeenFiles, retry
+from pipeline.sources.kaggle import ORIGIN, KaggleSource
 from pipeline.sources.records import KnownVersion
-from pipeline.sources.staging import FoundFile, NotModified
-from tests.unit.readers.factories import read
-from tests.unit.sources.factories import csv_text
+from pipeline.sources.source import FoundFile, NotModified
+from tests.unit.sources.factories import ScriptedHandler, csv_text, fetch_dumps, serving
 
 SECRET = "geheim-" + "of-this-test"
 
@@ -35,9 +33,7 @@ def archive(body: str) -> bytes:
 
 
 class Kaggle(ThreadingHTTPServer):
-    """Answers the two calls that the client makes, and holds the archives of its versions."""
-
-    daemon_threads = True
+    """Answers the two calls of the client, with an archive for each version."""
 
     def __init__(self) -> None:
         """Listen on a free port of this machine, with one version."""
@@ -47,41 +43,37 @@ class Kaggle(ThreadingHTTPServer):
         self.authorizations: list[str | None] = []
         self.ranges: list[str | None] = []
         self.refusals: list[tuple[int, dict[str, str]]] = []
-        """Answered first, one by one: status and headers."""
+        """Status and headers of the first answers."""
         self.cut = 0
-        """How many downloads break off in the middle."""
+        """How many downloads end in the middle."""
         self.damaged = 0
-        """How many downloads bring other bytes than announced."""
+        """How many downloads have other bytes than announced."""
 
     def calls(self) -> list[str]:
         return [path.rpartition("/")[2] for path, _ in self.asked]
 
 
-class Handler(BaseHTTPRequestHandler):
-    """The server's side."""
+class Handler(ScriptedHandler):
+    """The answers of Kaggle."""
 
-    protocol_version = "HTTP/1.1"
     server: Kaggle
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the name that the server calls
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.path, body))
         self.server.authorizations.append(self.headers.get("Authorization"))
         if self.server.refusals:
             status, headers = self.server.refusals.pop(0)
-            told = {"code": status, "message": f"{SECRET} is not allowed"}
-            self.answer(status, json.dumps(told).encode(), {"Content-Type": "application/json", **headers})
+            refusal = {"code": status, "message": f"{SECRET} is not allowed"}
+            self.answer(status, json.dumps(refusal).encode(), {"Content-Type": "application/json", **headers})
         elif self.path == "/v1/datasets.DatasetApiService/GetDataset":
-            told = {"currentVersionNumber": max(self.server.versions)}
-            self.answer(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
+            newest = {"currentVersionNumber": max(self.server.versions)}
+            self.answer(200, json.dumps(newest).encode(), {"Content-Type": "application/json"})
         else:
             number = body["datasetVersionNumber"]
             self.answer(302, b"", {"Location": f"/storage/{number}/archive.zip?X-Goog-Signature={SECRET}"})
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that the server calls
         self.server.ranges.append(self.headers.get("Range"))
         body = self.server.versions[int(self.path.split("/")[2])]
         md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
@@ -89,42 +81,29 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.cut:
             self.server.cut -= 1
             self.answer(200, body[:50], headers, announced=len(body))
-            self.close_connection = True
         elif self.server.damaged:
             self.server.damaged -= 1
             self.answer(200, bytes(len(body)), headers)
         else:
             self.answer(200, body, headers)
 
-    def answer(self, status: int, body: bytes, headers: dict[str, str], announced: int | None = None) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body) if announced is None else announced))
-        self.end_headers()
-        self.wfile.write(body)
-
 
 @pytest.fixture
 def kaggle(monkeypatch, tmp_path) -> Iterator[Kaggle]:
-    """A server, and a client without credentials and with an empty cache that takes it for Kaggle."""
+    """A server that the client takes for Kaggle; there are no credentials, and its cache is empty."""
     environment = pytest.importorskip("kagglesdk.kaggle_env")
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_ENVIRONMENT", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "nothing"))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(kaggle_module, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.0)
     server = Kaggle()
     address = f"http://127.0.0.1:{server.server_port}"
-    # The client's only setting for it leads to a fixed port, and prints credentials.
+    # The only setting of the client for this uses a fixed port and prints credentials.
     monkeypatch.setitem(environment._env_to_endpoint, environment.KaggleEnv.PROD, address)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(server):
+        yield server
 
 
 def body(found: FoundFile | NotModified) -> str:
@@ -132,9 +111,15 @@ def body(found: FoundFile | NotModified) -> str:
     return found.path.read_text(encoding="utf-8")
 
 
-def test_the_newest_version_is_asked_for_without_a_download(kaggle) -> None:
+def fetch_kaggle(known: int | None = None) -> FoundFile | NotModified:
+    versions = {} if known is None else {ORIGIN: KnownVersion(number=known)}
+    result = KaggleSource().fetch("kaggle", Path("not used"), SeenFiles(versions=versions))
+    return result if isinstance(result, NotModified) else result[0]
+
+
+def test_the_newest_version_is_requested_without_a_download(kaggle) -> None:
     kaggle.versions[7] = archive("7")
-    assert kaggle_version() == 7
+    assert fetch_kaggle(7) == NotModified(ORIGIN)
     assert kaggle.asked == [
         (
             "/v1/datasets.DatasetApiService/GetDataset",
@@ -146,11 +131,11 @@ def test_the_newest_version_is_asked_for_without_a_download(kaggle) -> None:
 def test_only_a_newer_version_is_downloaded(kaggle) -> None:
     first = fetch_kaggle()
     assert body(first) == csv_text()
-    assert (first.name, first.origin) == ("Reviews.csv", f"kaggle:{DATA_SET}/Reviews.csv")
+    assert (first.name, first.origin) == ("Reviews.csv", "kaggle:snap/amazon-fine-food-reviews/Reviews.csv")
     assert first.version == KnownVersion(number=1)
     assert kaggle.calls() == ["GetDataset", "DownloadDataset"]
 
-    assert fetch_kaggle(1) == NotModified(first.origin, KnownVersion(number=1))
+    assert fetch_kaggle(1) == NotModified(ORIGIN)
     assert body(fetch_kaggle()) == csv_text()
     assert kaggle.calls() == ["GetDataset", "DownloadDataset", "GetDataset", "GetDataset"], "the cache has version 1"
 
@@ -158,28 +143,27 @@ def test_only_a_newer_version_is_downloaded(kaggle) -> None:
     second = fetch_kaggle(1)
     assert body(second) == "newer"
     assert second.version == KnownVersion(number=2)
-    assert body(first) == csv_text(), "the version before stays as it was"
+    assert body(first) == csv_text(), "the version before is unchanged"
 
 
-def test_what_lands_is_a_copy(kaggle, store) -> None:
-    rows, summary = read(store, "kaggle")
-    assert len(rows) == 2
+def test_the_raw_file_is_a_copy(kaggle, store) -> None:
+    summary = store.summary(fetch_dumps(store, "kaggle"), FetchSummary)
     assert (summary.files[0].name, summary.demo) == ("Reviews.csv", False)
-    assert body(fetch_kaggle()) == csv_text(), "the client's cache is not ours to empty"
+    assert body(fetch_kaggle()) == csv_text(), "the file is still in the cache of the client"
 
 
-def test_a_busy_server_is_left_alone_as_long_as_it_asks(kaggle, monkeypatch) -> None:
+def test_the_wait_that_a_server_asks_for_is_respected(kaggle, monkeypatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(kaggle_module.time, "sleep", waits.append)
+    monkeypatch.setattr(retry.time, "sleep", waits.append)
     kaggle.refusals = [(429, {"Retry-After": "3"}), (503, {})]
     assert body(fetch_kaggle()) == csv_text()
     assert waits == [3.0, 0.0]
 
     kaggle.refusals = [(429, {"Retry-After": "3"})] * 3
-    with pytest.raises(SourceUnavailableError, match="in 3 attempts: it answered status 429"):
+    with pytest.raises(SourceUnavailableError, match="in 3 attempts: the server answered status 429"):
         fetch_kaggle()
     kaggle.refusals = [(429, {"Retry-After": "7200"})]
-    with pytest.raises(SourceUnavailableError, match="asks to be left alone for 7,200 seconds"):
+    with pytest.raises(SourceUnavailableError, match="asks to wait 7,200 seconds"):
         fetch_kaggle()
     assert waits == [3.0, 0.0, 3.0, 3.0]
 
@@ -188,11 +172,11 @@ def test_a_busy_server_is_left_alone_as_long_as_it_asks(kaggle, monkeypatch) -> 
     ("status", "advice"),
     [
         (401, "The credentials are not accepted"),
-        (403, "accept the data set's rules on its page, and check KAGGLE_API_TOKEN"),
-        (404, "There is no such data set or version any more"),
+        (403, "accept the rules of the data set on its page"),
+        (404, "no longer exists"),
     ],
 )
-def test_a_refusal_is_told_and_not_tried_again(kaggle, monkeypatch, caplog, status, advice) -> None:
+def test_a_refusal_is_reported_and_not_retried(kaggle, monkeypatch, caplog, status, advice) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("KAGGLE_USERNAME", "ann")
     monkeypatch.setenv("KAGGLE_KEY", SECRET)
@@ -202,7 +186,6 @@ def test_a_refusal_is_told_and_not_tried_again(kaggle, monkeypatch, caplog, stat
     assert not isinstance(error.value, SourceUnavailableError)
     assert f"Kaggle answered status {status}" in str(error.value)
     assert advice in str(error.value)
-    assert "with a browser and give its path" in str(error.value)
     assert kaggle.calls() == ["GetDataset"]
     assert SECRET not in str(error.value) + caplog.text
 
@@ -214,25 +197,25 @@ def test_credentials_of_the_environment_are_sent_and_not_shown(kaggle, monkeypat
     fetch_kaggle()
     assert set(kaggle.authorizations) == {"Basic " + base64.b64encode(f"ann:{SECRET}".encode()).decode()}
     monkeypatch.setenv("KAGGLE_API_TOKEN", SECRET)
-    kaggle_version()
+    fetch_kaggle()
     assert kaggle.authorizations[-1] == f"Bearer {SECRET}"
     printed = capsys.readouterr()
     assert SECRET not in caplog.text + printed.out + printed.err
 
 
-def test_a_download_that_breaks_off_starts_from_its_first_byte(kaggle, caplog) -> None:
+def test_an_interrupted_download_starts_from_the_first_byte(kaggle, caplog) -> None:
     kaggle.cut = 2
     assert body(fetch_kaggle()) == csv_text()
-    assert kaggle.ranges == [None, None, None], "the client alone would have asked for the rest and appended it"
+    assert kaggle.ranges == [None, None, None], "the client would request and append the rest"
     assert "the download was cut short" in caplog.text
 
 
-def test_a_download_that_stays_short_is_refused_and_leaves_nothing_to_append_to(kaggle, tmp_path) -> None:
+def test_a_download_that_stays_short_is_refused_and_leaves_nothing_to_append_to(kaggle) -> None:
     kaggle.cut = 3
     with pytest.raises(SourceUnavailableError, match="in 3 attempts: the download was cut short") as error:
         fetch_kaggle()
     assert SECRET not in str(error.value)
-    # The server holds something else by now, under the same number.
+    # Meanwhile the server has other bytes under the same number.
     kaggle.versions[1] = archive("another")
     assert body(fetch_kaggle()) == "another"
     assert set(kaggle.ranges) == {None}
@@ -243,29 +226,29 @@ def test_bytes_other_than_announced_are_fetched_again(kaggle) -> None:
     assert body(fetch_kaggle()) == csv_text()
     kaggle.versions[2] = archive("newer")
     kaggle.damaged = 3
-    with pytest.raises(SourceUnavailableError, match="the bytes that came are not those that Kaggle announced"):
+    with pytest.raises(SourceUnavailableError, match="not those that Kaggle announced"):
         fetch_kaggle(1)
 
 
-def test_a_data_set_without_its_file_is_told(kaggle) -> None:
+def test_a_data_set_without_its_file(kaggle) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as files:
         files.writestr("Reviews.parquet", "x")
     kaggle.versions[1] = packed.getvalue()
-    with pytest.raises(SourceError, match=r"holds no Reviews.csv; it holds 'Reviews.parquet'"):
+    with pytest.raises(SourceError, match=r"does not contain Reviews.csv, but 'Reviews.parquet'"):
         fetch_kaggle()
 
 
-def test_nobody_there(kaggle) -> None:
+def test_an_unreachable_server(kaggle) -> None:
     kaggle.shutdown()
     kaggle.server_close()
     with pytest.raises(SourceUnavailableError, match="in 3 attempts: the connection failed"):
-        kaggle_version()
+        fetch_kaggle()
 
 
-def test_a_cache_that_cannot_be_written_is_told(kaggle, monkeypatch, tmp_path) -> None:
+def test_a_cache_that_cannot_be_written(kaggle, monkeypatch, tmp_path) -> None:
     blocked = Path(tmp_path / "blocked")
     blocked.write_text("a file")
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(blocked))
-    with pytest.raises(SourceError, match="Give it another folder with KAGGLEHUB_CACHE"):
+    with pytest.raises(SourceError, match="KAGGLEHUB_CACHE"):
         fetch_kaggle()
