@@ -99,8 +99,7 @@ sbom: $(VENV)/.dev ## Write the software bill of materials of requirements.txt (
 
 .PHONY: docs
 docs: $(VENV)/.dev ## Regenerate the generated pages of docs/
-	$(BIN)/python scripts/write_parameter_reference.py
-	$(BIN)/python scripts/write_settings_reference.py
+	$(BIN)/python -m scripts.write_reference
 
 .PHONY: docs-site
 docs-site: $(VENV)/.dev ## Build the documentation's site in build/site, without network

@@ -1,13 +1,14 @@
-"""The Airflow layer: the trigger form, the tasks, the pages. The work itself is in the packages below."""
+"""What the DAG files share: the trigger form and the tasks. Logic lives in ``pipeline``."""
 
-from pipeline.store.login import ObjectStoreLogin, set_login_provider
+from pipeline.object_store import ObjectStoreLogin, log_in_with
 
 
 def _login() -> ObjectStoreLogin:
-    # Imported late: only object stores need it.
+    # In the folder of plugins, which Airflow puts on the path of each of its processes; a store that is a folder does
+    # without.
     from pipeline.airflow.store_login import store_login
 
     return store_login()
 
 
-set_login_provider(_login)
+log_in_with(_login)

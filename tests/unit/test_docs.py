@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scripts import check_prose, write_parameter_reference
+from scripts import check_prose, write_reference
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCS = CHECKOUT / "docs"
@@ -32,10 +32,10 @@ def prose(page: Path) -> str:
     return re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-def test_the_parameter_reference_is_current() -> None:
-    assert write_parameter_reference.TARGET.read_text(encoding="utf-8") == write_parameter_reference.reference(), (
-        "run `make docs` and commit docs/reference/parameters.md"
-    )
+@pytest.mark.parametrize("path", write_reference.PAGES, ids=lambda path: path.name)
+def test_generated_pages_are_current(path: Path) -> None:
+    content = write_reference.PAGES[path]()
+    assert path.read_text(encoding="utf-8") == content, f"run `make docs` and commit {path.name}"
 
 
 @each_page
@@ -69,8 +69,8 @@ def test_named_commands_and_options_exist() -> None:
         for command, rest in re.findall(r"^`?review-sentiment ([a-z][a-z-]*)([^\n`#]*)", code(page), re.MULTILINE):
             named.setdefault(command, set()).update(re.findall(r"(?<=\s)--[a-z][a-z-]*", rest))
     assert {"run", "score", "champion"} <= set(named)
-    for command in named:
-        help_of(command)
+    for command, options in named.items():
+        assert options <= set(re.findall(r"--[a-z][a-z-]*", help_of(command))), f"review-sentiment {command}"
 
 
 def help_of(command: str) -> str:
@@ -78,6 +78,17 @@ def help_of(command: str) -> str:
     done = subprocess.run(arguments, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"there is no command `review-sentiment {command}`"
     return done.stdout
+
+
+def test_the_examples_of_the_develop_page_are_the_code() -> None:
+    modules = [path for folder in ("pipeline", "dags") for path in (CHECKOUT / folder).rglob("*.py")]
+    written = ["".join(path.read_text(encoding="utf-8").split()) for path in modules]
+    page = (DOCS / "how-to" / "develop.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert examples
+    for example in examples:
+        compact = "".join(example.split()).replace(",)", ")")
+        assert any(compact in text.replace(",)", ")") for text in written), f"take this from the code again: {example}"
 
 
 # --- The site

@@ -10,7 +10,6 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings import PREFIX, Settings, fields_by_variable, load_settings
-from scripts import write_settings_reference
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -63,10 +62,8 @@ def test_an_invalid_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyP
         load_settings()
 
 
-def test_every_setting_is_described_and_the_page_is_current() -> None:
+def test_every_setting_is_described() -> None:
     assert all(field.description for field in fields_by_variable().values())
-    page = write_settings_reference.TARGET.read_text(encoding="utf-8")
-    assert page == write_settings_reference.reference(), "run `make docs` and commit docs/reference/settings.md"
 
 
 def test_only_the_settings_module_reads_our_variables_and_the_docs_name_no_other() -> None:
