@@ -60,7 +60,7 @@ def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3Server]:
     """An S3 server of this test alone, to which this process's own AWS settings lead."""
     for needed in ("moto.server", "s3fs"):
         pytest.importorskip(needed)
-    from pipeline.object_store.file_system import ObjectStore
+    from pipeline.store.s3 import ObjectStore
 
     with S3Server() as server:
         login = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}

@@ -1,14 +1,13 @@
-"""What the DAG files share: the trigger form and the tasks. Logic lives in ``pipeline``."""
+"""The Airflow layer: the trigger form, the tasks, the pages. The work itself is in the packages below."""
 
-from pipeline.object_store import ObjectStoreLogin, log_in_with
+from pipeline.store.login import ObjectStoreLogin, set_login_provider
 
 
 def _login() -> ObjectStoreLogin:
-    # In the folder of plugins, which Airflow puts on the path of each of its processes; a store that is a folder does
-    # without.
+    # Imported late: only object stores need it.
     from pipeline.airflow.store_login import store_login
 
     return store_login()
 
 
-log_in_with(_login)
+set_login_provider(_login)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.errors import ConfigurationError, quoted
-from pipeline.object_store import ObjectStoreLogin, log_in_with
 from pipeline.settings import load_settings, variable
+from pipeline.store.login import ObjectStoreLogin, set_login_provider
 
 CONNECTION_TYPE = "aws"
 ELSEWHERE = ("role_arn", "assume_role_method", "assume_role_kwargs", "profile_name", "session_kwargs")
@@ -19,7 +19,7 @@ ELSEWHERE = ("role_arn", "assume_role_method", "assume_role_kwargs", "profile_na
 
 def use_store_connection() -> None:
     """Let this process open object stores with the connection, where the environment names one."""
-    log_in_with(store_login)
+    set_login_provider(store_login)
 
 
 def store_login() -> ObjectStoreLogin:

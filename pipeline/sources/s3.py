@@ -64,9 +64,9 @@ def bucket_and_key(url: str) -> str:
 
 def open_object_store() -> Any:  # noqa: ANN401 - fsspec has no types
     """Return the object store without cached listings, which may be outdated."""
-    from pipeline.object_store.file_system import open_file_system
+    from pipeline.store.s3 import open_file_system
 
-    return open_file_system(remembering=False)
+    return open_file_system(use_cache=False)
 
 
 def _fetch_all(files: Any, key: str, origin: str, folder: Path) -> list[FoundFile]:  # noqa: ANN401 - fsspec has no types

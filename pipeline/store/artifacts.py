@@ -40,7 +40,7 @@ from pipeline.store.manifest import ArtifactReference, FileRecord, Manifest, Rec
 log = logging.getLogger(__name__)
 
 # By name: s3fs is imported when the first such path is made.
-register_implementation("s3", "pipeline.object_store.path.ObjectPath", clobber=True)
+register_implementation("s3", "pipeline.store.s3.ObjectPath", clobber=True)
 
 SummaryType = TypeVar("SummaryType", bound=Record)
 
@@ -138,7 +138,7 @@ class ArtifactStore:
     """A store at a folder or a fsspec URL such as ``s3://bucket/prefix``.
 
     Attributes:
-        url: The store's root. Credentials of an object store are no part of it (:mod:`pipeline.object_store`).
+        url: The store's root. Credentials of an object store are no part of it (:mod:`pipeline.store.login`).
         cache: Local folder for work in progress and for copies of remote artifacts; for a folder store it
             defaults to a place inside the store, so that a rename stays on one file system.
         reuse_only: Whether ``produce`` fails instead of computing what the store does not hold.

@@ -231,7 +231,7 @@ def test_one_unreadable_file_keeps_no_other_waiting(watching, inbox) -> None:
 
     watcher_look = look.__get__
     put(inbox, "gone.csv.done", b"")
-    watcher = watching.DumpWatcher(inbox=str(inbox), store="nowhere")
+    watcher = watching.DumpWatcher(inbox=str(inbox), store="nowhere", poll_seconds=30.0)
     told, _ = events(watching, inbox, nothing, nothing, _look=watcher_look(watcher))
     assert [names(event) for event in told] == [["a.csv"]]
 

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.object_store import ObjectStoreLogin
 from pipeline.sources.s3 import open_object_store
+from pipeline.store.login import ObjectStoreLogin
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 from tests.unit.sources.factories import csv_text
 
@@ -22,7 +22,7 @@ TOKEN = "a-token/of+the-tests"  # noqa: S105 - opens nothing
 @pytest.fixture
 def plugin(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module, imported by its name as Airflow's processes do; nothing of the environment counts but the test's."""
-    monkeypatch.setattr("pipeline.object_store.login._sources", [ObjectStoreLogin])
+    monkeypatch.setattr("pipeline.store.login._providers", [ObjectStoreLogin])
     monkeypatch.setenv("REVIEW_SENTIMENT_STORE_CONN", "review_store")
     return importlib.import_module("pipeline.airflow.store_login")
 

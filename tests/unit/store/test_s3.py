@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ArtifactError, ConfigurationError, SourceUnavailableError
-from pipeline.object_store import ObjectStoreLogin, ObjectStoreRefusedError, log_in_with
 from pipeline.sources.inbox import scan_inbox
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
+from pipeline.store.login import ObjectStoreLogin, ObjectStoreRefusedError, set_login_provider
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 
 STRANGER = "AKIASTRANGER"
@@ -66,22 +66,22 @@ def test_no_credentials_and_no_bucket_are_told_apart(s3, url, tmp_path, monkeypa
         produced(ArtifactStore("s3://no-such-bucket/reviews", cache=tmp_path))
     only_these_credentials(monkeypatch, {"AWS_ENDPOINT_URL": s3.url})
     type(ArtifactStore(url).root.fs).clear_instance_cache()
-    with pytest.raises(ObjectStoreRefusedError, match="There are no credentials for"):
+    with pytest.raises(ObjectStoreRefusedError, match="There are no complete credentials for"):
         produced(ArtifactStore(url, cache=tmp_path))
 
 
 def test_a_store_that_is_gone_is_tried_again_later(s3, url, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(SourceUnavailableError, match=r"does not answer as it should .* after 1 attempts"):
+    with pytest.raises(SourceUnavailableError, match=r"is not available .* after 1 attempts"):
         produced(ArtifactStore(url, cache=tmp_path))
 
 
 def test_a_login_from_elsewhere_wins_and_is_shown_nowhere(s3, url, tmp_path, monkeypatch) -> None:
     login = ObjectStoreLogin(ACCESS_KEY, SECRET_KEY, endpoint_url=s3.url, region="us-east-1", source="the test")
     asked = []
-    monkeypatch.setattr("pipeline.object_store.login._sources", [])
-    log_in_with(lambda: (asked.append(1), login)[1])
+    monkeypatch.setattr("pipeline.store.login._providers", [])
+    set_login_provider(lambda: (asked.append(1), login)[1])
     only_these_credentials(monkeypatch, {"AWS_ACCESS_KEY_ID": STRANGER, "AWS_SECRET_ACCESS_KEY": GUESS})
     store = ArtifactStore(url, cache=tmp_path)
     assert not asked, "a store that is only named asks nobody"

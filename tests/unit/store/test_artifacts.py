@@ -20,34 +20,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.errors import ArtifactError
-from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
+from tests.unit.store.factories import Figure, Question, produce
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-
-
-class Figure(Record):
-    """A stage's figures in these tests."""
-
-    value: int
-
-
-class Question(Record):
-    """What the stage is asked."""
-
-    number: int = 1
-
-
-def produce(
-    store: ArtifactStore, number: int = 1, version: int = 1, built: list[int] | None = None
-) -> ArtifactReference:
-    def build(work: Workspace) -> Outcome:
-        if built is not None:
-            built.append(number)
-        (work.folder / "sub").mkdir()
-        (work.folder / "sub" / "numbers.txt").write_text(str(number))
-        return Outcome(Figure(value=number), RowAccount(rows_in=3, kept=2, excluded={"odd": 1}))
-
-    return store.produce(Stage("double", version), inputs={}, params=Question(number=number), build=build)
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -102,7 +78,7 @@ def test_a_kill_leaves_nothing_visible_and_durable_work_is_found_again(tmp_path:
     program = textwrap.dedent("""
         import os, signal, sys
         from pipeline.store import ArtifactStore, Outcome, Stage
-        from tests.unit.test_store import Figure, Question
+        from tests.unit.store.factories import Figure, Question
 
         def build(work):
             work.durable.mkdir(parents=True, exist_ok=True)
