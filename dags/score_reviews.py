@@ -1,19 +1,17 @@
-"""### From a dump of reviews and a model to a prediction for every review.
+"""### Score every review of a dump
 
-Fetches a dump, reads it, cuts it into shards, scores each with one exported model from its raw text, and publishes one
-file of predictions. The dump may be any that the training reads.
+Fetches a dump, reads it, splits it into shards, scores each with one exported model, and publishes one file of
+predictions. It reads the same kinds of dumps as the training; stars are not needed.
 
-**To run it**: press *Trigger*, give *Dumps* (a file, a folder, an `http(s)://` or `s3://` address), and leave *Model*
-at `champion`, the model in service. With `REVIEW_SENTIMENT_SCORE_AFTER_PROMOTION` set to dumps (separated by commas),
-every new champion scores them by itself.
+**To run it**: press *Trigger*, fill in *Dumps* and leave *Model* at `champion`. If the deployment sets
+`REVIEW_SENTIMENT_SCORE_AFTER_PROMOTION`, every new champion scores the dumps named there.
 
-**What comes out**: `predictions/<run>/` in the store. `predictions.parquet` has `row`, `id`, `probability` (that the
-review is positive), `label` (1 from the model's threshold on), `model_version` and `unknown_word_share`;
-`excluded.parquet` has each row that could not be scored, with the reason; `summary.json` has the figures. Rows read =
-rows scored + rows excluded. The asset `predictions` tells of each run.
+**Results**: `predictions/<run>/` in the store. `predictions.parquet` has `row`, `id`, `probability` (of a positive
+review), `label` (1 from the model's threshold), `model_version` and `unknown_word_share`; `excluded.parquet` has the rows
+that could not be scored, with the reason; `summary.json` has the totals. The asset `predictions` is updated.
 
-**When a task is red**: its log ends with a sentence that says what was found and what to do. Clearing a task is safe:
-each finished shard is found in the store, so a killed run loses one at most.
+**If a task failed**: its log ends with a message that says what was found and what to do next. Clearing a task is safe:
+finished shards are reused from the store.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ from pipeline.airflow.tasks import DEFAULTS
     tags=["review-sentiment", "scoring"],
 )
 def score_reviews() -> None:
-    """Wire the steps; each is documented where it is defined."""
+    """Wire the tasks of ``pipeline/airflow/scoring_tasks.py``."""
     model = scoring_tasks.choose_model()
     fetched = scoring_tasks.fetch()
     # Without a model there is no reason to fetch a dump.

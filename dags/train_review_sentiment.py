@@ -1,19 +1,18 @@
-"""### From a dump of reviews to a judged sentiment model.
+"""### Train a sentiment model on review dumps and promote it if it is better
 
-Fetches a dump of reviews, sets bad rows aside, cleans the text, deals reviews to training, validation and test
-without a leak, fits the vocabulary, trains uni- and bi-directional LSTMs, judges them against each other and
-against two cheap baselines, and publishes an evaluation report.
+Fetches review dumps, validates and cleans them, trains uni- and bidirectional LSTMs, evaluates them against two baselines
+and against the champion, publishes an evaluation report, and promotes the best model if it passes the gate.
 
-**To run it**: press *Trigger*. The only thing to fill in is *Dumps*: a file, a folder, an `http(s)://` or
-`s3://` address, `kaggle` for Amazon Fine Food Reviews, or `demo` for a generated dump. The profile `article`
-repeats a published experiment, mistakes included; every other field is empty and then as the profile says.
+**To run it**: press *Trigger* and fill in *Dumps*: files, folders, `http(s)://` or `s3://` addresses, `inbox` for new
+files in the inbox, `kaggle` for Amazon Fine Food Reviews, or `demo` for a generated dump. Every other field is optional.
+The profile `article` replicates a published experiment, including its errors.
 
-**What comes out**: `reports/<run>/report.html` in the store, the trained models beside it, and a verdict in
-the log of `conclude`. A run that refuses its data still publishes its report, which says why.
+**Results**: the tab *Evaluation report* of the run, `reports/<run>/` in the store, and the gate's decision in the log of
+`conclude`. A run whose data is rejected publishes a report, too, with the reason.
 
-**When a task is red**: its log ends with a sentence that says what was found and what to do. A bad file, a wrong
-parameter or a broken contract is not retried; a lost connection is. Clearing a task is safe: finished steps
-are found in the store and cost seconds, an interrupted training goes on at its last epoch.
+**If a task failed**: its log ends with a message that says what was found and what to do next. Airflow retries a lost
+connection, but not a bad file, a wrong parameter or a violated data contract. Clearing a task is safe: finished stages
+are reused from the store, and an interrupted training resumes after its last epoch.
 """
 
 from __future__ import annotations
@@ -88,8 +87,9 @@ def train_review_sentiment() -> None:
         decision = stage("gate")(head_to_head)
         # A state holds what came before it; that of a task that did not succeed is missing.
         states = [fetched, ingested, validated_raw, cleaned, validated_clean, profiled, reviews, splits, leakage]
-        states += [vocabulary, encoded, baselines, baseline_tests, ready, variants]
-        published = tasks.publish_report([*states, comparison, acceptance, head_to_head, decision])
+        states += [vocabulary, encoded, baselines, baseline_tests, ready]
+        states += [trained, predicted, evaluated, exported, variants, comparison, acceptance, head_to_head, decision]
+        published = tasks.publish_report(states)
 
     with group("promote_model", "Promote", "Manual approval if the gate asks for it, then one atomic promotion"):
         approval = ApprovePromotion(task_id="approve", state=decision)

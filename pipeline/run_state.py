@@ -81,7 +81,11 @@ class RunState(Produced):
         """Return one state with everything that any of the given states holds."""
         merged = cls()
         for state in states:
-            variants = {variant.name: variant for variant in (*merged.variants, *state.variants)}
+            variants = {variant.name: variant for variant in merged.variants}
+            for variant in state.variants:
+                known = variants.get(variant.name, variant)
+                artifacts = known.artifacts | variant.artifacts
+                variants[variant.name] = known.model_copy(update={"artifacts": artifacts})
             merged = cls(
                 artifacts=merged.artifacts | state.artifacts,
                 device=merged.device or state.device,
