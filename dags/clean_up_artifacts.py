@@ -1,19 +1,17 @@
-"""### Remove from the store what nobody can reach any more.
+"""### Delete the artifacts that nothing references.
 
-Each training leaves artifacts of every stage, and a report. Those of old runs are no use once their report is gone
-and no champion, no batch of the collection and no run at work needs them. This DAG finds them, says how much room they
-take, and removes them if it is told to.
+Each training run leaves artifacts of every stage, and a report. This DAG lists the artifacts that no report, champion,
+batch or running task references, with their size, and deletes them on request.
 
-**To run it**: press *Trigger*. As the form stands, the run looks only: the log of `plan` has a table of what would go
-and why the rest stays. Switch *Look only* off to remove it. With `REVIEW_SENTIMENT_CLEAN_UP_SCHEDULE` (a cron
-expression) it runs by itself, and then removes.
+**To run it**: press *Trigger*. By default it is a dry run: the log of `plan` has a table of what would be deleted and
+why the rest is kept. Switch *Dry run* off to delete. With `REVIEW_SENTIMENT_CLEAN_UP_SCHEDULE` (a cron expression) the
+DAG runs on a schedule and deletes.
 
-**What never goes**: the champion, the models that a roll-back can reach, the raw files of the collection, the newest
-reports, whatever was made or used within two days, and all that any of these was made of. What cannot be read stays and
-is named.
+**Never deleted**: the champion, the models that a rollback can reach, the raw files of the batch registry, the newest
+reports, everything made or used within two days, and whatever these were made of. Unreadable records are kept and named.
 
-**When a task is red**: a record could not be read, so that what it keeps is unknown, and nothing was removed. Clearing
-is safe: doing it twice changes nothing.
+**If a task failed**: a record could not be read, so its references are unknown, and nothing was deleted. Clearing a
+task is safe.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from pipeline.airflow.tasks import DEFAULTS
     tags=["review-sentiment", "maintenance"],
 )
 def clean_up_artifacts() -> None:
-    """Look, then remove."""
+    """Wire the tasks of ``pipeline/airflow/retention_tasks.py``."""
     retention_tasks.remove(retention_tasks.plan())
 
 

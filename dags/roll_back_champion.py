@@ -1,9 +1,8 @@
-"""### Go back to the model that was in service before.
+"""### Make the previous champion the champion again.
 
-Press *Trigger* and say why. The model before the present champion goes back into service at once, under your name; the
-present one is not deleted, and a second roll-back returns to it. Scoring reads the champion anew for each run.
-
-The training DAG compares its next model with whichever champion it then finds.
+Press *Trigger* and give the reason. The previous champion replaces the current one at once; your name and the reason are
+recorded. The current champion is not deleted: a second rollback returns to it. Scoring runs that start afterwards use
+the restored model, and the next training run is compared with it.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ from pipeline.airflow import notifications, tasks
             type="string",
             minLength=5,
             maxLength=500,
-            title="Why",
-            description_md="What is wrong with the present champion. It is kept with your name in the history.",
+            title="Reason",
+            description_md="What is wrong with the current champion. Recorded with your name in the model history.",
         )
     },
     doc_md=__doc__,
     tags=["review-sentiment", "promotion"],
 )
 def roll_back_champion() -> None:
-    """Wire the steps; each is documented where it is defined."""
+    """Wire the tasks of ``pipeline/airflow/tasks.py``."""
     tasks.roll_back() >> tasks.mirror_champion()
 
 

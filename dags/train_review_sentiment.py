@@ -1,14 +1,14 @@
-"""### Train a sentiment model on review dumps and promote it if it is better
+"""### Train a sentiment model on review dumps and promote it if it is better.
 
-Fetches review dumps, validates and cleans them, trains uni- and bidirectional LSTMs, evaluates them against two baselines
-and against the champion, publishes an evaluation report, and promotes the best model if it passes the gate.
+Fetches review dumps, validates and cleans them, trains uni- and bidirectional LSTMs, evaluates them against two
+baselines and against the champion, publishes an evaluation report, and promotes the best model if it passes the gate.
 
 **To run it**: press *Trigger* and fill in *Dumps*: files, folders, `http(s)://` or `s3://` addresses, `inbox` for new
-files in the inbox, `kaggle` for Amazon Fine Food Reviews, or `demo` for a generated dump. Every other field is optional.
-The profile `article` replicates a published experiment, including its errors.
+files in the inbox, `kaggle` for Amazon Fine Food Reviews, or `demo` for a generated dump. Every other field is
+optional. The profile `article` replicates a published experiment, including its errors.
 
-**Results**: the tab *Evaluation report* of the run, `reports/<run>/` in the store, and the gate's decision in the log of
-`conclude`. A run whose data is rejected publishes a report, too, with the reason.
+**Results**: the tab *Evaluation report* of the run, `reports/<run>/` in the store, and the gate's decision in the log
+of `conclude`. A run whose data is rejected publishes a report, too, with the reason.
 
 **If a task failed**: its log ends with a message that says what was found and what to do next. Airflow retries a lost
 connection, but not a bad file, a wrong parameter or a violated data contract. Clearing a task is safe: finished stages
