@@ -8,7 +8,7 @@ why the rest is kept. Switch *Dry run* off to delete. With `REVIEW_SENTIMENT_CLE
 DAG runs on a schedule and deletes.
 
 **Never deleted**: the champion, the models that a rollback can reach, the raw files of the batch registry, the newest
-reports, everything made or used within two days, and whatever these were made of. Unreadable records are kept and named.
+reports, everything made or used within two days, and whatever these were made of. Unreadable records are kept.
 
 **If a task failed**: a record could not be read, so its references are unknown, and nothing was deleted. Clearing a
 task is safe.

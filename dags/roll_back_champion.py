@@ -1,6 +1,6 @@
 """### Make the previous champion the champion again.
 
-Press *Trigger* and give the reason. The previous champion replaces the current one at once; your name and the reason are
+Press *Trigger* and give the reason. The previous champion replaces the current one at once; your name and reason are
 recorded. The current champion is not deleted: a second rollback returns to it. Scoring runs that start afterwards use
 the restored model, and the next training run is compared with it.
 """

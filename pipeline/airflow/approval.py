@@ -12,7 +12,7 @@ from pipeline.run_state import RunState
 from pipeline.steps import Run
 from pipeline.workflow import default_store, gate_decision
 
-SHOWN_RULES = 12
+MAX_RULES = 12
 
 
 class ApprovePromotion(ApprovalOperator):
@@ -43,7 +43,7 @@ class ApprovePromotion(ApprovalOperator):
         if decision.decision != "needs_person":
             return {}
         rules = "\n".join(
-            f"- {'passed' if rule.passed else '**failed**'}: {rule.sentence}" for rule in decision.rules[:SHOWN_RULES]
+            f"- {'passed' if rule.passed else '**failed**'}: {rule.sentence}" for rule in decision.rules[:MAX_RULES]
         )
         self.subject = f"May {decision.challenger.title} take the champion's place?"
         self.body = (

@@ -1,11 +1,10 @@
-"""What the tasks tell whoever watches, through Airflow's own statistics: to wherever its ``[metrics]`` say.
+"""Metrics of the tasks, through Airflow's own statistics: to the backends that its ``[metrics]`` section names.
 
-All are gauges: how something was last, or when it last happened. A task is a process that ends in seconds, and its
-counter would begin anew with each: of those a collector keeps the last, which says 1 for ever. What is asked of a
-gauge that tells a time is how long ago that was, and with ``changes()`` how often it happened.
+All are gauges: tasks are short-lived processes, so a counter would restart at 1 in each. A gauge that holds a time says
+how long ago something happened, and ``changes()`` of it how often.
 
-Tags come from short lists of words of ours. Texts, paths, a run's parameters and its name stay out of them. Nothing
-here may fail a task: what cannot be told is a line in its log. docs/how-to/monitor.md lists every metric.
+Tags come from short fixed lists. They never contain free text, paths, parameters or run names (cardinality). A metric
+never fails a task: an error is logged. docs/how-to/monitor.md lists every metric.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ Json = dict[str, Any]
 Parameters = ParamSpec("Parameters")
 
 BACKENDS = ("otel_on", "statsd_on", "statsd_datadog_enabled")
-"""The switches of ``[metrics]``; where none is on, nothing is read from the store to be told."""
+"""The switches of ``[metrics]``; if none is on, no task reads the store for a metric."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,10 @@ class Metric:
     """One gauge.
 
     Attributes:
-        name: As Airflow's statistics take it; ``[metrics] otel_prefix`` (``airflow``) comes before it.
-        tags: What its values are told apart by.
+        name: Its name; Airflow adds ``[metrics] otel_prefix`` (``airflow``).
+        tags: The names of its tags.
         unit: Of the value.
-        meaning: In words, for the documentation.
+        meaning: One line for the documentation.
     """
 
     name: str
@@ -138,46 +137,46 @@ MEASURES = ("balanced_accuracy", "accuracy", "roc_auc", "pr_auc", "negative_pr_a
 COMPARED_MEASURES = ("balanced_accuracy", "accuracy", "negative_recall")
 
 
-def _harmless(tell: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Do nothing where nobody watches, and never fail."""
+def never_fail(record: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Do nothing if no backend is on, and log errors instead of raising them."""
 
-    @functools.wraps(tell)
-    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+    @functools.wraps(record)
+    def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
             if any(conf.getboolean("metrics", switch, fallback=False) for switch in BACKENDS):
-                tell(*args, **kwargs)
+                record(*args, **kwargs)
         except Exception:
-            log.warning("Not every metric of this step was told; the step itself is not affected.", exc_info=True)
+            log.warning("Not every metric of this task was recorded; the task itself is not affected.", exc_info=True)
 
-    return told
+    return guarded
 
 
-@_harmless
-def tell_stage(reference: ArtifactReference, direction: str | None = None) -> None:
-    """Tell rows and seconds of a stage's artifact, and whether this very task computed it."""
+@never_fail
+def record_stage(reference: ArtifactReference, direction: str | None = None) -> None:
+    """Record rows and seconds of a stage's artifact, and whether this task computed it."""
     manifest = default_store().manifest(reference)
     began = get_current_context()["ti"].start_date
     tags = {"stage": manifest.stage, "how": "computed" if began and manifest.started_at >= began else "reused"}
     _set(STAGE_SECONDS, manifest.seconds, **tags, **({"direction": direction} if direction else {}))
     if manifest.rows is not None:
-        _tell_rows(manifest.stage, rows_in=manifest.rows.rows_in, kept=manifest.rows.kept)
+        _record_rows(manifest.stage, rows_in=manifest.rows.rows_in, kept=manifest.rows.kept)
 
 
-@_harmless
-def tell_fetched(state: RunState) -> None:
+@never_fail
+def record_fetch(state: RunState) -> None:
     """Record when the raw files first came into the store."""
     _set(DUMP_LANDED_AT, default_store().manifest(state["fetch"]).started_at.timestamp())
 
 
-@_harmless
-def tell_device(device: DeviceRecord) -> None:
-    """Tell whether a run trains on a GPU."""
+@never_fail
+def record_device(device: DeviceRecord) -> None:
+    """Record whether the run trains on a GPU."""
     _set(DEVICE_GPU, float(device.kind == "gpu"))
 
 
-@_harmless
-def tell_scores(state: RunState) -> None:
-    """Tell the scores of the baselines and of each direction's best variant, by its validation part."""
+@never_fail
+def record_scores(state: RunState) -> None:
+    """Record the scores of the baselines and of the best variant of each direction, chosen on the validation split."""
     from pipeline.evaluation import BaselinesSummary, EvaluationSummary
 
     store = default_store()
@@ -189,12 +188,12 @@ def tell_scores(state: RunState) -> None:
             best[variant.direction] = evaluated
     baselines = {one.model: one for one in store.summary(state["baselines"], BaselinesSummary).evaluations}
     for name, judged in {**best, **baselines}.items():
-        _tell_scores_of(name, judged)
+        _record_scores(name, judged)
 
 
-@_harmless
-def tell_challenge(state: RunState) -> None:
-    """Tell how challenger and champion did on the same reviews."""
+@never_fail
+def record_head_to_head(state: RunState) -> None:
+    """Record the head-to-head evaluation of challenger and champion."""
     from pipeline.promotion.records import HeadToHeadSummary
 
     reference = state.get("compare_to_champion")
@@ -207,9 +206,9 @@ def tell_challenge(state: RunState) -> None:
             _set(CHALLENGE, getattr(compared.champion, measure), side="champion", measure=measure)
 
 
-@_harmless
-def tell_gate(state: RunState) -> None:
-    """Tell what the gate decided, and of the champion, which may have been put into service long ago."""
+@never_fail
+def record_gate(state: RunState) -> None:
+    """Record the gate's decision, and the champion, whose metrics may be from long ago."""
     from pipeline.promotion import GateDecision
     from pipeline.promotion.champions import champion
 
@@ -217,69 +216,69 @@ def tell_gate(state: RunState) -> None:
     decided = store.summary(gate_result, GateDecision).decision
     _set(GATE_DECIDED_AT, store.manifest(gate_result).started_at.timestamp(), decision=decided)
     if (present := champion(store)) is not None:
-        _tell_champion(present)
+        _record_champion(present)
 
 
-@_harmless
-def tell_champion(change: ChampionChange) -> None:
-    """Tell of a model that went into service."""
-    _tell_champion(change)
+@never_fail
+def record_champion(change: ChampionChange) -> None:
+    """Record a change of the champion."""
+    _record_champion(change)
 
 
-@_harmless
-def tell_report(result: RunResult) -> None:
-    """Tell of a published report, and how long it took."""
+@never_fail
+def record_report(result: RunResult) -> None:
+    """Record a published report and the time since the run was due."""
     context = get_current_context()
     _set(REPORT_PUBLISHED_AT, time.time(), outcome="judged" if result.refusal is None else "refused")
     due = getattr(context["dag_run"], "run_after", None)
-    # A report that somebody has written again, later, says nothing of how long the run took.
+    # A report that is published again later does not measure the run.
     if due is not None and context["ti"].try_number == 1:
         _set(REPORT_SECONDS, (datetime.now(UTC) - due).total_seconds())
 
 
-@_harmless
-def tell_scoring(shards: Sequence[ArtifactReference]) -> None:
-    """Tell rows and throughput of a scored dump."""
+@never_fail
+def record_scoring(shards: Sequence[ArtifactReference]) -> None:
+    """Record rows and throughput of a scored dump."""
     store = default_store()
     manifests = [store.manifest(shard) for shard in shards]
     accounts = [manifest.rows for manifest in manifests if manifest.rows is not None]
     rows_in, kept = sum(account.rows_in for account in accounts), sum(account.kept for account in accounts)
-    _tell_rows("score", rows_in=rows_in, kept=kept)
+    _record_rows("score", rows_in=rows_in, kept=kept)
     if seconds := sum(manifest.seconds for manifest in manifests):
         _set(SCORING_RATE, kept / seconds)
 
 
-@_harmless
-def tell_clean_up(freed_bytes: int) -> None:
-    """Tell what a clean-up freed."""
+@never_fail
+def record_clean_up(freed_bytes: int) -> None:
+    """Record the bytes that a clean-up freed."""
     _set(FREED_BYTES, freed_bytes)
 
 
-@_harmless
-def tell_failure(context: Mapping[str, Any]) -> None:
-    """Tell that a task failed for good: an ``on_failure_callback`` of every task.
+@never_fail
+def record_failure(context: Mapping[str, Any]) -> None:
+    """Record that a task failed after its last retry: an ``on_failure_callback`` of every task.
 
-    A task whose process was killed cannot tell it; Airflow's scheduler counts those.
+    A task whose process was killed cannot record it; Airflow's scheduler counts those.
     """
     instance = context["ti"]
     error = type(context.get("exception")).__name__
     _set(FAILED_AT, time.time(), dag_id=instance.dag_id, task_id=instance.task_id, error=error)
 
 
-def _tell_champion(change: ChampionChange) -> None:
+def _record_champion(change: ChampionChange) -> None:
     from pipeline.evaluation import EvaluationSummary
 
     _set(CHAMPION_SINCE, change.changed_at.timestamp())
-    _tell_scores_of("champion", default_store().summary(change.model.evaluated, EvaluationSummary))
+    _record_scores("champion", default_store().summary(change.model.evaluated, EvaluationSummary))
 
 
-def _tell_scores_of(name: str, judged: EvaluationSummary) -> None:
+def _record_scores(name: str, judged: EvaluationSummary) -> None:
     for measure in MEASURES:
         _set(SCORE, getattr(judged.scores, measure).value, model=name, measure=measure)
     _set(SCORE, judged.scores.negative.recall.value, model=name, measure="negative_recall")
 
 
-def _tell_rows(stage: str, *, rows_in: int, kept: int) -> None:
+def _record_rows(stage: str, *, rows_in: int, kept: int) -> None:
     for fate, rows in (("in", rows_in), ("kept", kept), ("excluded", rows_in - kept)):
         _set(ROWS, rows, stage=stage, fate=fate)
 

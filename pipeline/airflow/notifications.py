@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 MAIL_CONNECTION = "smtp_default"
 REPORTING_TASK = "publish_report"
 
-MOST_CHARACTERS = 600
+MAX_CHARACTERS = 600
 """Of any sentence."""
 MOST_FIGURES = 6
 WEBHOOK_SECONDS = 10.0
@@ -289,7 +289,7 @@ def _airflows_page(run: tuple[str, str]) -> str:
     return f"dags/{dag_id}/runs/{run_id}"
 
 
-def _line(text: str, most: int = MOST_CHARACTERS) -> str:
+def _line(text: str, most: int = MAX_CHARACTERS) -> str:
     """Return a text on one line, of bounded length and without characters that act."""
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
     return line if len(line) <= most else line[: most - 1] + "…"

@@ -88,8 +88,8 @@ CHOICES = {
 
 FROM_INBOX = "inbox_dumps"
 """Field of the form alone: its files join ``dumps``. A list to choose from takes no free text in Airflow's form."""
-MOST_OFFERED = 50
-MOST_LISTED = 5_000
+MAX_OFFERED_FILES = 50
+MAX_LISTED_FILES = 5_000
 """Entries of the inbox that are looked at: the form is built at each parse, which must stay quick."""
 _DUMP_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".gz", ".zip")
 
@@ -157,13 +157,13 @@ def inbox_files() -> dict[str, str]:
     found: list[tuple[float, str, str]] = []
     try:
         with os.scandir(Path(home.removeprefix("file://")).expanduser()) as entries:
-            for entry in islice(entries, MOST_LISTED):
+            for entry in islice(entries, MAX_LISTED_FILES):
                 fits = entry.name.lower().endswith(_DUMP_ENDINGS) and entry.name[0] not in "._~#"
                 if fits and entry.name.isprintable() and entry.is_file(follow_symlinks=False):
                     found.append((entry.stat(follow_symlinks=False).st_mtime, entry.path, entry.name))
     except (OSError, ValueError, RuntimeError):
         return {}
-    return {path: name for _, path, name in sorted(found, reverse=True)[:MOST_OFFERED]}
+    return {path: name for _, path, name in sorted(found, reverse=True)[:MAX_OFFERED_FILES]}
 
 
 def _inbox_field() -> dict[str, Param]:

@@ -1,4 +1,4 @@
-"""The tasks of the clean-up: one looks, one removes."""
+"""The tasks of the clean-up: one plans, one deletes."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-SHOWN_SPARED = 10
+MAX_SKIPPED = 10
 
 
 def schedule() -> CronTriggerTimetable | None:
-    """Return when the DAG runs by itself: not at all, unless the deployment says when."""
+    """Return the DAG's schedule: none unless the deployment sets one."""
     cron = load_settings().clean_up_schedule
     return None if cron == NO_SCHEDULE else CronTriggerTimetable(cron, timezone="UTC")
 
 
 def form() -> dict[str, Param]:
-    """Return the DAG's Params: whether to look only, and what is kept."""
+    """Return the DAG's Params: dry run or not, and the retention policy."""
     fields = RetentionPolicy.model_json_schema()["properties"]
     params = {
         "dry_run": Param(
             True,
             type="boolean",
-            title="Look only",
-            description_md="Say what would go, and remove nothing. A run that the schedule starts removes.",
+            title="Dry run",
+            description_md="List what would be deleted, and delete nothing. Scheduled runs delete.",
         )
     }
     for name in KNOBS:
@@ -57,7 +57,7 @@ def form() -> dict[str, Param]:
 
 
 def asked(params: Mapping[str, Any], conf: Mapping[str, Any] | None) -> tuple[RetentionPolicy, bool]:
-    """Return what is kept, and whether to look only; Airflow accepts unknown keys in ``conf`` silently, this does not.
+    """Return the retention policy and whether this is a dry run; unknown keys, which Airflow accepts, are rejected.
 
     Raises:
         ConfigurationError: A name is unknown or a value does not fit.
@@ -71,11 +71,11 @@ def asked(params: Mapping[str, Any], conf: Mapping[str, Any] | None) -> tuple[Re
 
 @task
 def plan() -> Json:
-    """Say what nothing reaches any more, and why the rest stays; nothing changes."""
+    """List the artifacts that nothing references, and why the others are kept; deletes nothing."""
     context = get_current_context()
     run = context["dag_run"]
     policy, dry_run = asked(context["params"], run.conf)
-    # The schedule of a deployment is an order; a form that somebody opens is not yet one.
+    # A schedule is a decision of the deployment; a form is submitted with its defaults.
     scheduled = str(getattr(run.run_type, "value", run.run_type)) == "scheduled"
     figures = plan_clean_up(default_store(), policy, datetime.now(UTC)).figures()
     log.info("%s", figures_as_text(figures))
@@ -84,19 +84,19 @@ def plan() -> Json:
 
 @task
 def remove(planned: Json) -> Json:
-    """Remove what nothing reaches, as of the moment of the plan; skipped where the run was to look only."""
+    """Delete what the plan lists; skipped in a dry run."""
     if planned["dry_run"]:
-        raise AirflowSkipException("Nothing was removed: the run was to look only. Trigger it with dry_run off.")
+        raise AirflowSkipException("Nothing was deleted: this is a dry run. Trigger the DAG with dry_run switched off.")
     figures = CleanUpFigures.model_validate(planned["figures"])
     store = default_store()
-    # Thousands of names are no matter for XCom: the plan is made anew, by the same clock.
+    # The plan is computed again, as of the same moment, instead of passing thousands of names through XCom.
     result = clean_up(store, plan_clean_up(store, figures.policy, figures.made_at))
     log.info("%s", result_as_text(result))
-    metrics.tell_clean_up(result.bytes)
+    metrics.record_clean_up(result.bytes)
     return {
         "artifacts": len(result.artifacts),
         "reports": len(result.reports),
         "strays": len(result.strays),
         "bytes": result.bytes,
-        "spared": [spared.model_dump() for spared in result.spared[:SHOWN_SPARED]],
+        "spared": [spared.model_dump() for spared in result.spared[:MAX_SKIPPED]],
     }

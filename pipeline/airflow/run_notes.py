@@ -1,8 +1,8 @@
-"""A note on each run of the workflow: verdict, figures and the report's place, or why there is none.
+"""Writes a note on each run of the workflow: decision, figures and the report's place, or why there is none.
 
-The scheduler calls this when a run ends. It imports nothing of the project and reads nothing but the lines that the
-run's tasks left in Airflow's own database (``dags/review_sentiment/notes.py``); the note is written within a savepoint,
-so that whatever goes wrong here is a line in the log and no more.
+The scheduler calls this listener when a run ends. It imports nothing else of the project and reads only the lines that
+the run's tasks pushed to XCom (:mod:`pipeline.airflow.notes`). The note is written in a savepoint; an error is only
+logged.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 DAG_IDS = frozenset({"train_review_sentiment", "roll_back_champion", "score_reviews", "clean_up_artifacts"})
 NOTE_KEY = "review_sentiment_note"
 AUTHOR = "review-sentiment"
-"""Stands as the author of our notes: a run that was cleared gets a new one, a person's own note stays."""
-MOST_CHARACTERS = 1000
-"""What Airflow's database holds of a note."""
-MOST_LINES = 50
-"""Of the tasks' lines that are looked at; a sweep of hundreds may fail in each."""
-MOST_FAILED = 5
+"""Author of these notes: they are replaced when a run is cleared; a user's own note is kept."""
+MAX_CHARACTERS = 1000
+"""Limit of Airflow's database."""
+MAX_NOTES = 50
+"""Lines of tasks that are read: every variant of a large sweep may fail."""
+MAX_FAILED_TASKS = 5
 
 
 class RunNotes:
@@ -37,17 +37,17 @@ class RunNotes:
 
     @hookimpl
     def on_dag_run_success(self, dag_run: DagRun, msg: str) -> None:
-        """Put the note on a run that ended well."""
+        """Write the note of a run that succeeded."""
         _note(dag_run, msg)
 
     @hookimpl
     def on_dag_run_failed(self, dag_run: DagRun, msg: str) -> None:
-        """Put the note on a run that failed or was refused."""
+        """Write the note of a run that failed."""
         _note(dag_run, msg)
 
 
 class ReviewSentimentNotes(AirflowPlugin):
-    """What Airflow is told of the listener."""
+    """Registers the listener with Airflow."""
 
     name = "review_sentiment_notes"
     listeners: list[Any] = [RunNotes()]  # noqa: RUF012 - Airflow's own interface
@@ -62,13 +62,13 @@ def _note(dag_run: DagRun, reason: str) -> None:
 
         session = object_session(dag_run)
         if session is None:
-            # So it is in `dag.test()`.
+            # In `dag.test()`.
             with create_session() as own:
                 _write(own, dag_run, reason)
             return
         with session.no_autoflush:
             _write(session, dag_run, reason)
-            # Who writes a note after this in the same session must find ours, not make a second row.
+            # A later write in the same session must find this row instead of adding a second one.
             session.expire(dag_run, ["dag_run_note"])
     except Exception:
         log.exception("The run %s gets no note.", dag_run.run_id)
@@ -95,7 +95,7 @@ def _write(session: Session, dag_run: DagRun, reason: str) -> None:
 
 
 def _text(connection: Connection, dag_run: DagRun, reason: str) -> str | None:
-    """Return the tasks' lines in the order in which they were left, or what Airflow itself knows of a failure."""
+    """Return the tasks' lines in the order in which they were pushed, or the names of the failed tasks."""
     from airflow.models.xcom import XComModel
     from sqlalchemy import select
 
@@ -103,22 +103,22 @@ def _text(connection: Connection, dag_run: DagRun, reason: str) -> str | None:
         select(XComModel.value)
         .where(XComModel.dag_run_id == dag_run.id, XComModel.key == NOTE_KEY)
         .order_by(XComModel.timestamp)
-        .limit(MOST_LINES)
+        .limit(MAX_NOTES)
     )
     notes = [note for value in left.scalars() if (note := _read(value)) is not None]
     reported = any(note["kind"] == "stopped" for note in notes)
-    # The report of a refused run says what the refusing task said, and more.
+    # The report of a rejected run repeats the message of the gate.
     texts = [note["text"] for note in notes if not (reported and note["kind"] == "refused")]
     if reason == "timed_out":
-        texts.append("**Failed**: The run took longer than the DAG allows and was ended.")
+        texts.append("**Failed**: The run exceeded the time limit of the DAG.")
     elif str(dag_run.state) == "failed" and not any(note["kind"] in {"failed", "refused"} for note in notes):
         texts.extend(_failed(connection, dag_run))
     text = "\n\n".join(dict.fromkeys(texts))
-    return (text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…") or None
+    return (text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…") or None
 
 
 def _read(value: object) -> dict[str, str] | None:
-    """Return a task's lines; a value of another form is left out."""
+    """Return a task's lines; ``None`` for a value of another form."""
     found = json.loads(value) if isinstance(value, str) else value
     if isinstance(found, dict) and all(isinstance(found.get(name), str) for name in ("kind", "text")):
         return found
@@ -134,7 +134,7 @@ def _failed(connection: Connection, dag_run: DagRun) -> list[str]:
         .where(TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
         .where(TaskInstance.state == "failed")
         .distinct()
-        .limit(MOST_FAILED)
+        .limit(MAX_FAILED_TASKS)
     )
     names = ", ".join(f"`{name}`" for name in failed.scalars())
-    return [f"**Failed**: {names}; the log of the task says why."] if names else []
+    return [f"**Failed**: {names}; see the log of the task."] if names else []

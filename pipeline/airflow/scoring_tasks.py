@@ -147,7 +147,7 @@ def publish(scored: Sequence[Json]) -> Json:
     references = [_reference(value) for value in scored[:]]
     told = told_of_predictions(publish_predictions(references, context["dag_run"].run_id, default_store()))
     context["outlet_events"][PREDICTIONS].extra = {**told}
-    metrics.tell_scoring(references)
+    metrics.record_scoring(references)
     return told
 
 

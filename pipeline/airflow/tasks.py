@@ -42,7 +42,7 @@ DEFAULTS: Json = {
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
     "execution_timeout": timedelta(hours=1),
-    "on_failure_callback": [notes.say_failure, metrics.tell_failure],
+    "on_failure_callback": [notes.leave_failure_note, metrics.record_failure],
     # A lost connection may come back; a wrong parameter, a bad file or a violated contract will not change.
     "retry_policy": ExceptionRetryPolicy(
         rules=[
@@ -99,7 +99,7 @@ def stage(name: str) -> Any:  # noqa: ANN401 - as `@task` itself
         try:
             state = spec.execute(run, before)
         except NothingNewError as reason:
-            notes.say("skipped", "Nothing new", str(reason))
+            notes.leave_note("skipped", "Nothing new", str(reason))
             raise AirflowSkipException(str(reason)) from None
         _report_progress(spec.name, run, state)
         return state.model_dump()
@@ -118,7 +118,7 @@ def variant_stage(name: str) -> Any:  # noqa: ANN401 - as `@task` itself
         title = run.variant(before.name).title
         get_current_context()[VARIANT_LABEL] = title  # type: ignore[literal-required]
         done = spec.execute_for(before, run, RunState.model_validate(state))
-        metrics.tell_stage(done[spec.name], direction=done.direction)
+        metrics.record_stage(done[spec.name], direction=done.direction)
         return done.model_dump()
 
     make = training_task if name == "train" else mapped_task
@@ -156,8 +156,8 @@ def publish_report(states: Sequence[Json | Sequence[Json] | None]) -> Json:
     result = workflow.publish_report(current_run(), state)
     log.info("Report: %s", result.report)
     _event(REPORT, result.model_dump())
-    metrics.tell_report(result)
-    note = notes.say_report(result)
+    metrics.record_report(result)
+    note = notes.leave_report_note(result)
     return {**result.model_dump(), "figures": list(note.figures) if note is not None else []}
 
 
@@ -182,7 +182,7 @@ def promote(state: Json, approval: Json, published: Json) -> Json:
     if change is None:
         raise AirflowSkipException(workflow.gate_decision(run, reached).sentence)
     sentence = f"{change.model.title} is the champion now: {change.why}"
-    notes.say("promoted", "Promoted", sentence)
+    notes.leave_note("promoted", "Promoted", sentence)
     notifications.notify_promotion(context, sentence, published["figures"])
     return _champion_event(change)
 
@@ -233,7 +233,7 @@ def _report_progress(name: str, run: Run, state: RunState) -> None:
     if name == "preflight":
         _check_device(run, state)
     elif (reference := state.get(name)) is not None and (name != "build_dataset" or state.is_merged):
-        metrics.tell_stage(reference)
+        metrics.record_stage(reference)
     if name in STAGE_METRICS:
         STAGE_METRICS[name](state)
 
@@ -248,7 +248,7 @@ def _check_device(run: Run, state: RunState) -> None:
             socket.gethostname(),
             SETTINGS.gpu_queue,
         )
-    metrics.tell_device(device)
+    metrics.record_device(device)
 
 
 def _clean_reviews_event(run: Run, state: RunState) -> Json:
@@ -286,10 +286,10 @@ EVENTS: dict[Asset, tuple[str, Callable[[Run, RunState], Json]]] = {
 """Assets with the stage that updates them and the figures of its event."""
 
 STAGE_METRICS: dict[str, Callable[[RunState], None]] = {
-    "fetch": metrics.tell_fetched,
-    "check_acceptance": metrics.tell_scores,
-    "compare_to_champion": metrics.tell_challenge,
-    "gate": metrics.tell_gate,
+    "fetch": metrics.record_fetch,
+    "check_acceptance": metrics.record_scores,
+    "compare_to_champion": metrics.record_head_to_head,
+    "gate": metrics.record_gate,
 }
 """Further metrics of a stage, beside its rows and seconds."""
 
@@ -310,5 +310,5 @@ def _champion_event(change: ChampionChange) -> Json:
         "why": change.why,
     }
     _event(CHAMPION, event)
-    metrics.tell_champion(change)
+    metrics.record_champion(change)
     return event

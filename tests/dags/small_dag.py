@@ -15,14 +15,14 @@ from pipeline.workflow import RunResult
     "small_review_sentiment",
     schedule=None,
     on_failure_callback=notifications.notify_failure,
-    default_args={"on_failure_callback": notes.say_failure},
+    default_args={"on_failure_callback": notes.leave_failure_note},
 )
 def small_review_sentiment() -> None:
     @task
     def fetch() -> list[int]:
         """Take the dumps."""
         if get_current_context()["dag_run"].conf["what"] == "nothing":
-            notes.say("skipped", "Nothing new", "No dump has come since the last run.")
+            notes.leave_note("skipped", "Nothing new", "No dump has come since the last run.")
             raise AirflowSkipException
         return [0, 1]
 
@@ -45,7 +45,7 @@ def small_review_sentiment() -> None:
         if context["dag_run"].conf["what"] in {"judged", "contract"}:
             run_id = context["dag_run"].run_id
             place = f"s3://key:secret@bucket/reports/{run_id}/report.html?token=secret"
-            notes.say_report(RunResult(run_name=run_id, report=place, refusal=None))
+            notes.leave_report_note(RunResult(run_name=run_id, report=place, refusal=None))
 
     @reporting_task
     def conclude(trained: object) -> None:

@@ -56,7 +56,7 @@ def test_a_new_champion_tells_since_when_and_its_scores(
     judged = evaluation()
     promoted = change()
     promoted = promoted.model_copy(update={"model": model(evaluated=place(store, "evaluate", judged))})
-    metrics.tell_champion(promoted)
+    metrics.record_champion(promoted)
     told = {(name, *tags.values()): value for name, value, tags in gauges.told}
     assert told["review_sentiment.champion.since",] == promoted.changed_at.timestamp()
     scored = told["review_sentiment.score", "champion", "negative_recall"]
