@@ -33,6 +33,8 @@ TERMS = {
     r"behavior tests?": "behavioral test",
     r"leak check": "leakage check",
     r"judged|judges|judgement|judgment": "evaluate",
+    r"verdicts?": "acceptance check, decision, result",
+    r"landed|landing": "fetched",
     # Plain English.
     r"anew": "again",
     r"(tells?|told|telling) of": "describe, report, list",
@@ -42,6 +44,12 @@ TERMS = {
     r"beside": "next to, in addition to",
     r"of (ours|yours)": "our, your",
     r"hold(s)? against": "compare with",
+    r"where there (is|are)": "if there is",
+    r"by itself": "automatically, alone",
+    r"somebody": "someone, or name the user",
+    r"in vain": "without success",
+    r"for ever": "permanently",
+    r"mend(s|ed)?": "correct, fix",
     # American spelling.
     r"behaviour\w*": "behavior",
     r"colour\w*": "color",
@@ -77,7 +85,7 @@ def check(path: Path) -> list[str]:
     """Return a line for each finding in a file, in the order of its lines."""
     text = path.read_text(encoding="utf-8")
     name = path.relative_to(CHECKOUT).as_posix() if path.is_relative_to(CHECKOUT) else path.name
-    passages = list(_markdown(text) if path.suffix == ".md" else _python(text))
+    passages = list(READERS.get(path.suffix, _comments)(text))
     problems = [
         (
             line + passage.count("\n", 0, match.start()),
@@ -97,7 +105,11 @@ def _files(names: list[str]) -> list[Path]:
         names = [name for name in listing.splitlines() if "/" not in name or name.split("/")[0] in FOLDERS]
     paths = [(CHECKOUT / name).resolve() for name in names]
     skipped = {CHECKOUT / name for name in EXCEPTIONS}
-    return [path for path in paths if path.suffix in {".md", ".py"} and path not in skipped and path.exists()]
+    return [path for path in paths if _is_read(path) and path not in skipped and path.exists()]
+
+
+def _is_read(path: Path) -> bool:
+    return path.suffix in {*READERS, ".sh", ".toml", ".yaml", ".yml"} or path.name in {"Dockerfile", "Makefile"}
 
 
 def _markdown(text: str) -> Iterator[tuple[int, str]]:
@@ -124,6 +136,19 @@ def _python(text: str) -> Iterator[tuple[int, str]]:
             yield token.start[0], re.sub(r"``[^`]+``|`[^`\n]+`|\{[^{}\n]*\}", "X", token.string)
 
 
+def _template(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a Jinja template without tags and expressions."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        yield number, re.sub(r"\{\{.*?\}\}|\{%.*?%\}|<[^<>]*>|``[^`]+``", "X", line)
+
+
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the comments of a configuration file or script."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if comment := re.search(r"(?:^|\s)#.*", line):
+            yield number, re.sub(r"`[^`\n]+`", "X", comment[0])
+
+
 def _long_sentences(passages: list[tuple[int, str]]) -> Iterator[tuple[int, int]]:
     for line, passage in passages:
         if passage.lstrip().startswith("|"):
@@ -132,6 +157,9 @@ def _long_sentences(passages: list[tuple[int, str]]) -> Iterator[tuple[int, int]
             words = len(re.findall(r"\w[\w'’.,-]*", sentence))
             if words > MAX_SENTENCE_WORDS:
                 yield line, words
+
+
+READERS = {".md": _markdown, ".py": _python, ".j2": _template}
 
 
 if __name__ == "__main__":
