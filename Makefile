@@ -21,7 +21,7 @@ help: ## This list
 	@echo "  make run PROFILE=article DUMP=…      the article's experiment; CONF='{\"epochs\": 3}' sets any parameter"
 
 .PHONY: run
-run: $(VENV)/.run ## Run the DAG on a generated demo dump (or DUMP=…) and print scores, verdict and report
+run: $(VENV)/.run ## Run the DAG on a generated demo dump (or DUMP=…) and print scores, decision and report
 	@$(BIN)/python scripts/run_dag.py --dump '$(subst ','\'',$(DUMP))' --profile '$(subst ','\'',$(PROFILE))' --conf '$(subst ','\'',$(CONF))'
 
 .PHONY: up
@@ -54,7 +54,7 @@ compose-test: $(VENV)/.dev ## Build the images, start the Compose file, train, k
 	@$(BIN)/python scripts/compose_test.py
 
 .PHONY: pictures
-pictures: $(VENV)/.dev ## Take the example reports' pictures anew (minutes; needs Chromium)
+pictures: $(VENV)/.dev ## Renew the pictures of the example reports (minutes; needs Chromium)
 	$(BIN)/python scripts/take_report_pictures.py
 
 .PHONY: test

@@ -1,4 +1,4 @@
-"""Time and memory of landing and ingesting a large CSV, beside reading it whole with pandas.
+"""Time and memory of fetching and ingesting a large CSV, compared with reading it whole with pandas.
 
 Each way runs in its own process, so that its peak of resident memory (getrusage) is its own.
 """

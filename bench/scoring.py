@@ -2,7 +2,7 @@
 
 Network: the article's (docs/explanation/replicated_experiment.md):
 Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1), one direction.
-Reviews: real ones, their raw text resampled, where they lie beside the checkout; else the generated demo's.
+Reviews: real ones with resampled raw text, if they are next to the checkout; else generated demo reviews.
 
 Ways:
   padded      keras ``Model.predict`` over arrays that are padded to 150 already, batches of 1,024, TensorFlow's own
@@ -58,7 +58,7 @@ def raw_reviews(folder: Path, rows: int) -> tuple[str, list[str]]:
     else:
         from pipeline.sources.demo import write_demo_dump
 
-        source = "the generated demo's (no real reviews beside the checkout)"
+        source = "the generated demo's (no real reviews next to the checkout)"
         with tempfile.TemporaryDirectory() as scratch:
             write_demo_dump(Path(scratch) / "demo.csv")
             with (Path(scratch) / "demo.csv").open(encoding="utf-8", newline="") as stream:

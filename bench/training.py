@@ -2,8 +2,8 @@
 
 Network: the article's (docs/explanation/replicated_experiment.md):
 Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1); batches of 1,024.
-Reviews: real ones, cleaned the article's way and resampled, where they lie beside the checkout; else lengths drawn to
-their mean (36.6 words) and median (27), cut at 150.
+Reviews: real ones, cleaned as in the article and resampled, if they are next to the checkout; else lengths drawn with
+their mean (36.6 words) and median (27), at most 150.
 
 Ways to train:
   padded   keras ``Model.fit`` over rows padded to 150, unmasked, TensorFlow's own thread settings: the article's way.
@@ -12,7 +12,7 @@ Ways to train:
   torch    PyTorch's nn.LSTM over packed sequences, with ``--torch-python`` (PyTorch is no dependency of the project).
 Ways to compute, with ``--arithmetic``, all of them ours otherwise; the ratios' 1.0 is ``ours``:
   bfloat16, float16   mixed precision
-  xla                 forward and backward compiled by XLA, anew for every shape of a batch
+  xla                 forward and backward compiled by XLA, again for every shape of a batch
 Ways to predict: ``Model.predict`` over padded rows, batches of 1,024 (1.0), against ``predict_probabilities``.
 
 Each way has a process of its own, since threads are set once per process; they are warmed up first and then take
@@ -143,7 +143,7 @@ def reviews(folder: Path, rows: int) -> tuple[str, dict[str, np.ndarray]]:
         ids = np.concatenate([ids_of[place][-MAX_LENGTH:] for place in places])
         lengths, label = np.minimum(lengths[places], MAX_LENGTH), label[places]
     else:
-        source = "lengths drawn at random (no real reviews beside the checkout)"
+        source = "lengths drawn at random (no real reviews next to the checkout)"
         lengths = np.clip(np.ceil(generator.lognormal(np.log(27), 0.78, rows)), 1, MAX_LENGTH).astype(np.int64)
         ids = np.minimum(generator.zipf(1.3, lengths.sum()), VOCABULARY - 1)
         label = (generator.random(rows) < 0.84).astype(np.int8)
@@ -339,7 +339,7 @@ def _torch(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Tasks
 
 
 def _random_parts(arrays: dict[str, np.ndarray], rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield random reviews for ever: int32 ``[rows, 150]`` padded with 0, and their labels."""
+    """Yield random reviews without end: int32 ``[rows, 150]`` padded with 0, and their labels."""
     generator = np.random.default_rng(2)
     offsets, lengths = arrays["offsets"], np.diff(arrays["offsets"])
     columns = np.arange(MAX_LENGTH)
