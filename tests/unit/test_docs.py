@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from scripts import check_prose, write_reference
 
@@ -115,6 +116,21 @@ def test_the_site_builds_without_broken_links_and_loads_nothing_from_other_hosts
     for page in pages:
         html = page.read_text(encoding="utf-8")
         assert not re.findall(r'<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="?(?:https?:)?//(?!$)[^">]*', html)
+
+
+# --- Contributing
+
+
+def test_hooks_fetch_nothing_and_the_workflow_runs_what_ci_runs() -> None:
+    hooks = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert {(repository["repo"], hook["language"]) for repository in hooks for hook in repository["hooks"]} == {
+        ("local", "system")
+    }
+    job = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]["ci"]
+    assert ".ci/run" in [step.get("run") for step in job["steps"]]
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    supported = {name.rpartition(" ")[2] for name in project["classifiers"] if "Python :: 3." in name}
+    assert {min(supported), max(supported)} == set(job["strategy"]["matrix"]["python"])
 
 
 # --- The prose check
