@@ -58,8 +58,16 @@ pictures: $(VENV)/.dev ## Renew the pictures of the example reports (minutes; ne
 	$(BIN)/python scripts/take_report_pictures.py
 
 .PHONY: test
-test: $(VENV)/.dev ## Run every test; WORKERS=3 processes, since tests of servers wait more than they compute
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+test: $(VENV)/.dev ## Run the unit, property, DAG and plugin tests and one whole run of the DAG (minutes; COVERAGE=1 measures)
+	$(PYTEST) -m "not slow" $(if $(COVERAGE),$(MEASURE)) $(TESTS)
+
+.PHONY: test-all
+test-all: test ## Also the slow tests: trainings, servers, browser, kills, deployment, a season of retraining
+	$(PYTEST) -m slow $(TESTS)
+
+# Tests of servers wait more than they compute: one process more than a small machine has cores.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+MEASURE = --cov=pipeline --cov-report=term:skip-covered --cov-report=xml:build/coverage.xml
 
 .PHONY: browser
 browser: ## Find Chromium, or install Debian's as root: the tests look at the report with it

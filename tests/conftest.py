@@ -14,6 +14,8 @@ from pipeline.store import ArtifactStore
 from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 from tests.support import SHARED_DATA
 
+SLOW_FOLDERS = ("tests/browser/", "tests/deployment/", "tests/e2e/")
+"""Folders whose tests are all marked ``slow``: they start servers, browsers or whole runs."""
 LONGEST_FIRST = (
     "tests/e2e/test_season.py",
     "tests/browser/test_airflow.py",
@@ -25,13 +27,16 @@ LONGEST_FIRST = (
     "tests/dags/test_train_review_sentiment.py",
     "tests/browser/test_report_page.py",
 )
-"""Files that take long. Started last, one of them would keep one worker busy while the others have nothing to do."""
+"""The longest files. Started last, one of them would keep one process busy while the others are idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of ``LONGEST_FIRST`` before all others; ``pytest-xdist`` hands files out in this order."""
+    """Mark the slow tests, and start the longest files first: xdist hands files out in this order."""
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+    for item in items:
+        if item.nodeid.startswith(SLOW_FOLDERS):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

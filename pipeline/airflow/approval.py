@@ -1,4 +1,4 @@
-"""The one step at which a run may wait for a person."""
+"""The manual approval of a promotion."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ MAX_RULES = 12
 
 
 class ApprovePromotion(ApprovalOperator):
-    """Asks a person where the gate says so, with its figures before them; without an answer in time the champion stays.
+    """Asks a user to approve a promotion if the gate requires it; without an answer in time the champion is kept.
 
-    Waiting takes no worker slot. A "no" skips what comes after; where nobody need be asked, the task ends at once.
+    Waiting takes no worker slot. A rejection skips the promotion. Without a question the task ends at once.
     """
 
     def __init__(self, *, state: Any, **kwargs: Any) -> None:  # noqa: ANN401 - an XCom, known at run time
-        """Take the gate's decision; the question is put together when the run has come to it."""
+        """Take the state with the gate's decision, which is read when the task runs."""
         super().__init__(
-            subject="May the challenger take the champion's place?",
+            subject="Promote the challenger?",
             defaults=self.REJECT,
             doc_md=type(self).__doc__,
-            # Waiting has a bound of its own, which each run brings.
+            # The time limit is a parameter of the run.
             execution_timeout=None,
             **kwargs,
         )
@@ -36,7 +36,7 @@ class ApprovePromotion(ApprovalOperator):
     template_fields = (*ApprovalOperator.template_fields, "state")
 
     def execute(self, context: Any) -> Any:  # noqa: ANN401 - Airflow's own signature
-        """Put the question, or end where there is none."""
+        """Ask the question, or end if there is none."""
         dag_run = context["dag_run"]
         run = Run(config_of(dag_run, context["params"]), default_store(), dag_run.run_id)
         decision = gate_decision(run, RunState.model_validate(self.state))
@@ -45,10 +45,10 @@ class ApprovePromotion(ApprovalOperator):
         rules = "\n".join(
             f"- {'passed' if rule.passed else '**failed**'}: {rule.sentence}" for rule in decision.rules[:MAX_RULES]
         )
-        self.subject = f"May {decision.challenger.title} take the champion's place?"
+        self.subject = f"Promote {decision.challenger.title}?"
         self.body = (
-            f"{decision.sentence}\n\nChampion now: {decision.champion_title or 'none'}.\n\n{rules}\n\n"
-            "The run's tab *Evaluation report* has every figure. Without an answer the champion stays."
+            f"{decision.sentence}\n\nCurrent champion: {decision.champion_title or 'none'}.\n\n{rules}\n\n"
+            "See the tab *Evaluation report* of the run. Without an answer the champion is kept."
         )
         self.response_timeout = timedelta(hours=run.config.promotion.approval_hours)
         return super().execute(context)

@@ -1,11 +1,9 @@
-"""Watches the inbox for new dumps and tells Airflow of them, as the asset ``new_dumps`` (docs/how-to/deliver_dumps.md).
+"""The trigger that watches the inbox and updates the asset ``new_dumps`` (docs/how-to/deliver_dumps.md).
 
-Airflow's own file triggers delete what they found. This one only looks: what is new is decided by the store's
-collection, which holds the digests of everything that was taken. So a triggerer that starts again loses no file, and
-tells of none that was taken already.
+Airflow's own file triggers delete the files that they find. This one only lists them: the batch registry in the store
+holds the digests of all files received before, so a restarted triggerer neither loses a file nor reports one twice.
 
-The triggerer imports this module by its name, as Airflow puts the folder of plugins on the path of every process; a DAG
-file imports it too, so everything heavy is imported when a look is taken.
+A DAG file imports this module, so heavy modules are imported when the inbox is scanned.
 """
 
 from __future__ import annotations
@@ -27,18 +25,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_PAUSE_SECONDS = 600.0
-"""Longest time between two looks while the inbox cannot be reached."""
+"""Longest time between two scans while the inbox is unreachable."""
 MAX_LOGGED = 1000
-"""Most reasons that are remembered as told; after that they are told once more."""
-NAMED_FILES = 50
-"""Most files that an event names; it counts all."""
+"""Reasons that are remembered as logged; beyond this number they are logged again."""
+MAX_NAMED_FILES = 50
+"""Files that an event names; it counts all of them."""
 
 
 def new_dumps_asset(store: str) -> Asset:
-    """Return the asset that new dumps update, watched where the environment names an inbox.
+    """Return the asset that new dumps update, with a watcher if an inbox is configured.
 
     Args:
-        store: Path or URL of the artifact store with the collection; the triggerer must see the same one there.
+        store: Path or URL of the artifact store with the batch registry; the triggerer must reach it.
     """
     settings = load_settings()
     watchers = []
@@ -49,24 +47,24 @@ def new_dumps_asset(store: str) -> Asset:
 
 
 def _absolute(place: str) -> str:
-    """Return a folder's path from the root: the triggerer may work in another folder than who reads the DAG file."""
+    """Return an absolute path: the triggerer may have another working directory than the DAG processor."""
     return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 class DumpWatcher(BaseEventTrigger):
-    """Yields an event for the dumps that have become complete since the look before.
+    """Yields an event for the dumps that have become complete since the previous scan.
 
-    Its payload is ``{"count": …, "files": [{"name": …, "bytes": …, "sha256": …}, …]}``, with ``NAMED_FILES`` files at
-    most.
+    The payload: ``{"count": …, "files": [{"name": …, "bytes": …, "sha256": …}, …]}``, at most ``MAX_NAMED_FILES``
+    files.
     """
 
     def __init__(self, inbox: str, store: str, poll_seconds: float) -> None:
-        """Keep what to watch.
+        """Keep the arguments; nothing is read yet.
 
         Args:
             inbox: A folder or ``s3://bucket/prefix/``.
-            store: Path or URL of the artifact store with the collection.
-            poll_seconds: Time between two looks.
+            store: Path or URL of the artifact store with the batch registry.
+            poll_seconds: Seconds between two scans.
         """
         super().__init__()
         self.inbox = inbox
@@ -74,12 +72,12 @@ class DumpWatcher(BaseEventTrigger):
         self.poll_seconds = poll_seconds
         self._before: tuple[InboxFile, ...] = ()
         self._digests: dict[Any, str] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._known: frozenset[str] = frozenset()
         self._logged: set[str] = set()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class's path and arguments, from which the triggerer makes it anew."""
+        """Return the class's path and the arguments with which the triggerer creates it."""
         return "pipeline.airflow.dump_watcher.DumpWatcher", {
             "inbox": self.inbox,
             "store": self.store,
@@ -87,7 +85,7 @@ class DumpWatcher(BaseEventTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look again and again; never end, whatever a look meets."""
+        """Scan until the triggerer stops; an error makes the scans less frequent."""
         from pipeline.airflow.store_login import use_store_connection
 
         use_store_connection()
@@ -96,14 +94,14 @@ class DumpWatcher(BaseEventTrigger):
         while True:
             try:
                 new = await self._new_dumps()
-            except Exception as error:  # noqa: BLE001 - a watcher that ends would never be started again
+            except Exception as error:  # noqa: BLE001 - a watcher that ends is not started again
                 if not failures:
-                    log.warning("The inbox cannot be watched for now; looking again, less often: %s", error)
+                    log.warning("The inbox is unreachable; scanning less often: %s", error)
                 failures += 1
                 await self._pause(min(every * 2 ** min(failures, 16), max(every, MAX_PAUSE_SECONDS)))
                 continue
             if failures:
-                log.warning("The inbox can be watched again, after %d looks in vain.", failures)
+                log.warning("Inbox reachable again after %d failed scans.", failures)
                 failures = 0
             if new:
                 yield TriggerEvent(_payload(new))
@@ -113,36 +111,36 @@ class DumpWatcher(BaseEventTrigger):
         await asyncio.sleep(seconds)
 
     async def _new_dumps(self) -> dict[str, InboxFile]:
-        """Take one look and return, by digest, the settled files that nobody was told of and no batch holds."""
+        """Scan once and return, by digest, the complete files that are neither reported nor in a batch."""
         from pipeline.sources.inbox import stable_files
 
-        look = await asyncio.to_thread(self._look)
-        self._log_once(map(str, look.skipped))
-        ready = stable_files(self._before, look.files)
-        self._before = look.files
-        self._forget(look.files)
-        # One file after the other, so that stopping the triggerer need not wait for all of them.
+        listing = await asyncio.to_thread(self._scan)
+        self._log_once(map(str, listing.skipped))
+        ready = stable_files(self._before, listing.files)
+        self._before = listing.files
+        self._forget(listing.files)
+        # One file at a time, so that the triggerer can stop in between.
         found: dict[str, InboxFile] = {}
         for file in ready:
             digest = self._digests.get(file.version) or await asyncio.to_thread(self._digest, file)
             if digest is None:
                 continue
             self._digests[file.version] = digest
-            if digest not in self._told:
+            if digest not in self._reported:
                 found.setdefault(digest, file)
         if found.keys() - self._known:
             self._known = await asyncio.to_thread(self._known_digests)
         new = {digest: file for digest, file in found.items() if digest not in self._known}
-        self._told |= new.keys()
+        self._reported |= new.keys()
         return new
 
-    def _look(self) -> InboxListing:
+    def _scan(self) -> InboxListing:
         from pipeline.sources.inbox import scan_inbox
 
         return scan_inbox(self.inbox)
 
     def _digest(self, file: InboxFile) -> str | None:
-        """Return a file's digest; ``None`` if it cannot be read now, so that it is tried at the next look."""
+        """Return a file's digest; ``None`` if it cannot be read now: the next scan tries again."""
         from pipeline.errors import PipelineError
         from pipeline.sources.inbox import inbox_digest
 
@@ -159,7 +157,7 @@ class DumpWatcher(BaseEventTrigger):
         return seen_digests(ArtifactStore(self.store))
 
     def _forget(self, files: Iterable[InboxFile]) -> None:
-        """Keep digests of what is there only."""
+        """Drop the digests of files that are gone."""
         there = {file.version for file in files}
         self._digests = {version: digest for version, digest in self._digests.items() if version in there}
 
@@ -175,7 +173,7 @@ class DumpWatcher(BaseEventTrigger):
 def _payload(new: dict[str, InboxFile]) -> dict[str, Any]:
     from pipeline.sources.naming import safe_name
 
-    named = list(new.items())[:NAMED_FILES]
+    named = list(new.items())[:MAX_NAMED_FILES]
     return {
         "count": len(new),
         "files": [{"name": safe_name(file.name), "bytes": file.bytes, "sha256": digest} for digest, file in named],

@@ -1,7 +1,7 @@
-"""Buttons on a task's page in Airflow: from a task to the pages that show what it did.
+"""Links on a task's page in Airflow to the pages that show its result.
 
-A link is text that the task leaves when it ends: only these tasks bear them, and the API server needs nothing of ours.
-Links to our own pages have no slash in front: Airflow's page resolves them below whatever prefix it is served under.
+A link is text that a task stores when it ends, so the API server needs nothing of this project. Links to the plugin's
+pages are relative: Airflow may be served under a prefix.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from airflow.sdk.types import TaskInstanceKey
 from pipeline.settings import load_settings
 
 PAGES = "review-sentiment"
-"""Where the plugin's pages are, below Airflow's own address."""
+"""Path of the plugin's pages below Airflow's address."""
 MLFLOW_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
 def report_page(run_id: str) -> str:
-    """Return the place of a run's report below Airflow's address."""
+    """Return the path of a run's report below Airflow's address."""
     return f"{PAGES}/runs/{quote(run_id, safe='')}/"
 
 
 class EvaluationReportLink(BaseOperatorLink):
-    """To the report of the run."""
+    """Link to the report of the run."""
 
     name = "Evaluation report"
 
@@ -39,7 +39,7 @@ class EvaluationReportLink(BaseOperatorLink):
 
 
 class DataDocsLink(BaseOperatorLink):
-    """To Great Expectations' pages on the dump."""
+    """Link to Great Expectations' Data Docs of the dump."""
 
     name = "Data Docs"
 
@@ -49,7 +49,7 @@ class DataDocsLink(BaseOperatorLink):
 
 
 class TrainingNowLink(BaseOperatorLink):
-    """To the learning curves of what trains."""
+    """Link to the learning curves of the running training."""
 
     name = "Training now"
 
@@ -59,7 +59,7 @@ class TrainingNowLink(BaseOperatorLink):
 
 
 class TensorBoardLink(BaseOperatorLink):
-    """To the deployment's TensorBoard."""
+    """Link to the deployment's TensorBoard."""
 
     name = "TensorBoard"
 
@@ -69,7 +69,7 @@ class TensorBoardLink(BaseOperatorLink):
 
 
 class MlflowLink(BaseOperatorLink):
-    """To the deployment's MLflow."""
+    """Link to the deployment's MLflow."""
 
     name = "MLflow"
 
@@ -79,7 +79,7 @@ class MlflowLink(BaseOperatorLink):
 
 
 def training_links() -> tuple[BaseOperatorLink, ...]:
-    """Return the links of a training: those to servers that the deployment names an address of, too."""
+    """Return the links of a training task, including the servers whose address is configured."""
     links: list[BaseOperatorLink] = [TrainingNowLink()]
     if _is_address(load_settings().tensorboard_url):
         links.append(TensorBoardLink())
@@ -93,7 +93,7 @@ def _is_address(value: str | None) -> TypeGuard[str]:
 
 
 def _address(value: str | None) -> str:
-    """Return a server's address without login, query and fragment; empty, which Airflow shows as no link, for none."""
+    """Return a server's address without login, query and fragment; empty (no link in Airflow) if it is not set."""
     from pipeline.sources.naming import without_secrets
 
     return without_secrets(value) if _is_address(value) else ""
@@ -111,18 +111,18 @@ class TrainingOperator(_PythonDecoratedOperator):
     operator_extra_links = training_links()
 
 
-def reporting_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:  # noqa: ANN401 - as `@task` itself
-    """Make a task as ``@task`` does, with links to the run's report and Data Docs."""
+def reporting_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:  # noqa: ANN401 - like `@task`
+    """Make a task like ``@task``, with links to the run's report and Data Docs."""
     return _made(ReportingOperator, function, arguments)
 
 
-def training_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:  # noqa: ANN401 - as `@task` itself
-    """Make a task as ``@task`` does, with links to where its training can be watched."""
+def training_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:  # noqa: ANN401 - like `@task`
+    """Make a task like ``@task``, with links to its training curves."""
     return _made(TrainingOperator, function, arguments)
 
 
-def mapped_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:  # noqa: ANN401 - as `@task` itself
-    """Make a task as ``@task`` does that keeps its documentation when it is mapped, which ``@task`` forgets."""
+def mapped_task(function: Callable[..., Any] | None = None, **arguments: Any) -> Any:  # noqa: ANN401 - like `@task`
+    """Make a task like ``@task`` that keeps its documentation when it is mapped, unlike ``@task``."""
     return _made(_PythonDecoratedOperator, function, arguments)
 
 

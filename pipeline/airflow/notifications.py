@@ -35,23 +35,23 @@ MAIL_CONNECTION = "smtp_default"
 REPORTING_TASK = "publish_report"
 
 MAX_CHARACTERS = 600
-"""Of any sentence."""
-MOST_FIGURES = 6
+"""Of a sentence."""
+MAX_FIGURES = 6
 WEBHOOK_SECONDS = 10.0
 _ADDRESS = re.compile(r"[^\s@,<>\"]+@[^\s@,<>\"]+")
 
 
 @dataclass(frozen=True)
 class Notification:
-    """What is told.
+    """One message about a run.
 
     Attributes:
         title: What happened, in a word or two.
         run: The DAG's id and the run's id.
-        sentence: The verdict, or what went wrong.
-        figures: The run's figures, a line each.
-        report: Address of the report's page; ``None`` where Airflow's own address is not known.
-        run_page: Address of the run's page in Airflow; likewise.
+        sentence: The decision, or what went wrong.
+        figures: The run's figures, one a line.
+        report: Address of the report's page; ``None`` if Airflow's own address is not configured.
+        run_page: Address of the run's page in Airflow; the same applies.
     """
 
     title: str
@@ -69,7 +69,7 @@ class Notification:
     def lines(self) -> Iterator[tuple[str, str]]:
         """Yield label and text of each line."""
         yield self.title, _line(self.sentence)
-        for figure in self.figures[:MOST_FIGURES]:
+        for figure in self.figures[:MAX_FIGURES]:
             yield "", _line(figure, 120)
         yield "Run", _line(" / ".join(self.run), 300)
         if self.report is not None:
@@ -83,19 +83,19 @@ class Notification:
         return f"<html><body>{''.join(rows)}</body></html>"
 
     def as_chat(self) -> str:
-        """Return the chat's message: text in which nothing is a link, a mention or a command but what we put there."""
+        """Return the chat message; text of a run cannot become a link, a mention or a command."""
         return "\n".join(f"{f'*{label}*: ' if label else '• '}{_chat(text)}" for label, text in self.lines())
 
 
 class WebhookError(Exception):
-    """An incoming webhook did not take a message; says so without its address, which is a secret."""
+    """An incoming webhook rejected a message. The message does not hold its address, which is a secret."""
 
 
 class WebhookNotifier(BaseNotifier):
-    """Posts ``{"text": …}`` to an incoming webhook, as Slack, Mattermost and others take it."""
+    """Posts ``{"text": …}`` to an incoming webhook of Slack, Mattermost or a compatible chat."""
 
     def __init__(self, connection_id: str, text: str) -> None:
-        """Keep where to and what; nothing is looked up yet."""
+        """Keep the connection's name and the text."""
         super().__init__()
         self.connection_id = connection_id
         self.text = text
@@ -104,7 +104,7 @@ class WebhookNotifier(BaseNotifier):
         """Send the message.
 
         Raises:
-            WebhookError: The connection holds no address, or the message was not taken.
+            WebhookError: The connection holds no address, or the server rejected the message.
         """
         import httpx
 
@@ -116,7 +116,7 @@ class WebhookNotifier(BaseNotifier):
             if not answer.is_success:
                 problem = f"the server answered {answer.status_code}"
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            # Its text may hold the address.
+            # The error's text may hold the address.
             problem = type(error).__name__
         if problem is not None:
             raise WebhookError(f"{problem}; check the connection {self.connection_id!r}")
@@ -134,14 +134,14 @@ class WebhookNotifier(BaseNotifier):
 
 
 def notify_failure(context: Mapping[str, Any]) -> None:
-    """Tell of a run that failed or was refused: the DAG's ``on_failure_callback``."""
+    """Send a message about a failed or rejected run: the DAG's ``on_failure_callback``."""
     if not _wanted():
         return
     run = _run_of(context)
     failure, report = _left(context, None), _left(context, REPORTING_TASK)
-    told = failure or report or {}
-    refused = told.get("kind") in {"refused", "stopped"}
-    sentence = told.get("sentence") or _reason(context)
+    note = failure or report or {}
+    refused = note.get("kind") in {"refused", "stopped"}
+    sentence = note.get("sentence") or _reason(context)
     _send(
         context,
         Notification(
@@ -150,38 +150,38 @@ def notify_failure(context: Mapping[str, Any]) -> None:
             sentence=str(sentence),
             figures=tuple(map(str, (report or {}).get("figures") or ())),
             report=_page(report_page(run[1])) if report else None,
-            run_page=_page(_airflows_page(run)),
+            run_page=_page(_run_page(run)),
         ),
     )
 
 
 def notify_refusal(context: Mapping[str, Any], sentence: str, figures: Sequence[str] = ()) -> None:
-    """Tell of a model that may not be used: call it where the verdict is ``refuse`` or ``cannot_tell``.
+    """Send a message about a model that was not promoted.
 
     Args:
-        context: The running task's.
-        sentence: The verdict.
-        figures: The run's figures, a line each.
+        context: Of the running task.
+        sentence: The gate's decision.
+        figures: The run's figures, one a line.
     """
-    _tell(context, "Not promoted", sentence, figures)
+    _notify(context, "Not promoted", sentence, figures)
 
 
 def notify_promotion(context: Mapping[str, Any], sentence: str, figures: Sequence[str] = ()) -> None:
-    """Tell of a model that went into service: call it when it has.
+    """Send a message about a promoted model.
 
     Args:
-        context: The running task's.
+        context: Of the running task.
         sentence: Why it was promoted.
-        figures: The run's figures, a line each.
+        figures: The run's figures, one a line.
     """
-    _tell(context, "Promoted", sentence, figures)
+    _notify(context, "Promoted", sentence, figures)
 
 
-def _tell(context: Mapping[str, Any], title: str, sentence: str, figures: Sequence[str]) -> None:
+def _notify(context: Mapping[str, Any], title: str, sentence: str, figures: Sequence[str]) -> None:
     if not _wanted():
         return
     run = _run_of(context)
-    report, run_page = _page(report_page(run[1])), _page(_airflows_page(run))
+    report, run_page = _page(report_page(run[1])), _page(_run_page(run))
     _send(context, Notification(title, run, sentence, tuple(figures), report, run_page))
 
 
@@ -190,18 +190,18 @@ def _send(context: Mapping[str, Any], notification: Notification) -> None:
     if settings.notify_email:
         try:
             _mail(settings.notify_email, notification)
-            log.info("A mail tells of the run: %s", notification.title)
+            log.info("Mail sent: %s", notification.title)
         except Exception as error:  # noqa: BLE001 - the provider passes on whatever its connection raises
             problem = f"{type(error).__name__}: {quoted(error, 200)}"
-            log.error("No mail went out over %s (%s); the run is not affected.", MAIL_CONNECTION, problem)
+            log.error("No mail was sent through %s (%s); the run is not affected.", MAIL_CONNECTION, problem)
     if settings.notify_webhook_conn is not None:
         try:
             WebhookNotifier(settings.notify_webhook_conn, notification.as_chat()).notify(context)
-            log.info("The webhook was told of the run: %s", notification.title)
+            log.info("Webhook message sent: %s", notification.title)
         except WebhookError as error:
-            log.error("The webhook was not told (%s); the run is not affected.", error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not fail the run, and its text may hold the address
-            log.error("The webhook was not told (%s); the run is not affected.", type(error).__name__)
+            log.error("No webhook message was sent (%s); the run is not affected.", error)
+        except Exception as error:  # noqa: BLE001 - it must not fail the run, and its text may hold the address
+            log.error("No webhook message was sent (%s); the run is not affected.", type(error).__name__)
 
 
 def _mail(receivers: Sequence[str], notification: Notification) -> None:
@@ -209,20 +209,20 @@ def _mail(receivers: Sequence[str], notification: Notification) -> None:
 
     unfit = [receiver for receiver in receivers if not _ADDRESS.fullmatch(receiver)]
     if unfit:
-        raise ValueError(f"{variable('notify_email')} holds {len(unfit)} entries that are no mail addresses")
+        raise ValueError(f"{variable('notify_email')} holds {len(unfit)} entries that are not mail addresses")
     notifier = SmtpNotifier(
         to=list(receivers),
         subject=notification.subject,
         html_content=notification.as_html(),
         smtp_conn_id=MAIL_CONNECTION,
     )
-    # Not called as Airflow would: it would render the texts as templates, and they come from outside.
+    # Airflow's own call would render the texts as templates; they come from outside.
     notifier.notify({})
 
 
 @contextmanager
 def _quiet_http() -> Iterator[None]:
-    """Keep the HTTP libraries from logging the address that they ask."""
+    """Keep the HTTP libraries from logging the webhook's address."""
     loggers = [logging.getLogger(name) for name in ("httpx", "httpcore")]
     before = [logger.level for logger in loggers]
     for logger in loggers:
@@ -247,15 +247,15 @@ def _run_of(context: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _reason(context: Mapping[str, Any]) -> str:
-    """Return what Airflow itself says of a failure."""
+    """Return a sentence from what Airflow knows of the failure."""
     task_id = getattr(context.get("ti"), "task_id", None)
     if task_id is not None:
-        return f"The task {task_id} failed; its log says why."
-    return f"The run failed: {context.get('reason') or 'its tasks say why'}."
+        return f"The task {task_id} failed; see its log."
+    return f"The run failed: {context.get('reason') or 'see its tasks'}."
 
 
 def _left(context: Mapping[str, Any], task_id: str | None) -> Mapping[str, Any] | None:
-    """Return what a task, or else the one that failed last, left to say; ``None`` where that cannot be had."""
+    """Return the note of a task, or of the task that failed; ``None`` if it cannot be read."""
     instance = context.get("ti")
     if instance is None:
         return None
@@ -264,14 +264,14 @@ def _left(context: Mapping[str, Any], task_id: str | None) -> Mapping[str, Any] 
             found = instance.xcom_pull(task_ids=instance.task_id, key=NOTE_KEY, map_indexes=instance.map_index)
         else:
             found = instance.xcom_pull(task_ids=task_id, key=NOTE_KEY)
-    except Exception as error:  # noqa: BLE001 - in `dag.test()` there is nobody to ask, which is an ImportError
-        log.info("What %s had to say cannot be read: %s", task_id or "the failed task", type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - in `dag.test()` there is no supervisor, which is an ImportError
+        log.info("The note of %s cannot be read: %s", task_id or "the failed task", type(error).__name__)
         return None
     return found if isinstance(found, Mapping) else None
 
 
 def _page(path: str) -> str | None:
-    """Return the full address of a page of Airflow's, where the deployment says what that address is."""
+    """Return the full address of a page in Airflow; ``None`` if ``[api] base_url`` is not set."""
     base = str(conf.get("api", "base_url", fallback="") or "")
     try:
         parts = urlsplit(base)
@@ -284,13 +284,13 @@ def _page(path: str) -> str | None:
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}/{path}"
 
 
-def _airflows_page(run: tuple[str, str]) -> str:
+def _run_page(run: tuple[str, str]) -> str:
     dag_id, run_id = (quote(part, safe="") for part in run)
     return f"dags/{dag_id}/runs/{run_id}"
 
 
 def _line(text: str, most: int = MAX_CHARACTERS) -> str:
-    """Return a text on one line, of bounded length and without characters that act."""
+    """Return a text on one line, of bounded length and without control characters."""
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
     return line if len(line) <= most else line[: most - 1] + "…"
 
@@ -303,7 +303,7 @@ def _html_line(label: str, text: str) -> str:
 
 
 def _chat(text: str) -> str:
-    # Slack's rule for text that is meant as text.
+    # Slack's escaping.
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # Others take a mention without brackets: @channel. A word joiner keeps it from being one.
+    # Other chats need no brackets for a mention (@channel); a word joiner prevents it.
     return escaped.replace("@", "@\N{WORD JOINER}")

@@ -1,4 +1,4 @@
-"""The trigger form, generated from ``RunConfig``, so that form, command line and docs cannot disagree."""
+"""The trigger form, generated from :class:`pipeline.config.RunConfig` like the command line and the docs."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ SECTION_TITLES = {
     "hardware": "Hardware",
 }
 
-AS_PROFILE = "As the profile says"
+AS_PROFILE = "Value of the profile"
 PROFILE_TITLES = {
     "default": "Recommended settings",
-    "article": "The article's experiment, bugs included",
+    "article": "The article's experiment, including its errors",
     "demo": "Small models for a first look",
 }
 CHOICES = {
     "window": {
-        "these": "The dumps named above alone",
-        "all": "Every dump taken so far",
-        "last": "The last dumps",
-        "since": "Dumps taken since a day",
+        "these": "Only the dumps above",
+        "all": "All dumps received so far",
+        "last": "The latest dumps",
+        "since": "Dumps received since a date",
     },
-    "normalization": {"default": "Ours", "article": "The article's"},
+    "normalization": {"default": "Default", "article": "Of the article"},
     "strategy": {
-        "grouped": "By groups, stratified",
-        "temporal": "The newest reviews are the test",
-        "article": "The article's",
+        "grouped": "Grouped, stratified",
+        "temporal": "Temporal: the newest reviews are the test split",
+        "article": "Of the article",
     },
     "group_by": {
-        "product": "Reviews of a product",
-        "user": "Reviews of a user",
-        "product_and_user": "Reviews of a product or a user",
-        "nothing": "Nothing",
+        "product": "Product",
+        "user": "User",
+        "product_and_user": "Product and user",
+        "nothing": "None",
     },
-    "fit_on": {"train": "Training rows", "all": "Every row (a small leak)"},
-    "keep": {"last": "The last", "first": "The first"},
+    "fit_on": {"train": "Training split", "all": "All rows (data leakage)"},
+    "keep": {"last": "Last words", "first": "First words"},
     "directions": {"uni": "Unidirectional", "bi": "Bidirectional"},
     "activation": {
         "tanh": "tanh",
@@ -64,38 +64,38 @@ CHOICES = {
         "selu": "SELU",
         "gelu": "GELU",
     },
-    "padding": {"masked": "Masked", "unmasked": "Unmasked (the article's bug)"},
+    "padding": {"masked": "Masked", "unmasked": "Unmasked (the article's error)"},
     "class_weights": {"none": "None", "balanced": "Balanced"},
     "threshold": {
         "balanced_accuracy": "Best balanced accuracy",
-        "negative_recall": "Finds the negative reviews asked for",
-        "half": "One half",
+        "negative_recall": "Recall of negative reviews",
+        "half": "0.5",
     },
     "metric": {
         "balanced_accuracy": "Balanced accuracy",
         "accuracy": "Accuracy",
-        "negative_recall": "Negative reviews found",
+        "negative_recall": "Recall of negative reviews",
     },
     "approval": {
         "auto": "Never",
-        "when_inconclusive": "Where the gate cannot tell",
+        "when_inconclusive": "If the gate is inconclusive",
         "always": "Before every promotion",
     },
-    "device": {"auto": "GPU where there is one", "cpu": "CPU", "gpu": "GPU"},
+    "device": {"auto": "GPU if available", "cpu": "CPU", "gpu": "GPU"},
     "precision": {"float32": "float32", "mixed_float16": "float16, mixed", "mixed_bfloat16": "bfloat16, mixed"},
 }
-"""What the form shows instead of each choice's name; a choice that is missing here is shown by its name."""
+"""Titles of the choices in the form; a choice without one is shown by its name."""
 
 FROM_INBOX = "inbox_dumps"
-"""Field of the form alone: its files join ``dumps``. A list to choose from takes no free text in Airflow's form."""
+"""A field of the form only: its files are added to ``dumps``. Airflow's multi-select takes no free text."""
 MAX_OFFERED_FILES = 50
 MAX_LISTED_FILES = 5_000
-"""Entries of the inbox that are looked at: the form is built at each parse, which must stay quick."""
+"""Entries of the inbox that are read: the form is built at each parse, which must stay fast."""
 _DUMP_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".gz", ".zip")
 
 
 def form() -> dict[str, Param]:
-    """Return the DAG's Params: profile and dumps first, then every other knob, empty meaning "as the profile says"."""
+    """Return the DAG's Params: profile and dumps first, then every other parameter; empty means the profile's value."""
     profile = RunConfig.model_fields["profile"]
     standard = RunConfig()
     params: dict[str, Param] = {
@@ -104,9 +104,9 @@ def form() -> dict[str, Param]:
             type=["string", "null"],
             enum=[*PROFILES, None],
             # Airflow shows a missing value under its JSON name.
-            values_display={**PROFILE_TITLES, "null": "As fits the dump"},
+            values_display={**PROFILE_TITLES, "null": "Automatic"},
             title=profile.title,
-            description_md=f"{profile.description} Empty: `demo` for the demo dump, `default` for any other.",
+            description_md=f"{profile.description} Empty: `demo` for the demo dump, otherwise `default`.",
         )
     }
     for section, name, field in RunConfig.fields():
@@ -118,14 +118,14 @@ def form() -> dict[str, Param]:
                 type="array",
                 items={"type": "string"},
                 title=field.title,
-                description_md=f"{field.description} One a line.",
+                description_md=f"{field.description} One per line.",
             )
             params |= _inbox_field()
             continue
         params[name] = Param(
             None,
             title=field.title,
-            description_md=f"{field.description} Empty: as the profile says (`default`: {_shown(default)}).",
+            description_md=f"{field.description} Default: {_as_text(default)}.",
             section=SECTION_TITLES[section],
             **_nullable(schema, CHOICES.get(name, {})),
         )
@@ -133,7 +133,7 @@ def form() -> dict[str, Param]:
 
 
 def config_from(params: Mapping[str, Any], conf: Mapping[str, Any] | None) -> RunConfig:
-    """Return the run's configuration; Airflow accepts unknown keys in ``conf`` silently, this does not.
+    """Return the run's configuration; unknown keys, which Airflow accepts, are rejected.
 
     Raises:
         ConfigurationError: A name is unknown or a value does not fit.
@@ -147,9 +147,9 @@ def config_from(params: Mapping[str, Any], conf: Mapping[str, Any] | None) -> Ru
 
 
 def inbox_files() -> dict[str, str]:
-    """Return path and name of the newest possible dumps in the inbox, newest first, where it is a folder.
+    """Return path and name of the files in the inbox, if it is a folder, newest first.
 
-    Never fails: a form without them is better than none.
+    An unreadable inbox gives an empty form field, not an error.
     """
     home = load_settings().inbox or ""
     if not home or "://" in home.removeprefix("file://"):
@@ -167,7 +167,7 @@ def inbox_files() -> dict[str, str]:
 
 
 def _inbox_field() -> dict[str, Param]:
-    """Return the field that offers the inbox's files, if there are any."""
+    """Return the field with the files of the inbox, if there are any."""
     files = inbox_files()
     if not files:
         return {}
@@ -177,8 +177,8 @@ def _inbox_field() -> dict[str, Param]:
             type=["array", "null"],
             items={"type": "string"},
             title="Dumps from the inbox",
-            description_md=f"Files that lie in the inbox now, newest first. They join the dumps above; `{DEMO_DUMP}` "
-            f"alone gives way to them. `{INBOX_DUMP}` above takes all that is new, `{KAGGLE_DUMP}` a public data set.",
+            description_md="Files in the inbox, newest first. They are added to the dumps above and replace "
+            f"`{DEMO_DUMP}`. `{INBOX_DUMP}` above selects all new files, `{KAGGLE_DUMP}` a public data set.",
             examples=list(files),
             values_display=files,
         )
@@ -186,7 +186,7 @@ def _inbox_field() -> dict[str, Param]:
 
 
 def _nullable(schema: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
-    """Turn a field's JSON schema into a Param's, with ``null`` allowed and its choices shown in words."""
+    """Turn a field's JSON schema into a Param's: ``null`` is allowed, choices have titles."""
     branches = [branch for branch in schema.get("anyOf", [schema]) if branch.get("type") != "null"]
     taken = {
         name: value
@@ -208,7 +208,7 @@ def _nullable(schema: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str
     return {**taken, "type": [kinds, "null"]}
 
 
-def _shown(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     if value is None or isinstance(value, dict):

@@ -1,8 +1,7 @@
-"""Pages of the review-sentiment workflow inside Airflow's UI: reports, history, quarantine, a scoring box.
+"""The plugin: pages of the review-sentiment workflow inside Airflow's UI.
 
-Every Airflow process loads this file, each task among them, so it imports next to nothing: the pages
-(``pipeline.airflow.ui``) are built when the API server asks for them, and a fault in them becomes a page that says so
-instead of taking the server down.
+Every Airflow process loads this module, so it imports next to nothing: the API server builds the pages
+(:mod:`pipeline.airflow.ui`) when it asks for them. If they cannot be built, each shows an error and Airflow goes on.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ DAG_ID = "train_review_sentiment"
 
 
 class ReviewSentimentPlugin(AirflowPlugin):
-    """What Airflow is told of the pages."""
+    """Registers the pages with Airflow."""
 
     name = "review_sentiment"
     external_views: list[Any] = [  # noqa: RUF012 - Airflow's own interface: it reads and edits this list
@@ -55,7 +54,7 @@ class ReviewSentimentPlugin(AirflowPlugin):
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The pages, built on the first look, which only the API server takes."""
+        """The pages, built on first access, which only the API server does."""
         return [{"app": _pages(), "url_prefix": PREFIX, "name": "review-sentiment"}]
 
 
@@ -67,19 +66,19 @@ def _pages() -> ASGIApp:
         return create_app()
     except Exception:
         log.exception("The pages of review-sentiment cannot be built; Airflow goes on without them.")
-        return _apology()
+        return _error_app()
 
 
-def _apology() -> ASGIApp:
-    """Return an app whose every page says, without detail, that the pages are broken."""
+def _error_app() -> ASGIApp:
+    """Return an app whose pages say that the pages cannot be built."""
     from starlette.applications import Starlette
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
 
-    async def sorry(_: object) -> PlainTextResponse:
+    async def unavailable(_: object) -> PlainTextResponse:
         return PlainTextResponse(
-            "The review-sentiment pages could not be built. The API server's log says why; DAGs are not affected.",
+            "The review-sentiment pages could not be built. See the API server's log; DAGs are not affected.",
             status_code=503,
         )
 
-    return Starlette(routes=[Route("/{rest:path}", sorry)])
+    return Starlette(routes=[Route("/{rest:path}", unavailable)])

@@ -1,4 +1,4 @@
-"""Runs that nobody starts: what sets them off, and what they are told."""
+"""Automatic runs: their schedule and their configuration."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable
 
+from pipeline.airflow.dump_watcher import new_dumps_asset
 from pipeline.airflow.parameters import config_from
 from pipeline.config import INBOX_DUMP, RunConfig, read_settings
 from pipeline.settings import NO_SCHEDULE, load_settings
@@ -16,7 +17,7 @@ MANUAL_RUNS = frozenset({"manual", "operator_triggered"})
 
 
 class Run(Protocol):
-    """What is read of Airflow's run."""
+    """The attributes of Airflow's DAG run that are read."""
 
     run_type: Any
     conf: Any
@@ -24,13 +25,13 @@ class Run(Protocol):
 
 
 def sources() -> tuple[str, ...]:
-    """Return the dumps of automatic runs; none where nothing is configured."""
+    """Return the dumps of automatic runs; none if none are configured."""
     settings = load_settings()
     return settings.sources or ((INBOX_DUMP,) if settings.inbox else ())
 
 
 def schedule() -> AssetOrTimeSchedule | CronTriggerTimetable | list[Asset] | None:
-    """Return when the training DAG runs by itself: on a new dump or weekly, whichever comes first."""
+    """Return the training DAG's schedule: a new dump or the cron expression, whichever comes first."""
     if not sources():
         return None
     dumps = new_dumps()
@@ -42,20 +43,17 @@ def schedule() -> AssetOrTimeSchedule | CronTriggerTimetable | list[Asset] | Non
 
 
 def new_dumps() -> Asset | None:
-    """Return the asset that a new file in the inbox updates, where there is an inbox."""
+    """Return the asset that a new file in the inbox updates; ``None`` without an inbox."""
     if INBOX_DUMP not in sources():
         return None
-    # In the folder of plugins, which Airflow puts on the path of each of its processes.
-    from pipeline.airflow.dump_watcher import new_dumps_asset
-
     return new_dumps_asset(default_store().url)
 
 
 def config_of(run: Run, params: Mapping[str, Any]) -> RunConfig:
-    """Return a run's configuration: the form's for a run that somebody started, the deployment's for any other.
+    """Return a run's configuration: from the form for a manual run, from the deployment's settings for any other.
 
-    An automatic run looks through the configured sources and trains on the whole collection; a backfill does so as of
-    its own date. Parameters given with the run (a backfill's configuration) win.
+    An automatic run reads the configured sources and trains on all dumps received so far; a backfill does so as of its
+    own date. Parameters given with the run (a backfill's configuration) override the settings.
 
     Raises:
         ConfigurationError: A name is unknown, a value does not fit, or the settings' file cannot be read.
@@ -63,9 +61,9 @@ def config_of(run: Run, params: Mapping[str, Any]) -> RunConfig:
     kind = str(getattr(run.run_type, "value", run.run_type))
     if kind in MANUAL_RUNS:
         return config_from(params, run.conf)
-    told: dict[str, Any] = {"dumps": list(sources() or (INBOX_DUMP,)), "window": "all"}
+    values: dict[str, Any] = {"dumps": list(sources() or (INBOX_DUMP,)), "window": "all"}
     if kind == "backfill":
-        told["as_of"] = run.logical_date
+        values["as_of"] = run.logical_date
     if path := load_settings().retrain_config:
-        told |= read_settings(path)
-    return RunConfig.from_flat({**told, **(run.conf or {})})
+        values |= read_settings(path)
+    return RunConfig.from_flat({**values, **(run.conf or {})})

@@ -1,7 +1,6 @@
 """Credentials of the object store from an Airflow connection (docs/how-to/use_an_object_store.md).
 
-The file lies among the plugins because Airflow puts their folder on the path of each of its processes: tasks, pages and
-the triggerer open the store alike. It reads the connection's own fields, so the amazon provider need not be installed.
+It reads the connection's own fields, so the amazon provider need not be installed.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ from pipeline.store.login import ObjectStoreLogin, set_login_provider
 
 CONNECTION_TYPE = "aws"
 ELSEWHERE = ("role_arn", "assume_role_method", "assume_role_kwargs", "profile_name", "session_kwargs")
-"""What only the amazon provider can follow; to pass it by would ask the store with rights that nobody meant."""
+"""Fields that only the amazon provider can use; ignoring them would use other rights than the connection intends."""
 
 
 def use_store_connection() -> None:
-    """Let this process open object stores with the connection, where the environment names one."""
+    """Let this process open object stores with the configured connection, if there is one."""
     set_login_provider(store_login)
 
 
 def store_login() -> ObjectStoreLogin:
-    """Return the credentials that count now; Airflow is asked each time, so a changed connection takes effect.
+    """Return the current credentials; Airflow is asked each time, so a changed connection takes effect.
 
     Raises:
-        ConfigurationError: There is no such connection, or it cannot be used. No message holds one of its secrets.
+        ConfigurationError: There is no such connection, or it cannot be used. No message contains its secrets.
     """
     name = load_settings().store_conn
     return _login_of(name, _connection(name)) if name else ObjectStoreLogin()
@@ -37,10 +36,10 @@ def _connection(name: str) -> Any:  # noqa: ANN401 - Airflow's SDK types it so
 
     try:
         return Connection.get(name)
-    except Exception as error:  # noqa: BLE001 - each secrets backend raises its own, some with what they hold
+    except Exception as error:  # noqa: BLE001 - each secrets backend raises its own errors, some with secrets in them
         kind = type(error).__name__
     raise ConfigurationError(
-        f"{variable('store_conn')} names the Airflow connection {quoted(name)}, which this process cannot get "
+        f"{variable('store_conn')} names the Airflow connection {quoted(name)}, which cannot be read "
         f"({kind}). Add it (`airflow connections add`, AIRFLOW_CONN_…, or a secrets backend), or correct the name. "
         "Without the variable, the environment's AWS credentials are used."
     )
@@ -55,11 +54,11 @@ def _login_of(name: str, connection: Any) -> ObjectStoreLogin:  # noqa: ANN401 -
         )
     extra = connection.extra_dejson
     if connection.extra and not extra and connection.extra.strip() not in {"{}", "null"}:
-        raise ConfigurationError(f"The extra of the Airflow connection {quoted(name)} is no JSON object. Correct it.")
+        raise ConfigurationError(f"The extra of the Airflow connection {quoted(name)} is not a JSON object.")
     if unusable := [field for field in ELSEWHERE if extra.get(field)]:
         raise ConfigurationError(
-            f"The Airflow connection {quoted(name)} has {', '.join(unusable)}, which the store cannot follow. Let the "
-            f"environment say so instead (AWS_PROFILE, AWS_ROLE_ARN, …) without {variable('store_conn')}, or give keys."
+            f"The Airflow connection {quoted(name)} has {', '.join(unusable)}, which the store does not support. Use "
+            f"the environment instead (AWS_PROFILE, AWS_ROLE_ARN, …) without {variable('store_conn')}, or give keys."
         )
     return ObjectStoreLogin(
         access_key=connection.login or extra.get("aws_access_key_id") or None,
@@ -70,7 +69,7 @@ def _login_of(name: str, connection: Any) -> ObjectStoreLogin:  # noqa: ANN401 -
         source=f"the Airflow connection {name}",
         advice=(
             f"It comes from the Airflow connection {quoted(name)} ({variable('store_conn')}): login is the access key, "
-            "password the secret key; in extra stand endpoint_url for another store than AWS, region_name and "
+            "password the secret key; extra may hold endpoint_url (for another store than AWS), region_name and "
             "aws_session_token."
         ),
     )

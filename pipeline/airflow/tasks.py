@@ -20,6 +20,7 @@ from pipeline.airflow import metrics, notes, notifications
 from pipeline.airflow.assets import CHAMPION, CLEAN_REVIEWS, MODEL, REPORT
 from pipeline.airflow.links import mapped_task, reporting_task, training_task
 from pipeline.airflow.retraining import config_of
+from pipeline.airflow.store_login import use_store_connection
 from pipeline.errors import NothingNewError
 from pipeline.run_state import RunState, VariantState
 from pipeline.settings import load_settings
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 SETTINGS = load_settings()
+# Every DAG file imports this module: its tasks open an object store with the configured Airflow connection.
+use_store_connection()
 
 DEFAULTS: Json = {
     "owner": "review-sentiment",
