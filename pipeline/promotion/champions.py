@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from pipeline.errors import ArtifactError, PipelineError, quoted
 from pipeline.store import ArtifactReference, ArtifactStore, Record
-from pipeline.store.files import entries, written_aside
+from pipeline.store.files import entries, temp_file
 
 CHAMPIONS = "champions"
 """Folder below the store's root."""
@@ -238,7 +238,7 @@ def _created(store: ArtifactStore, change: ChampionChange) -> bool:
         return _created_object(target, text)
     path = Path(str(target))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path.parent, text) as written:
+    with temp_file(path.parent, text) as written:
         try:
             # A link, unlike a rename, fails where the name is taken.
             os.link(written, path)

@@ -159,7 +159,7 @@ def _report(folder: UPath) -> FoundReport | None:
 
 def found_strays(store: ArtifactStore, *, before: datetime) -> tuple[Stray, ...]:
     """Return what lies in ``in_progress/`` and ``resumable/`` of this machine, unchanged since ``before``."""
-    made = {f"resumable/{reference.stage}/{reference.key}" for reference in store.being_made()}
+    made = {f"resumable/{reference.stage}/{reference.key}" for reference in store.being_produced()}
     found = []
     for path in _leftovers(store.local):
         place = path.relative_to(store.local).as_posix()

@@ -71,7 +71,7 @@ def contents(store: ArtifactStore, policy: RetentionPolicy, now: datetime, plan:
     champions, records = _recorded_keys(store, policy)
     of = _by_key(artifacts)
     in_use = {reference for reference, found in artifacts.items() if found.last_used > now - policy.grace}
-    in_use |= store.being_made() & artifacts.keys()
+    in_use |= store.being_produced() & artifacts.keys()
     damaged = {reference: found.problem for reference, found in artifacts.items() if found.problem is not None}
     roots: dict[Reason, set[ArtifactReference]] = {
         "champion": of(champions),

@@ -14,7 +14,7 @@ from pipeline.retention.inventory import FoundArtifact, stray_changed_at
 from pipeline.retention.reachability import Contents, contents, reached
 from pipeline.retention.records import CleanUpPlan, CleanUpResult, OldArtifact, OldReport, Spared, Stray
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.store.files import files_below, vanish
+from pipeline.store.files import files_below, remove_atomically
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class _CleanUp:
                 self.spare(name, CHANGED)
             return
         try:
-            gone = vanish(
+            gone = remove_atomically(
                 self.store.root / REPORTS / report.folder,
                 PAGE,
                 lambda place: any(file.changed_at > report.changed_at for file in files_below(place)),
@@ -146,7 +146,7 @@ class _CleanUp:
         self.freed += stray.bytes
 
     def _gone_on_with(self, stray: Stray) -> bool:
-        made = {f"resumable/{reference.stage}/{reference.key}" for reference in self.store.being_made()}
+        made = {f"resumable/{reference.stage}/{reference.key}" for reference in self.store.being_produced()}
         return stray.place in made
 
     def spare(self, name: str, why: str) -> None:

@@ -1,9 +1,10 @@
-"""Files below a place of the store: how they are found, written whole, and removed at once for every reader."""
+"""Files of the store: listing, atomic writes, atomic removal, and locks."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -18,12 +19,12 @@ from upath import UPath
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One file below a place.
+    """One file below a folder or prefix.
 
     Attributes:
-        name: Its path below that place, with ``/`` between the parts.
-        bytes: Its size.
-        changed_at: When it was last written, or touched.
+        name: Path below that folder, with ``/`` between the parts.
+        bytes: Size.
+        changed_at: When it was last written or touched.
     """
 
     name: str
@@ -32,9 +33,9 @@ class StoredFile:
 
 
 def files_below(place: UPath) -> Iterator[StoredFile]:
-    """Yield every file below a folder or an object store's prefix; links are neither followed nor named.
+    """Yield every file below a folder or a prefix of an object store, without links.
 
-    A place that is not there has none.
+    A missing folder has no files.
     """
     if _is_local(place):
         home = Path(str(place))
@@ -42,14 +43,14 @@ def files_below(place: UPath) -> Iterator[StoredFile]:
             try:
                 status = path.lstat()
             except FileNotFoundError:
-                # A run may be at work while we look.
+                # A run may remove files meanwhile.
                 continue
             if path.is_file() and not path.is_symlink():
                 changed = datetime.fromtimestamp(status.st_mtime, UTC)
                 yield StoredFile(path.relative_to(home).as_posix(), status.st_size, changed)
         return
     files = place.fs
-    # What another process has written since we last looked.
+    # Other processes may have written since the last listing.
     files.invalidate_cache()
     prefix = place.path.rstrip("/") + "/"
     for path, found in sorted(files.find(place.path, detail=True).items()):
@@ -57,41 +58,41 @@ def files_below(place: UPath) -> Iterator[StoredFile]:
 
 
 def read_within(place: UPath, *parts: str) -> bytes:
-    """Return the bytes of a regular file below a place of the store, reached without following a link.
+    """Return the bytes of a regular file below a folder of the store, without following links.
 
-    Whoever may write into the store could otherwise lay a link there, and let a process that may read more than they
-    may hand its secrets out.
+    A user with write access to the store could otherwise place a link there, to read files of a process with more
+    rights.
 
     Args:
-        place: A folder or an object store's prefix.
-        parts: The way from there: folders, and the file's name at the end.
+        place: A folder or a prefix of an object store.
+        parts: Names of the folders below it, and of the file.
 
     Raises:
-        OSError: There is no such file, or a link, a folder or a device stands on the way.
+        OSError: There is no such file, or the path contains a link or a device.
     """
     if not _is_local(place):
         return bytes(place.joinpath(*parts).read_bytes())
     *folders, name = parts
     if not all(part and part not in {".", ".."} and "/" not in part for part in parts):
-        raise FileNotFoundError(errno.ENOENT, "not a way below this place", "/".join(parts))
+        raise FileNotFoundError(errno.ENOENT, "not a path below this folder", "/".join(parts))
     folder = os.open(str(place), os.O_RDONLY | os.O_DIRECTORY)
     try:
         for part in folders:
             below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             os.close(folder)
             folder = below
-        # Opening a pipe would wait for somebody to write.
+        # Without O_NONBLOCK, opening a pipe would wait for a writer.
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     finally:
         os.close(folder)
     with os.fdopen(handle, "rb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise FileNotFoundError(errno.ENOENT, "no regular file", name)
+            raise FileNotFoundError(errno.ENOENT, "not a regular file", name)
         return stream.read()
 
 
 def changed_at(file: UPath) -> datetime | None:
-    """Return when a file was last written or touched, or ``None`` if it is not there."""
+    """Return when a file was last written or touched; ``None`` if it does not exist."""
     try:
         if _is_local(file):
             return datetime.fromtimestamp(Path(str(file)).stat().st_mtime, UTC)
@@ -103,7 +104,7 @@ def changed_at(file: UPath) -> datetime | None:
 
 
 def entries(place: UPath) -> list[UPath]:
-    """Return what lies directly below a place as it is now; a place that is not there has nothing."""
+    """Return the current entries of a folder or prefix; a missing one has none."""
     forget_listing(place)
     try:
         return list(place.iterdir())
@@ -112,31 +113,25 @@ def entries(place: UPath) -> list[UPath]:
 
 
 def forget_listing(place: UPath) -> None:
-    """Let the next look at a place be a new one.
-
-    fsspec remembers listings for as long as the process lives; a server would show the first state for ever.
-    """
+    """Make the next listing of a place a new one: fsspec caches listings for as long as the process lives."""
     if not _is_local(place):
         place.fs.invalidate_cache(place.path)
 
 
 def write_whole(target: UPath, content: bytes) -> None:
-    """Write a small file so that a reader finds the old one, the new one, or none."""
+    """Write a small file so that readers find the old content or the new one, never a part."""
     if not _is_local(target):
         target.write_bytes(content)
         return
     path = Path(str(target))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path.parent, content) as aside:
-        aside.replace(path)
+    with temp_file(path.parent, content) as written:
+        written.replace(path)
 
 
 @contextlib.contextmanager
-def written_aside(folder: Path, content: bytes) -> Iterator[Path]:
-    """Yield a synced file with this content, under a hidden name that nobody reads; at the end it is gone.
-
-    Whoever asked for it renames it into place, or links it to where it belongs.
-    """
+def temp_file(folder: Path, content: bytes) -> Iterator[Path]:
+    """Yield a synced file with this content and a hidden name, to be renamed or linked; at the end it is removed."""
     handle, name = tempfile.mkstemp(prefix=".writing-", dir=folder)
     try:
         with os.fdopen(handle, "wb") as sink:
@@ -149,72 +144,103 @@ def written_aside(folder: Path, content: bytes) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-def vanish(home: UPath, sign: str, spare: Callable[[UPath], bool], *, in_progress: Path) -> bool:
-    """Remove a folder, at once for every reader.
+def remove_atomically(home: UPath, marker: str, is_used: Callable[[UPath], bool], *, in_progress: Path) -> bool:
+    """Remove a folder, for all readers at once.
 
-    In a folder store it is renamed aside and then deleted. In an object store the file goes first without which
-    readers take the rest for nothing. A kill in between leaves files that nobody reads.
+    In a folder store, the folder is renamed away and then deleted. In an object store, the marker is deleted first:
+    without it, readers ignore the rest. A kill in between leaves files that are never read.
 
     Args:
         home: The folder or prefix.
-        sign: Name of the file that makes the folder count, such as ``manifest.json``.
-        spare: Asked once the folder is out of reach, with the place where its files lie by then: whether somebody
-            turned to it in the meantime. If so it is put back.
-        in_progress: A folder on a folder store's own disk, where nothing is ever read.
+        marker: Name of the file without which the folder does not count, e.g. ``manifest.json``.
+        is_used: Called with the place of the files once readers cannot find them: whether the folder was used
+            meanwhile. If so, it is put back.
+        in_progress: Folder on the disk of a folder store, from which nothing is read.
 
     Returns:
-        Whether it is gone; ``False`` also if it was gone before.
+        Whether this call removed it.
 
     Raises:
         OSError: It cannot be moved or deleted.
     """
     if _is_local(home):
-        return _vanish_folder(Path(str(home)), spare, in_progress)
-    return _vanish_objects(home, sign, spare)
+        return _remove_folder(Path(str(home)), is_used, in_progress)
+    return _remove_objects(home, marker, is_used)
 
 
-def _vanish_folder(home: Path, spare: Callable[[UPath], bool], in_progress: Path) -> bool:
+def _remove_folder(home: Path, is_used: Callable[[UPath], bool], in_progress: Path) -> bool:
     in_progress.mkdir(parents=True, exist_ok=True)
-    taken = Path(tempfile.mkdtemp(prefix="removed-", dir=in_progress))
-    aside = taken / home.name
+    parent = Path(tempfile.mkdtemp(prefix="removed-", dir=in_progress))
+    hidden = parent / home.name
     try:
-        home.rename(aside)
-    except OSError as error:
-        taken.rmdir()
-        if isinstance(error, FileNotFoundError):
-            return False
+        home.rename(hidden)
+    except FileNotFoundError:
+        parent.rmdir()
+        return False
+    except OSError:
+        parent.rmdir()
         raise
-    if spare(UPath(aside)):
+    used = is_used(UPath(hidden))
+    if used:
         try:
-            aside.rename(home)
+            hidden.rename(home)
         except OSError:
-            # Made anew meanwhile: theirs stands. Otherwise what is aside must not be lost.
+            # Either it was produced again meanwhile, or the hidden files must not be lost.
             if not home.exists():
                 raise
-        shutil.rmtree(taken)
-        return False
-    shutil.rmtree(taken)
-    return True
+    shutil.rmtree(parent)
+    return not used
 
 
-def _vanish_objects(home: UPath, sign: str, spare: Callable[[UPath], bool]) -> bool:
-    first = home / sign
+def _remove_objects(home: UPath, marker: str, is_used: Callable[[UPath], bool]) -> bool:
+    first = home / marker
     try:
         content = first.read_bytes()
     except FileNotFoundError:
         content = None
-    if content is not None:
+    else:
         home.fs.rm_file(first.path)
-        if spare(home):
+    if is_used(home):
+        if content is not None:
             first.write_bytes(content)
-            return False
-    elif spare(home):
         return False
     rest = [home / file.name for file in files_below(home)]
     for file in rest:
-        # One by one: what takes many names at once reads `*` and `[` in them as patterns.
+        # One by one: calls with several names take `*` and `[` for patterns.
         file.fs.rm_file(file.path)
     return content is not None or bool(rest)
+
+
+@contextlib.contextmanager
+def exclusive_lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock between the processes of this machine; the lock file is removed at the end.
+
+    Yields:
+        ``True`` if this process holds the lock; ``False``, only without ``wait``, if another one does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            if not _is_same_file(handle.fileno(), path):
+                # The previous holder removed the file while this process waited, so others lock a new one.
+                continue
+            try:
+                yield True
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _is_local(place: UPath) -> bool:

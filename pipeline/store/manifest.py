@@ -1,4 +1,4 @@
-"""What each artifact tells of itself: where it came from, what it holds, what it cost."""
+"""The manifest of an artifact: its provenance, its files and its cost."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 
 class Record(BaseModel):
-    """Base of everything that passes between stages: frozen, complete, no unknown fields."""
+    """Base of all records that pass between stages: frozen, and without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ArtifactReference(Record):
-    """The name of an artifact: small enough for XCom, enough to find it in the store."""
+    """Identifies an artifact in the store; small enough for XCom."""
 
     stage: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     key: str = Field(pattern=r"^[0-9a-f]{32}$")
 
     def __str__(self) -> str:
-        """Return ``stage/key`` with the key cut to what a person compares."""
+        """Return ``stage/key`` with the first 12 characters of the key."""
         return f"{self.stage}/{self.key[:12]}"
 
 
 class RowAccount(Record):
-    """Where a stage's rows went; the sum is checked, so that no row can disappear."""
+    """The rows that a stage kept and excluded; their sum is checked, so that no row can disappear."""
 
     rows_in: int = Field(ge=0)
     kept: int = Field(ge=0)
     excluded: dict[str, int] = Field(default_factory=dict)
-    """Rows by the named reason for which they were excluded, in the order of the steps."""
+    """Number of excluded rows by reason, in the order of the steps."""
 
     @model_validator(mode="after")
-    def _every_row_ends_somewhere(self) -> Self:
+    def _check_sum(self) -> Self:
         gone = sum(self.excluded.values())
         if self.rows_in != self.kept + gone:
             raise ValueError(
-                f"{self.rows_in} rows came in, but {self.kept} kept + {gone} excluded = {self.kept + gone}"
+                f"{self.rows_in} rows were read, but {self.kept} kept + {gone} excluded = {self.kept + gone}"
             )
         return self
 
@@ -51,7 +51,7 @@ class FileRecord(Record):
 
 
 class Manifest(Record):
-    """The whole account of one artifact (``manifest.json``)."""
+    """Provenance, files and cost of one artifact (``manifest.json``)."""
 
     schema_version: int = 1
     stage: str
@@ -68,12 +68,12 @@ class Manifest(Record):
     started_at: datetime
     seconds: float
     peak_memory_bytes: int
-    """Largest resident memory of the process up to the end of this stage."""
+    """Peak resident memory of the process until the end of this stage."""
 
     @field_validator("files")
     @classmethod
-    def _names_stay_below(cls, files: dict[str, FileRecord]) -> dict[str, FileRecord]:
-        """Refuse a name that would lead whoever fetches the artifact out of its folder."""
+    def _check_names(cls, files: dict[str, FileRecord]) -> dict[str, FileRecord]:
+        """Reject names that lead out of the artifact's folder when it is downloaded."""
         for name in files:
             if "\\" in name or "\0" in name or any(part in {"", ".", ".."} for part in name.split("/")):
                 raise ValueError("a file's name leads out of the artifact")
@@ -81,5 +81,5 @@ class Manifest(Record):
 
     @property
     def reference(self) -> ArtifactReference:
-        """The artifact's own reference."""
+        """The reference to this artifact."""
         return ArtifactReference(stage=self.stage, key=self.key)

@@ -168,7 +168,7 @@ def _build(
         variant.batch_size,
         device.name,
     )
-    work.recall(CHECKPOINT_FILE)
+    work.restore_checkpoint(CHECKPOINT_FILE)
     result = fit(
         model,
         variant,
@@ -176,8 +176,8 @@ def _build(
         validation,
         max_length=sizes.max_length,
         device=parameters.device,
-        durable=work.durable,
-        checkpointed=lambda: work.keep(CHECKPOINT_FILE),
+        durable=work.checkpoint_dir,
+        checkpointed=lambda: work.save_checkpoint(CHECKPOINT_FILE),
         artifact=work.folder,
         precision=parameters.precision,
         jit_compile=parameters.jit_compile,

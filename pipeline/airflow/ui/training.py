@@ -48,7 +48,7 @@ def training() -> HTMLResponse:
 
 def _trainings() -> list[Training]:
     found = []
-    for folder in islice(default_store().in_progress(STAGE), MOST_TRAININGS):
+    for folder in islice(default_store().checkpoint_dirs(STAGE), MOST_TRAININGS):
         epochs = []
         # The last line may be half written: it is whole at the next look.
         for line in _text(folder / EPOCHS_FILE).splitlines():

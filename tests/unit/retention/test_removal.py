@@ -138,15 +138,15 @@ def test_a_run_that_turns_to_an_artifact_at_the_last_instant_finds_it(
 
     import pipeline.store.artifacts as module
 
-    vanish = module.vanish
+    original = module.remove_atomically
 
     def reused_first(place: object, *arguments: object, **named: object) -> bool:
         if str(place).endswith(cleaned.key):
             last_used(any_store, cleaned, OLD)
-            assert any_store._taken(cleaned)
-        return vanish(place, *arguments, **named)  # type: ignore[arg-type]
+            assert any_store._touch_if_present(cleaned)
+        return original(place, *arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "vanish", reused_first)
+    monkeypatch.setattr(module, "remove_atomically", reused_first)
     result = clean_up(any_store, found)
     assert left(any_store) == {raw, cleaned}
     assert result.artifacts == ()

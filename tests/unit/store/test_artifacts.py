@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import ArtifactError
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
+from pipeline.store.files import exclusive_lock
 from tests.unit.store.factories import Figure, Question, produce
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -81,8 +82,8 @@ def test_a_kill_leaves_nothing_visible_and_durable_work_is_found_again(tmp_path:
         from tests.unit.store.factories import Figure, Question
 
         def build(work):
-            work.durable.mkdir(parents=True, exist_ok=True)
-            marker = work.durable / "checkpoint"
+            work.checkpoint_dir.mkdir(parents=True, exist_ok=True)
+            marker = work.checkpoint_dir / "checkpoint"
             if not marker.exists():
                 marker.write_text("epoch 3")
                 (work.folder / "half").write_text("half")
@@ -214,8 +215,34 @@ def test_an_artifact_that_is_being_made_is_known_and_not_removed(any_store: Arti
     lock = any_store.local / "locks" / f"double-{reference.key}"
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        assert any_store.being_made() == {reference}
+        assert any_store.being_produced() == {reference}
         assert not any_store.remove(reference, last_used=before)
         assert lock.exists()
-    assert any_store.being_made() == frozenset()
+    assert any_store.being_produced() == frozenset()
     assert any_store.remove(reference, last_used=before)
+
+
+def test_a_waiting_process_does_not_lock_a_removed_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, waiting, locked, done = tmp_path / "lock", threading.Event(), threading.Event(), threading.Event()
+    flock = fcntl.flock
+
+    def signaling_flock(handle: object, operation: int) -> None:
+        waiting.set()
+        flock(handle, operation)  # type: ignore[arg-type]
+
+    def second() -> None:
+        with exclusive_lock(path):
+            locked.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=second)
+    with exclusive_lock(path):
+        monkeypatch.setattr(fcntl, "flock", signaling_flock)
+        thread.start()
+        assert waiting.wait(30)
+    assert locked.wait(30)
+    with exclusive_lock(path, wait=False) as third:
+        assert not third
+    done.set()
+    thread.join()
+    assert not path.exists()

@@ -95,19 +95,19 @@ def test_a_login_from_elsewhere_wins_and_is_shown_nowhere(s3, url, tmp_path, mon
 
 
 def test_a_login_in_the_address_is_refused_without_being_shown() -> None:
-    with pytest.raises(ConfigurationError, match="holds a login") as told:
+    with pytest.raises(ConfigurationError, match="contains a login") as told:
         ArtifactStore(f"s3://{ACCESS_KEY}:{GUESS}@bucket/reviews")
     assert GUESS not in str(told.value)
 
 
 def test_what_one_machine_began_another_ends(s3: S3Server, url: str, tmp_path: Path) -> None:
     def build(work: Workspace) -> Outcome:
-        work.recall("checkpoint")
-        checkpoint = work.durable / "checkpoint"
+        work.restore_checkpoint("checkpoint")
+        checkpoint = work.checkpoint_dir / "checkpoint"
         epoch = int(checkpoint.read_text()) + 1 if checkpoint.exists() else 1
-        work.durable.mkdir(parents=True, exist_ok=True)
+        work.checkpoint_dir.mkdir(parents=True, exist_ok=True)
         checkpoint.write_text(str(epoch))
-        work.keep("checkpoint")
+        work.save_checkpoint("checkpoint")
         if epoch < 3:
             raise SystemExit
         (work.folder / "epochs").write_text(str(epoch))
@@ -124,16 +124,16 @@ def test_what_one_machine_began_another_ends(s3: S3Server, url: str, tmp_path: P
 
 def test_a_checkpoint_that_cannot_be_kept_ends_no_training(s3, url, tmp_path, caplog) -> None:
     def build(work: Workspace) -> Outcome:
-        work.durable.mkdir(parents=True)
-        (work.durable / "checkpoint").write_text("1")
+        work.checkpoint_dir.mkdir(parents=True)
+        (work.checkpoint_dir / "checkpoint").write_text("1")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("tests.object_store.ACCESS_KEY", "another")
-            work.keep("checkpoint")
+            work.save_checkpoint("checkpoint")
         return Outcome(Nothing())
 
     store = ArtifactStore(url, cache=tmp_path)
     assert store.has(store.produce(Stage("fit"), inputs={}, params=None, build=build))
-    assert "checkpoint cannot be kept in the store for another machine" in caplog.text
+    assert "checkpoint cannot be saved in the store for other machines" in caplog.text
 
 
 def test_of_two_machines_with_the_same_key_the_first_stands(s3, url, tmp_path) -> None:
@@ -150,14 +150,14 @@ def test_of_two_machines_with_the_same_key_the_first_stands(s3, url, tmp_path) -
 
 def test_an_epoch_that_could_not_be_kept_is_not_replaced_by_an_older_one(s3, url, tmp_path) -> None:
     def build(work: Workspace) -> Outcome:
-        work.recall("checkpoint")
-        checkpoint = work.durable / "checkpoint"
+        work.restore_checkpoint("checkpoint")
+        checkpoint = work.checkpoint_dir / "checkpoint"
         if checkpoint.exists():
             (work.folder / "epochs").write_text(checkpoint.read_text())
             return Outcome(Nothing())
-        work.durable.mkdir(parents=True, exist_ok=True)
+        work.checkpoint_dir.mkdir(parents=True, exist_ok=True)
         checkpoint.write_text("3")
-        work.keep("checkpoint")
+        work.save_checkpoint("checkpoint")
         # Epochs later, of which the store knows nothing.
         checkpoint.write_text("40")
         later = time.time() + 60
@@ -175,7 +175,7 @@ def test_a_file_that_its_manifest_does_not_tell_of_is_not_served(s3, url, tmp_pa
     made = produced(ArtifactStore(url, cache=tmp_path / "a"), "the first")
     reader = ArtifactStore(url, cache=tmp_path / "b")
     (reader.root / "artifacts" / made.stage / made.key / "a").write_text("of another machine")
-    with pytest.raises(ArtifactError, match="not the file that its manifest tells of"):
+    with pytest.raises(ArtifactError, match="does not match the digest in its manifest"):
         reader.folder(made)
 
 
