@@ -309,7 +309,7 @@ def _verdict(acceptance: AcceptanceResult) -> GateRule:
 
 
 def _contract(summary: ValidationSummary) -> GateRule:
-    broken = len(summary.contract.broken)
+    broken = len(summary.contract.failed)
     return _rule(
         "contract",
         "The newest reviews keep their contract."

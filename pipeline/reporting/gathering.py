@@ -98,7 +98,7 @@ def gather(state: RunState, config: RunConfig, store: ArtifactStore, run_name: s
         expectation
         for validation in (validation_raw, validation_clean)
         if validation is not None
-        for expectation in validation.contract.broken
+        for expectation in validation.contract.failed
     )
     drifted = _drift(state.refusal, state.get("profile"), config.drift, store)
     outcome, headline, next_step = _outcome(state.refusal, broken, drifted, acceptance)

@@ -1,7 +1,7 @@
 """Row rules quarantine bad rows; data contracts stop a run (docs/reference/data_contract.md)."""
 
 from pipeline.validation.clean import validate_clean
-from pipeline.validation.contract import enforce_contract
+from pipeline.validation.enforcement import enforce_contract
 from pipeline.validation.raw import validate_raw
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
 

@@ -1,4 +1,4 @@
-"""``validate_clean``: hold the clean reviews against their contract; no row leaves here."""
+"""The stage ``validate_clean``: check the contract of the clean reviews. No row is excluded here."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pydantic import BaseModel
 
 from pipeline.config import ValidationConfig
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
-from pipeline.validation.clauses import CLEAN_CLAUSES
-from pipeline.validation.expectations import hold_contract
+from pipeline.validation.checking import check_contract
+from pipeline.validation.contracts import clean_contract
 from pipeline.validation.measures import CLEAN_COLUMNS, CLEAN_MEASURES, clean_measures
 from pipeline.validation.records import ValidationSummary
-from pipeline.validation.tables import CLEANED, batches, columns_frame, opened
+from pipeline.validation.tables import CLEANED, columns_frame, open_table, read_batches
 
-STAGE = Stage("validate_clean", version=1)
+STAGE = Stage("validate_clean", version=2)
 DATA_DOCS = "data_docs"
 
 
 class CleanContractParams(BaseModel):
-    """What the clean contract reads of :class:`pipeline.config.ValidationConfig`."""
+    """The limits of :class:`pipeline.config.ValidationConfig` that the clean contract uses."""
 
     min_rows: int
     min_class_share: float
@@ -29,13 +29,13 @@ class CleanContractParams(BaseModel):
 def validate_clean(cleaned: ArtifactReference, config: ValidationConfig, store: ArtifactStore) -> ArtifactReference:
     """Check the contract of the clean reviews.
 
-    The artifact (``data_docs/``) is written also when the contract is broken, so that people can see why;
-    :func:`pipeline.validation.enforce_contract` is what stops the run.
+    The artifact (``data_docs/``) is also written if the contract is violated, so that you can see why:
+    :func:`pipeline.validation.enforce_contract` stops the run.
 
     Args:
         cleaned: The clean reviews.
-        config: The limits of the contract; ``max_bad_row_share`` plays no part.
-        store: Where artifacts lie.
+        config: The limits of the contract; ``max_bad_row_share`` is not used.
+        store: The store.
 
     Raises:
         ArtifactError: The clean reviews are missing or damaged.
@@ -49,12 +49,12 @@ def validate_clean(cleaned: ArtifactReference, config: ValidationConfig, store: 
 
 
 def _build(source: Path, cleaned: ArtifactReference, config: ValidationConfig, folder: Path) -> Outcome:
-    with opened(source, cleaned) as table:
+    with open_table(source, cleaned) as table:
         columns = columns_frame(table.schema_arrow, CLEANED)
-        measures = [clean_measures(batch) for batch in batches(table, CLEANED, CLEAN_COLUMNS)]
+        measures = [clean_measures(batch) for batch in read_batches(table, CLEANED, CLEAN_COLUMNS)]
     reviews = pa.Table.from_batches(measures, CLEAN_MEASURES)
-    contract = hold_contract(
-        "clean", CLEAN_CLAUSES, config, {"columns": columns, "reviews": reviews}, folder / DATA_DOCS
+    contract = check_contract(
+        "clean", clean_contract(config), {"columns": columns, "reviews": reviews}, folder / DATA_DOCS
     )
     summary = ValidationSummary(
         data_set="clean", rows=reviews.num_rows, quarantined={}, contract=contract, data_docs=f"{DATA_DOCS}/index.html"

@@ -1,4 +1,4 @@
-"""What validation found."""
+"""Records of validation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pipeline.store import Record
 
 
 class ExpectationResult(Record):
-    """One clause of the contract."""
+    """The result of one expectation of a contract."""
 
     name: str
     """Great Expectations' type, e.g. ``expect_column_values_to_not_be_null``."""
     title: str
-    """The clause in plain words."""
+    """The expectation in words."""
     column: str | None
     success: bool
     observed: str
@@ -21,14 +21,14 @@ class ExpectationResult(Record):
 
 
 class ContractResult(Record):
-    """The contract of the whole data set."""
+    """The result of a contract: of the whole data set, not of single rows."""
 
     success: bool
     expectations: tuple[ExpectationResult, ...]
 
     @property
-    def broken(self) -> tuple[ExpectationResult, ...]:
-        """The clauses that failed."""
+    def failed(self) -> tuple[ExpectationResult, ...]:
+        """The expectations that failed."""
         return tuple(expectation for expectation in self.expectations if not expectation.success)
 
 
@@ -38,9 +38,9 @@ class ValidationSummary(Record):
     data_set: str
     """``raw`` or ``clean``."""
     rows: int
-    """Rows that were looked at, quarantined ones included."""
+    """Rows that were checked, including quarantined rows."""
     quarantined: dict[str, int]
-    """Rows by reason, in the order of the rules; reasons without rows are left out."""
+    """Rows by reason, in the order of the rules; only reasons with rows."""
     contract: ContractResult
     data_docs: str | None
-    """Path of the Data Docs' first page inside the artifact."""
+    """Path of the first page of the Data Docs in the artifact."""

@@ -1,7 +1,7 @@
-"""The row rules: why a row of a dump goes to quarantine, as data.
+"""The row rules: the reasons for which a row of a dump is quarantined.
 
-A row belongs to the first rule of ``ROW_RULES`` that it breaks. Reading may have found the problem already
-(``problem`` in the ingested table); the masks here find what was read but means nothing.
+A row belongs to the first rule of ``ROW_RULES`` that it breaks. The readers may have found the problem already
+(``problem`` in the ingested table). The masks here find values that could be read but are not valid.
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ import pyarrow.compute as pc
 
 LOWEST_SCORE, HIGHEST_SCORE = 1, 5
 """Stars of a review."""
+NEUTRAL_SCORE = 3
+"""The score that is neither positive nor negative."""
 EARLIEST_TIME = 788_918_400
-"""1 January 1995 in Unix seconds: before it there were no shops on the web to review."""
+"""1 January 1995 in Unix seconds: there were no web shops to review before."""
 LATEST_TIME = 4_102_444_799
-"""The last second of 2099 in Unix seconds: a fixed bound, since today's clock would give another verdict tomorrow. It
-catches what is wrong by a unit (milliseconds, microseconds) or by a century."""
+"""The last second of 2099 in Unix seconds. The bound is fixed, so that the same dump always gets the same result. It
+finds wrong units (milliseconds, microseconds) and wrong centuries."""
 DETAIL_CHARACTERS = 300
 """Longest text in the column ``detail``."""
 
 
 @dataclass(frozen=True)
 class RowRule:
-    """One reason for which a row is excluded.
+    """One reason for which a row is quarantined.
 
     Attributes:
-        reason: Name of the reason; also what ingest writes into ``problem``.
-        columns: What the rule looks at.
-        sentence: The rule for people: what a good row fulfils.
-        broken: Batch of reviews → bool [rows], true where the rule is broken.
-        detail: Batch of reviews → string [rows], what was found there.
+        reason: Name of the reason; ``ingest`` writes the same name into ``problem``.
+        columns: The columns that the rule reads.
+        sentence: The rule in words: what a good row fulfills.
+        broken: Batch of reviews → bool ``[rows]``, true if the row breaks the rule.
+        detail: Batch of reviews → string ``[rows]``, the value that was found.
     """
 
     reason: str
@@ -43,14 +45,14 @@ class RowRule:
 
 
 @dataclass(frozen=True)
-class Judgment:
-    """What the row rules say of one batch.
+class CheckedRows:
+    """A batch of reviews, separated by the row rules.
 
     Attributes:
         kept: The rows that break no rule, all columns.
         quarantined: The other rows, all columns.
-        reasons: string [quarantined rows], the first rule that each breaks.
-        details: string [quarantined rows], what was found.
+        reasons: string ``[quarantined rows]``, the first rule that each row breaks.
+        details: string ``[quarantined rows]``, the value that was found.
     """
 
     kept: pa.RecordBatch
@@ -60,7 +62,7 @@ class Judgment:
 
 
 def _outside(column: pa.Array, lowest: int, highest: int) -> pa.Array:
-    """Return where a value is there and lies outside ``lowest`` … ``highest``."""
+    """Return bool ``[rows]``, true for a value outside ``lowest`` … ``highest`` and false for null."""
     outside = pc.or_(pc.less(column, lowest), pc.greater(column, highest))
     return pc.fill_null(outside, fill_value=False)
 
@@ -84,11 +86,11 @@ def _empty_text(batch: pa.RecordBatch) -> pa.Array:
 
 
 def text_characters(text: pa.Array, missing: int | None) -> pa.Array:
-    """Return int32 [rows]: characters of each text without the blanks around it.
+    """Return int32 ``[rows]``, the characters of each text without the white space around it.
 
     Args:
-        text: string [rows].
-        missing: What stands for a null or blank text; ``None`` for null.
+        text: string ``[rows]``.
+        missing: The number for a null or blank text; ``None`` for null.
     """
     length = pc.utf8_length(pc.utf8_trim_whitespace(text))
     absent = pc.fill_null(pc.equal(length, 0), fill_value=True)
@@ -99,11 +101,11 @@ def _never(batch: pa.RecordBatch) -> pa.Array:
     return pa.repeat(pa.scalar(False), batch.num_rows)
 
 
-def _says(sentence: str) -> Callable[[pa.RecordBatch], pa.Array]:
+def _constant(sentence: str) -> Callable[[pa.RecordBatch], pa.Array]:
     return lambda batch: pa.repeat(pa.scalar(sentence), batch.num_rows)
 
 
-def _names(*columns: str) -> Callable[[pa.RecordBatch], pa.Array]:
+def _values_of(*columns: str) -> Callable[[pa.RecordBatch], pa.Array]:
     def detail(batch: pa.RecordBatch) -> pa.Array:
         found = [
             pc.binary_join_element_wise(
@@ -120,64 +122,59 @@ ROW_RULES: tuple[RowRule, ...] = (
     RowRule(
         "unparseable",
         ("problem",),
-        "The record can be taken apart into the dump's columns.",
+        "The record can be split into the dump's columns.",
         _never,
-        _says("the record could not be read"),
+        _constant("the record could not be read"),
     ),
     RowRule(
         "bad_score",
         ("score",),
         f"The score is a whole number from {LOWEST_SCORE} to {HIGHEST_SCORE}.",
         _bad_score,
-        _names("score"),
+        _values_of("score"),
     ),
     RowRule(
         "bad_helpfulness",
         ("helpfulness_numerator", "helpfulness_denominator"),
-        "Helpful votes and votes are whole numbers from 0, where there are any.",
+        "Helpful votes and votes are whole numbers from 0, or missing.",
         _bad_helpfulness,
-        _names("helpfulness_numerator", "helpfulness_denominator"),
+        _values_of("helpfulness_numerator", "helpfulness_denominator"),
     ),
     RowRule(
         "bad_time",
         ("time",),
-        "The time lies from 1995 to 2099, where there is one.",
+        "The time is from 1995 to 2099, or missing.",
         _bad_time,
-        _names("time"),
+        _values_of("time"),
     ),
     RowRule(
         "empty_text",
         ("text",),
-        "The text holds more than blanks.",
+        "The text has more than white space.",
         _empty_text,
-        _says("text is empty"),
+        _constant("text is empty"),
     ),
 )
-"""Every rule, in the order in which they are tried."""
+"""All rules, in the order in which they apply. The first one also takes problems of the readers without a rule."""
 
 
-def judge(batch: pa.RecordBatch, rules: tuple[RowRule, ...] = ROW_RULES) -> Judgment:
-    """Part a batch of ingested reviews into kept and quarantined rows.
-
-    Args:
-        batch: Rows with the columns of ingest's ``reviews.parquet``.
-        rules: The rules, in their order; the first takes what ingest names and no rule knows.
-    """
+def apply_row_rules(batch: pa.RecordBatch) -> CheckedRows:
+    """Separate a batch of ingested reviews (all columns of ``REVIEW_SCHEMA``) into kept and quarantined rows."""
     problem = batch.column("problem")
-    known = pc.is_in(problem, value_set=pa.array([rule.reason for rule in rules[1:]], pa.string()))
-    named = pc.if_else(known, problem, pa.scalar(rules[0].reason))
+    known = pc.is_in(problem, value_set=pa.array([rule.reason for rule in ROW_RULES[1:]], pa.string()))
+    named = pc.if_else(known, problem, pa.scalar(ROW_RULES[0].reason))
     named = pc.if_else(pc.is_valid(problem), named, pa.scalar(None, pa.string()))
     reasons = pa.nulls(batch.num_rows, pa.string())
-    for rule in reversed(rules):
+    for rule in reversed(ROW_RULES):
         already = pc.fill_null(pc.equal(named, rule.reason), fill_value=False)
         reasons = pc.if_else(pc.or_(rule.broken(batch), already), pa.scalar(rule.reason), reasons)
 
     bad = pc.is_valid(reasons)
     quarantined, reasons, named = batch.filter(bad), reasons.filter(bad), named.filter(bad)
     details = pa.nulls(len(reasons), pa.string())
-    for rule in rules:
+    for rule in ROW_RULES:
         details = pc.if_else(pc.equal(reasons, rule.reason), rule.detail(quarantined), details)
-    # What reading found says more than the mask can, as long as it is about the same reason.
+    # The readers' detail is more precise than the mask's, if it is about the same reason.
     reported = pc.if_else(pc.equal(named, reasons), quarantined.column("problem_detail"), pa.scalar(None, pa.string()))
     details = pc.utf8_slice_codeunits(pc.coalesce(reported, details), 0, DETAIL_CHARACTERS)
-    return Judgment(batch.filter(pc.invert(bad)), quarantined, reasons, details)
+    return CheckedRows(batch.filter(pc.invert(bad)), quarantined, reasons, details)

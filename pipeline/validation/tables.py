@@ -1,8 +1,7 @@
-"""Reading and writing the tables that validation looks at, some rows at a time."""
+"""The tables that validation reads and writes, some rows at a time."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +13,12 @@ from pipeline.errors import ArtifactError, quoted
 from pipeline.readers.schema import REVIEW_SCHEMA as INGESTED
 from pipeline.store import ArtifactReference
 
-log = logging.getLogger(__name__)
-
 BATCH_ROWS = 65_536
-"""Rows held in memory at a time, and rows of a row group: about 30 MB of reviews."""
+"""Rows in memory at a time, and rows of a row group: about 30 MB of reviews."""
 
 PROBLEM_COLUMNS = ("problem", "problem_detail", "raw")
 
-# Nullable throughout: a table that lacks a column comes out with nulls there, and the contract says so.
+# All nullable: a missing column is filled with nulls, and the contract reports it.
 KEPT = pa.schema([field.with_nullable(True) for field in INGESTED if field.name not in PROBLEM_COLUMNS])
 """``reviews.parquet`` of ``validate_raw``."""
 
@@ -55,11 +52,11 @@ CLEANED = pa.schema(
 
 
 @contextmanager
-def opened(path: Path, reference: ArtifactReference) -> Iterator[pq.ParquetFile]:
+def open_table(path: Path, reference: ArtifactReference) -> Iterator[pq.ParquetFile]:
     """Open a table of an artifact.
 
     Raises:
-        ArtifactError: The file is missing or is damaged, also where that shows only while reading.
+        ArtifactError: The file is missing or damaged, also if the damage is found only while rows are read.
     """
     try:
         with pq.ParquetFile(path) as table:
@@ -67,15 +64,15 @@ def opened(path: Path, reference: ArtifactReference) -> Iterator[pq.ParquetFile]
     except (OSError, pa.ArrowInvalid) as error:
         raise ArtifactError(
             f"{path.name} of artifact {reference} cannot be read ({quoted(error, 200)}). "
-            "Remove that artifact's folder and run again."
+            "Remove the folder of that artifact and run again."
         ) from error
 
 
-def batches(table: pq.ParquetFile, schema: pa.Schema, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+def read_batches(table: pq.ParquetFile, schema: pa.Schema, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
     """Yield ``columns`` in the types of ``schema``, at most ``BATCH_ROWS`` rows at a time.
 
-    A column that is missing, or that does not fit its type, comes as nulls: the contract names it, and the row
-    rules see that nothing is there.
+    A column that is missing or does not fit its type is read as nulls: the contract names it, and the row rules apply
+    to the nulls.
     """
     found = [name for name in columns if name in table.schema_arrow.names]
     types = {name: schema.field(name).type for name in columns}
@@ -97,16 +94,16 @@ def _as_type(column: pa.Array, expected: pa.DataType) -> pa.Array:
 
 
 def typed_name(field: pa.Field) -> str:
-    """Return a column with its type, ``score: int8``; how Arrow holds a string makes no difference."""
+    """Return a column with its type, ``score: int8``; all of Arrow's layouts of a string count as ``string``."""
     is_string = pa.types.is_large_string(field.type) or pa.types.is_string_view(field.type)
     return f"{field.name}: {'string' if is_string else field.type}"
 
 
 def columns_frame(found: pa.Schema, expected: pa.Schema) -> pa.Table:
-    """Return the table's columns as a table: one row per expected column that is there.
+    """Return the frame ``columns``: one row per expected column that exists.
 
-    Columns: ``column`` (its name) and ``column_and_type`` (``score: int8``). Columns that nobody reads are left
-    out: their names come from outside.
+    Its columns are ``column`` (the name) and ``column_and_type`` (``score: int8``). Unexpected columns are left out,
+    because their names come from outside.
     """
     fields = [field for field in found if field.name in expected.names]
     return pa.table(

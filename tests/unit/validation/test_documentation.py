@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pipeline.config import ValidationConfig
-from pipeline.validation.clauses import CLEAN_CLAUSES, RAW_CLAUSES, Clause
+from pipeline.validation.contracts import Expectation, clean_contract, raw_contract
 from pipeline.validation.rules import ROW_RULES
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "data_contract.md").read_text(encoding="utf-8")
@@ -18,11 +18,9 @@ def table(heading: str) -> list[str]:
     return re.findall(r"^\|.*\|$", section, re.MULTILINE)[2:]
 
 
-def in_words(clause: Clause) -> str:
-    expected = (
-        "as in [artifacts.md](artifacts.md)" if clause.frame == "columns" else clause.expected(ValidationConfig())
-    )
-    return f"| {clause.title} | `{clause.frame}` | {expected} | `{clause.expectation}` |"
+def row_of(expectation: Expectation) -> str:
+    expected = "as in [artifacts.md](artifacts.md)" if expectation.frame == "columns" else expectation.expected
+    return f"| {expectation.title} | `{expectation.frame}` | {expected} | `{expectation.kind}` |"
 
 
 def test_the_row_rules():
@@ -33,8 +31,8 @@ def test_the_row_rules():
 
 
 def test_the_raw_contract():
-    assert table("The contract of the raw data") == [in_words(clause) for clause in RAW_CLAUSES]
+    assert table("The contract of the raw data") == [row_of(one) for one in raw_contract(ValidationConfig())]
 
 
 def test_the_clean_contract():
-    assert table("The contract of the clean data") == [in_words(clause) for clause in CLEAN_CLAUSES]
+    assert table("The contract of the clean data") == [row_of(one) for one in clean_contract(ValidationConfig())]

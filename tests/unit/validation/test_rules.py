@@ -1,4 +1,4 @@
-"""The row rules: who goes to quarantine, why, and that nobody is lost."""
+"""The row rules: which rows are quarantined and why, and that no row is lost."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.readers.schema import REVIEW_SCHEMA
-from pipeline.validation.rules import EARLIEST_TIME, LATEST_TIME, ROW_RULES, judge
-from tests.unit.validation.support import review
+from pipeline.validation.rules import EARLIEST_TIME, LATEST_TIME, ROW_RULES, apply_row_rules
+from tests.unit.validation.factories import review
 
 REASONS = [rule.reason for rule in ROW_RULES]
 
 
-def judged(*changes: dict[str, Any]) -> list[tuple[int, str, str]]:
+def quarantined(*changes: dict[str, Any]) -> list[tuple[int, str, str]]:
     """Return row, reason and detail of the quarantined rows among changed good ones."""
     batch = pa.RecordBatch.from_pylist([review(row) | change for row, change in enumerate(changes)], REVIEW_SCHEMA)
-    judgment = judge(batch)
-    rows = judgment.quarantined.column("row").to_pylist()
-    return list(zip(rows, judgment.reasons.to_pylist(), judgment.details.to_pylist(), strict=True))
+    checked = apply_row_rules(batch)
+    rows = checked.quarantined.column("row").to_pylist()
+    return list(zip(rows, checked.reasons.to_pylist(), checked.details.to_pylist(), strict=True))
 
 
 def test_order_of_the_reasons_is_the_documented_one():
@@ -60,8 +60,8 @@ def test_order_of_the_reasons_is_the_documented_one():
         ({"text": " \t\n\u00a0\u3000"}, "empty_text", "text is empty"),
     ],
 )
-def test_a_bad_row_is_set_aside_with_its_reason_and_what_was_found(change, reason, detail):
-    assert judged({}, change, {}) == [(1, reason, detail)]
+def test_a_bad_row_is_quarantined_with_its_reason_and_value(change, reason, detail):
+    assert quarantined({}, change, {}) == [(1, reason, detail)]
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_a_bad_row_is_set_aside_with_its_reason_and_what_was_found(change, reaso
     ],
 )
 def test_a_good_row_is_kept(change):
-    assert judged(change) == []
+    assert quarantined(change) == []
 
 
 def test_the_first_broken_rule_wins():
     everything = {"text": "", "time": -1, "helpfulness_numerator": -1, "score": 9}
-    found = judged(
+    found = quarantined(
         everything,
         everything | {"score": 5},
         everything | {"score": 5, "helpfulness_numerator": 1},
@@ -94,18 +94,18 @@ def test_the_first_broken_rule_wins():
     assert [reason for _, reason, _ in found] == ["bad_score", "bad_helpfulness", "bad_time", "unparseable"]
 
 
-def test_a_detail_of_reading_stands_only_beside_its_own_reason():
-    assert judged({"score": 9, "problem": "bad_time", "problem_detail": "time is 'x'", "time": None}) == [
+def test_a_detail_of_the_readers_is_used_only_for_its_own_reason():
+    assert quarantined({"score": 9, "problem": "bad_time", "problem_detail": "time is 'x'", "time": None}) == [
         (0, "bad_score", "score is 9")
     ]
 
 
 def test_a_problem_that_no_rule_knows_is_not_lost():
-    assert judged({"problem": "from_the_future", "problem_detail": "odd"}) == [(0, "unparseable", "odd")]
+    assert quarantined({"problem": "from_the_future", "problem_detail": "odd"}) == [(0, "unparseable", "odd")]
 
 
 def test_a_detail_is_bounded():
-    ((_, _, detail),) = judged({"problem": "unparseable", "problem_detail": "x" * 5_000})
+    ((_, _, detail),) = quarantined({"problem": "unparseable", "problem_detail": "x" * 5_000})
     assert len(detail) == 300
 
 
@@ -126,20 +126,20 @@ ROW = st.fixed_dictionaries(
 @given(st.lists(ROW, max_size=20))
 def test_every_row_ends_in_exactly_one_place(changes):
     batch = pa.RecordBatch.from_pylist([review(row) | change for row, change in enumerate(changes)], REVIEW_SCHEMA)
-    judgment = judge(batch)
-    kept, quarantined = judgment.kept.column("row").to_pylist(), judgment.quarantined.column("row").to_pylist()
-    assert sorted(kept + quarantined) == list(range(len(changes)))
+    checked = apply_row_rules(batch)
+    kept, bad = checked.kept.column("row").to_pylist(), checked.quarantined.column("row").to_pylist()
+    assert sorted(kept + bad) == list(range(len(changes)))
     assert kept == sorted(kept)
-    assert quarantined == sorted(quarantined)
-    assert len(judgment.reasons) == len(judgment.details) == len(quarantined)
-    assert judgment.reasons.null_count == judgment.details.null_count == 0
-    for row, reason in zip(quarantined, judgment.reasons.to_pylist(), strict=True):
+    assert bad == sorted(bad)
+    assert len(checked.reasons) == len(checked.details) == len(bad)
+    assert checked.reasons.null_count == checked.details.null_count == 0
+    for row, reason in zip(bad, checked.reasons.to_pylist(), strict=True):
         assert reason == expected_reason(changes[row])
     assert all(expected_reason(changes[row]) is None for row in kept)
 
 
 def expected_reason(row: dict[str, Any]) -> str | None:
-    """Say in plain Python what the masks say in Arrow."""
+    """Return in plain Python the reason that the masks find in Arrow."""
     problem = row["problem"]
     if problem is not None and problem not in REASONS[1:]:
         return "unparseable"

@@ -1,4 +1,4 @@
-"""``validate_raw``, ``validate_clean`` and the gate, from artifact to artifact."""
+"""The stages ``validate_raw`` and ``validate_clean``, and ``enforce_contract``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pipeline.errors import MESSAGE_LIMIT, ArtifactError, ContractViolationError
 from pipeline.readers.schema import REVIEW_SCHEMA
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.validation import ValidationSummary, enforce_contract, validate_clean, validate_raw
-from pipeline.validation.contract import _message
+from pipeline.validation.enforcement import violation_message
 from pipeline.validation.records import ContractResult, ExpectationResult
 from pipeline.validation.tables import KEPT, QUARANTINE
 from tests.support import contents
-from tests.unit.validation.support import ROWS, clean_table, dump, place_clean, place_dump
+from tests.unit.validation.factories import ROWS, clean_table, dump, place_clean, place_dump
 
 CONFIG = ValidationConfig()
 HOSTILE = "<script>alert(1)</script>"
@@ -37,11 +37,11 @@ def refusal(store: ArtifactStore, reference: ArtifactReference) -> str:
 
 
 def observed(store: ArtifactStore, reference: ArtifactReference) -> dict[str, str]:
-    """Return what was observed in each broken clause, by title."""
-    return {clause.title: clause.observed for clause in store.summary(reference, ValidationSummary).contract.broken}
+    """Return the observed value of each failed expectation by its title."""
+    return {result.title: result.observed for result in store.summary(reference, ValidationSummary).contract.failed}
 
 
-def test_a_good_dump_passes_and_bad_rows_are_set_aside_with_their_place(store):
+def test_a_good_dump_passes_and_bad_rows_are_quarantined_with_their_place(store):
     table = dump(changes={7: {"score": 9}, 9: {"problem": "unparseable", "problem_detail": "why", "raw": "a,b"}})
     reference = raw(store, table)
     enforce_contract(reference, store)
@@ -70,7 +70,7 @@ def test_too_many_bad_rows_are_refused_with_their_reasons_and_first_places(store
     changes |= {11: {"helpfulness_numerator": -1}, 30: {"file": "<b>\x1b[31m.csv", "time": 2}, 31: {"time": 2}}
     reference = raw(store, dump(changes=changes))
     message = refusal(store, reference)
-    assert "1 of 11 clauses is broken" in message
+    assert "1 of 11 expectations failed" in message
     assert "Few bad rows: observed 16 of 240 rows (6.67 %); expected at most 1.00 % of the rows." in message
     assert "bad_score 10, first dump.csv:22 (score is 9); bad_time 3, first dump.csv:10 (time is 1); " in message
     assert "empty_text 2, first dump.csv:7 (text is empty); 1 more reasons" in message
@@ -79,24 +79,24 @@ def test_too_many_bad_rows_are_refused_with_their_reasons_and_first_places(store
     assert pq.read_table(store.folder(reference) / "quarantine.parquet").num_rows == 16
 
 
-def test_all_rows_quarantined_is_refused_not_a_traceback(store):
+def test_all_rows_quarantined_is_refused(store):
     reference = raw(store, dump(changes={row: {"score": None} for row in range(ROWS)}))
     assert observed(store, reference) == {
         "Few bad rows": "240 of 240 rows (100.00 %)",
         "Enough reviews": "0 rows",
-        "Both classes are there": "no review with a score other than 3",
+        "Both classes exist": "no review with a score other than 3",
     }
     assert "Enough reviews: observed 0 rows; expected at least 200 rows." in refusal(store, reference)
     assert pq.read_table(store.folder(reference) / "reviews.parquet").num_rows == 0
     assert (store.folder(reference) / "data_docs" / "index.html").exists()
 
 
-def test_an_empty_dump_is_refused_not_a_traceback(store):
+def test_an_empty_dump_is_refused(store):
     reference = raw(store, dump(0))
     assert observed(store, reference) == {
-        "Few bad rows": "no rows to look at",
+        "Few bad rows": "no rows",
         "Enough reviews": "0 rows",
-        "Both classes are there": "no review with a score other than 3",
+        "Both classes exist": "no review with a score other than 3",
     }
     for name, schema in (("reviews", KEPT), ("quarantine", QUARANTINE)):
         assert pq.read_table(store.folder(reference) / f"{name}.parquet").schema.equals(schema)
@@ -104,12 +104,12 @@ def test_an_empty_dump_is_refused_not_a_traceback(store):
 
 def test_one_class_is_refused(store):
     reference = raw(store, dump(changes={row: {"score": 5} for row in range(ROWS)}))
-    assert observed(store, reference) == {"Both classes are there": "negative 0.00 %, positive 100.00 %"}
+    assert observed(store, reference) == {"Both classes exist": "negative 0.00 %, positive 100.00 %"}
 
 
-def test_a_table_without_columns_that_it_needs_is_refused_not_a_traceback(store):
+def test_a_table_without_columns_that_it_needs_is_refused(store):
     reference = raw(store, dump().drop_columns(["row", "score", "raw"]))
-    assert observed(store, reference)["Every column is there"] == "missing: row, score, raw"
+    assert observed(store, reference)["All columns exist"] == "missing: row, score, raw"
     assert store.summary(reference, ValidationSummary).quarantined == {"bad_score": ROWS}
 
 
@@ -118,7 +118,7 @@ def test_a_column_of_another_type_is_read_where_it_fits_and_named(store):
     wide = table.set_column(table.schema.get_field_index("score"), "score", table["score"].cast(pa.int64()))
     words = wide.set_column(wide.schema.get_field_index("time"), "time", pa.array(["noon"] * ROWS))
     reference = raw(store, words)
-    assert observed(store, reference) == {"Every column has its type": "missing: score: int8, time: int64"}
+    assert observed(store, reference) == {"All columns have their type": "missing: score: int8, time: int64"}
     kept = pq.read_table(store.folder(reference) / "reviews.parquet")
     assert kept["score"].to_pylist() == table["score"].to_pylist()
     assert kept["time"].null_count == ROWS
@@ -134,6 +134,11 @@ def test_rows_of_several_batches_are_all_accounted_for(store, monkeypatch):
     assert pq.read_table(folder / "quarantine.parquet")["row"].to_pylist() == list(bad)
     assert pq.ParquetFile(folder / "reviews.parquet").metadata.row_group(0).num_rows <= 7
     assert "first dump.csv:2 " in store.summary(reference, ValidationSummary).contract.expectations[2].advice
+
+
+def test_two_files_may_both_count_their_ids_from_one(store):
+    second = {row: {"file": "second.csv", "id": row - ROWS // 2 + 1} for row in range(ROWS // 2, ROWS)}
+    enforce_contract(raw(store, dump(changes=second)), store)
 
 
 def test_a_damaged_table_is_named(store):
@@ -160,10 +165,10 @@ def test_pages_show_no_text_of_the_dump_and_load_and_run_nothing(store):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in pages["index.html"]
     assert "alert(1)" not in pages["reviews.html"] + pages["dump.html"] + pages["columns.html"]
     assert "Few bad rows" in pages["index.html"]
-    assert 'class="broken"' in pages["index.html"]
+    assert 'class="failed"' in pages["index.html"]
     assert "mean must be less than or equal to" in pages["dump.html"]
-    assert "broken" in pages["dump.html"]
-    assert "values must be unique" in pages["reviews.html"]
+    assert "failed" in pages["dump.html"]
+    assert "unique" in pages["reviews.html"]
 
 
 def test_a_hostile_file_name_cannot_act_in_a_message(store):
@@ -219,16 +224,16 @@ def test_a_bad_clean_table_is_refused(store):
     changes = {1: {"words": "Great!"}, 2: {"label": 0}, 3: {"score": 3}}
     reference = validate_clean(place_clean(store, clean_table(changes=changes)), CONFIG, store)
     message = refusal(store, reference)
-    assert message.startswith("The clean data break their contract: 3 of 12 clauses are broken")
+    assert message.startswith("The clean data violate their contract: 3 of 12 expectations failed")
     assert "Labels agree with scores: observed 1 of 240 rows" in message
 
 
-def test_an_empty_clean_table_is_refused_not_a_traceback(store):
+def test_an_empty_clean_table_is_refused(store):
     reference = validate_clean(place_clean(store, clean_table(0)), CONFIG, store)
     assert set(observed(store, reference)) == {
         "Enough reviews are left",
         "Both classes are left",
-        "Reviews are of a plausible length",
+        "Reviews have a plausible length",
     }
 
 
@@ -239,8 +244,8 @@ def test_the_share_of_bad_rows_is_no_part_of_the_clean_key(store):
     assert validate_clean(cleaned, ValidationConfig(min_rows=100), store).key not in keys
 
 
-def test_a_long_message_is_cut_between_clauses_and_keeps_its_end():
-    clause = ExpectationResult(
+def test_a_long_message_is_cut_between_expectations_and_keeps_its_end():
+    result = ExpectationResult(
         name="expect",
         title="T" * 50,
         column=None,
@@ -249,9 +254,9 @@ def test_a_long_message_is_cut_between_clauses_and_keeps_its_end():
         expected="e" * 999,
         advice="a" * 99,
     )
-    contract = ContractResult(success=False, expectations=(clause,) * 12)
+    contract = ContractResult(success=False, expectations=(result,) * 12)
     summary = ValidationSummary(data_set="raw", rows=1, quarantined={}, contract=contract, data_docs="docs.html")
-    message = _message(summary, ArtifactReference(stage="validate_raw", key="0" * 32))
+    message = violation_message(summary, ArtifactReference(stage="validate_raw", key="0" * 32))
     assert len(message) <= MESSAGE_LIMIT
     assert "\n- and 11 more.\n" in message or "\n- and 10 more.\n" in message
     assert message.endswith("docs.html of artifact validate_raw/000000000000.")

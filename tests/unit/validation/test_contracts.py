@@ -1,4 +1,4 @@
-"""The contract's clauses: each is broken once, alone, and says so; Great Expectations is the judge."""
+"""Each expectation of the contracts fails once, alone; Great Expectations checks them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 
 from pipeline.config import ValidationConfig
 from pipeline.readers.schema import REVIEW_SCHEMA
-from pipeline.validation.clauses import CLEAN_CLAUSES, RAW_CLAUSES, percentage
-from pipeline.validation.expectations import hold_contract
+from pipeline.validation.checking import check_contract
+from pipeline.validation.contracts import clean_contract, percentage, raw_contract
 from pipeline.validation.measures import CLEAN_COLUMNS, CLEAN_MEASURES, RAW_MEASURES, clean_measures, raw_measures
 from pipeline.validation.records import ContractResult
 from pipeline.validation.tables import CLEANED, columns_frame
-from tests.unit.validation.support import ROWS, Changes, clean_review, clean_table, dump, review
+from tests.unit.validation.factories import ROWS, Changes, clean_review, clean_table, dump, review
 
 GOOD_FLAGS = pa.table({"quarantined": pa.array([1, *[0] * 199], pa.int8())})
 
 
-def raw_contract(
+def checked_raw(
     changes: Changes | None = None,
     *,
     flags: pa.Table = GOOD_FLAGS,
@@ -27,12 +27,14 @@ def raw_contract(
     config: ValidationConfig | None = None,
     rows: int = ROWS,
 ) -> ContractResult:
-    reviews = pa.Table.from_batches([raw_measures(batch) for batch in dump(rows, changes).to_batches()], RAW_MEASURES)
+    numbers: dict[str | None, int] = {}
+    measures = [raw_measures(batch, numbers) for batch in dump(rows, changes).to_batches(max_chunksize=50)]
+    reviews = pa.Table.from_batches(measures, RAW_MEASURES)
     frames = {"columns": columns_frame(schema, REVIEW_SCHEMA), "dump": flags, "reviews": reviews}
-    return hold_contract("raw", RAW_CLAUSES, config or ValidationConfig(), frames, data_docs=None)
+    return check_contract("raw", raw_contract(config or ValidationConfig()), frames, data_docs=None)
 
 
-def clean_contract(
+def checked_clean(
     changes: Changes | None = None,
     *,
     schema: pa.Schema = CLEANED,
@@ -42,7 +44,7 @@ def clean_contract(
     table = clean_table(rows, changes).select(CLEAN_COLUMNS)
     reviews = pa.Table.from_batches([clean_measures(batch) for batch in table.to_batches()], CLEAN_MEASURES)
     frames = {"columns": columns_frame(schema, CLEANED), "reviews": reviews}
-    return hold_contract("clean", CLEAN_CLAUSES, config or ValidationConfig(), frames, data_docs=None)
+    return check_contract("clean", clean_contract(config or ValidationConfig()), frames, data_docs=None)
 
 
 def without(schema: pa.Schema, name: str) -> pa.Schema:
@@ -54,8 +56,8 @@ def with_type(schema: pa.Schema, name: str, kind: pa.DataType) -> pa.Schema:
 
 
 def found(contract: ContractResult) -> dict[str, str]:
-    """Return what was observed in each broken clause, by title."""
-    return {clause.title: clause.observed for clause in contract.broken}
+    """Return the observed value of each failed expectation by its title."""
+    return {result.title: result.observed for result in contract.failed}
 
 
 def every(rows: int, **change: Any) -> Changes:
@@ -66,9 +68,12 @@ RAW_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({}, {}),
     (
         {"schema": without(REVIEW_SCHEMA, "raw")},
-        {"Every column is there": "missing: raw", "Every column has its type": "missing: raw: string"},
+        {"All columns exist": "missing: raw", "All columns have their type": "missing: raw: string"},
     ),
-    ({"schema": with_type(REVIEW_SCHEMA, "score", pa.int64())}, {"Every column has its type": "missing: score: int8"}),
+    (
+        {"schema": with_type(REVIEW_SCHEMA, "score", pa.int64())},
+        {"All columns have their type": "missing: score: int8"},
+    ),
     (
         {"flags": pa.table({"quarantined": pa.array([1, 1, 1, *[0] * 197], pa.int8())})},
         {"Few bad rows": "3 of 200 rows (1.50 %)"},
@@ -82,13 +87,14 @@ RAW_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
         {"changes": {3: {"text": None}, 4: {"text": " \t"}}},
         {"Every review has a text": "2 of 240 rows (0.83 %) have no text"},
     ),
-    ({"changes": every(ROWS, score=5)}, {"Both classes are there": "negative 0.00 %, positive 100.00 %"}),
-    ({"changes": every(ROWS, score=1)}, {"Both classes are there": "negative 100.00 %, positive 0.00 %"}),
-    ({"changes": every(ROWS, score=3)}, {"Both classes are there": "no review with a score other than 3"}),
+    ({"changes": every(ROWS, score=5)}, {"Both classes exist": "negative 0.00 %, positive 100.00 %"}),
+    ({"changes": every(ROWS, score=1)}, {"Both classes exist": "negative 100.00 %, positive 0.00 %"}),
+    ({"changes": every(ROWS, score=3)}, {"Both classes exist": "no review with a score other than 3"}),
     (
         {"changes": {3: {"id": 2**60}, 9: {"id": 2**60}, 10: {"id": 2**60 + 1}, 11: {"id": None}, 12: {"id": None}}},
-        {"No id stands twice": "2 of 240 rows (0.83 %) share their id with another"},
+        {"Ids are unique in each file": "2 of 240 rows (0.83 %) share their id with another row of the same file"},
     ),
+    ({"changes": {row: {"file": "b.csv", "id": row - 119} for row in range(120, ROWS)}}, {}),
     (
         {"changes": {3: {"time": 0}, 4: {"time": 2**62}, 5: {"time": None}}},
         {"Every time is plausible": "2 of 240 rows (0.83 %) have an implausible time"},
@@ -107,11 +113,14 @@ CLEAN_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({}, {}),
     (
         {"schema": without(CLEANED, "words")},
-        {"Every column is there": "missing: words", "Every column has its type": "missing: words: string"},
+        {"All columns exist": "missing: words", "All columns have their type": "missing: words: string"},
     ),
-    ({"schema": with_type(CLEANED, "label", pa.bool_())}, {"Every column has its type": "missing: label: int8"}),
+    ({"schema": with_type(CLEANED, "label", pa.bool_())}, {"All columns have their type": "missing: label: int8"}),
     ({"rows": 199}, {"Enough reviews are left": "199 rows"}),
-    ({"changes": {3: {"row": 4}}}, {"No row stands twice": "2 of 240 rows (0.83 %) share their number with another"}),
+    (
+        {"changes": {3: {"row": 4}}},
+        {"Row numbers are unique": "2 of 240 rows (0.83 %) share their number with another"},
+    ),
     (
         {"changes": {3: {"score": 3}, 4: {"score": None}}},
         {"No score is neutral": "2 of 240 rows (0.83 %) have the score 3, another or none"},
@@ -130,7 +139,7 @@ CLEAN_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"changes": every(ROWS, score=5, label=1)}, {"Both classes are left": "negative 0.00 %, positive 100.00 %"}),
     (
         {"changes": {3: {"words": None}}},
-        {"Words are never missing": "1 of 240 rows (0.42 %) have null instead of words"},
+        {"Words are never missing": "1 of 240 rows (0.42 %) have null as words"},
     ),
     (
         {"changes": every(4, words="")},
@@ -148,61 +157,61 @@ CLEAN_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
                 6: {"words": "i"},
             }
         },
-        {"Words are a–z with one space between": "6 of 240 rows (2.50 %) hold another character or a space too many"},
+        {"Words are a–z, separated by one space": "6 of 240 rows (2.50 %) have another character or an extra space"},
     ),
-    ({"changes": every(ROWS, words="good")}, {"Reviews are of a plausible length": "1 words"}),
-    ({"changes": every(ROWS, words="good " * 1_001 + "end")}, {"Reviews are of a plausible length": "1002 words"}),
+    ({"changes": every(ROWS, words="good")}, {"Reviews have a plausible length": "1 words"}),
+    ({"changes": every(ROWS, words="good " * 1_001 + "end")}, {"Reviews have a plausible length": "1002 words"}),
 ]
 
 
-@pytest.mark.parametrize(("case", "broken"), RAW_CASES)
-def test_raw_clause(case, broken):
-    contract = raw_contract(**case)
-    assert found(contract) == broken
-    assert contract.success is not bool(broken)
-    assert all(clause.advice and clause.expected for clause in contract.broken)
+@pytest.mark.parametrize(("case", "failed"), RAW_CASES)
+def test_raw_expectation(case, failed):
+    contract = checked_raw(**case)
+    assert found(contract) == failed
+    assert contract.success is not bool(failed)
+    assert all(result.advice and result.expected for result in contract.failed)
 
 
-@pytest.mark.parametrize(("case", "broken"), CLEAN_CASES)
-def test_clean_clause(case, broken):
-    contract = clean_contract(**case)
-    assert found(contract) == broken
-    assert contract.success is not bool(broken)
-    assert all(clause.advice and clause.expected for clause in contract.broken)
+@pytest.mark.parametrize(("case", "failed"), CLEAN_CASES)
+def test_clean_expectation(case, failed):
+    contract = checked_clean(**case)
+    assert found(contract) == failed
+    assert contract.success is not bool(failed)
+    assert all(result.advice and result.expected for result in contract.failed)
 
 
-def test_the_cases_break_every_clause():
-    for clauses, cases in ((RAW_CLAUSES, RAW_CASES), (CLEAN_CLAUSES, CLEAN_CASES)):
-        assert {clause.title for clause in clauses} == {title for _, broken in cases for title in broken}
+def test_every_expectation_fails_in_a_case():
+    config = ValidationConfig()
+    for contract, cases in ((raw_contract(config), RAW_CASES), (clean_contract(config), CLEAN_CASES)):
+        assert {expectation.title for expectation in contract} == {title for _, failed in cases for title in failed}
 
 
 def test_limits_come_from_the_configuration():
     config = ValidationConfig(min_rows=10, min_class_share=0.3, max_bad_row_share=0.001)
-    contract = raw_contract(rows=100, config=config)
-    expected = {clause.title: clause.expected for clause in contract.expectations}
-    assert set(found(contract)) == {"Few bad rows", "Both classes are there"}
+    contract = checked_raw(rows=100, config=config)
+    expected = {result.title: result.expected for result in contract.expectations}
+    assert set(found(contract)) == {"Few bad rows", "Both classes exist"}
     assert expected["Few bad rows"] == "at most 0.10 % of the rows"
     assert expected["Enough reviews"] == "at least 10 rows"
-    assert expected["Both classes are there"] == "each class at least 30.00 % of the labeled reviews"
+    assert expected["Both classes exist"] == "each class at least 30.00 % of the labeled reviews"
 
 
-def test_a_missing_class_breaks_the_contract_however_small_a_share_is_allowed():
-    contract = raw_contract(every(ROWS, score=5), config=ValidationConfig(min_class_share=0))
-    assert set(found(contract)) == {"Both classes are there"}
+def test_a_missing_class_fails_even_if_the_minimum_share_is_zero():
+    contract = checked_raw(every(ROWS, score=5), config=ValidationConfig(min_class_share=0))
+    assert set(found(contract)) == {"Both classes exist"}
 
 
-def test_a_missing_optional_column_breaks_nothing():
+def test_missing_optional_values_are_no_failure():
     nothing = dict.fromkeys(("id", "time", "helpfulness_numerator", "helpfulness_denominator"))
-    assert raw_contract(every(ROWS, **nothing)).success
+    assert checked_raw(every(ROWS, **nothing)).success
 
 
-def test_an_exception_inside_great_expectations_is_a_broken_clause_not_a_traceback(tmp_path):
+def test_an_exception_inside_great_expectations_is_a_failed_expectation(tmp_path):
     columns = columns_frame(REVIEW_SCHEMA, REVIEW_SCHEMA)
-    reviews = pa.table({"id": pa.array(range(ROWS), pa.int64())})
-    contract = hold_contract(
+    reviews = pa.table({"file": pa.array([0] * ROWS, pa.int32()), "id": pa.array(range(ROWS), pa.int64())})
+    contract = check_contract(
         "raw",
-        RAW_CLAUSES,
-        ValidationConfig(),
+        raw_contract(ValidationConfig()),
         {"columns": columns, "dump": GOOD_FLAGS, "reviews": reviews},
         tmp_path / "data_docs",
     )
@@ -210,7 +219,7 @@ def test_an_exception_inside_great_expectations_is_a_broken_clause_not_a_traceba
     assert observed.startswith("could not be checked: ")
     assert "time" in observed
     assert "Traceback" not in observed
-    assert "No id stands twice" not in found(contract)
+    assert "Ids are unique in each file" not in found(contract)
     assert "Traceback" not in (tmp_path / "data_docs" / "reviews.html").read_text(encoding="utf-8")
 
 
@@ -228,7 +237,7 @@ def test_word_counts():
 def test_text_is_measured_without_the_blanks_around_it():
     texts = ["  good\n", "\t", None, "ü"]
     batch = pa.RecordBatch.from_pylist([review(row) | {"text": text} for row, text in enumerate(texts)], REVIEW_SCHEMA)
-    assert raw_measures(batch).column("text_characters").to_pylist() == [4, None, None, 1]
+    assert raw_measures(batch, {}).column("text_characters").to_pylist() == [4, None, None, 1]
 
 
 @pytest.mark.parametrize(
