@@ -1,4 +1,4 @@
-"""Which column of a dump is which of ours: built-in names, and the user's mapping before them."""
+"""Matching the columns of a dump to ours: the mapping of the user first, then built-in names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pipeline.errors import ConfigurationError, SourceError, quoted
 from pipeline.readers.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 
 HELPFULNESS = "helpfulness"
-"""Stands for both helpfulness columns where a dump writes them as one, ``3/4`` (SNAP) or ``[3, 4]``."""
+"""A single column for both helpfulness columns: ``3/4`` (SNAP) or ``[3, 4]``."""
 MAPPABLE_COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, HELPFULNESS)
 MAPPING_FILE_BYTES = 64 * 1024
 
-# Names are compared without case and punctuation. Sources: Kaggle's Reviews.csv; SNAP; the Amazon review sets of 2014,
-# 2018 and 2023 (reviewText, overall, …); the Amazon customer reviews TSV (star_rating, review_body, …); common exports.
-# The order is the priority within one dump.
+# Names are compared without case and punctuation. Sources: Reviews.csv of Kaggle; SNAP; the Amazon review data sets of
+# 2014, 2018 and 2023 (reviewText, overall, …); the Amazon customer reviews TSV (star_rating, review_body, …); common
+# exports. The first name that a dump has is used.
 _BUILT_IN: dict[str, tuple[str, ...]] = {
     "text": ("text", "reviewtext", "reviewbody", "reviewcontent", "review", "body", "content", "comment", "comments"),
     "score": ("score", "reviewscore", "rating", "reviewrating", "overall", "starrating", "stars"),
@@ -32,41 +32,41 @@ _BUILT_IN: dict[str, tuple[str, ...]] = {
     HELPFULNESS: ("helpfulness", "helpful"),
 }
 
-_SHOWN_COLUMNS = 25
+_LISTED_COLUMNS = 25
+_EXAMPLE = "Write one line per column, e.g. `text: Review`."
 _HOW_TO_MAP = 'Map it with the parameter Column mapping (columns), ours first: {{"{ours}": "{theirs}"}}.'
 
 
 def check_mapping(mapping: Mapping[str, str]) -> None:
-    """Refuse a mapping that names columns we do not have, before any file is opened.
+    """Refuse an invalid mapping before any file is opened.
 
     Args:
-        mapping: Our column → the dump's column.
+        mapping: The column of the dump for each of our columns.
 
     Raises:
-        ConfigurationError: A key is none of ours, or a value is empty or used twice.
+        ConfigurationError: A key is not one of our columns, or a value is empty or used twice.
     """
-    taken: dict[str, str] = {}
+    used: dict[str, str] = {}
     for ours, theirs in mapping.items():
         if ours not in MAPPABLE_COLUMNS:
             close = difflib.get_close_matches(ours, MAPPABLE_COLUMNS, 1, 0.5)
-            turned = theirs in MAPPABLE_COLUMNS
-            hint = " The mapping goes from our column to the dump's." if turned else ""
-            hint = hint or (f" Did you mean {quoted(close[0])}?" if close else "")
+            hint = f" Did you mean {quoted(close[0])}?" if close else ""
+            if theirs in MAPPABLE_COLUMNS:
+                hint = " The mapping goes from our column to the column of the dump."
             raise ConfigurationError(
                 f"Column mapping (columns): {quoted(ours)} is not one of our columns.{hint} "
                 f"Ours are: {', '.join(MAPPABLE_COLUMNS)}."
             )
         if not theirs.strip():
             raise ConfigurationError(
-                f"Column mapping (columns): {quoted(ours)} is mapped to no name; leave the entry out."
+                f"Column mapping (columns): {quoted(ours)} is mapped to an empty name; leave the entry out."
             )
-        if theirs in taken:
+        if theirs in used:
             raise ConfigurationError(
-                f"Column mapping (columns): the dump's column {quoted(theirs)} is given for "
-                f"{quoted(taken[theirs])} and for "
-                f"{quoted(ours)}; it can be only one of them."
+                f"Column mapping (columns): the column {quoted(theirs)} of the dump is given for "
+                f"{quoted(used[theirs])} and for {quoted(ours)}; it can be only one of them."
             )
-        taken[theirs] = ours
+        used[theirs] = ours
 
 
 def resolve_columns(
@@ -80,14 +80,14 @@ def resolve_columns(
     """Return the position in ``found`` of each of our columns that the dump has.
 
     Args:
-        found: The dump's column names in their order.
-        mapping: The user's mapping, which goes before the built-in names.
-        name: The file's name, for messages.
-        require: Whether the required and the mapped columns must be there.
-        required: Columns that no dump may lack; reviews that are only scored need no stars.
+        found: The column names of the dump, in order.
+        mapping: The column mapping of the user, which has priority over the built-in names.
+        name: The name of the file, for messages.
+        require: Whether the required and the mapped columns must exist.
+        required: Columns that the dump must have; reviews that are only scored need no stars.
 
     Raises:
-        SourceError: A required or mapped column is missing, or a name that is needed occurs twice.
+        SourceError: A required or mapped column is missing, or a name that is used occurs twice.
     """
     names = [column.strip() for column in found]
     positions: dict[str, int] = {}
@@ -117,18 +117,18 @@ def resolve_columns(
 
 
 def read_column_mapping(path: str | Path) -> dict[str, str]:
-    """Read a column mapping from a YAML file: one line per column, ``ours: theirs``.
+    """Read a column mapping from a YAML file with one line ``ours: theirs`` per column.
 
     Args:
         path: A file such as docs/examples/column_mappings/flipkart.yaml, at most 64 KiB.
 
     Raises:
-        ConfigurationError: The file is missing, is not such a mapping, or names a column that we do not have.
+        ConfigurationError: The file does not exist, or is not a valid mapping.
     """
     import yaml
 
     path = Path(path)
-    where = f"Column mapping file {quoted(Path(path))}"
+    where = f"Column mapping file {quoted(path)}"
     try:
         with path.open("rb") as stream:
             data = stream.read(MAPPING_FILE_BYTES + 1)
@@ -136,23 +136,20 @@ def read_column_mapping(path: str | Path) -> dict[str, str]:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"{where} cannot be read: {reason}.") from None
     if len(data) > MAPPING_FILE_BYTES:
-        raise ConfigurationError(f"{where} is larger than {MAPPING_FILE_BYTES:,} bytes: it is no column mapping.")
+        raise ConfigurationError(f"{where} is larger than {MAPPING_FILE_BYTES:,} bytes; a column mapping is smaller.")
     try:
         content = yaml.safe_load(data.decode("utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(
-            f"{where}{line} is not YAML. Write one line per column, e.g. `text: Review`."
-        ) from None
+        raise ConfigurationError(f"{where}{line} is not YAML. {_EXAMPLE}") from None
     if not isinstance(content, dict) or not content:
-        raise ConfigurationError(f"{where} holds no mapping. Write one line per column, e.g. `text: Review`.")
+        raise ConfigurationError(f"{where} is not a mapping. {_EXAMPLE}")
     for ours, theirs in content.items():
         if not isinstance(ours, str) or not isinstance(theirs, str):
             raise ConfigurationError(
-                f"{where}: {quoted(ours)}: {quoted(theirs)} is not a pair of names. Put names that look "
-                "like numbers, dates or "
-                "yes/no in quotes."
+                f"{where}: {quoted(ours)}: {quoted(theirs)} is not a pair of names. Put names that YAML reads as "
+                "numbers, dates or yes/no in quotes."
             )
     try:
         check_mapping(content)
@@ -162,15 +159,15 @@ def read_column_mapping(path: str | Path) -> dict[str, str]:
 
 
 def _plain(column: str) -> str:
-    """Return a column's name without case, punctuation and SNAP's ``review/`` prefix."""
+    """Return the name of a column without case, punctuation and the ``review/`` prefix of SNAP."""
     return re.sub(r"[\W_]+", "", column.rpartition("/")[2].casefold())
 
 
 def _named(names: Sequence[str], theirs: str, name: str) -> int | None:
-    """Return where the column that the user named stands: as written, else without regard to case."""
-    exactly = [position for position, column in enumerate(names) if column == theirs]
-    roughly = [position for position, column in enumerate(names) if column.casefold() == theirs.casefold()]
-    for hits in (exactly, roughly):
+    """Return the position of a column that the user named: as written, otherwise without regard to case."""
+    exact = [position for position, column in enumerate(names) if column == theirs]
+    similar = [position for position, column in enumerate(names) if column.casefold() == theirs.casefold()]
+    for hits in (exact, similar):
         if len(hits) > 1:
             raise SourceError(_twice(names, hits, name))
         if hits:
@@ -179,10 +176,10 @@ def _named(names: Sequence[str], theirs: str, name: str) -> int | None:
 
 
 def _built_in(
-    names: Sequence[str], plain: Sequence[str], known: Sequence[str], name: str, taken: set[int]
+    names: Sequence[str], plain: Sequence[str], known: Sequence[str], name: str, used: set[int]
 ) -> int | None:
     for candidate in known:
-        hits = [position for position, column in enumerate(plain) if column == candidate and position not in taken]
+        hits = [position for position, column in enumerate(plain) if column == candidate and position not in used]
         if len(hits) > 1:
             raise SourceError(_twice(names, hits, name))
         if hits:
@@ -193,7 +190,7 @@ def _built_in(
 def _twice(names: Sequence[str], hits: Sequence[int], name: str) -> str:
     places = " and ".join(f"{quoted(names[hit])} (column {hit + 1})" for hit in hits[:3])
     return (
-        f"{quoted(name)}: {places} bear the same name, so it is unclear which one to read. "
+        f"{quoted(name)}: {places} have the same name, so it is unclear which one to read. "
         "Rename one in the header, or name the right one exactly in the parameter Column mapping (columns)."
     )
 
@@ -218,6 +215,6 @@ def _missing(missing: Sequence[str], names: Sequence[str], plain: Sequence[str],
 
 
 def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(quoted(column, 30) for column in names[:_SHOWN_COLUMNS])
-    more = f" and {len(names) - _SHOWN_COLUMNS} more" if len(names) > _SHOWN_COLUMNS else ""
+    listed = ", ".join(quoted(column, 30) for column in names[:_LISTED_COLUMNS])
+    more = f" and {len(names) - _LISTED_COLUMNS} more" if len(names) > _LISTED_COLUMNS else ""
     return (listed or "none") + more

@@ -23,6 +23,7 @@ MAX_RATIO = 250
 FREE_BYTES = 16 * 2**20
 """Unpacked size up to which the ratio is not limited."""
 MAX_ZIP_ENTRIES = 10_000
+BUFFER_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def _member(
 
         def opened() -> BinaryIO:
             raw = open_packed()
-            return _unpacked(gzip.GzipFile(fileobj=raw), name, "gzip", packed_bytes, also_close=raw)
+            unpacked = _UnpackedBytes(gzip.GzipFile(fileobj=raw), name, "gzip", packed_bytes, also_close=raw)
+            return io.BufferedReader(unpacked, BUFFER_BYTES)
 
         with opened() as stream:
             head = stream.read(HEAD_BYTES)
@@ -176,7 +178,9 @@ def _zip_opener(path: Path, entry: zipfile.ZipInfo, name: str) -> Callable[[], B
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
             archive.close()
             raise SourceError(f"{quoted(name)}: {quoted(entry.filename)} cannot be unpacked ({error}).") from None
-        return _unpacked(stream, f"{name}/{entry.filename}", "zip", max(entry.compress_size, 1), also_close=archive)
+        packed_bytes = max(entry.compress_size, 1)
+        unpacked = _UnpackedBytes(stream, f"{name}/{entry.filename}", "zip", packed_bytes, also_close=archive)
+        return io.BufferedReader(unpacked, BUFFER_BYTES)
 
     return opened
 
@@ -218,17 +222,6 @@ class _UnpackedBytes(io.RawIOBase):
             self.packed.close()
             self.also_close.close()
         super().close()
-
-
-def _unpacked(
-    packed: IO[bytes] | gzip.GzipFile,
-    name: str,
-    compression: str,
-    packed_bytes: int,
-    also_close: BinaryIO | zipfile.ZipFile,
-) -> BinaryIO:
-    raw = _UnpackedBytes(packed, name, compression, packed_bytes, also_close)
-    return io.BufferedReader(raw, buffer_size=256 * 1024)
 
 
 def _check_unpacked_size(name: str, unpacked: int, packed: int) -> None:

@@ -1,28 +1,33 @@
-"""CSV with exact line numbers, in which one broken record costs one record."""
+"""CSV with exact line numbers; a broken record does not affect the records after it."""
 
 from __future__ import annotations
 
 import csv
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, TextIO
 
 from pipeline.errors import ConfigurationError, SourceError, quoted
 from pipeline.readers.columns import resolve_columns
-from pipeline.readers.lines import LINE_CHARACTERS, RECORD_CHARACTERS, Lines, RecordTooLongError
+from pipeline.readers.lines import (
+    CHUNK_CHARACTERS,
+    CHUNK_ROWS,
+    LINE_CHARACTERS,
+    RECORD_CHARACTERS,
+    Lines,
+    RecordTooLongError,
+)
 from pipeline.readers.schema import REQUIRED_COLUMNS
-from pipeline.readers.values import HIGHEST_SCORE, LOWEST_SCORE, Chunk, whole_number
+from pipeline.readers.values import Chunk, score_of
 
 DELIMITERS = (",", ";", "\t", "|")
-CHUNK_ROWS = 8_192
-CHUNK_CHARACTERS = 8 * 1024 * 1024
 SNIFFED_CHARACTERS = 128 * 1024
 SNIFFED_RECORDS = 50
-_FULL, _END = "full", "end"
-RESYNC_TRIES = 1_000
-"""At how many lines of a broken record a sound one is looked for."""
+RESYNC_LINES = 1_000
+"""In how many lines of a broken record the start of a valid one is searched."""
 
 
 def check_delimiter(delimiter: str | None) -> None:
@@ -39,14 +44,14 @@ def check_delimiter(delimiter: str | None) -> None:
 
 
 def sniff_delimiter(sample: str, mapping: Mapping[str, str]) -> str:
-    """Return the delimiter with which the first records look most like a table of reviews.
+    """Return the delimiter with which the first records are most similar to a table of reviews.
 
-    Each of ``DELIMITERS`` is tried on the first ``SNIFFED_RECORDS`` records: first counts how many of the required
-    columns the header then has, next the share of records as wide as the header, last its width.
+    Each of ``DELIMITERS`` is tried on the first ``SNIFFED_RECORDS`` records. The criteria, in this order, are how many
+    required columns the header has, the share of records as wide as the header, and the width of the header.
 
     Args:
-        sample: The dump's first characters.
-        mapping: The user's column mapping.
+        sample: The first characters of the dump.
+        mapping: The column mapping of the user.
     """
 
     def fit(delimiter: str) -> tuple[int, float, int]:
@@ -57,20 +62,22 @@ def sniff_delimiter(sample: str, mapping: Mapping[str, str]) -> str:
             return 0, 0.0, 0
         if not records or len(records[0]) == 1:
             return 0, 0.0, 0
-        header, rest = records[0], records[1:-1] if len(records) > 2 else records[1:]  # noqa: PLR2004 - the last may be cut
+        header, *rest = records
         try:
             positions = resolve_columns(header, mapping, "", require=False)
         except SourceError:
             positions = {}
-        alike = sum(len(record) == len(header) for record in rest) / len(rest) if rest else 0.0
-        return sum(ours in positions for ours in ("text", "score")), alike, len(header)
+        # The last record may be cut.
+        rest = rest[:-1] or rest
+        same_width = sum(len(record) == len(header) for record in rest) / len(rest) if rest else 0.0
+        return sum(ours in positions for ours in REQUIRED_COLUMNS), same_width, len(header)
 
     return max(DELIMITERS, key=fit)
 
 
 @dataclass
-class _Gathered:
-    """Records on their way into a chunk."""
+class _PendingRecords:
+    """The records of the next chunk."""
 
     records: list[list[Any]] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
@@ -81,8 +88,8 @@ class _Gathered:
 class CsvReader:
     """The records of a CSV file, in chunks.
 
-    Fields are separated by one character and quoted with ``"``, doubled inside a field (RFC 4180); quotes inside
-    an unquoted field are text. Empty lines are no records.
+    Fields are separated by one character and quoted with ``"``, which is doubled inside a field (RFC 4180). Quotes
+    inside an unquoted field are text. Empty lines are not records.
     """
 
     def __init__(
@@ -98,10 +105,10 @@ class CsvReader:
 
         Args:
             stream: Text opened with ``newline=""``.
-            name: The file's name, for messages.
+            name: The name of the file, for messages.
             delimiter: The field separator.
-            mapping: The user's column mapping.
-            required: Columns that the file may not lack.
+            mapping: The column mapping of the user.
+            required: Columns that the file must have.
 
         Raises:
             SourceError: There is no header, or a required column is missing.
@@ -119,7 +126,7 @@ class CsvReader:
                 ) from None
         if not header:
             raise SourceError(
-                f"{quoted(name)} holds only empty lines; expected a line with column names and then reviews."
+                f"{quoted(name)} has only empty lines; expected a line with column names and then reviews."
             )
         self._lines.next_record()
         self._width = len(header)
@@ -127,32 +134,32 @@ class CsvReader:
         self.columns = {ours: header[position].strip() for ours, position in self._positions.items()}
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield every record, sound or not, in the order of the file."""
+        """Yield every record, valid or broken, in the order of the file."""
         lines = self._lines
         reader = csv.reader(lines, delimiter=self._delimiter)
-        gathered = _Gathered()
+        pending = _PendingRecords()
         while True:
             with _field_limit():
-                found = self._gather(reader, gathered)
-                if found not in {_FULL, _END}:
-                    self._excluded(found, gathered)
-                    if len(gathered.records) < CHUNK_ROWS and lines.characters < CHUNK_CHARACTERS:
-                        continue
-            if gathered.records:
-                yield self._chunk(gathered)
-                gathered = _Gathered()
+                problem = self._read_valid(reader, pending)
+                if problem is not None:
+                    self._add_broken(problem, pending)
+            full = len(pending.records) >= CHUNK_ROWS or lines.characters >= CHUNK_CHARACTERS
+            finished = problem is None and not full
+            if pending.records and (full or finished):
+                yield self._chunk(pending)
+                pending = _PendingRecords()
                 lines.characters = 0
-            if found == _END:
+            if finished:
                 return
 
-    def _gather(self, reader: Iterator[list[str]], into: _Gathered) -> str:
-        """Take sound records until there are enough, one is broken, or the file ends.
+    def _read_valid(self, reader: Iterator[list[str]], pending: _PendingRecords) -> str | None:
+        """Read valid records until the chunk is full, the file ends, or a record is broken.
 
         Returns:
-            ``_FULL``, ``_END``, or what is wrong with the record whose lines are now the recent ones.
+            What is wrong with the current record; ``None`` if it is valid.
         """
         lines, recent, width = self._lines, self._lines.recent, self._width
-        records, starts, raws = into.records, into.starts, into.raws
+        records, starts, raws = pending.records, pending.starts, pending.raws
         try:
             for record in reader:
                 if len(record) == width and len(recent) == 1 and not lines.overlong and not lines.ended:
@@ -172,35 +179,35 @@ class CsvReader:
                     raws.append("".join(recent))
                     lines.next_record()
                 if len(records) >= CHUNK_ROWS or lines.characters >= CHUNK_CHARACTERS:
-                    return _FULL
+                    return None
         except csv.Error as error:
             return f"Not CSV: {error}"
         except RecordTooLongError:
             return f"A quote opens and does not close within {RECORD_CHARACTERS:,} characters"
-        return _END
+        return None
 
-    def _excluded(self, problem: str, into: _Gathered) -> None:
-        """Keep the broken record as found, up to the first of its lines from which a sound one can be read."""
+    def _add_broken(self, problem: str, pending: _PendingRecords) -> None:
+        """Add the current record as found, and put back its lines from the first valid record in it."""
         lines = self._lines
-        lines.hand_back(len(lines.recent) - self._sound_from())
-        into.unparseable[len(into.records)] = problem
-        into.records.append([None] * self._width)
-        into.starts.append(lines.first)
-        into.raws.append("".join(lines.recent))
+        lines.put_back(len(lines.recent) - self._valid_from())
+        pending.unparseable[len(pending.records)] = problem
+        pending.records.append([None] * self._width)
+        pending.starts.append(lines.first)
+        pending.raws.append("".join(lines.recent))
         lines.next_record()
 
-    def _chunk(self, gathered: _Gathered) -> Chunk:
+    def _chunk(self, pending: _PendingRecords) -> Chunk:
         return Chunk(
-            lines=gathered.starts,
+            lines=pending.starts,
             values={
-                ours: list(map(itemgetter(position), gathered.records)) for ours, position in self._positions.items()
+                ours: list(map(itemgetter(position), pending.records)) for ours, position in self._positions.items()
             },
-            raws=gathered.raws,
-            unparseable=gathered.unparseable,
+            raws=pending.raws,
+            unparseable=pending.unparseable,
         )
 
     def _problem(self, record: list[str]) -> str | None:
-        """Return what is wrong with a record that is not simply one line of the right width, or ``None``."""
+        """Return what is wrong with a record that is not a single line of the right width; ``None`` if it is valid."""
         lines = self._lines
         if lines.overlong:
             return f"A line is longer than {LINE_CHARACTERS:,} characters"
@@ -208,36 +215,34 @@ class CsvReader:
             return "A quote opens and does not close before the end of the file, which may be cut short"
         if len(record) != self._width:
             return f"{len(record)} fields, expected {self._width}"
-        # Over several lines a stray quote can join two records into one of the right width.
+        # A stray quote can join the lines of two records into one record of the right width.
         try:
             for _ in csv.reader(iter(lines.recent), delimiter=self._delimiter, strict=True):
                 pass
         except csv.Error:
-            if self._sound_from() < len(lines.recent):
+            if self._valid_from() < len(lines.recent):
                 return "A quote opens and does not close within the record"
         return None
 
-    def _sound_from(self) -> int:
-        """Return how many of the recent lines stand before the first from which a sound record can be read."""
+    def _valid_from(self) -> int:
+        """Return how many lines of the current record precede the first line that begins a valid record."""
         recent = self._lines.recent
         score = self._positions["score"]
-        for start in range(1, min(len(recent), RESYNC_TRIES)):
+        for start in range(1, min(len(recent), RESYNC_LINES)):
             try:
                 record = next(csv.reader(itertools.islice(recent, start, None), delimiter=self._delimiter), [])
             except csv.Error:
                 continue
-            if len(record) == self._width:
-                value = whole_number(record[score])
-                if value is not None and LOWEST_SCORE <= value <= HIGHEST_SCORE:
-                    return start
+            if len(record) == self._width and score_of(record[score]) is not None:
+                return start
         return len(recent)
 
 
-class _field_limit:  # noqa: N801 - used as a function
-    """Allows fields as long as a line while reading; the limit is the process's, so it is put back."""
-
-    def __enter__(self) -> None:
-        self._before = csv.field_size_limit(LINE_CHARACTERS)
-
-    def __exit__(self, *_: object) -> None:
-        csv.field_size_limit(self._before)
+@contextmanager
+def _field_limit() -> Iterator[None]:
+    """Allow fields as long as a line. The limit belongs to the process, so it is restored afterwards."""
+    before = csv.field_size_limit(LINE_CHARACTERS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)

@@ -1,4 +1,4 @@
-"""Which encoding a text dump is in, found by decoding all of it once."""
+"""The encoding of a text dump, detected by decoding all of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import BinaryIO
 from pipeline.errors import ConfigurationError, SourceError, quoted
 
 _BLOCK_BYTES = 1024 * 1024
-# Longest mark first: the one of UTF-32 begins with that of UTF-16.
+# UTF-32 before UTF-16: its mark begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -22,24 +22,24 @@ _MARKS = (
 
 @dataclass(frozen=True)
 class TextEncoding:
-    """How a dump's bytes become text.
+    """How the bytes of a dump are decoded.
 
     Attributes:
-        name: Python's name of the encoding.
-        errors: ``strict``, or ``replace`` for UTF-8 in which a few bytes are broken.
-        broken_bytes: How many places are then read as U+FFFD.
+        name: The name of the encoding in Python.
+        errors: ``strict``, or ``replace`` for UTF-8 with a few invalid bytes.
+        invalid_places: How many places are read as U+FFFD.
     """
 
     name: str
     errors: str = "strict"
-    broken_bytes: int = 0
+    invalid_places: int = 0
 
 
 def check_encoding(name: str | None) -> None:
-    """Refuse a name that is no text encoding, before anything is read.
+    """Refuse a name that is not a text encoding, before anything is read.
 
     Raises:
-        ConfigurationError: Python knows no such text encoding.
+        ConfigurationError: Python does not know such a text encoding.
     """
     if name is None:
         return
@@ -52,44 +52,44 @@ def check_encoding(name: str | None) -> None:
         ) from None
 
 
-def detect_encoding(open_bytes: Callable[[], BinaryIO], name: str, asked: str | None) -> TextEncoding:
-    """Return the encoding of a dump after decoding the whole of it in blocks.
+def detect_encoding(open_bytes: Callable[[], BinaryIO], name: str, requested: str | None) -> TextEncoding:
+    """Return the encoding of a dump, decoded completely in blocks.
 
-    A byte-order mark decides. Otherwise UTF-8 if all of it decodes; UTF-8 with replacements if valid
-    multi-byte characters outnumber the broken places (a dump with a few damaged bytes is not another
-    encoding); else cp1252, or latin-1 where bytes occur that cp1252 leaves undefined.
+    A byte-order mark decides. Otherwise the encoding is UTF-8 if all bytes are valid; UTF-8 with replacements if there
+    are more valid multi-byte characters than invalid places (a few damaged bytes do not mean another encoding); else
+    cp1252, or latin-1 if there are bytes that cp1252 does not define.
 
     Args:
         open_bytes: Opens the unpacked bytes from their start.
-        name: The file's name, for messages.
-        asked: The encoding that the user named; it is held to.
+        name: The name of the file, for messages.
+        requested: The encoding that the user named; no other is tried.
 
     Raises:
-        SourceError: The bytes do not decode in the encoding that was named or marked, or are damaged.
+        SourceError: The bytes are not valid in the encoding that was named or marked, or are damaged.
     """
     with open_bytes() as stream:
         start = stream.read(4)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
-    if asked is not None:
-        # A mark is not text: Python's utf-8 would hand it over as the first character of the header.
-        is_utf8 = codecs.lookup(asked).name == "utf-8"
-        encoding = "utf-8-sig" if is_utf8 and marked == "utf-8-sig" else asked
-        _require(open_bytes, name, encoding, f"the encoding {quoted(asked)} that was asked for")
+    if requested is not None:
+        # With the codec utf-8, the mark would become the first character of the header.
+        is_utf8 = codecs.lookup(requested).name == "utf-8"
+        encoding = "utf-8-sig" if is_utf8 and marked == "utf-8-sig" else requested
+        _require(open_bytes, name, encoding, f"the requested encoding {quoted(requested)}")
         return TextEncoding(encoding)
     if marked in {"utf-16", "utf-32"}:
-        _require(open_bytes, name, marked, f"{marked}, which its byte-order mark announces")
+        _require(open_bytes, name, marked, f"{marked}, the encoding of its byte-order mark")
         return TextEncoding(marked)
     utf8 = marked or "utf-8"
     if _first_error(open_bytes, utf8) is None:
         return TextEncoding(utf8)
-    broken, valid = _count_utf8(open_bytes)
-    if marked or valid > broken:
-        return TextEncoding(utf8, "replace", broken)
+    invalid, valid = _count_utf8(open_bytes)
+    if marked or valid > invalid:
+        return TextEncoding(utf8, "replace", invalid)
     return TextEncoding("cp1252" if _first_error(open_bytes, "cp1252") is None else "latin-1")
 
 
 def _first_error(open_bytes: Callable[[], BinaryIO], encoding: str) -> int | None:
-    """Return the line (from 1) of the first byte that does not decode, or ``None``."""
+    """Return the line (from 1) of the first invalid byte; ``None`` if all bytes are valid."""
     decoder = codecs.getincrementaldecoder(encoding)()
     lines = 0
     with open_bytes() as stream:
@@ -117,16 +117,16 @@ def _require(open_bytes: Callable[[], BinaryIO], name: str, encoding: str, expec
 
 
 def _count_utf8(open_bytes: Callable[[], BinaryIO]) -> tuple[int, int]:
-    """Return how many places are broken UTF-8, and how many characters beyond ASCII are sound."""
+    """Return the number of invalid places and of valid characters outside ASCII in UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    broken = valid = 0
+    invalid = valid = 0
     with open_bytes() as stream:
         while True:
             block = stream.read(_BLOCK_BYTES)
             text = decoder.decode(block, final=not block)
-            beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
+            non_ascii = len(text) - len(text.encode("ascii", "ignore"))
             replaced = max(text.count("\ufffd") - block.count(b"\xef\xbf\xbd"), 0)
-            broken += replaced
-            valid += beyond_ascii - replaced
+            invalid += replaced
+            valid += non_ascii - replaced
             if not block:
-                return broken, valid
+                return invalid, valid

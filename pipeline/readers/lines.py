@@ -1,32 +1,39 @@
-"""Physical lines with their numbers, of bounded length, that can be handed back."""
+"""Physical lines with their numbers, bounded in length, that can be put back."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import TextIO, TypeVar
+
+from pipeline.readers.values import Chunk
+
+Record = TypeVar("Record")
 
 LINE_CHARACTERS = 1024 * 1024
-"""Longest physical line; the longest review of the full Amazon data set has about 21,000 characters."""
+"""Maximum length of a physical line; the longest review of the full Amazon data set has about 21,000 characters."""
 RECORD_CHARACTERS = 4 * LINE_CHARACTERS
-"""Longest record over several lines: a quote that is never closed must not swallow the whole file."""
+"""Maximum length of a record over several lines: a quote that is never closed must not consume the whole file."""
+CHUNK_ROWS = 8_192
+CHUNK_CHARACTERS = 8 * 1024 * 1024
+"""A chunk of records ends at this many rows or characters."""
 
 
 class RecordTooLongError(Exception):
-    """The lines taken since the last record are longer than any review can be; reading may go on."""
+    """The current record is longer than any review can be; reading can continue."""
 
 
 class Lines(Iterator[str]):
-    r"""The lines of a text stream, as a reader of records takes them one by one.
+    r"""The lines of a text stream, with the lines of the current record.
 
-    A line ends with ``\n``, ``\r\n`` or a lone ``\r`` (Python's universal newlines, kept as they are).
+    A line ends with ``\n``, ``\r\n`` or a single ``\r`` (universal newlines, kept unchanged).
 
     Attributes:
-        number: Lines taken so far: the number of the last line, from 1.
-        recent: Lines taken since the last record: the record as found.
-        overlong: One of them was longer than ``LINE_CHARACTERS`` and is cut.
-        ended: The record asked for a line after the last one.
-        characters: Characters taken so far, for whoever bounds a batch; may be set to 0.
+        number: Number of the last line read, from 1.
+        recent: Lines of the current record as found.
+        overlong: Whether one of them was longer than ``LINE_CHARACTERS`` and is cut.
+        ended: Whether the current record needed a line after the last one.
+        characters: Characters read since the last chunk; the reader resets it.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -42,15 +49,15 @@ class Lines(Iterator[str]):
 
     @property
     def first(self) -> int:
-        """Number of the line on which the present record starts."""
+        """Number of the line on which the current record starts."""
         return self.number - len(self.recent) + 1
 
     def __next__(self) -> str:
         """Return the next line.
 
         Raises:
-            StopIteration: There is none.
-            RecordTooLongError: The record has taken ``RECORD_CHARACTERS`` already.
+            StopIteration: There are no more lines.
+            RecordTooLongError: The current record has more than ``RECORD_CHARACTERS`` already.
         """
         recent = self.recent
         if recent and self._record_characters > RECORD_CHARACTERS:
@@ -69,18 +76,45 @@ class Lines(Iterator[str]):
         recent.append(line)
         return line
 
-    def hand_back(self, count: int) -> None:
-        """Return the last ``count`` of the recent lines, so that they are taken again."""
+    def put_back(self, count: int) -> None:
+        """Put the last ``count`` lines of the current record back, so that they are read again."""
         if count:
             self._returned.extendleft(reversed(self.recent[-count:]))
             del self.recent[-count:]
             self.number -= count
 
     def next_record(self) -> None:
-        """Forget the recent lines and what was noticed about them."""
+        """Start a new record after the last line read."""
         self.recent.clear()
         self.overlong = self.ended = False
 
     def _skip_rest(self) -> None:
         while (piece := self._read(LINE_CHARACTERS)) and piece[-1] not in "\r\n":
             pass
+
+
+def read_chunks(
+    lines: Lines, records: Iterable[tuple[Record, str | None]], fill: Callable[[Chunk, list[Record]], None]
+) -> Iterator[Chunk]:
+    """Yield records in chunks.
+
+    Args:
+        lines: The lines that the records are read from; with each record, its lines are the current ones.
+        records: Every record, and what is wrong with it.
+        fill: Adds the values of all records to a chunk.
+    """
+    chunk, pending = Chunk(), list[Record]()
+    for record, problem in records:
+        if problem is not None:
+            chunk.unparseable[len(pending)] = problem
+        chunk.lines.append(lines.first)
+        chunk.raws.append("".join(lines.recent))
+        pending.append(record)
+        if len(pending) >= CHUNK_ROWS or lines.characters >= CHUNK_CHARACTERS:
+            fill(chunk, pending)
+            yield chunk
+            chunk, pending = Chunk(), []
+            lines.characters = 0
+    if pending:
+        fill(chunk, pending)
+        yield chunk

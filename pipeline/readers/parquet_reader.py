@@ -1,4 +1,4 @@
-"""Parquet dumps, streamed by column chunks."""
+"""Parquet dumps, read in batches of rows."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError, quoted
 from pipeline.readers.columns import HELPFULNESS, resolve_columns
-from pipeline.readers.schema import RAW_CHARACTERS, REQUIRED_COLUMNS
+from pipeline.readers.schema import RAW_CHARACTERS, REQUIRED_COLUMNS, TEXT_COLUMNS
 from pipeline.readers.values import Chunk
 
 CHUNK_ROWS = 4_096
-_TEXTS = ("product_id", "user_id", "profile_name", "summary", "text")
-_LOST = "the file is damaged or was cut short. Write or download it again"
+_DAMAGED = "the file is damaged or was cut short. Write or download it again"
 
 
 class ParquetReader:
@@ -25,16 +24,16 @@ class ParquetReader:
     def __init__(
         self, path: Path, name: str, mapping: Mapping[str, str], *, required: Sequence[str] = REQUIRED_COLUMNS
     ) -> None:
-        """Read the file's footer.
+        """Read the footer of the file.
 
         Args:
             path: A local file.
-            name: The file's name, for messages.
-            mapping: The user's column mapping.
-            required: Columns that the file may not lack.
+            name: The name of the file, for messages.
+            mapping: The column mapping of the user.
+            required: Columns that the file must have.
 
         Raises:
-            SourceError: The file is damaged, a required column is missing, or one that is needed is nested.
+            SourceError: The file is damaged, or a required column is missing or nested.
         """
         self._name = name
         try:
@@ -42,7 +41,7 @@ class ParquetReader:
             schema = self._file.schema_arrow
         except (pa.ArrowException, OSError, ValueError) as error:
             raise SourceError(
-                f"{quoted(name)} begins as Parquet but cannot be opened ({_reason(error)}): {_LOST}."
+                f"{quoted(name)} begins as Parquet but cannot be opened ({_reason(error)}): {_DAMAGED}."
             ) from None
         positions = resolve_columns(schema.names, mapping, name, required=required)
         self.columns = {ours: schema.names[position] for ours, position in positions.items()}
@@ -73,25 +72,25 @@ class ParquetReader:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise SourceError(
                 f"{quoted(self._name)} cannot be read after row {row:,} of {self._file.metadata.num_rows:,} "
-                f"({_reason(error)}): {_LOST}."
+                f"({_reason(error)}): {_DAMAGED}."
             ) from None
         finally:
             self._file.close()
 
 
 class _Raws(list[str]):
-    """A row as JSON-like text, made only where it is asked for: for rows with a problem."""
+    """Rows as text, created on demand: only rows with a problem need it."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         super().__init__()
         self._batch = batch
 
-    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - list's own signature
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - the signature of list
         return str(self._batch.slice(index, 1).to_pylist()[0])[:RAW_CHARACTERS]
 
 
 def _values(column: pa.Array, ours: str) -> list[Any]:
-    """Return a column's values as the converter takes them."""
+    """Return the values of a column in the form that the converter expects."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
@@ -100,7 +99,7 @@ def _values(column: pa.Array, ours: str) -> list[Any]:
         return [None if pair is None else "/".join(str(part) for part in pair) for pair in column.to_pylist()]
     if pa.types.is_timestamp(kind):
         return column.cast(pa.timestamp("s", kind.tz), safe=False).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
-    if ours in _TEXTS and not pa.types.is_string(kind):
+    if ours in TEXT_COLUMNS and not pa.types.is_string(kind):
         column = column.cast(pa.string())
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_boolean(kind):
         column = column.cast(pa.string())

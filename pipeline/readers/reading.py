@@ -1,14 +1,14 @@
-"""The stage ``ingest``: every fetched file, whatever its format, becomes typed rows in ``reviews.parquet``."""
+"""The stage ``ingest``: raw files of any format become typed rows in ``reviews.parquet``."""
 
 from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,9 +23,9 @@ from pipeline.readers.encodings import TextEncoding, check_encoding, detect_enco
 from pipeline.readers.json_reader import JsonLinesReader
 from pipeline.readers.parquet_reader import ParquetReader
 from pipeline.readers.records import IngestedFile, IngestSummary
-from pipeline.readers.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ALONE
+from pipeline.readers.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ONLY
 from pipeline.readers.snap_reader import FIRST_KEY, SnapReader
-from pipeline.readers.values import Chunk, Converter
+from pipeline.readers.values import Converter
 from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
@@ -34,23 +34,26 @@ log = logging.getLogger(__name__)
 INGEST = Stage("ingest", version=1)
 REVIEWS = "reviews.parquet"
 ROW_GROUP_BYTES = 32 * 1024 * 1024
-"""Size of the rows in memory at which a row group is written; it bounds the memory of every later reader too."""
+"""Size of a row group in memory; it also bounds the memory of later readers."""
 LOGGED_ROWS = 100_000
 LISTED_FILES = 5
 
 _DEGRADED = {
-    "id": "No id column: rows are told apart by their place in the dump alone.",
-    "product_id": "No product_id column: the split cannot keep the reviews of one product together, and nothing can be "
-    "said by product.",
-    "user_id": "No user_id column: duplicates are recognized by the other columns alone, and the split cannot keep one "
-    "user's reviews together.",
-    "profile_name": "No profile_name column: it cannot help to tell duplicates from two people's reviews.",
-    "helpfulness_numerator": "No helpfulness columns: nothing can be said by helpfulness, and its "
-    "plausibility is not checked.",
-    "time": "No time column: a split by time is not possible, and nothing can be said by year.",
-    "summary": "No summary column: the models read the text alone.",
+    "id": "No id column: rows are identified by their position in the dump only.",
+    "product_id": "No product_id column: the split cannot keep the reviews of one product together, and there are no "
+    "results by product.",
+    "user_id": "No user_id column: duplicates are recognized by the other columns only, and the split cannot keep the "
+    "reviews of one user together.",
+    "profile_name": "No profile_name column: it cannot distinguish duplicates from reviews of two users.",
+    "helpfulness_numerator": "No helpfulness columns: there are no results by helpfulness, and its plausibility is not "
+    "checked.",
+    "time": "No time column: a split by time is not possible, and there are no results by year.",
+    "summary": "No summary column: the models read the text only.",
 }
-_DENOMINATOR = "No helpfulness_denominator column: shares of helpful votes cannot be computed."
+_REPEATED_VALUES = ["file", "product_id", "helpfulness_numerator", "helpfulness_denominator", "score", "problem"]
+_NO_DENOMINATOR = "No helpfulness_denominator column: shares of helpful votes cannot be computed."
+_NO_REVIEWS = "there are only column names and no reviews"
+_NO_REVIEWS_ADVICE = "Check that the export finished, or give another dump."
 
 
 class _IngestParameters(BaseModel):
@@ -63,29 +66,29 @@ class _IngestParameters(BaseModel):
     encoding: str | None
 
 
-class _TextAlone(_IngestParameters):
-    """Makes the artifact another one than that of a dump whose stars were asked for."""
+class _TextOnly(_IngestParameters):
+    """Gives reviews that are only scored another key than reviews with required stars."""
 
-    required: tuple[str, ...] = TEXT_ALONE
+    required: tuple[str, ...] = TEXT_ONLY
 
 
 def ingest(
     fetched: ArtifactReference, config: DataConfig, store: ArtifactStore, *, stars: bool = True
 ) -> ArtifactReference:
-    """Read fetched dumps into ``reviews.parquet``: every record a row, a problem named where there is one.
+    """Read raw files into ``reviews.parquet``: one row per record, with the name of its problem if it has one.
 
     Args:
         fetched: The artifact of ``fetch``.
         config: Column mapping, delimiter and encoding.
-        store: Where both artifacts lie.
+        store: The store of both artifacts.
         stars: Whether a file without a score column is refused; reviews that are only scored need none.
 
     Returns:
         The artifact: ``reviews.parquet`` of ``REVIEW_SCHEMA`` and an ``IngestSummary``.
 
     Raises:
-        ConfigurationError: The mapping, delimiter or encoding makes no sense.
-        SourceError: A file is damaged, is no dump, lacks a required column, or there is no review at all.
+        ConfigurationError: The mapping, delimiter or encoding is invalid.
+        SourceError: A file is damaged, is not a dump or lacks a required column, or there is no review at all.
     """
     check_mapping(config.columns)
     check_delimiter(config.delimiter)
@@ -120,14 +123,11 @@ def check_dump(path: Path, name: str, config: DataConfig, *, read_rows: bool = F
         with _opened(member, parameters) as opened:
             if any(True for _ in opened.reader.chunks()):
                 return
-    raise SourceError(
-        f"{quoted(name)}: only column names and no review below them. "
-        "Check that the export finished, or give another dump."
-    )
+    raise SourceError(f"{quoted(name)}: {_NO_REVIEWS}. {_NO_REVIEWS_ADVICE}")
 
 
 def _parameters(config: DataConfig, *, stars: bool) -> _IngestParameters:
-    kind = _IngestParameters if stars else _TextAlone
+    kind = _IngestParameters if stars else _TextOnly
     return kind(columns=config.columns, delimiter=config.delimiter, encoding=config.encoding)
 
 
@@ -135,16 +135,21 @@ def _build(work: Workspace, raw: Path, fetched: FetchSummary, parameters: _Inges
     files: list[IngestedFile] = []
     notes: list[str] = []
     converter = Converter()
-    with _Writer(work.folder / REVIEWS) as writer:
+
+    def read_all() -> Iterator[pa.RecordBatch]:
         for file in fetched.files:
-            inside = members(raw / file.path, file.name, encoding_known=parameters.encoding is not None)
-            files.extend(_read(member, parameters, converter, writer, notes) for member in inside)
+            for member in members(raw / file.path, file.name, encoding_known=parameters.encoding is not None):
+                yield from _read(member, parameters, converter, files, notes)
+
+    writer = pq.ParquetWriter(work.folder / REVIEWS, REVIEW_SCHEMA, compression="zstd", use_dictionary=_REPEATED_VALUES)
+    with writer:
+        for table in _row_groups(read_all()):
+            writer.write_table(table, row_group_size=table.num_rows)
     rows = converter.next_row
     if rows == 0:
         names = ", ".join(quoted(file.name) for file in files)
         raise SourceError(
-            f"{names}: only column names and no review below them ({', '.join(files[0].column_mapping.values())}). "
-            "Check that the export finished, or give another dump."
+            f"{names}: {_NO_REVIEWS} ({', '.join(files[0].column_mapping.values())}). {_NO_REVIEWS_ADVICE}"
         )
     missing = tuple(name for name in OPTIONAL_COLUMNS if not any(_has(file, name) for file in files))
     summary = IngestSummary(
@@ -159,35 +164,45 @@ def _build(work: Workspace, raw: Path, fetched: FetchSummary, parameters: _Inges
 
 
 def _read(
-    member: Member, parameters: _IngestParameters, converter: Converter, writer: _Writer, notes: list[str]
-) -> IngestedFile:
-    """Append one file's rows and say how it was read."""
-    rows_before, problems_before = converter.next_row, writer.problem_rows
+    member: Member,
+    parameters: _IngestParameters,
+    converter: Converter,
+    files: list[IngestedFile],
+    notes: list[str],
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of one file, then add how it was read to ``files`` and ``notes``."""
+    first_row, problem_rows = converter.next_row, 0
     with _opened(member, parameters) as opened:
-        if opened.encoding and (broken := opened.encoding.broken_bytes):
-            notes.append(f"{member.name}: {broken:,} places are not valid UTF-8 and are read as U+FFFD (�).")
-        for batch in _batches(opened.reader.chunks(), converter, member.name):
-            writer.write(batch)
-        columns = opened.reader.columns
-    rows = converter.next_row - rows_before
+        if opened.encoding and (invalid := opened.encoding.invalid_places):
+            notes.append(f"{member.name}: {invalid:,} places are not valid UTF-8 and are read as U+FFFD (�).")
+        for chunk in opened.reader.chunks():
+            before = converter.next_row
+            batch = converter.batch(member.name, chunk)
+            problem_rows += batch.num_rows - batch.column("problem").null_count
+            yield batch
+            if converter.next_row // LOGGED_ROWS > before // LOGGED_ROWS:
+                log.info("%s: %d rows so far", quoted(member.name), converter.next_row)
+    rows = converter.next_row - first_row
     if rows == 0:
-        notes.append(f"{member.name}: column names and no review below them.")
+        notes.append(f"{member.name}: {_NO_REVIEWS}.")
     log.info("%s: %d rows read as %s", quoted(member.name), rows, opened.kind)
-    return IngestedFile(
-        name=member.name,
-        format=opened.kind,
-        compression=member.compression,
-        encoding=opened.encoding.name if opened.encoding else None,
-        delimiter=opened.delimiter,
-        rows=rows,
-        problem_rows=writer.problem_rows - problems_before,
-        column_mapping=columns,
+    files.append(
+        IngestedFile(
+            name=member.name,
+            format=opened.kind,
+            compression=member.compression,
+            encoding=opened.encoding.name if opened.encoding else None,
+            delimiter=opened.delimiter,
+            rows=rows,
+            problem_rows=problem_rows,
+            column_mapping=opened.reader.columns,
+        )
     )
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A file that is ready to be read, and what was found out about it."""
+    """A file that is ready to be read, and its detected properties."""
 
     reader: ParquetReader | CsvReader | JsonLinesReader | SnapReader
     kind: Literal["csv", "json_lines", "snap", "parquet"]
@@ -197,8 +212,8 @@ class _Opened:
 
 @contextmanager
 def _opened(member: Member, parameters: _IngestParameters) -> Iterator[_Opened]:
-    """Choose the reader that fits a file, and give it what it needs."""
-    required = TEXT_ALONE if isinstance(parameters, _TextAlone) else REQUIRED_COLUMNS
+    """Open a file with the reader of its format."""
+    required = TEXT_ONLY if isinstance(parameters, _TextOnly) else REQUIRED_COLUMNS
     if member.is_parquet:
         yield _Opened(ParquetReader(member.path, member.name, parameters.columns, required=required), "parquet")
         return
@@ -230,31 +245,21 @@ def _text_format(sample: str, name: str) -> str:
         return "json_lines"
     if start.startswith("[") and start[1:].lstrip().startswith(("{", "]")):
         raise SourceError(
-            f"{quoted(name)} is one JSON array; expected JSON lines, one object per line, which can "
-            "be read piece by piece. "
+            f"{quoted(name)} is a JSON array; expected JSON lines, one object per line, which can be read in parts. "
             "Convert it, e.g. with `jq -c '.[]' reviews.json > reviews.jsonl`."
         )
     return "csv"
 
 
-def _batches(chunks: Iterable[Chunk], converter: Converter, name: str) -> Iterator[pa.RecordBatch]:
-    for chunk in chunks:
-        before = converter.next_row
-        batch = converter.batch(name, chunk)
-        if converter.next_row // LOGGED_ROWS > before // LOGGED_ROWS:
-            log.info("%s: %d rows so far", quoted(name), converter.next_row)
-        yield batch
-
-
 def _has(file: IngestedFile, ours: str) -> bool:
-    mapped: Mapping[str, str] = file.column_mapping
+    mapped = file.column_mapping
     return ours in mapped or (ours.startswith("helpfulness_") and HELPFULNESS in mapped)
 
 
 def _missing_notes(missing: tuple[str, ...], files: list[IngestedFile]) -> list[str]:
     notes = [_DEGRADED[name] for name in missing if name in _DEGRADED]
     if "helpfulness_denominator" in missing and "helpfulness_numerator" not in missing:
-        notes.append(_DENOMINATOR)
+        notes.append(_NO_DENOMINATOR)
     for name in OPTIONAL_COLUMNS:
         without = [file.name for file in files if not _has(file, name)]
         if without and name not in missing:
@@ -269,52 +274,20 @@ def _same_bytes(files: tuple[FetchedFile, ...]) -> list[str]:
     notes = []
     for file in files:
         if file.sha256 in first:
-            notes.append(
-                f"{file.name} is the same file as {first[file.sha256]}, byte for byte: its reviews come twice."
-            )
+            notes.append(f"{file.name} is identical to {first[file.sha256]}: its reviews are read twice.")
         first.setdefault(file.sha256, file.name)
     return notes
 
 
-class _Writer:
-    """Writes batches as row groups of bounded size and counts the rows with a problem."""
-
-    def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(
-            path,
-            REVIEW_SCHEMA,
-            compression="zstd",
-            use_dictionary=[
-                "file",
-                "product_id",
-                "helpfulness_numerator",
-                "helpfulness_denominator",
-                "score",
-                "problem",
-            ],
-        )
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_bytes = 0
-        self.problem_rows = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._flush()
-        self._writer.close()
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        problem = batch.column("problem")
-        self.problem_rows += len(problem) - problem.null_count
-        self._pending.append(batch)
-        self._pending_bytes += batch.nbytes
-        if self._pending_bytes >= ROW_GROUP_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._pending:
-            table = pa.Table.from_batches(self._pending, REVIEW_SCHEMA)
-            self._writer.write_table(table, row_group_size=table.num_rows)
-            self._pending, self._pending_bytes = [], 0
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield batches as tables of about ``ROW_GROUP_BYTES``."""
+    pending: list[pa.RecordBatch] = []
+    pending_bytes = 0
+    for batch in batches:
+        pending.append(batch)
+        pending_bytes += batch.nbytes
+        if pending_bytes >= ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(pending, REVIEW_SCHEMA)
+            pending, pending_bytes = [], 0
+    if pending:
+        yield pa.Table.from_batches(pending, REVIEW_SCHEMA)

@@ -17,7 +17,7 @@ class IngestedFile(Record):
     rows: int
     problem_rows: int
     column_mapping: dict[str, str]
-    """Our column → the file's column."""
+    """The column of the file for each of our columns."""
 
 
 class IngestSummary(Record):
@@ -29,5 +29,5 @@ class IngestSummary(Record):
     missing_columns: tuple[str, ...]
     """Optional columns that no file had."""
     notes: tuple[str, ...]
-    """What is degraded by that, in sentences for the report."""
+    """What that limits, in sentences for the report."""
     demo: bool

@@ -1,4 +1,4 @@
-"""The columns of ``reviews.parquet`` (docs/reference/artifacts.md) and which of them a dump must or may bring."""
+"""The columns of ``reviews.parquet`` (docs/reference/artifacts.md), and which of them a dump must or may have."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ REVIEW_SCHEMA = pa.schema(
 )
 
 REQUIRED_COLUMNS = ("text", "score")
-TEXT_ALONE = ("text",)
-"""What must be there where reviews are only scored."""
+TEXT_ONLY = ("text",)
+"""The required columns of reviews that are only scored."""
 OPTIONAL_COLUMNS = (
     "id",
     "product_id",
@@ -38,5 +38,6 @@ OPTIONAL_COLUMNS = (
     "time",
     "summary",
 )
+TEXT_COLUMNS = ("product_id", "user_id", "profile_name", "summary", "text")
 RAW_CHARACTERS = 2_000
-"""How much of a record that cannot be read is kept as found."""
+"""How much of a record with a problem is kept as found."""

@@ -1,4 +1,4 @@
-"""SNAP's text format (finefoods.txt.gz): blocks of ``key: value`` lines, one block per review."""
+"""The text format of SNAP (finefoods.txt.gz): blocks of ``key: value`` lines, one block per review."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 from pipeline.readers.columns import resolve_columns
-from pipeline.readers.lines import LINE_CHARACTERS, RECORD_CHARACTERS, Lines, RecordTooLongError
+from pipeline.readers.lines import (
+    LINE_CHARACTERS,
+    RECORD_CHARACTERS,
+    Lines,
+    RecordTooLongError,
+    read_chunks,
+)
 from pipeline.readers.values import Chunk
 
 FIRST_KEY = "product/productId"
@@ -22,77 +28,59 @@ KEYS = (
     "review/summary",
     "review/text",
 )
-"""The keys of SNAP's review sets, as its pages list them."""
-CHUNK_ROWS = 8_192
-CHUNK_CHARACTERS = 8 * 1024 * 1024
+"""The keys of the SNAP review data sets, as listed on their pages."""
 
 
 class SnapReader:
     """The blocks of a SNAP file, in chunks.
 
-    A block begins with its ``product/productId`` line. A line without a known key belongs to the value before it:
-    some profile names of the original hold line ends. Empty lines at a block's end are dropped.
+    A block begins with its ``product/productId`` line. A line without a known key continues the value before it: some
+    profile names of the original contain line ends. Empty lines at the end of a block are dropped.
     """
 
     def __init__(self, stream: TextIO, name: str, mapping: Mapping[str, str]) -> None:
-        """Prepare to read; nothing is read yet.
+        """Prepare to read.
 
         Args:
             stream: Text opened with ``newline=""``.
-            name: The file's name, for messages.
-            mapping: The user's column mapping, to SNAP's keys.
+            name: The name of the file, for messages.
+            mapping: The column mapping of the user, to SNAP keys.
         """
         self._lines = Lines(stream)
         positions = resolve_columns(KEYS, {"summary": "review/summary", **mapping}, name)
         self.columns = {ours: KEYS[position] for ours, position in positions.items()}
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield every block, sound or not, in the order of the file."""
-        blocks: list[dict[str, str]] = []
-        chunk = Chunk()
-        raws: list[str] = []
-        for block, problem in self._blocks():
-            if problem is not None:
-                chunk.unparseable[len(blocks)] = problem
-            chunk.lines.append(self._lines.first)
-            raws.append("".join(self._lines.recent))
-            blocks.append(block if problem is None else {})
-            if len(blocks) >= CHUNK_ROWS or self._lines.characters >= CHUNK_CHARACTERS:
-                yield self._filled(chunk, blocks, raws)
-                blocks, raws, chunk = [], [], Chunk()
-                self._lines.characters = 0
-        if blocks:
-            yield self._filled(chunk, blocks, raws)
+        """Yield every block, valid or broken, in the order of the file."""
+        return read_chunks(self._lines, self._blocks(), self._fill)
 
-    def _filled(self, chunk: Chunk, blocks: list[dict[str, str]], raws: list[str]) -> Chunk:
+    def _fill(self, chunk: Chunk, blocks: list[dict[str, str]]) -> None:
         chunk.values = {ours: [block.get(key) for block in blocks] for ours, key in self.columns.items()}
-        chunk.raws = raws
-        return chunk
 
     def _blocks(self) -> Iterator[tuple[dict[str, str], str | None]]:
-        """Yield each block's values by key, and what is wrong with it; its lines are then the recent ones."""
+        """Yield the values of each block by key, and what is wrong with it."""
         lines = self._lines
         while True:
-            while (line := self._next()) is not None and not line.strip():
+            while (line := next(lines, None)) is not None and not line.strip():
                 lines.next_record()
             if line is None:
                 return
             values: dict[str, str] = {}
             problem = None if line.startswith(FIRST_KEY) else f"The block does not begin with {FIRST_KEY}:"
-            key = _take(line, values, None)
+            key = _add_line(line, values, None)
             too_long = False
             while True:
                 try:
-                    line = self._next()
+                    line = next(lines, None)
                 except RecordTooLongError:
                     too_long = True
                     break
                 if line is None:
                     break
                 if line.startswith(FIRST_KEY + ":"):
-                    lines.hand_back(1)
+                    lines.put_back(1)
                     break
-                key = _take(line, values, key)
+                key = _add_line(line, values, key)
             if key is not None:
                 values[key] = values[key].rstrip("\r\n")
             if too_long:
@@ -101,15 +89,12 @@ class SnapReader:
                 problem = f"A line is longer than {LINE_CHARACTERS:,} characters"
             elif problem is None and self.columns["text"] not in values:
                 problem = f"The block has no line {self.columns['text']}:"
-            yield values, problem
+            yield values if problem is None else {}, problem
             lines.next_record()
 
-    def _next(self) -> str | None:
-        return next(self._lines, None)
 
-
-def _take(line: str, values: dict[str, str], before: str | None) -> str | None:
-    """Put a line's value into ``values`` and return the key that a following line would continue."""
+def _add_line(line: str, values: dict[str, str], before: str | None) -> str | None:
+    """Add the value of a line to ``values`` and return the key that the next line could continue."""
     key, colon, value = line.partition(":")
     if colon and key in KEYS and key not in values:
         if before is not None:

@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes, and the refusal of what cannot be reviews."""
+"""Recognizing a file by its first bytes, and refusing files that cannot contain reviews."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from pipeline.errors import SourceError, quoted
 
 HEAD_BYTES = 64 * 1024
-"""How much of a file is looked at to tell what it is."""
+"""How much of a file is read to recognize it."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 PARQUET_MAGIC = b"PAR1"
 
-# First bytes of formats that people do hand over by mistake (file(1)'s magic numbers).
+# First bytes of formats that users give by mistake (the magic numbers of file(1)).
 _FOREIGN = (
     (b"\x7fELF", "a Linux program"),
     (b"MZ", "a Windows program"),
@@ -36,38 +36,35 @@ _FOREIGN = (
     (b"ARROW1", "an Arrow file"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word file"),
 )
-LONGEST_WORD = 3
+_WORD_BYTES = 3
 _TAR_MAGIC_OFFSET = 257
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _TEXT_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _HTML = re.compile(rb"\s*<(!doctype\s+html|html|head|body|!--|\?xml)", re.IGNORECASE)
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1a\x1b")) + b"\x7f"
 _CONTROL_SHARE = 0.02
-"""Share of control bytes from which a file is not text: random bytes hold 11 %, damaged text a few NULs."""
-
-LFS_ADVICE = "Fetch the real file where it was cloned with `git lfs pull`, or download it from its source"
+"""Maximum share of control bytes in text: random bytes have 11 %, damaged text has a few NULs."""
 
 
 def refuse_foreign(head: bytes, name: str, *, encoding_known: bool = False) -> None:
-    """Refuse a file whose first bytes show that it holds no reviews.
+    """Refuse a file whose first bytes show that it does not contain reviews.
 
     Args:
         head: The first ``HEAD_BYTES`` of the file, or all of it.
-        name: The file's name, for the message.
-        encoding_known: The user named the text encoding, so that zero bytes may belong to the text.
+        name: The name of the file, for the message.
+        encoding_known: Whether the user named the text encoding, so that zero bytes may belong to the text.
 
     Raises:
-        SourceError: The file is empty, a Git-LFS pointer, an HTML page or binary; the message says which.
+        SourceError: The file is empty, a Git LFS pointer, an HTML page or binary; the message says which.
     """
     if not head:
-        raise SourceError(
-            f"{quoted(name)} is empty (0 bytes). Check the download, or take the dump from its source again."
-        )
+        raise SourceError(f"{quoted(name)} is empty (0 bytes). Check the download, or download it again.")
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         size = re.search(rb"^size (\d{1,18})\s*$", head, re.MULTILINE)
-        real = f" for a file of {int(size[1]):,} bytes" if size else ""
+        real = f" to a file of {int(size[1]):,} bytes" if size else ""
         raise SourceError(
-            f"{quoted(name)} is not the dump but a Git-LFS pointer{real} ({len(head)} bytes). {LFS_ADVICE}."
+            f"{quoted(name)} is not a dump but a Git LFS pointer{real}. Run `git lfs pull` where it was cloned, or "
+            "download the file from its source."
         )
     if head.startswith((GZIP_MAGIC, PARQUET_MAGIC, *ZIP_MAGICS)):
         return
@@ -83,15 +80,15 @@ def refuse_foreign(head: bytes, name: str, *, encoding_known: bool = False) -> N
         )
     if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")):
         raise SourceError(
-            f"{quoted(name)} is an HTML or XML page, not a dump of reviews: often a login or error page that was saved "
-            "under the dump's name. Open the address in a browser, sign in if asked, and download the file itself."
+            f"{quoted(name)} is an HTML or XML page, not a dump of reviews: often a login or error page saved under "
+            "the name of the dump. Open the address in a browser, sign in if asked, and download the file itself."
         )
 
 
 def _foreign_kind(head: bytes) -> str | None:
     for magic, kind in _FOREIGN:
-        # "MZ" and "ORC" may begin a word of a header line; the formats hold zero bytes, text does not.
-        if head.startswith(magic) and (len(magic) > LONGEST_WORD or b"\x00" in head or not head.isascii()):
+        # "MZ" and "ORC" can begin a word of a header line; the formats contain zero bytes, text does not.
+        if head.startswith(magic) and (len(magic) > _WORD_BYTES or b"\x00" in head or not head.isascii()):
             return kind
     if head[_TAR_MAGIC_OFFSET : _TAR_MAGIC_OFFSET + 5] == b"ustar":
         return "a tar archive (unpack it first)"

@@ -1,9 +1,9 @@
-"""Turning a dump's values into ours: whole numbers, times, scores; what does not fit is a named problem."""
+"""Converting the values of a dump: whole numbers, times and scores. A value that does not fit is a named problem."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 
 from pipeline.errors import quoted
 from pipeline.readers.columns import HELPFULNESS
-from pipeline.readers.schema import RAW_CHARACTERS, REVIEW_SCHEMA
+from pipeline.readers.schema import RAW_CHARACTERS, REVIEW_SCHEMA, TEXT_COLUMNS
 
 LOWEST_SCORE, HIGHEST_SCORE = 1, 5
 LARGEST_COUNT = 2**31 - 1
 FIRST_MILLISECONDS = 100_000_000_000
-"""From here on a whole number counts milliseconds since 1970 (1973 on), as in the Amazon set of 2023; as seconds
-it would mean the year 5138."""
+"""From this value on, a whole number is milliseconds since 1970, as in the Amazon data set of 2023: as seconds it
+would be in the year 5138."""
 LAST_MILLISECONDS = 253_402_300_799_999
 """The end of the year 9999."""
 MEMO_ENTRIES = 50_000
@@ -36,20 +36,20 @@ class Chunk:
     """Some records of one file, as a reader found them.
 
     Attributes:
-        lines: Physical line (or row) from 1 on which each record starts.
-        values: Our column → one value per record; columns that the file lacks are absent.
-        raws: Each record as found; at least its first ``RAW_CHARACTERS`` characters.
-        unparseable: Index of a record that could not be taken apart → why; its values are ``None``.
+        lines: Physical line (or row), from 1, on which each record starts.
+        values: One value per record for each of our columns; columns that the file lacks are absent.
+        raws: Each record as found, at least its first ``RAW_CHARACTERS`` characters.
+        unparseable: What is wrong with records that could not be parsed, by index; their values are ``None``.
     """
 
     lines: list[int] = field(default_factory=list)
     values: dict[str, Sequence[Any]] = field(default_factory=dict)
-    raws: Sequence[str] = field(default_factory=list)
+    raws: list[str] = field(default_factory=list)
     unparseable: dict[int, str] = field(default_factory=dict)
 
 
 def whole_number(value: Scalar) -> int | None:
-    """Return a value as a whole number (``5``, ``"5"``, ``"5.0"``), or ``None`` if it is not one."""
+    """Return a value (``5``, ``"5"``, ``"5.0"``) as a whole number; ``None`` if it is not one."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -63,10 +63,10 @@ def whole_number(value: Scalar) -> int | None:
 
 
 def unix_seconds(value: Scalar) -> int | None:
-    """Return a time in whole seconds since 1970, or ``None`` if it is not one from 1970 on.
+    """Return a time in whole seconds since 1970; ``None`` if it is not a time from 1970 on.
 
-    Understood are whole seconds, whole milliseconds (from ``FIRST_MILLISECONDS``), and ISO dates or times, which
-    count as UTC where they name no offset.
+    Supported are whole seconds, whole milliseconds (from ``FIRST_MILLISECONDS``), and ISO dates or times, which are in
+    UTC if they have no offset.
     """
     if isinstance(value, date):
         moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
@@ -93,13 +93,14 @@ def _count(value: Scalar) -> int | None:
     return number if number is not None and 0 <= number <= LARGEST_COUNT else None
 
 
-def _score(value: Scalar) -> int | None:
+def score_of(value: Scalar) -> int | None:
+    """Return a value as a score from 1 to 5; ``None`` if it is not one."""
     number = whole_number(value)
     return number if number is not None and LOWEST_SCORE <= number <= HIGHEST_SCORE else None
 
 
 class _Parsed(dict[Any, int | None]):
-    """Remembers what each distinct value became: scores, counts and days are few."""
+    """Parses each distinct value once: there are few different scores, counts and days."""
 
     def __init__(self, parse: Callable[[Scalar], int | None], *, empty_is_missing: bool) -> None:
         super().__init__()
@@ -115,7 +116,7 @@ class _Parsed(dict[Any, int | None]):
         return parsed
 
     def column(self, values: Sequence[Any]) -> list[int | None]:
-        """Return the parsed column and forget what has grown too much."""
+        """Return the parsed column, and clear the memory if it has grown too large."""
         if len(self) > MEMO_ENTRIES:
             self.clear()
             self.bad.clear()
@@ -123,24 +124,24 @@ class _Parsed(dict[Any, int | None]):
 
 
 class Converter:
-    """Turns the chunks of a dump into record batches of ``REVIEW_SCHEMA``, row by row numbered."""
+    """Converts the chunks of a dump into record batches of ``REVIEW_SCHEMA`` with row numbers."""
 
     def __init__(self, first_row: int = 0) -> None:
-        """Start counting rows at ``first_row``."""
+        """Number the rows from ``first_row``."""
         self.next_row = first_row
-        self._scores = _Parsed(_score, empty_is_missing=False)
+        self._scores = _Parsed(score_of, empty_is_missing=False)
         self._counts = _Parsed(_count, empty_is_missing=True)
         self._times = _Parsed(unix_seconds, empty_is_missing=True)
 
     def batch(self, file: str, chunk: Chunk) -> pa.RecordBatch:
-        """Return a chunk as a batch; every record is in it, a problem beside what could be read.
+        """Return a chunk as a batch, in which each record with a problem has the name of the problem.
 
         Args:
-            file: The name for the column ``file``.
+            file: The value of the column ``file``.
             chunk: Records as a reader found them.
         """
         size = len(chunk.lines)
-        values = _with_helpfulness_apart(chunk.values)
+        values = _split_helpfulness(chunk.values)
         problems = {index: ("unparseable", detail) for index, detail in chunk.unparseable.items()}
         columns: dict[str, Any] = {
             "row": pa.array(range(self.next_row, self.next_row + size), pa.int64()),
@@ -163,13 +164,14 @@ class Converter:
                         problems[index] = (reason, f"{name} is {_found(value)}; expected {expected}")
         if "id" in values:
             columns["id"] = _ids(values["id"])
-        for name in ("product_id", "user_id", "profile_name", "summary", "text"):
+        for name in TEXT_COLUMNS:
             if name in values:
                 columns[name] = _strings(values[name])
-        order = sorted(problems)
-        columns["problem"] = _sparse(size, order, [problems[index][0] for index in order])
-        columns["problem_detail"] = _sparse(size, order, [problems[index][1][:DETAIL_CHARACTERS] for index in order])
-        columns["raw"] = _sparse(size, order, [chunk.raws[index][:RAW_CHARACTERS] for index in order])
+        columns["problem"] = _sparse(size, {index: reason for index, (reason, _) in problems.items()})
+        columns["problem_detail"] = _sparse(
+            size, {index: detail[:DETAIL_CHARACTERS] for index, (_, detail) in problems.items()}
+        )
+        columns["raw"] = _sparse(size, {index: chunk.raws[index][:RAW_CHARACTERS] for index in problems})
         self.next_row += size
         arrays = [columns.get(field.name, pa.nulls(size, field.type)) for field in REVIEW_SCHEMA]
         return pa.RecordBatch.from_arrays(arrays, schema=REVIEW_SCHEMA)
@@ -179,8 +181,8 @@ def _found(value: object) -> str:
     return "empty" if value is None or not str(value).strip() else quoted(value)
 
 
-def _with_helpfulness_apart(values: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-    """Split ``3/4`` into its two columns; what is no pair stays in the numerator, where it is found bad."""
+def _split_helpfulness(values: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """Split ``3/4`` into two columns; other values stay in the numerator, where they become a problem."""
     if HELPFULNESS not in values:
         return values
     memo: dict[Any, tuple[Any, Any]] = {}
@@ -190,14 +192,13 @@ def _with_helpfulness_apart(values: dict[str, Sequence[Any]]) -> dict[str, Seque
             match = _PAIR.fullmatch(value) if isinstance(value, str) else None
             memo[value] = (match[1] or value, match[2] or value) if match else (value, None)
         pairs.append(memo[value])
-    apart = {name: column for name, column in values.items() if name != HELPFULNESS}
-    apart["helpfulness_numerator"] = [pair[0] for pair in pairs]
-    apart["helpfulness_denominator"] = [pair[1] for pair in pairs]
-    return apart
+    others = {name: column for name, column in values.items() if name != HELPFULNESS}
+    numerators, denominators = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return {**others, "helpfulness_numerator": numerators, "helpfulness_denominator": denominators}
 
 
 def _ids(values: Sequence[Any]) -> pa.Array:
-    """Return ids as int64; one that is no whole number is null: nothing is computed from an id."""
+    """Return ids as int64; other ids are null, as nothing is computed from them."""
     if all(type(value) is str for value in values):
         try:
             return pc.cast(pa.array(values, pa.string()), pa.int64())
@@ -210,18 +211,12 @@ def _strings(values: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
-        # JSON can spell half of a surrogate pair, which no encoding can write.
-        return pa.array([value if value is None else _whole_characters(value) for value in values], pa.string())
+        # JSON can contain half of a surrogate pair, which cannot be encoded.
+        encoded = [None if value is None else value.encode("utf-16", "surrogatepass") for value in values]
+        return pa.array(
+            [None if value is None else value.decode("utf-16", "replace") for value in encoded], pa.string()
+        )
 
 
-def _whole_characters(value: str) -> str:
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _sparse(size: int, places: Sequence[int], values: Sequence[str]) -> pa.Array:
-    if not places:
-        return pa.nulls(size, pa.string())
-    column: list[str | None] = [None] * size
-    for place, value in zip(places, values, strict=True):
-        column[place] = value
-    return _strings(column)
+def _sparse(size: int, values: Mapping[int, str]) -> pa.Array:
+    return _strings([values.get(index) for index in range(size)]) if values else pa.nulls(size, pa.string())

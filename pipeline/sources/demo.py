@@ -26,18 +26,7 @@ Item = TypeVar("Item")
 DEMO_FILE = "demo_reviews.csv"
 DEMO_ROWS = 6_000
 DEMO_SEED = 20_121_026
-HEADER = (
-    "Id",
-    "ProductId",
-    "UserId",
-    "ProfileName",
-    "HelpfulnessNumerator",
-    "HelpfulnessDenominator",
-    "Score",
-    "Time",
-    "Summary",
-    "Text",
-)
+HEADER = "Id,ProductId,UserId,ProfileName,HelpfulnessNumerator,HelpfulnessDenominator,Score,Time,Summary,Text"
 
 _SCORE_SHARES = ((5, 0.58), (4, 0.16), (3, 0.08), (2, 0.06), (1, 0.12))
 """Shares of the scores among new reviews."""
@@ -90,7 +79,7 @@ def write_demo_dump(path: Path, *, rows: int = DEMO_ROWS, seed: int = DEMO_SEED)
         seed: Another seed gives another dump of the same kind.
     """
     with path.open("w", encoding="utf-8", newline="") as sink:
-        sink.write(",".join(HEADER) + "\n")
+        sink.write(HEADER + "\n")
         for number, review in enumerate(_Generator(seed).reviews(rows), start=1):
             about = [review.product, review.user, review.profile, review.numerator, review.denominator, review.score]
             fields = [str(number), *about, str(review.time), review.summary, review.text]

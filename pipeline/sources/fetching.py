@@ -24,7 +24,6 @@ from pipeline.sources.records import FetchedFile, FetchSummary, SourceVersion
 from pipeline.sources.s3 import S3Source
 from pipeline.sources.source import (
     FoundFile,
-    NotModified,
     SeenFiles,
     Source,
     hash_blocks,
@@ -106,15 +105,7 @@ class DumpCheck(Protocol):
     """Refuses files that are not dumps of reviews; ``pipeline.readers.check_dump`` is the one in use."""
 
     def __call__(self, path: Path, name: str, config: DataConfig, *, read_rows: bool, stars: bool) -> None:
-        """Raise ``SourceError`` if a file is not a dump of reviews.
-
-        Args:
-            path: The file.
-            name: Its name in messages.
-            config: Column mapping, delimiter and encoding.
-            read_rows: Whether its columns and first rows are read, too.
-            stars: Whether it must have a score column; only checked if rows are read.
-        """
+        """Raise ``SourceError`` if a file is not a dump; ``read_rows`` also checks its columns and first rows."""
 
 
 def fetch(config: DataConfig, store: ArtifactStore, check: DumpCheck) -> ArtifactReference:
@@ -163,7 +154,8 @@ def fetch_new(
     """
     require_allowed_dumps(config.dumps)
     with tempfile.TemporaryDirectory(prefix="staging-", dir=_staging_parent(store)) as staging:
-        found, skipped = _find(config.dumps, Path(staging), seen)
+        found = _find(config.dumps, Path(staging), seen)
+        skipped: list[str] = []
         readable: list[tuple[FoundFile, _Content]] = []
         unreadable: list[UnreadableFile] = []
         for file, name in zip(found, unique_names([safe_name(file.name) for file in found]), strict=True):
@@ -196,19 +188,13 @@ def fetch_new(
         return FetchResult(fetched, tuple(skipped), tuple(unreadable), versions)
 
 
-def _find(dumps: Sequence[str], staging: Path, seen: SeenFiles) -> tuple[list[FoundFile], list[str]]:
-    """Return the files of the dumps, and the origins of dumps without a newer version."""
+def _find(dumps: Sequence[str], staging: Path, seen: SeenFiles) -> list[FoundFile]:
     found: list[FoundFile] = []
-    not_modified: list[str] = []
     for number, dump in enumerate(dumps):
         folder = staging / str(number)
         folder.mkdir()
-        result = _source_of(dump).fetch(dump, folder, seen)
-        if isinstance(result, NotModified):
-            not_modified.append(result.origin)
-        else:
-            found += result
-    return found, not_modified
+        found += _source_of(dump).fetch(dump, folder, seen)
+    return found
 
 
 def _source_of(dump: str) -> Source:

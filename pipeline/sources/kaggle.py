@@ -14,7 +14,7 @@ from pipeline.config import KAGGLE_DUMP
 from pipeline.errors import SourceError, quoted
 from pipeline.sources.records import KnownVersion
 from pipeline.sources.retry import TRANSIENT_STATUSES, TransientError, muted_loggers, retry_after, with_retries
-from pipeline.sources.source import FoundFile, NotModified, SeenFiles
+from pipeline.sources.source import FoundFile, SeenFiles
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ class KaggleSource:
         """Return whether the dump is the keyword ``kaggle``."""
         return dump == KAGGLE_DUMP
 
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile] | NotModified:  # noqa: ARG002
+    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:  # noqa: ARG002
         """Download the newest version of the data set, unless it was seen before, into the cache of the client."""
         number = _with_retries(_newest_version)
         version = KnownVersion(number=number)
         if seen.versions.get(ORIGIN) == version:
             log.info("%s: version %d is the newest and was fetched before", ORIGIN, number)
-            return NotModified(ORIGIN)
+            return []
         downloaded = _with_retries(lambda: _download(number))
         path = downloaded / FILE
         if not path.is_file():

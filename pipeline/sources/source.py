@@ -47,17 +47,6 @@ class FoundFile:
 
 
 @dataclass(frozen=True)
-class NotModified:
-    """The answer of a source whose newest version was fetched before.
-
-    Attributes:
-        origin: The source, without credentials or query.
-    """
-
-    origin: str
-
-
-@dataclass(frozen=True)
 class SeenFiles:
     """What earlier runs fetched, so that it is not fetched again.
 
@@ -80,8 +69,8 @@ class Source(Protocol):
     def matches(self, dump: str) -> bool:
         """Return whether a dump, as the user names it, is fetched from this source."""
 
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile] | NotModified:
-        """Return the files of a dump, downloaded into ``folder`` if they are not local.
+    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:
+        """Return the new files of a dump, downloaded into ``folder`` if they are not local.
 
         Args:
             dump: A dump that this source matches.

@@ -15,7 +15,6 @@ from pipeline.sources.retry import TRANSIENT_STATUSES, TransientError, muted_log
 from pipeline.sources.source import (
     BLOCK_BYTES,
     FoundFile,
-    NotModified,
     SeenFiles,
     check_size,
     hash_blocks,
@@ -56,7 +55,7 @@ class WebSource:
         """Return whether the dump is an http or https address."""
         return scheme_of(dump) in {"http", "https"}
 
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile] | NotModified:
+    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:
         """Download a file unless the server says that it is the version seen before (``ETag``, ``Last-Modified``).
 
         Raises:
@@ -69,15 +68,18 @@ class WebSource:
         known = None if "?" in dump else seen.versions.get(origin)
         target = folder / "download"
         advice = "download the file yourself and give its path"
-        answer = with_retries(lambda: _download(dump, origin, target, known), origin, advice)
-        if isinstance(answer, NotModified):
+        version = with_retries(lambda: _download(dump, origin, target, known), origin, advice)
+        if known is not None and version is known:
             log.info("%s has not changed", quoted(origin, 200))
-            return answer
-        return [FoundFile(target, name_in_url(dump) or "download", origin, staged=True, version=answer)]
+            return []
+        return [FoundFile(target, name_in_url(dump) or "download", origin, staged=True, version=version)]
 
 
-def _download(url: str, origin: str, target: Path, known: KnownVersion | None) -> KnownVersion | NotModified | None:
-    """Write the body to ``target`` and return its version, if the server names one."""
+def _download(url: str, origin: str, target: Path, known: KnownVersion | None) -> KnownVersion | None:
+    """Write the body to ``target`` and return its version, if the server names one.
+
+    Returns ``known`` itself, and writes nothing, if that is still the newest version.
+    """
     import httpx
 
     try:
@@ -104,7 +106,7 @@ def _download(url: str, origin: str, target: Path, known: KnownVersion | None) -
         ) from None
 
 
-def _request(url: str, origin: str, target: Path, known: KnownVersion | None) -> KnownVersion | NotModified | None:
+def _request(url: str, origin: str, target: Path, known: KnownVersion | None) -> KnownVersion | None:
     import httpx
 
     from pipeline.sources.addresses import PublicTransport
@@ -133,7 +135,7 @@ def _request(url: str, origin: str, target: Path, known: KnownVersion | None) ->
         client.stream("GET", address, auth=login, headers=conditions) as response,
     ):
         if conditions and response.status_code == _NOT_MODIFIED:
-            return NotModified(origin)
+            return known
         _check_answer(response, origin)
         announced = response.headers.get("content-length", "")
         check_size(origin, int(announced) if announced.isascii() and announced.isdigit() else None)

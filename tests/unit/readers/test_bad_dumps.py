@@ -1,4 +1,4 @@
-"""What cannot be a dump is refused with a message that says what it is and what to do."""
+"""Files that are not dumps are refused with a message that says what they are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.readers import containers
 from tests.unit.readers.factories import read
-from tests.unit.sources.factories import csv_text, fetch_dumps, written
+from tests.unit.sources.factories import csv_text, written
 
 LFS_POINTER = (
     "version https://git-lfs.github.com/spec/v1\n"
@@ -57,8 +57,7 @@ def many_rows() -> bytes:
 
 BAD = {
     "empty": (b"", "is empty (0 bytes)"),
-    "lfs pointer": (LFS_POINTER.encode(), "a Git-LFS pointer for a file of 300,904,694 bytes"),
-    "lfs pointer: what to do": (LFS_POINTER.encode(), "git lfs pull"),
+    "lfs pointer": (LFS_POINTER.encode(), "a Git LFS pointer to a file of 300,904,694 bytes"),
     "html": (b"\n <!DOCTYPE html><html><body>Sign in</body></html>", "HTML or XML page"),
     "html in gzip": (inside_gzip(b"<html></html>"), "HTML or XML page"),
     "program": (b"\x7fELF\x02\x01\x01" + bytes(200), "a Linux program"),
@@ -69,8 +68,8 @@ BAD = {
     "tar.gz": (inside_gzip(tar()), "a tar archive"),
     "unknown binary": (bytes(range(256)) * 20, "a binary file"),
     "json array": (b'[{"text": "a", "score": 5}]', "jq -c"),
-    "header only": (b"Score,Text\n", "only column names and no review"),
-    "empty lines": (b"\n\n\n", "holds only empty lines"),
+    "header only": (b"Score,Text\n", "only column names and no reviews"),
+    "empty lines": (b"\n\n\n", "has only empty lines"),
     "gzip of nothing": (inside_gzip(b""), "is empty"),
     "truncated gzip": (inside_gzip(b"Score,Text\n5,abc\n" + os.urandom(50).hex().encode())[:-20], "ends in the middle"),
     "truncated gzip, far in": (
@@ -80,25 +79,25 @@ BAD = {
     "damaged gzip": (inside_gzip(many_rows())[:-6] + b"\0\0\0\0\0\0", "is damaged"),
     "gzip with something after": (inside_gzip(b"Score,Text\n5,a\n") + b"tail of another file", "is damaged"),
     "gzip in gzip": (inside_gzip(inside_gzip(b"Score,Text\n5,a\n")), "an archive inside an archive"),
-    "zip climbing out": (zip_with("../../Reviews.csv"), "points outside of the archive"),
-    "zip with backslashes": (zip_with("..\\Reviews.csv"), "points outside of the archive"),
-    "zip with a root": (zip_with("/etc/Reviews.csv"), "points outside of the archive"),
-    "zip with a drive": (zip_with("C:Reviews.csv"), "points outside of the archive"),
+    "zip climbing out": (zip_with("../../Reviews.csv"), "points outside the archive"),
+    "zip with backslashes": (zip_with("..\\Reviews.csv"), "points outside the archive"),
+    "zip with a root": (zip_with("/etc/Reviews.csv"), "points outside the archive"),
+    "zip with a drive": (zip_with("C:Reviews.csv"), "points outside the archive"),
     "zip encrypted": (encrypted_zip(), "is encrypted. Unpack it with its password"),
     "zip without reviews": (
         zip_with("readme.md"),
-        "holds no dump of reviews (CSV, JSON lines or SNAP text). It holds: 'readme.md'",
+        "does not contain a dump of reviews (CSV, JSON lines or SNAP text), but: 'readme.md'",
     ),
     "zip cut": (zip_with("Reviews.csv")[:-30], "damaged or was cut short"),
     "other encoding than asked": (
         b"Score,Text\n5,a\n5,\xff\n",
-        "line 3: the bytes are not valid in the encoding 'ascii'",
+        "line 3: the bytes are not valid in the requested encoding 'ascii'",
     ),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_dumps_are_refused_in_words(tmp_path, store, case) -> None:
+def test_bad_dumps_are_refused(tmp_path, store, case) -> None:
     content, message = BAD[case]
     config = {"encoding": "ascii"} if case == "other encoding than asked" else {}
     with pytest.raises(SourceError) as error:
@@ -109,7 +108,7 @@ def test_bad_dumps_are_refused_in_words(tmp_path, store, case) -> None:
     assert not list((tmp_path / "store").glob("in_progress/*"))
 
 
-def test_a_corrupt_parquet_says_how_far_it_got(tmp_path, store) -> None:
+def test_a_damaged_parquet_file(tmp_path, store) -> None:
     path = tmp_path / "r.parquet"
     table = pa.table({"text": [f"review {n} of many words" for n in range(20_000)], "score": [5] * 20_000})
     pq.write_table(table, path, row_group_size=10_000, compression="zstd", use_dictionary=False)
@@ -140,65 +139,3 @@ def test_zip_and_gzip_bombs_are_stopped(tmp_path, store, monkeypatch) -> None:
             written(tmp_path / name, content)
         with pytest.raises(SourceError, match="guard against zip bombs"):
             read(store, tmp_path / name)
-
-
-def test_a_folder_takes_its_shards_by_name_and_passes_over_the_rest(tmp_path, store) -> None:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    for name in ("b.csv", "a.csv", "c.csv.gz"):
-        content = csv_text([(f"{name}", "5")], ("Text", "Score")).encode()
-        written(folder / name, gzip.compress(content) if name.endswith(".gz") else content)
-    for name in (
-        ".hidden.csv",
-        "d.csv.part",
-        "e.csv.crdownload",
-        "f.csv~",
-        "g.tmp",
-        "README",
-        "README.md",
-        "_SUCCESS",
-        "x.txt",
-    ):
-        written(folder / name, "not reviews")
-    (folder / "older").mkdir()
-    rows, summary = read(store, folder)
-    assert [row["text"] for row in rows] == ["a.csv", "b.csv", "c.csv.gz"]
-    assert [file.name for file in summary.files] == ["a.csv", "b.csv", "c.csv.gz"]
-
-
-def test_a_folder_without_reviews_says_what_it_holds(tmp_path, store) -> None:
-    (tmp_path / "inbox" / "sub").mkdir(parents=True)
-    written(tmp_path / "inbox" / "README.md", "hello")
-    with pytest.raises(SourceError, match=r"'inbox' holds no dump of reviews.*found 'README.md', 'sub/'"):
-        read(store, tmp_path / "inbox")
-
-
-def test_links_out_of_a_folder_are_refused_and_links_inside_are_read(tmp_path, store) -> None:
-    inbox = tmp_path / "inbox"
-    inbox.mkdir()
-    written(inbox / "a.csv", "Score,Text\n5,a\n")
-    (inbox / "b.csv").symlink_to("a.csv")
-    assert len(read(store, inbox)[0]) == 2
-    written(tmp_path / "secret.csv", "Score,Text\n5,secret\n")
-    (inbox / "c.csv").symlink_to(tmp_path / "secret.csv")
-    with pytest.raises(SourceError, match=r"'c.csv' in the folder 'inbox' is a link that leads out"):
-        read(store, inbox)
-
-
-def test_what_never_ends_is_not_opened(tmp_path, store) -> None:
-    os.mkfifo(tmp_path / "pipe.csv")
-    for path in (tmp_path / "pipe.csv", "/dev/zero"):
-        with pytest.raises(SourceError, match="not a regular file"):
-            fetch_dumps(store, str(path))
-
-
-def test_a_path_that_is_not_there_suggests_the_nearest(tmp_path, store) -> None:
-    written(tmp_path / "Reviews.csv", "x")
-    with pytest.raises(SourceError, match=r"does not exist. Did you mean 'Reviews.csv'"):
-        fetch_dumps(store, str(tmp_path / "Review.csv"))
-    with pytest.raises(SourceError, match="Neither does its folder"):
-        fetch_dumps(store, str(tmp_path / "no" / "Review.csv"))
-    with pytest.raises(SourceError, match=r"'a\\x00b' does not exist"):
-        fetch_dumps(store, "a\0b")
-    with pytest.raises(SourceError, match=r"begins with 'ftp'://, which cannot be fetched"):
-        fetch_dumps(store, "ftp://user:secret@host/x")

@@ -1,4 +1,4 @@
-"""What becomes of single records: numbers, lines, problems, and nothing lost."""
+"""Single records: values, line numbers, problems, and that no character is lost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TEXTS = st.text(st.characters(codec="utf-8") | st.sampled_from('",;|\t\n\r \0'),
     table=st.lists(st.tuples(TEXTS, TEXTS, TEXTS, st.integers(1, 5)), min_size=1, max_size=8),
     dialect=st.sampled_from(DIALECTS),
 )
-def test_any_table_comes_back_exactly_with_its_line_numbers(table, dialect) -> None:
+def test_any_table_is_read_exactly_with_its_line_numbers(table, dialect) -> None:
     text = csv_text(
         [(a, b, c, str(score)) for a, b, c, score in table], ("Summary", "Text", "UserId", "Score"), **dialect
     )
@@ -80,7 +80,7 @@ def test_scores(given_score, score) -> None:
 
 
 @pytest.mark.parametrize("score", BAD_SCORES)
-def test_a_bad_score_is_named_with_what_was_found(score) -> None:
+def test_a_bad_score_is_a_problem(score) -> None:
     (row,) = rows_of(f"Score,Text\n{score},a\n")
     assert (row["score"], row["problem"], row["text"], row["raw"]) == (None, "bad_score", "a", f"{score},a\n")
     assert (f"'{score}'" if score else "score is empty") in row["problem_detail"]
@@ -111,7 +111,7 @@ def test_other_values(column, value, problem) -> None:
         assert value in found["problem_detail"]
 
 
-def test_an_id_that_is_no_number_is_null_and_no_problem() -> None:
+def test_an_id_that_is_not_a_number_is_null_without_a_problem() -> None:
     rows = rows_of("Id,Score,Text\nR1,5,a\n7,5,b\n,5,c\n")
     assert [(row["id"], row["problem"]) for row in rows] == [(None, None), (7, None), (None, None)]
 
@@ -134,7 +134,7 @@ def test_times(value, seconds) -> None:
     assert unix_seconds(value) == seconds
 
 
-def test_whole_numbers_are_ascii_digits_without_tricks() -> None:
+def test_whole_numbers_consist_of_ascii_digits() -> None:
     assert [whole_number(value) for value in ("1_000", "٣", "0x1", "--1", "1" * 19, float("inf"), 2**70)] == [None] * 7
 
 
@@ -148,7 +148,7 @@ def test_rows_of_another_width_are_kept_as_found() -> None:
 
 
 @pytest.mark.parametrize("others", [1, 3, 20_000])
-def test_a_quote_that_never_closes_costs_one_record(others) -> None:
+def test_an_unclosed_quote_affects_one_record(others) -> None:
     rows = rows_of('Score,Text\n5,"never closed\n' + "".join(f"4,review {n}\n" for n in range(others)))
     assert [row["problem"] for row in rows] == ["unparseable"] + [None] * others
     assert rows[0]["raw"] == '5,"never closed\n'
@@ -161,7 +161,7 @@ def test_a_stray_quote_does_not_join_two_reviews_into_one() -> None:
     assert [(row["id"], row["problem"]) for row in rows] == [(None, "unparseable"), (2, None), (3, None)]
 
 
-def test_an_endless_line_and_an_endless_record_are_bounded() -> None:
+def test_long_lines_and_long_records_are_bounded() -> None:
     rows = rows_of("Score,Text\n5," + "x" * (LINE_CHARACTERS + 10) + "\n4,b\n")
     assert [(row["problem"], row["text"]) for row in rows] == [("unparseable", None), (None, "b")]
     assert "longer than 1,048,576 characters" in rows[0]["problem_detail"]
@@ -173,7 +173,7 @@ def test_an_endless_line_and_an_endless_record_are_bounded() -> None:
     assert rows[-1]["text"] == "c"
 
 
-def test_a_file_cut_in_the_middle_of_a_quoted_text_says_so() -> None:
+def test_a_file_cut_in_the_middle_of_a_quoted_text() -> None:
     rows = rows_of('Score,Text\n5,a\n4,"cut he')
     assert [row["problem"] for row in rows] == [None, "unparseable"]
     assert "cut short" in rows[1]["problem_detail"]

@@ -16,7 +16,7 @@ from pipeline.readers import check_dump
 from pipeline.sources import FetchedFile, FetchSummary, SeenFiles, fetch
 from pipeline.sources.naming import without_secrets
 from pipeline.sources.records import KnownVersion
-from pipeline.sources.source import FoundFile, NotModified
+from pipeline.sources.source import FoundFile
 from pipeline.sources.web import WebSource
 from pipeline.store import ArtifactReference, ArtifactStore
 
@@ -74,11 +74,10 @@ def fetched_files(store: ArtifactStore, *dumps: Path | str) -> tuple[FetchedFile
     return store.summary(fetch_dumps(store, *dumps), FetchSummary).files
 
 
-def download(url: str, folder: Path, known: KnownVersion | None = None) -> FoundFile | NotModified:
-    """Download a file, unless it is the version known before."""
+def download(url: str, folder: Path, known: KnownVersion | None = None) -> FoundFile | None:
+    """Download a file; return ``None`` if it is the version known before."""
     seen = SeenFiles(versions={} if known is None else {without_secrets(url): known})
-    result = WebSource().fetch(url, folder, seen)
-    return result if isinstance(result, NotModified) else result[0]
+    return next(iter(WebSource().fetch(url, folder, seen)), None)
 
 
 class ScriptedHandler(BaseHTTPRequestHandler):

@@ -18,7 +18,7 @@ from pipeline.errors import SourceError, SourceUnavailableError
 from pipeline.sources import FetchSummary, SeenFiles, retry
 from pipeline.sources.kaggle import ORIGIN, KaggleSource
 from pipeline.sources.records import KnownVersion
-from pipeline.sources.source import FoundFile, NotModified
+from pipeline.sources.source import FoundFile
 from tests.unit.sources.factories import ScriptedHandler, csv_text, fetch_dumps, serving
 
 SECRET = "geheim-" + "of-this-test"
@@ -106,20 +106,18 @@ def kaggle(monkeypatch, tmp_path) -> Iterator[Kaggle]:
         yield server
 
 
-def body(found: FoundFile | NotModified) -> str:
-    assert isinstance(found, FoundFile)
+def body(found: FoundFile) -> str:
     return found.path.read_text(encoding="utf-8")
 
 
-def fetch_kaggle(known: int | None = None) -> FoundFile | NotModified:
+def fetch_kaggle(known: int | None = None) -> FoundFile | None:
     versions = {} if known is None else {ORIGIN: KnownVersion(number=known)}
-    result = KaggleSource().fetch("kaggle", Path("not used"), SeenFiles(versions=versions))
-    return result if isinstance(result, NotModified) else result[0]
+    return next(iter(KaggleSource().fetch("kaggle", Path("not used"), SeenFiles(versions=versions))), None)
 
 
 def test_the_newest_version_is_requested_without_a_download(kaggle) -> None:
     kaggle.versions[7] = archive("7")
-    assert fetch_kaggle(7) == NotModified(ORIGIN)
+    assert fetch_kaggle(7) is None
     assert kaggle.asked == [
         (
             "/v1/datasets.DatasetApiService/GetDataset",
@@ -135,7 +133,7 @@ def test_only_a_newer_version_is_downloaded(kaggle) -> None:
     assert first.version == KnownVersion(number=1)
     assert kaggle.calls() == ["GetDataset", "DownloadDataset"]
 
-    assert fetch_kaggle(1) == NotModified(ORIGIN)
+    assert fetch_kaggle(1) is None
     assert body(fetch_kaggle()) == csv_text()
     assert kaggle.calls() == ["GetDataset", "DownloadDataset", "GetDataset", "GetDataset"], "the cache has version 1"
 
