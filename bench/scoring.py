@@ -1,22 +1,20 @@
-"""How fast raw reviews become predictions, text work included, against ``Model.predict`` on padded arrays, in one run.
+"""Scoring speed from raw reviews to predictions, compared with ``Model.predict`` on padded arrays, in one run.
 
-Network: the article's (docs/explanation/replicated_experiment.md):
-Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1), one direction.
-Reviews: real ones with resampled raw text, if they are next to the checkout; else generated demo reviews.
+Network: that of docs/explanation/replicated_experiment.md: Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1),
+one direction. Reviews: real ones with their raw text resampled, if they are next to the checkout; else demo reviews.
 
 Ways:
-  padded      keras ``Model.predict`` over arrays that are padded to 150 already, batches of 1,024, TensorFlow's own
-              thread settings, no text work at all: the ratios' 1.0.
-  scorer      ``Scorer``: the exported model reads the text itself, with TensorFlow's string operations.
-  tensorflow  ``BulkScorer`` with the network in TensorFlow: text the pipeline's way, windows sorted by length, towers.
-  onnx        ``BulkScorer`` with the network in ONNX Runtime; with ``--packages FOLDER`` where onnx and onnxruntime are
-              installed in a folder of their own.
-  text        the text work of ``BulkScorer`` alone, up to word ids.
+  padded      Keras's ``Model.predict`` over arrays padded to 150, batches of 1,024, TensorFlow's default threads, no
+              text work: 1.0 in the ratios.
+  keras       ``model.keras`` reads the raw text itself, with TensorFlow's string operations, sorted by length.
+  tensorflow  ``Scorer`` with the network in TensorFlow, as on a GPU.
+  onnx        ``Scorer`` with the network in ONNX Runtime.
+  text        The text work of ``Scorer`` alone, up to word ids.
   torch       PyTorch's nn.LSTM over word ids (no text work), sorted by length and packed, batches of 1,024, two of them
-              side by side with one thread each, which suits a shared machine best; with ``--torch-python PYTHON``.
+              in parallel with one thread each; with ``--torch-python PYTHON``.
 
-Each way has a process of its own, since threads are set once per process; they are warmed up and then take turns, round
-by round, because the machine may be shared. ``CPU`` is processor time: of use where others disturb the clock.
+Each way has its own process, because threads are set once per process. All are warmed up and then take turns, because
+the machine may be shared. ``CPU`` is processor time, which depends less on other load than the clock.
 """
 
 from __future__ import annotations
@@ -44,11 +42,11 @@ VOCABULARY = 116_775
 BATCH = 1024
 REAL_FILES = ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz")
 PADDED_SHARE = 4
-"""The padded way takes so many times fewer rows a round."""
+"""The padded way scores this many times fewer rows per round."""
 
 
 def raw_reviews(folder: Path, rows: int) -> tuple[str, list[str]]:
-    """Return where the reviews are from, and their raw texts."""
+    """Return the source of the reviews and their raw texts."""
     generator = np.random.default_rng(1)
     if all((folder / name).is_file() for name in REAL_FILES):
         source, texts = "real reviews, resampled", []
@@ -58,7 +56,7 @@ def raw_reviews(folder: Path, rows: int) -> tuple[str, list[str]]:
     else:
         from pipeline.sources.demo import write_demo_dump
 
-        source = "the generated demo's (no real reviews next to the checkout)"
+        source = "generated demo reviews (no real reviews next to the checkout)"
         with tempfile.TemporaryDirectory() as scratch:
             write_demo_dump(Path(scratch) / "demo.csv")
             with (Path(scratch) / "demo.csv").open(encoding="utf-8", newline="") as stream:
@@ -71,34 +69,30 @@ def make_export(folder: Path, texts: list[str]) -> None:
     from pipeline.cleaning import normalize_many
     from pipeline.config import RunConfig
     from pipeline.encoding import Vocabulary
-    from pipeline.scoring.light import save_weights
+    from pipeline.scoring import ExportedModel, Scorer
     from pipeline.scoring.model import build_model as with_text
-    from pipeline.scoring.normalization import normalizer
-    from pipeline.scoring.records import ModelCard
+    from pipeline.scoring.onnx_model import network_to_onnx
+    from pipeline.scoring.text_rules import current_text_rules
     from pipeline.training.model import build_model
 
     distinct = list(dict.fromkeys(" ".join(normalize_many(texts, "article")).split()))
-    # As many words as the full data set has, so that the embedding does not fit the caches better than it would.
+    # As many words as the full data set has, so that the embedding fits the caches as badly as a real one.
     words = distinct + [f"filler{number:06}".translate(str.maketrans("0123456789", "abcdefghij"))
                         for number in range(VOCABULARY - 1 - len(distinct))]  # fmt: skip
     vocabulary = Vocabulary(tuple(words), (1,) * len(words), None)
     variant = RunConfig.from_flat({"profile": "article", "directions": ("uni",), "padding": "masked"}).variants[0]
+    exported = ExportedModel(
+        variant="uni-seed1", title="One way", threshold=0.5, normalization="article",
+        text_rules=current_text_rules("article"), include_summary=False, max_length=MAX_LENGTH, keep="last",
+        padding="masked", vocabulary_words=len(words), libraries={},
+    )  # fmt: skip
     network = build_model(variant, vocabulary.size)
-    model = with_text(
-        network, normalizer("article"), words=vocabulary.words, unknown_id=None, max_length=MAX_LENGTH, keep="last",
-        padding="masked", empty_id=1,
-    )  # fmt: skip
-    model.save(folder / "model.keras")
-    save_weights(network, activation=variant.activation, empty_id=1, path=folder / "weights.npz")
+    with_text(network, exported, vocabulary, empty_id=1).save(folder / "model.keras")
+    (folder / "model.onnx").write_bytes(network_to_onnx(network))
     vocabulary.save(folder / "vocabulary.json")
-    card = ModelCard(
-        variant="uni-seed1", title="One way", threshold=0.5, normalization="article", include_summary=False,
-        max_length=MAX_LENGTH, keep="last", padding="masked", vocabulary_words=len(words), libraries={},
-    )  # fmt: skip
-    (folder / "model.json").write_text(card.model_dump_json())
-    from pipeline.scoring import BulkScorer
-
-    sequences, _ = BulkScorer.load(folder).encode(texts)
+    (folder / "model.json").write_text(exported.model_dump_json())
+    np.savez(folder / "weights.npz", *network.get_weights())
+    sequences, _ = Scorer.load(folder).encode(texts)
     np.savez(folder / "ids.npz", offsets=sequences.offsets, ids=sequences.ids)
     (folder / "texts.json").write_text(json.dumps(texts))
 
@@ -106,11 +100,9 @@ def make_export(folder: Path, texts: list[str]) -> None:
 # ---- The workers ----
 
 
-def serve(way: str, folder: Path, packages: Path | None) -> None:
-    """Answer turns on stdin, one JSON line each; the last turn's probabilities lie in the folder."""
-    score = {"padded": _padded, "scorer": _scorer, "torch": _torch}.get(way, lambda at: _bulk(at, way, packages))(
-        folder
-    )
+def serve(way: str, folder: Path) -> None:
+    """Answer turns on stdin with one JSON line each; the last turn's probabilities are written into the folder."""
+    score = {"padded": _padded, "keras": _keras, "torch": _torch}.get(way, lambda at: _scorer(at, way))(folder)
     score()
     print(json.dumps({"ready": 1}), flush=True)
     for _ in sys.stdin:
@@ -158,26 +150,45 @@ def _padded(folder: Path) -> Score:
     return score
 
 
-def _scorer(folder: Path) -> Score:
-    from pipeline.scoring import Scorer
+def _keras(folder: Path) -> Score:
+    import tensorflow as tf
 
-    scorer, texts = Scorer.load(folder), json.loads((folder / "texts.json").read_text())
+    from pipeline.scoring.model import load_exported
+    from pipeline.training.device import use_device
+
+    use_device("cpu")
+    model, texts = load_exported(folder / "model.keras"), json.loads((folder / "texts.json").read_text())
+    traced = tf.function(
+        lambda reviews: model(reviews, training=False), input_signature=[tf.TensorSpec([None], tf.string)]
+    )
     texts = texts[: len(texts) // 2]
-    return lambda: (len(texts), scorer.probabilities(texts))
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+
+    def score() -> tuple[int, Any]:
+        probability = np.empty(len(texts), np.float32)
+
+        def fill(rows: list[int]) -> None:
+            probability[rows] = traced(tf.constant([texts[row] for row in rows])).numpy()
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(fill, batches))
+        return len(texts), probability
+
+    return score
 
 
-def _bulk(folder: Path, way: str, packages: Path | None) -> Score:
-    from pipeline.scoring import bulk
+def _scorer(folder: Path, way: str) -> Score:
+    from pipeline.scoring import scorer as module
+    from pipeline.scoring.networks import KERAS_FILE, tensorflow_network
 
-    if packages is not None:
-        sys.path.append(str(packages))
     if way == "tensorflow":
-        bulk.find_spec = lambda _: None  # type: ignore[assignment]
-    scorer, texts = bulk.BulkScorer.load(folder), json.loads((folder / "texts.json").read_text())
+        module.load_network = lambda at, _: tensorflow_network(at / KERAS_FILE)
+    scorer, texts = module.Scorer.load(folder), json.loads((folder / "texts.json").read_text())
     if way == "text":
         return lambda: (len(scorer.encode(texts)[0]), None)
     if not scorer.runtime.startswith(way):
-        raise SystemExit(f"This would measure {scorer.runtime}; install onnx and onnxruntime, or give --packages.")
+        raise SystemExit(f"This would measure {scorer.runtime}, not {way}; run on a machine without a GPU.")
     return lambda: (len(texts), scorer.probabilities(texts))
 
 
@@ -186,15 +197,19 @@ def _torch(folder: Path) -> Score:
     from torch.nn.utils.rnn import pack_padded_sequence
 
     offsets, ids, lengths = _ids(folder)
+    # In the order of the layers: embedding; kernel, recurrent kernel and bias of each LSTM; kernel and bias of Dense.
     weights = np.load(folder / "weights.npz")
-    array = {name: torch.from_numpy(weights[name]) for name in weights.files if weights[name].dtype == np.float32}
+    embedding, *recurrent, kernel, bias, output_kernel, output_bias = (
+        torch.from_numpy(weights[name]) for name in weights.files
+    )
     lstm = torch.nn.LSTM(32, 128, 2, batch_first=True)
     with torch.no_grad():
-        for number in (1, 2):
-            getattr(lstm, f"weight_ih_l{number - 1}").copy_(array[f"lstm_{number}_forward_kernel"].T)
-            getattr(lstm, f"weight_hh_l{number - 1}").copy_(array[f"lstm_{number}_forward_recurrent"].T)
-            getattr(lstm, f"bias_ih_l{number - 1}").copy_(array[f"lstm_{number}_forward_bias"])
-            getattr(lstm, f"bias_hh_l{number - 1}").zero_()
+        for number in (0, 1):
+            input_kernel, recurrent_kernel, lstm_bias = recurrent[3 * number : 3 * number + 3]
+            getattr(lstm, f"weight_ih_l{number}").copy_(input_kernel.T)
+            getattr(lstm, f"weight_hh_l{number}").copy_(recurrent_kernel.T)
+            getattr(lstm, f"bias_ih_l{number}").copy_(lstm_bias)
+            getattr(lstm, f"bias_hh_l{number}").zero_()
     order = np.argsort(-lengths, kind="stable")
     torch.set_num_threads(1)
 
@@ -207,10 +222,10 @@ def _torch(folder: Path) -> Score:
             filled = _filled(offsets, ids, rows, int(read.max()))
             filled[lengths[rows] == 0, 0] = 1
             with torch.inference_mode():
-                signal = torch.nn.functional.embedding(torch.from_numpy(filled), array["embedding"])
+                signal = torch.nn.functional.embedding(torch.from_numpy(filled), embedding)
                 _, (state, _) = lstm(pack_padded_sequence(signal, torch.from_numpy(read), batch_first=True))
-                hidden = torch.relu(state[-1] @ array["dense_kernel"] + array["dense_bias"])
-                logit = hidden @ array["output_kernel"] + array["output_bias"]
+                hidden = torch.relu(state[-1] @ kernel + bias)
+                logit = hidden @ output_kernel + output_bias
                 probability[rows] = torch.sigmoid(logit)[:, 0].numpy()
 
         with ThreadPoolExecutor(2) as pool:
@@ -225,12 +240,11 @@ def _torch(folder: Path) -> Score:
 
 
 class Worker:
-    """One way in a process of its own: warmed up once, then asked for turns."""
+    """A process that measures one way: warmed up once, then asked for turns."""
 
-    def __init__(self, python: str, way: str, folder: Path, packages: Path | None) -> None:
-        """Start the process and wait until it is warm."""
+    def __init__(self, python: str, way: str, folder: Path) -> None:
+        """Start the process and wait until it is warmed up."""
         command = [python, str(Path(__file__)), "--worker", way, "--data", str(folder)]
-        command += ["--packages", str(packages)] if packages else []
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self.way, self.wall, self.cpu = way, list[float](), list[float]()
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
@@ -238,7 +252,7 @@ class Worker:
         self._read()
 
     def turn(self) -> None:
-        """Have one turn and keep its figures."""
+        """Run one turn and keep its results."""
         cast("IO[str]", self._process.stdin).write("go\n")
         cast("IO[str]", self._process.stdin).flush()
         answer = self._read()
@@ -259,7 +273,7 @@ class Worker:
 
 
 def compare(workers: list[Worker], rounds: int, folder: Path) -> None:
-    """Let every way have its turns and print the table."""
+    """Give every way its turns and print the table."""
     for _ in range(rounds):
         for worker in workers:
             worker.turn()
@@ -278,13 +292,13 @@ def compare(workers: list[Worker], rounds: int, folder: Path) -> None:
 
 
 def _difference(folder: Path, way: str) -> str:
-    """Return how far a way's probabilities lie from those of ``tensorflow``."""
+    """Return the largest difference between a way's probabilities and those of ``tensorflow``."""
     mine, theirs = folder / f"{way}.npy", folder / "tensorflow.npy"
     if not mine.exists():
         return ""
     probability = np.load(mine)
-    if way == "scorer":
-        # Its patterns stand in for the article's HTML parser, so a few texts are read otherwise.
+    if way == "keras":
+        # Its patterns approximate the article's HTML parser, so a few texts are read differently.
         differences = np.abs(probability - np.load(theirs)[: len(probability)])
         return f"{np.percentile(differences, 99):.1e} (99 % of the rows)"
     return f"{np.abs(probability - np.load(theirs)).max():.1e}"
@@ -295,14 +309,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rows", type=int, default=16_384)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--packages", type=Path, help="folder with onnx and onnxruntime, where they are not installed")
-    parser.add_argument("--onnx", action="store_true", help="measure ONNX Runtime too")
-    parser.add_argument("--torch-python", help="a Python with PyTorch and NumPy; without it PyTorch is left out")
+    parser.add_argument("--torch-python", help="a Python with PyTorch and NumPy; without it PyTorch is not measured")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        serve(options.worker, options.data, options.packages)
+        serve(options.worker, options.data)
         return
     with tempfile.TemporaryDirectory(prefix="bench-scoring-") as scratch:
         folder = Path(scratch)
@@ -312,12 +324,9 @@ def main() -> None:
         print(
             f"{len(texts):,} reviews ({source}), mean {lengths.mean():.1f} words, {options.rounds} rounds", flush=True
         )
-        ways = ["padded", "scorer", "tensorflow", "text"]
-        if options.onnx or options.packages:
-            ways.insert(3, "onnx")
-        workers = [Worker(sys.executable, way, folder, options.packages) for way in ways]
+        workers = [Worker(sys.executable, way, folder) for way in ("padded", "keras", "tensorflow", "onnx", "text")]
         if options.torch_python:
-            workers.append(Worker(options.torch_python, "torch", folder, None))
+            workers.append(Worker(options.torch_python, "torch", folder))
         compare(workers, options.rounds, folder)
 
 

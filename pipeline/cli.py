@@ -277,7 +277,7 @@ def _score_texts(texts: Sequence[str], model: str, store: ArtifactStore) -> None
     from pipeline.scoring import load_scorer
 
     scorer = load_scorer(model, store)
-    print(f"{scorer.card.title}, threshold {scorer.threshold:.3f}", file=sys.stderr)
+    print(f"{scorer.model.title}, threshold {scorer.threshold:.3f}", file=sys.stderr)
     for text, probability in zip(texts, scorer.probabilities(texts), strict=True):
         label = "positive" if probability >= scorer.threshold else "negative"
         printable = "".join(character if character.isprintable() else " " for character in text)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.store import ArtifactStore
-from pipeline.tracking.address import artifact_folder, shown_address, tracking_uri
+from pipeline.tracking.address import artifact_folder, public_address, tracking_uri
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
@@ -33,7 +33,7 @@ def main() -> int:  # noqa: RET503 - the last call does not return
         print("There is no MLflow to open: tracking is off, or the store is no folder and MLFLOW_TRACKING_URI not set.")
         return 1
     if uri.startswith(("http://", "https://")):
-        print(f"MLflow runs already: {shown_address(uri)}")
+        print(f"MLflow runs already: {public_address(uri)}")
         return 0
     port = usable_port(options.port)
     if port is None:

@@ -140,15 +140,15 @@ def score(shard: Json, model: Json, ingested: Json) -> Json:
 @task(outlets=[PREDICTIONS])
 def publish(scored: Sequence[Json]) -> Json:
     """Put the predictions of all shards where people look for them, in one file, and tell of them."""
-    from pipeline.scoring import publish_predictions, told_of_predictions
+    from pipeline.scoring import publish_predictions
 
     context = get_current_context()
     # One request for all: iterating over a mapped task's results asks for one after the other.
     references = [_reference(value) for value in scored[:]]
-    told = told_of_predictions(publish_predictions(references, context["dag_run"].run_id, default_store()))
-    context["outlet_events"][PREDICTIONS].extra = {**told}
+    event = publish_predictions(references, context["dag_run"].run_id, default_store()).event()
+    context["outlet_events"][PREDICTIONS].extra = {**event}
     metrics.record_scoring(references)
-    return told
+    return event
 
 
 def _reference(value: Json) -> ArtifactReference:

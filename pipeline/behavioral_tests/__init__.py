@@ -1,11 +1,10 @@
-"""What a model does with texts written to test it, and which words led it astray.
+"""Behavioral tests of a model with texts written for that purpose, and explanations of its mistakes, word by word.
 
-``docs/explanation/behavioral_tests.md`` explains the tests. The package does not import TensorFlow: callers pass a
-model as a ``TextScorer``.
+``docs/explanation/behavioral_tests.md`` explains the tests. A model is passed in as a
+``TextScorer``, so this package needs no TensorFlow.
 """
 
 from pipeline.behavioral_tests.explanation import word_effects
-from pipeline.behavioral_tests.judging import TextScorer, judge
 from pipeline.behavioral_tests.records import (
     BehavioralTestsSummary,
     BehaviorCase,
@@ -13,6 +12,7 @@ from pipeline.behavioral_tests.records import (
     ExplainedMistake,
     WordEffect,
 )
+from pipeline.behavioral_tests.running import TextScorer, run_tests
 from pipeline.behavioral_tests.stage import run_baseline_behavioral_tests, run_behavioral_tests
 
 __all__ = [
@@ -22,8 +22,8 @@ __all__ = [
     "ExplainedMistake",
     "TextScorer",
     "WordEffect",
-    "judge",
     "run_baseline_behavioral_tests",
     "run_behavioral_tests",
+    "run_tests",
     "word_effects",
 ]

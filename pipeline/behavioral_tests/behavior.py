@@ -1,4 +1,4 @@
-"""What a behavior test is made of: texts with what any reader of reviews would say of them."""
+"""The parts of a behavioral test: texts with the answer that any reader would give."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal
 from pipeline.behavioral_tests.records import BehaviorKind
 
 Expected = Literal["positive", "negative", "same", "not_higher", "not_lower"]
-"""Of a single text: how it must be called. Of a pair: what the change may do to the probability of positive."""
+"""For one text: its class. For a pair: what the change may do to the probability of positive."""
 
 TOLERANCE = 0.1
-"""By how much a probability may move where it should not, or against a change's direction (CheckList's own bound)."""
+"""Maximum move of a probability that should not move, or moves against the expected direction (CheckList's bound)."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Case:
     """One text, or a text before and after a change.
 
     Attributes:
-        text: What the model is asked.
-        expected: What a reader would say.
+        text: The model's input.
+        expected: The answer of a reader.
         changed: The text after the change; ``None`` in tests of single texts.
     """
 
@@ -31,12 +31,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Behavior:
-    """Cases that ask for the same thing.
+    """Cases of one behavior.
 
     Attributes:
-        kind: Which of CheckList's kinds of test it is; negation is one of its capabilities, kept apart here.
+        kind: CheckList's type of test; negation, a capability in CheckList, is a kind of its own here.
         name: Short and unique.
-        title: For a reader.
+        title: For people.
         expectation: When a case passes, in a sentence.
         cases: Distinct cases.
     """

@@ -1,4 +1,4 @@
-"""What an examination holds: behavior tests and explained mistakes of one model."""
+"""Results of behavioral tests, and explained mistakes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BehaviorKind = Literal["minimum_functionality", "negation", "invariance", "direc
 
 
 class BehaviorCase(Record):
-    """One text, or a pair of texts, that the model was asked about."""
+    """One text, or a pair of texts, with the model's answers."""
 
     text: str
     changed: str | None
@@ -21,7 +21,7 @@ class BehaviorCase(Record):
 
 
 class BehaviorTest(Record):
-    """Cases of one kind that a reader of reviews gets right without thinking (CheckList: Ribeiro et al. 2020)."""
+    """Cases of one behavior that any reader answers correctly (CheckList: Ribeiro et al. 2020)."""
 
     kind: BehaviorKind
     name: str
@@ -33,20 +33,20 @@ class BehaviorTest(Record):
     pass_rate: Interval
     """Wilson interval."""
     failures: tuple[BehaviorCase, ...]
-    """The worst failing cases."""
+    """The worst failures, worst first."""
 
 
 class WordEffect(Record):
-    """A piece of a review and what it does to the model's answer."""
+    """A piece of a review and its effect on the model's answer."""
 
     text: str
-    """As written, with what follows it up to the next word; the pieces joined are the review. Hostile input."""
+    """The word and everything up to the next word; the pieces joined are the review. Untrusted input."""
     effect: float
-    """Log-odds of positive with the word minus without it; above zero it speaks for positive."""
+    """Log-odds of positive with the piece minus without it; above zero it moves the answer to positive."""
 
 
 class ExplainedMistake(Record):
-    """A review that the model gets wrong, taken apart word by word (leave one word out)."""
+    """A review that the model gets wrong, with the effect of each word (leave one word out)."""
 
     row: int
     label: int
@@ -55,7 +55,7 @@ class ExplainedMistake(Record):
 
 
 class BehavioralTestsSummary(Record):
-    """One model examined with texts written for that purpose, and on its own mistakes."""
+    """Behavioral tests and explained mistakes of one model."""
 
     model: str
     title: str

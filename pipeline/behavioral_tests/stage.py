@@ -1,4 +1,4 @@
-"""The stage ``run_behavioral_tests``: behavior tests and explained mistakes of one model that reads raw text."""
+"""The stage ``run_behavioral_tests``: behavioral tests and explained mistakes of one model that reads raw text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 from pipeline.behavioral_tests.explanation import explain
-from pipeline.behavioral_tests.judging import TextScorer, judge
 from pipeline.behavioral_tests.records import BehavioralTestsSummary, ExplainedMistake
+from pipeline.behavioral_tests.running import TextScorer, run_tests
 from pipeline.behavioral_tests.templates import texts_digest
 from pipeline.cleaning.rules import joined
 from pipeline.errors import ArtifactError, quoted
@@ -19,24 +19,24 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Wor
 log = logging.getLogger(__name__)
 
 STAGE = Stage("run_behavioral_tests", version=1)
-EXPLAINED_MISTAKES = 6
-LONGEST_EXPLAINED = 600
-"""Characters of a review's text: what a reader can take in with a color for every word."""
-LARGEST_DIFFERENCE = 0.01
-"""Of the judged probability from the one of the raw text; more than that and the log says so."""
+MAX_EXPLAINED_MISTAKES = 6
+MAX_EXPLAINED_CHARACTERS = 600
+"""Characters of an explained review: enough for a reader who sees a color for every word."""
+MAX_DIFFERENCE = 0.01
+"""Between the evaluated probability and that of the raw text; a larger difference is logged as a warning."""
 
 
 class BehavioralTestsParams(BaseModel):
-    """What an examination depends on, besides its inputs."""
+    """Parameters of the stage, besides its inputs."""
 
     model: str
     include_summary: bool
     texts: str
-    """SHA-256 of the tests' texts: other templates, another examination."""
+    """SHA-256 of the test texts: other texts make other results."""
 
 
 class BehavioralTestsError(ArtifactError):
-    """What is to be behavioral_tests does not fit together."""
+    """The model, its evaluation and the cleaned reviews do not belong together."""
 
 
 def run_behavioral_tests(
@@ -49,35 +49,35 @@ def run_behavioral_tests(
     model: str,
     include_summary: bool,
 ) -> ArtifactReference:
-    """Test a model with texts written for that purpose, and take its most confident mistakes apart.
+    """Test a model with texts written for that purpose, and explain its most confident mistakes.
 
-    Threshold and title are those of the model's evaluation. The mistakes are the evaluation's most confident ones of at
-    most ``LONGEST_EXPLAINED`` characters; their text is put together as in training.
+    Threshold and title come from the model's evaluation, and so do the mistakes: its most confident ones with at most
+    ``MAX_EXPLAINED_CHARACTERS`` characters. Summary and text are joined as in training.
 
     Args:
-        scored: The model that ``load`` loads: an ``export`` or ``baselines`` artifact.
-        evaluated: Its ``evaluate`` artifact, or the ``baselines`` artifact.
+        scored: Artifact of the model: of ``export`` or ``baselines``.
+        evaluated: The model's ``evaluate`` artifact, or the ``baselines`` artifact.
         cleaned: The cleaned reviews, for the raw texts of the mistakes.
-        load: Returns the model; called only where the store does not hold the examination yet.
-        store: Where artifacts lie.
+        load: Returns the model; called only if the store does not hold the results yet.
+        store: Holds the artifacts and receives the result.
         model: The model's name in its evaluation.
         include_summary: Whether the model was trained on the review's summary, a space, and its text.
 
     Returns:
-        An artifact whose summary is an ``BehavioralTestsSummary``.
+        An artifact whose summary is a ``BehavioralTestsSummary``.
 
     Raises:
-        BehavioralTestsError: The evaluation is of another model, or its mistakes are not among the cleaned reviews.
+        BehavioralTestsError: The evaluation belongs to another model, or mistakes are missing in the cleaned reviews.
     """
 
     def build(_: Workspace) -> Outcome:
         evaluation = _evaluation(store, evaluated, model)
         texts = _texts_of_mistakes(store, cleaned, evaluation, include_summary=include_summary)
         scorer = load()
-        tests = judge(scorer, evaluation.threshold)
+        tests = run_tests(scorer, evaluation.threshold)
         labels = {mistake.row: mistake.label for mistake in evaluation.mistakes}
         explained = explain(scorer, texts, labels, list(texts))
-        _compare(explained, evaluation)
+        _warn_of_differences(explained, evaluation)
         log.info("%s: passes %d of %d test cases", model, sum(t.passed for t in tests), sum(t.cases for t in tests))
         return Outcome(
             BehavioralTestsSummary(
@@ -100,16 +100,16 @@ def run_behavioral_tests(
 def run_baseline_behavioral_tests(
     baselines: ArtifactReference, cleaned: ArtifactReference, store: ArtifactStore
 ) -> ArtifactReference:
-    """Examine TF-IDF with logistic regression in the same way; it reads raw text as ``cleaned`` was cleaned.
+    """Test the baseline, TF-IDF with logistic regression, in the same way.
 
     Args:
         baselines: A ``baselines`` artifact.
         cleaned: The cleaned reviews that it was fitted on.
-        store: Where artifacts lie.
+        store: Holds the artifacts and receives the result.
 
     Raises:
         LinearModelError: The artifact holds no linear model.
-        BehavioralTestsError: Its mistakes are not among the cleaned reviews.
+        BehavioralTestsError: The mistakes are not among the cleaned reviews.
     """
     from pipeline.cleaning.records import CleanSummary
     from pipeline.evaluation.rules import TFIDF
@@ -119,12 +119,14 @@ def run_baseline_behavioral_tests(
 
         return LinearScorer.load(baselines, cleaned, store)
 
-    joins = store.summary(cleaned, CleanSummary).summary_joined
-    return run_behavioral_tests(baselines, baselines, cleaned, load, store, model=TFIDF, include_summary=joins)
+    include_summary = store.summary(cleaned, CleanSummary).summary_joined
+    return run_behavioral_tests(
+        baselines, baselines, cleaned, load, store, model=TFIDF, include_summary=include_summary
+    )
 
 
 def _evaluation(store: ArtifactStore, evaluated: ArtifactReference, model: str) -> EvaluationSummary:
-    """Read a model's evaluation, which several models of a ``baselines`` artifact share."""
+    """Read a model's evaluation; a ``baselines`` artifact holds those of several models."""
     if evaluated.stage == "baselines":
         found = store.summary(evaluated, BaselinesSummary).evaluations
     else:
@@ -133,7 +135,7 @@ def _evaluation(store: ArtifactStore, evaluated: ArtifactReference, model: str) 
         if evaluation.model == model:
             return evaluation
     raise BehavioralTestsError(
-        f"{evaluated} judges {', '.join(evaluation.model for evaluation in found)}, not {quoted(model)}. Examine a "
+        f"{evaluated} evaluates {', '.join(evaluation.model for evaluation in found)}, not {quoted(model)}. Test a "
         "model with its own evaluation."
     )
 
@@ -141,10 +143,10 @@ def _evaluation(store: ArtifactStore, evaluated: ArtifactReference, model: str) 
 def _texts_of_mistakes(
     store: ArtifactStore, cleaned: ArtifactReference, evaluation: EvaluationSummary, *, include_summary: bool
 ) -> dict[int, str]:
-    """Return what the model read of the mistakes to explain, by row, the most confident mistake first."""
+    """Return the texts of the mistakes to explain, as the model reads them, by row, the most confident first."""
     import pyarrow.dataset as ds
 
-    # Whole texts: those in the evaluation are cut.
+    # The evaluation holds shortened texts.
     rows = [mistake.row for mistake in evaluation.mistakes]
     dataset = ds.dataset(store.folder(cleaned) / "reviews.parquet", format="parquet")
     columns = ["row", "text", "summary"] if include_summary else ["row", "text"]
@@ -153,23 +155,23 @@ def _texts_of_mistakes(
     if missing := [row for row in rows if row not in reviews]:
         raise BehavioralTestsError(
             f"{len(missing)} mistakes of {quoted(evaluation.model)} are not among the reviews of {cleaned}, the first "
-            f"is row {missing[0]}. The model was judged on other reviews; evaluate it again."
+            f"is row {missing[0]}. The model was evaluated on other reviews; evaluate it again."
         )
     texts = {row: joined(*reviews[row]) for row in rows}
-    short = [row for row in rows if len(texts[row]) <= LONGEST_EXPLAINED][:EXPLAINED_MISTAKES]
+    short = [row for row in rows if len(texts[row]) <= MAX_EXPLAINED_CHARACTERS][:MAX_EXPLAINED_MISTAKES]
     return {row: texts[row] for row in short}
 
 
-def _compare(explained: tuple[ExplainedMistake, ...], evaluation: EvaluationSummary) -> None:
-    """Log mistakes that the model, given the raw text, scores otherwise than it was judged."""
-    judged = {mistake.row: mistake.probability for mistake in evaluation.mistakes}
-    strays = [item.row for item in explained if abs(item.probability - judged[item.row]) > LARGEST_DIFFERENCE]
-    if strays:
+def _warn_of_differences(explained: tuple[ExplainedMistake, ...], evaluation: EvaluationSummary) -> None:
+    """Warn if the model scores the raw text of a mistake differently from its evaluation."""
+    evaluated = {mistake.row: mistake.probability for mistake in evaluation.mistakes}
+    differing = [item.row for item in explained if abs(item.probability - evaluated[item.row]) > MAX_DIFFERENCE]
+    if differing:
         log.warning(
-            "%s scores %d of %d explained mistakes otherwise from their raw text than it was judged, the first is row "
+            "%s scores the raw text of %d of %d explained mistakes differently from its evaluation, the first is row "
             "%d; the text is not read as in training.",
             evaluation.model,
-            len(strays),
+            len(differing),
             len(explained),
-            strays[0],
+            differing[0],
         )

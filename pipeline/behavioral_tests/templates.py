@@ -1,8 +1,8 @@
-"""The texts of the behavior tests: our own sentences with slots, filled in the same way each time.
+"""The texts of the behavioral tests: sentences with slots, filled in the same way each time.
 
 Method: CheckList (Ribeiro et al. 2020, *Beyond Accuracy: Behavioral Testing of NLP Models with CheckList*, ACL). The
-sentences are plain English that any shopper might write; none is taken from a dump.
-``docs/explanation/behavioral_tests.md`` describes how to add one.
+sentences were written for this project; none comes from a data set. To add one, see
+``docs/explanation/behavioral_tests.md``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from functools import cache
 from pipeline.behavioral_tests.behavior import TOLERANCE, Behavior, Case, Expected
 
 SEED = "review-sentiment behavior 1"
-"""Which of all fillings are taken: those with the smallest digest of seed and text. Unlike a random generator's, the
-choice is the same in every version of Python, and one more template leaves the others' fillings as they are."""
+"""The fillings with the smallest digest of seed and text are used. Unlike a random generator's, this choice is the same
+in every version of Python, and a new template does not change the fillings of the others."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Product:
     """Something to eat or drink.
 
     Attributes:
-        name: What it is called.
-        plural: Whether "these … are" or "this … is".
+        name: The noun.
+        plural: Whether the noun is plural ("these … are").
     """
 
     name: str
     plural: bool
 
     def slots(self) -> dict[str, str]:
-        """Return its name and the words of a sentence that must agree with it."""
+        """Return the noun and the words of a sentence that must agree with it."""
         one = {"this": "this", "is": "is", "was": "was", "it": "it", "has": "has", "does": "does", "tastes": "tastes"}
         many = {
             "this": "these",
@@ -59,10 +59,10 @@ PRODUCTS = (
     ),
 )
 BRANDS = ("Norvale", "Tarkwell", "Pellmoor", "Brindlow", "Quenbury", "Halverd", "Ostermill", "Sudwick")
-"""Invented, so that no model has an opinion of them from its reviews."""
+"""Invented, so that no model has learned an opinion about them."""
 
 PRAISE = ("delicious", "excellent", "wonderful", "great", "fantastic", "perfect", "amazing", "tasty", "good", "awesome")
-"""As many as in ``COMPLAINT``: a filling takes one of each."""
+"""As many as in ``COMPLAINT``: a filling uses one of each."""
 COMPLAINT = (
     "awful",
     "terrible",
@@ -76,7 +76,7 @@ COMPLAINT = (
     "revolting",
 )
 GRADED_PRAISE = frozenset({"good", "tasty", "nice", "happy", "pleased", "satisfied"})
-"""Of the adjectives that "very" makes stronger, the praising ones."""
+"""The positive ones among the adjectives that "very" intensifies."""
 
 PRAISING = (
     "{This} {product} {is} {praise}.",
@@ -155,7 +155,7 @@ CONTRACTIONS = (
     ("I can not recommend {this} {product}.", "I can't recommend {this} {product}."),
     ("{This} {product} {is} not worth the money.", "{This} {product} {is}n't worth the money."),
 )
-"""A negative sentence spelled out and contracted."""
+"""Negative sentences, spelled out and contracted."""
 
 ADDED_PRAISE = (
     "I love it and will order more.",
@@ -188,13 +188,13 @@ STRENGTHENED = (
 
 @cache
 def behaviors() -> tuple[Behavior, ...]:
-    """Return every behavior test, by kind; the same texts in the same order each time."""
+    """Return every behavioral test, by kind; the same texts in the same order each time."""
     return (*_minimum_functionality(), *_negation(), *_invariance(), *_direction())
 
 
 @cache
 def texts_digest() -> str:
-    """Return the SHA-256, in hexadecimal, of all that the tests ask and expect: their version."""
+    """Return the SHA-256, in hexadecimal, of the tests' texts and expectations: their version."""
     digest = hashlib.sha256()
     for behavior in behaviors():
         for part in (behavior.kind, behavior.name, behavior.title, behavior.expectation):
@@ -214,8 +214,8 @@ def _minimum_functionality() -> Iterator[Behavior]:
             "minimum_functionality",
             f"plain_{name}",
             f"Plain {title}",
-            f"A short sentence that says one clear thing is called {expected}.",
-            _called(_filled(templates, each=6), expected),
+            f"A short, clear sentence is classified as {expected}.",
+            _classified(_filled(templates, each=6), expected),
         )
     for name, title, templates, expected in sides:
         texts = [
@@ -226,8 +226,8 @@ def _minimum_functionality() -> Iterator[Behavior]:
             "minimum_functionality",
             f"{name}_among_neutral",
             f"{title.capitalize()} among neutral sentences",
-            f"Four sentences that say nothing of quality around one that does: the review is called {expected}.",
-            _called(texts, expected),
+            f"A clear sentence among four neutral ones is classified as {expected}.",
+            _classified(texts, expected),
         )
 
 
@@ -236,36 +236,36 @@ def _negation() -> Iterator[Behavior]:
         "negation",
         "negated_praise",
         "Negated praise",
-        'Praise that is denied ("not good at all") is called negative.',
-        _called(_filled(NEGATED_PRAISE, each=7), "negative"),
+        'Negated praise ("not good at all") is classified as negative.',
+        _classified(_filled(NEGATED_PRAISE, each=7), "negative"),
     )
     yield Behavior(
         "negation",
         "negated_complaint",
         "Negated complaints",
-        'A complaint that is denied ("not bad at all", "no complaints") is called positive.',
-        _called(_filled(NEGATED_COMPLAINT, each=6), "positive"),
+        'A negated complaint ("not bad at all", "no complaints") is classified as positive.',
+        _classified(_filled(NEGATED_COMPLAINT, each=6), "positive"),
     )
     yield Behavior(
         "negation",
         "negated_verdict",
-        "What one would not do again",
-        'A denied wish or verdict ("I would not buy this again", "not worth the money") is called negative.',
-        _called(_filled(NEGATED_VERDICTS, each=6), "negative"),
+        "Negated recommendations",
+        'A negated recommendation ("I would not buy this again", "not worth the money") is classified as negative.',
+        _classified(_filled(NEGATED_VERDICTS, each=6), "negative"),
     )
     yield Behavior(
         "negation",
         "distant_negation",
-        "Negation at a distance",
-        'Praise denied several words before ("I can\'t say that this tea is good") is called negative.',
-        _called(_filled(DISTANT_NEGATIONS, each=7), "negative"),
+        "Distant negation",
+        'Praise negated several words earlier ("I can\'t say that this tea is good") is classified as negative.',
+        _classified(_filled(DISTANT_NEGATIONS, each=7), "negative"),
     )
     yield Behavior(
         "negation",
         "contracted_negation",
         "Contracted negation",
-        'A negation drawn into its verb ("isn\'t", "won\'t", "can’t") is called negative.',
-        _called(_typographic(_filled([short for _, short in CONTRACTIONS], each=5)), "negative"),
+        'A contracted negation ("isn\'t", "won\'t", "can’t") is classified as negative.',
+        _classified(_typographic(_filled([short for _, short in CONTRACTIONS], each=5)), "negative"),
     )
 
 
@@ -274,44 +274,42 @@ def _invariance() -> Iterator[Behavior]:
 
     def invariant(name: str, title: str, change: str, pairs: Iterable[tuple[str, str]]) -> Behavior:
         cases = tuple(Case(text, "same", changed) for text, changed in pairs)
-        expectation = f"The probability of positive moves by no more than {TOLERANCE:g} when {change}."
+        expectation = f"The probability of positive moves by at most {TOLERANCE:g} when {change}."
         return Behavior("invariance", name, title, expectation, cases)
 
-    yield invariant(
-        "product_name", "Another product", "the product is another one, praised or blamed alike", _swapped_products()
-    )
+    yield invariant("product_name", "Another product", "the product is replaced by another one", _swapped_products())
     yield invariant("brand_name", "Another brand", "an invented brand is replaced by another one", _swapped_brands())
     yield invariant(
         "typo",
-        "A typing error",
-        "two neighboring letters of a word that says nothing of quality are swapped",
+        "Typing error",
+        "two adjacent letters of a neutral word are swapped",
         _each(texts, with_typo),
     )
-    yield invariant("html", "Line breaks and bold type", "the review holds HTML tags", _changed(texts, HTML_CHANGES))
+    yield invariant("html", "HTML tags", "HTML tags are added", _changed(texts, HTML_CHANGES))
     yield invariant(
-        "case", "Lower case and capitals", "the whole review is in capitals", ((t.lower(), t.upper()) for t in texts)
+        "case", "Capital letters", "the whole review is in capital letters", ((t.lower(), t.upper()) for t in texts)
     )
     yield invariant(
         "punctuation",
         "Punctuation and spaces",
-        "spaces, line ends or punctuation marks at the end change",
+        "spaces, line breaks or the final punctuation change",
         _changed(texts, PUNCTUATION_CHANGES),
     )
     yield invariant(
         "web_address",
-        "An added web address",
+        "Added web address",
         "a web address is added",
         ((text, f"{text} {_in_turn(ADDRESSES, place)}") for place, text in enumerate(texts)),
     )
     yield invariant(
         "neutral_sentence",
-        "An added neutral sentence",
-        "a sentence that says nothing of quality is added, in front or behind",
+        "Added neutral sentence",
+        "a neutral sentence is added at the start or the end",
         ((text, _with_neutral(text, place)) for place, text in enumerate(texts)),
     )
     yield invariant(
         "contraction",
-        "Spelled out or contracted",
+        "Contraction",
         'a negation is contracted ("is not", "isn\'t")',
         _pairs_filled(CONTRACTIONS, each=5),
     )
@@ -322,15 +320,15 @@ def _direction() -> Iterator[Behavior]:
     additions: tuple[tuple[str, str, str, tuple[str, ...], Expected], ...] = (
         (
             "added_complaint",
-            "An added complaint",
-            f"A complaint added to a review raises the probability of positive by no more than {TOLERANCE:g}.",
+            "Added complaint",
+            f"A complaint added to a review raises the probability of positive by at most {TOLERANCE:g}.",
             ADDED_COMPLAINT,
             "not_higher",
         ),
         (
             "added_praise",
             "Added praise",
-            f"Praise added to a review lowers the probability of positive by no more than {TOLERANCE:g}.",
+            f"Praise added to a review lowers the probability of positive by at most {TOLERANCE:g}.",
             ADDED_PRAISE,
             "not_lower",
         ),
@@ -342,18 +340,18 @@ def _direction() -> Iterator[Behavior]:
         "direction",
         "very",
         "“Very”",
-        f"“Very” in front of an adjective moves the probability against that adjective by no more than {TOLERANCE:g}.",
+        f"“Very” before an adjective moves the probability against that adjective by at most {TOLERANCE:g}.",
         tuple(_strengthened()),
     )
 
 
-def _called(texts: Iterable[str], expected: Expected) -> tuple[Case, ...]:
+def _classified(texts: Iterable[str], expected: Expected) -> tuple[Case, ...]:
     return tuple(Case(text, expected) for text in texts)
 
 
 @cache
 def _fillings() -> tuple[dict[str, str], ...]:
-    """Return the slots of every combination of product, brand and adjectives."""
+    """Return the slots for every combination of product, brand and adjectives."""
     combinations = itertools.product(PRODUCTS, BRANDS, range(len(PRAISE)))
     return tuple(_slots(product, brand, place) for product, brand, place in combinations)
 
@@ -369,7 +367,7 @@ def _with_article(adjective: str) -> str:
 
 
 def _filled(templates: Sequence[str], each: int) -> list[str]:
-    """Fill every template in ``each`` ways, or in as many as it has slots for."""
+    """Fill every template in ``each`` ways, or in fewer if its slots allow no more."""
     return [text for text, _ in _pairs_filled([(template, "") for template in templates], each)]
 
 
@@ -387,31 +385,31 @@ def _digest(texts: tuple[str, str]) -> bytes:
 
 
 def _neutral(place: int, count: int) -> tuple[str, ...]:
-    """Return some neutral sentences, others for each place."""
+    """Return neutral sentences, different ones for each place."""
     return tuple(_in_turn(NEUTRAL, place + 2 * step) for step in range(count))
 
 
 def _in_turn(listed: Sequence[str], place: int) -> str:
-    """Return one of several for a place; neighboring places, a praising and a complaining text, get the same."""
+    """Return one item for a place; two adjacent places, a positive and a negative text, get the same."""
     return listed[place // 2 % len(listed)]
 
 
 def _with_neutral(text: str, place: int) -> str:
-    # Six sentences on from the one that stands in the review already.
+    # Six sentences after the one that the review already contains.
     added = _in_turn(NEUTRAL, place + len(NEUTRAL))
     return f"{text} {added}" if place // 2 % 2 else f"{added} {text}"
 
 
 @cache
 def _reviews() -> tuple[str, ...]:
-    """Return short reviews of two sentences, praising and complaining ones in turn: what changes act on."""
+    """Return short reviews of two sentences to change, positive and negative in turn."""
     praising, complaining = _filled(PRAISING, each=3), _filled(COMPLAINING, each=3)
     sentences = [sentence for pair in zip(praising, complaining, strict=True) for sentence in pair]
     return tuple(f"{_neutral(place, 1)[0]} {sentence}" for place, sentence in enumerate(sentences))
 
 
 def _typographic(texts: Sequence[str]) -> list[str]:
-    """Write every third text with the apostrophe that telephones type."""
+    """Write every third text with the typographic apostrophe of phone keyboards."""
     return [text.replace("'", "’") if place % 3 == 0 else text for place, text in enumerate(texts)]
 
 
@@ -439,7 +437,7 @@ def _swapped_brands() -> Iterator[tuple[str, str]]:
 
 
 def with_typo(text: str) -> str:
-    """Swap two neighboring letters in the longest word of the first sentence, at its middle where they differ."""
+    """Swap two adjacent different letters near the middle of the longest word of the first sentence."""
     first = text.split(". ", maxsplit=1)[0]
     word = max(re.findall("[A-Za-z]+", first), key=len)
     middle = len(word) // 2

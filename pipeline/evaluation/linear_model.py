@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cleaning.records import CleanSummary
+from pipeline.cleaning.rules import joined
 from pipeline.cleaning.words import normalizer
 from pipeline.errors import ArtifactError, PipelineError, quoted
 from pipeline.evaluation.records import BaselinesSummary
@@ -167,10 +168,12 @@ class LinearScorer:
     Attributes:
         model: Reads cleaned words.
         normalization: Which words cleaning leaves, ``default`` or ``article``.
+        include_summary: Whether the model was trained on the review's summary, a space, and its text.
     """
 
     model: LinearModel
     normalization: str
+    include_summary: bool = False
 
     @classmethod
     def load(cls, baselines: ArtifactReference, cleaned: ArtifactReference, store: ArtifactStore) -> Self:
@@ -183,16 +186,23 @@ class LinearScorer:
         return cls(
             model=LinearModel.load(store.folder(baselines), summary.intercept),
             normalization=cleaning.normalization,
+            include_summary=cleaning.summary_joined,
         )
 
-    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def probabilities(self, texts: Sequence[str], summaries: Sequence[str] | None = None, /) -> NDArray[np.float64]:
         """Return the probability that each raw review is positive, float64 ``[len(texts)]``.
+
+        Args:
+            texts: Raw reviews.
+            summaries: Their summaries, which are read if the model was trained with them.
 
         Raises:
             PipelineError: ``texts`` is a single string.
         """
         if isinstance(texts, str):
-            raise PipelineError("A single review goes in as [review].")
+            raise PipelineError("Pass a single review as [review].")
+        if summaries is not None and self.include_summary:
+            texts = [joined(summary, text) for summary, text in zip(summaries, texts, strict=True)]
         return self.model.probabilities(normalizer(self.normalization).many(texts))
 
     def contributions(self, text: str) -> tuple[TermContribution, ...]:

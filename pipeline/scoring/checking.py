@@ -1,4 +1,4 @@
-"""Whether an exported model reads and scores reviews as the pipeline did."""
+"""Whether an exported model reads and scores reviews like the pipeline."""
 
 from __future__ import annotations
 
@@ -14,35 +14,43 @@ import pyarrow.parquet as pq
 from pipeline.cleaning.rules import joined
 from pipeline.encoding import load_sequences
 from pipeline.errors import ArtifactError, quoted
-from pipeline.scoring.errors import ExportMismatchError
-from pipeline.scoring.records import MODEL_FILE, PREDICTIONS_FILE, SAVED_MODEL_FOLDER
+from pipeline.scoring.networks import onnx_session
+from pipeline.scoring.records import (
+    KERAS_FILE,
+    ONNX_FILE,
+    PREDICTIONS_FILE,
+    SAVED_MODEL_FOLDER,
+    ExportMismatchError,
+)
 from pipeline.store import ArtifactReference, ArtifactStore
 
 log = logging.getLogger(__name__)
 
-CHECKED_ROWS = 2_000
-"""Test rows that are scored again from their raw text; evenly spread over the test part."""
+MAX_CHECKED_ROWS = 2_000
+"""Test rows that are scored again from their raw text, evenly spread over the test split."""
 
 BATCH_ROWS = 256
 
-LARGEST_DIFFERENCE = 1e-4
-"""Of a probability. Another batch, padding or kernel adds float32 numbers in another order, which moves a
-probability by some 1e-7 on a CPU and 1e-6 on a GPU; a wrong word or wrong weights move it by far more."""
+MAX_FILE_DIFFERENCE = 1e-5
+"""Of a probability, between the files of one export."""
 
-LEAST_IDENTICAL_SHARE: dict[str, float] = {"default": 1.0, "article": 0.99}
-"""Share of rows whose word ids must agree, by normalization. The article's HTML parser has no equal among patterns;
-its graph is the closest set of rules."""
+MAX_DIFFERENCE = 1e-4
+"""Of a probability, between export and evaluation. Another batch, padding or kernel adds float32 numbers in another
+order, which moves a probability by about 1e-7 on a CPU and 1e-6 on a GPU; a wrong word moves it by far more."""
+
+MIN_IDENTICAL_SHARE: dict[str, float] = {"default": 1.0, "article": 0.99}
+"""Share of rows whose word ids must agree, by normalization. Patterns only approximate the article's HTML parser."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Test rows to check, and what the pipeline made of them.
+    """Test rows to check, with the pipeline's results.
 
     Attributes:
         rows: Their numbers in the dump.
         reviews: The raw text that the model reads.
-        ids: Word ids, int32, one array a row.
-        probabilities: float32 ``[rows]``, as judged.
+        ids: Word ids, int32, one array per row.
+        probabilities: float32 ``[rows]``, as evaluated.
     """
 
     rows: list[int]
@@ -53,10 +61,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Readings:
-    """What an exported model makes of a sample.
+    """An exported model's results for a sample.
 
     Attributes:
-        ids: Word ids, int32, one array a row, padded with 0 at the end.
+        ids: Word ids, int32, one array per row, padded with 0 at the end.
         probabilities: float32 ``[rows]``.
     """
 
@@ -66,12 +74,12 @@ class Readings:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the exported model agrees.
+    """How well an exported model agrees with the pipeline.
 
     Attributes:
         rows: Rows checked.
-        identical_ids: Of these, rows with the same word ids.
-        largest_difference: Largest absolute difference of a probability among the latter.
+        identical_ids: Number of these with the same word ids.
+        largest_difference: Largest absolute difference of a probability among rows with the same word ids.
     """
 
     rows: int
@@ -87,13 +95,13 @@ def choose_sample(
     *,
     include_summary: bool,
 ) -> Sample:
-    """Choose up to ``CHECKED_ROWS`` test rows evenly and gather their raw text, word ids and probabilities.
+    """Choose up to ``MAX_CHECKED_ROWS`` test rows evenly, with their raw text, word ids and probabilities.
 
     Raises:
         ArtifactError: A test row is missing in one of the artifacts.
     """
     sequences = load_sequences(store, encoded, "test")
-    count = min(len(sequences), CHECKED_ROWS)
+    count = min(len(sequences), MAX_CHECKED_ROWS)
     chosen = np.linspace(0, max(0, len(sequences) - 1), count).round().astype(np.int64)
     numbers = sequences.row[chosen].tolist()
     wanted = pc.field("row").isin(numbers)
@@ -111,11 +119,11 @@ def choose_sample(
     }
     probabilities = {item["row"]: item["probability"] for item in predictions}
     for found, artifact in ((reviews, cleaned), (probabilities, predicted)):
-        strays = [row for row in numbers if row not in found]
-        if strays:
+        missing = [row for row in numbers if row not in found]
+        if missing:
             raise ArtifactError(
-                f"{len(strays)} of {len(numbers)} checked test rows of {encoded} are not in {artifact}, e.g. row "
-                f"{strays[0]}. The artifacts are of different runs; export from one run's."
+                f"{len(missing)} of {len(numbers)} checked test rows of {encoded} are not in {artifact}, e.g. row "
+                f"{missing[0]}. The artifacts are from different runs; export with those of one run."
             )
     return Sample(
         rows=numbers,
@@ -126,10 +134,14 @@ def choose_sample(
 
 
 def read_back(folder: Path, reviews: list[str]) -> Readings:
-    """Load ``model.keras`` and ``saved_model`` as a user would, and score raw texts with both.
+    """Load ``model.keras``, ``saved_model`` and ``model.onnx`` as a user would, and score reviews with all three.
+
+    Returns:
+        The results of ``model.keras``.
 
     Raises:
-        ExportMismatchError: The two do not say the same.
+        ExportMismatchError: The files give different word ids, or probabilities that differ by more than
+            ``MAX_FILE_DIFFERENCE``.
     """
     import tensorflow as tf
 
@@ -142,26 +154,31 @@ def read_back(folder: Path, reviews: list[str]) -> Readings:
         with_word_ids,
     )
 
-    loaded = with_word_ids(load_exported(folder / MODEL_FILE))
+    loaded = with_word_ids(load_exported(folder / KERAS_FILE))
     traced = tf.function(
         lambda texts: loaded(texts, training=False), input_signature=[tf.TensorSpec([None], tf.string)]
     )
     served = tf.saved_model.load(str(folder / SAVED_MODEL_FOLDER)).signatures
+    session = onnx_session(folder / ONNX_FILE)
     readings = Readings([np.empty(0, np.int32)] * len(reviews), np.zeros(len(reviews), np.float32))
     order = sorted(range(len(reviews)), key=lambda index: len(reviews[index]))
     for start in range(0, len(order), BATCH_ROWS):
         batch = order[start : start + BATCH_ROWS]
         texts = tf.constant([reviews[index].encode("utf-8", "surrogatepass") for index in batch], tf.string)
         ids, probabilities = (np.asarray(value) for value in traced(texts))
-        served_ids = np.asarray(served[IDS_NAME](**{INPUT_NAME: texts})[IDS_NAME])
-        served_probabilities = np.asarray(served[SCORE_SIGNATURE](**{INPUT_NAME: texts})[OUTPUT_NAME])
-        difference = float(np.abs(probabilities - served_probabilities).max(initial=0.0))
-        if not np.array_equal(ids, served_ids) or not difference <= LARGEST_DIFFERENCE:
-            raise ExportMismatchError(
-                f"{MODEL_FILE} and {SAVED_MODEL_FOLDER} of one export disagree (probabilities by {difference:.2g}, "
-                f"word ids {'alike' if np.array_equal(ids, served_ids) else 'different'}), so neither was kept. "
-                "TensorFlow and Keras may not fit together; install the versions of requirements.txt."
-            )
+        same_ids = np.array_equal(ids, np.asarray(served[IDS_NAME](**{INPUT_NAME: texts})[IDS_NAME]))
+        others = {
+            SAVED_MODEL_FOLDER: np.asarray(served[SCORE_SIGNATURE](**{INPUT_NAME: texts})[OUTPUT_NAME]),
+            ONNX_FILE: session.run(None, {"ids": ids})[0],
+        }
+        for name, values in others.items():
+            difference = float(np.abs(probabilities - values).max(initial=0.0))
+            if not same_ids or not difference <= MAX_FILE_DIFFERENCE:
+                raise ExportMismatchError(
+                    f"{KERAS_FILE} and {name} of one export disagree (probabilities by {difference:.2g}, word ids "
+                    f"{'equal' if same_ids else 'different'}), so none was kept. The libraries may not fit together; "
+                    "install the versions of requirements.txt."
+                )
         readings.probabilities[batch] = probabilities
         for index, row in zip(batch, ids, strict=True):
             readings.ids[index] = row
@@ -169,11 +186,11 @@ def read_back(folder: Path, reviews: list[str]) -> Readings:
 
 
 def compare(sample: Sample, readings: Readings, normalization: str) -> Agreement:
-    """Hold what the exported model says against what the pipeline said.
+    """Compare an exported model's results with the pipeline's.
 
     Raises:
-        ExportMismatchError: Fewer rows than ``LEAST_IDENTICAL_SHARE`` have the same word ids, or a probability of
-            those differs by more than ``LARGEST_DIFFERENCE``.
+        ExportMismatchError: Fewer rows than ``MIN_IDENTICAL_SHARE`` have the same word ids, or a probability of
+            those differs by more than ``MAX_DIFFERENCE``.
     """
     count = len(sample.rows)
     identical = np.array(list(map(_same_words, sample.ids, readings.ids)), dtype=bool)
@@ -184,30 +201,30 @@ def compare(sample: Sample, readings: Readings, normalization: str) -> Agreement
         "export: %d of %d checked test rows have the same word ids (%.2f %%); probabilities differ by up to %.1e",
         identical.sum(), count, 100 * share, largest,
     )  # fmt: skip
-    if share < LEAST_IDENTICAL_SHARE[normalization]:
-        stray = int(np.argmin(identical))
-        found = readings.ids[stray]
+    if share < MIN_IDENTICAL_SHARE[normalization]:
+        first = int(np.argmin(identical))
+        found = readings.ids[first]
         raise ExportMismatchError(
-            f"The exported model reads {count - identical.sum()} of {count} checked test rows otherwise than the "
-            f"pipeline ({100 * share:.2f} % alike; at least {100 * LEAST_IDENTICAL_SHARE[normalization]:g} % are "
-            f"needed), so it was not exported. First: row {sample.rows[stray]}, word ids "
-            f"{quoted(sample.ids[stray].tolist(), 120)}, the model's {quoted(found[found != 0].tolist(), 120)}, text "
-            f"{quoted(sample.reviews[stray], 200)}. Either a text rule reads otherwise in RE2 than in Python "
-            "(pipeline/cleaning/rules.py), or the artifacts are of different runs."
+            f"The exported model reads {count - identical.sum()} of {count} checked test rows differently from the "
+            f"pipeline ({100 * share:.2f} % equal; at least {100 * MIN_IDENTICAL_SHARE[normalization]:g} % are "
+            f"required), so it was not exported. First: row {sample.rows[first]}, word ids "
+            f"{quoted(sample.ids[first].tolist(), 120)}, the model's {quoted(found[found != 0].tolist(), 120)}, text "
+            f"{quoted(sample.reviews[first], 200)}. Either a text rule has another meaning in RE2 than in Python "
+            "(pipeline/cleaning/rules.py), or the artifacts are from different runs."
         )
-    if not largest <= LARGEST_DIFFERENCE:
+    if not largest <= MAX_DIFFERENCE:
         worst = int(np.argmax(np.where(identical, differences, -1)))
         raise ExportMismatchError(
-            "The exported model scores reviews otherwise than the model that was judged: probabilities of rows with "
-            f"the same words differ by up to {largest:.2g} (at most {LARGEST_DIFFERENCE:g} is allowed), so it was not "
-            f"exported. Worst: row {sample.rows[worst]}, judged at {sample.probabilities[worst]:.6f}, exported "
-            f"{readings.probabilities[worst]:.6f}. Predictions and model are of different trainings, or rows are "
-            "padded otherwise; run `predict` and `export` again on one machine."
+            "The exported model scores reviews differently from the evaluated model: probabilities of rows with the "
+            f"same words differ by up to {largest:.2g} (at most {MAX_DIFFERENCE:g} is allowed), so it was not "
+            f"exported. Worst: row {sample.rows[worst]}, evaluated {sample.probabilities[worst]:.6f}, exported "
+            f"{readings.probabilities[worst]:.6f}. Predictions and model are from different trainings, or rows are "
+            "padded differently; run `predict` and `export` again on one machine."
         )
     return Agreement(rows=count, identical_ids=int(identical.sum()), largest_difference=largest)
 
 
 def _same_words(expected: npt.NDArray[np.int32], found: npt.NDArray[np.int32]) -> bool:
-    # A row without words is not empty in the model: one stand-in keeps it from being wholly masked.
+    # A row without words holds one stand-in id, so that it is not fully masked.
     padding = found[max(1, len(expected)) :]
     return np.array_equal(found[: len(expected)], expected) and not padding.any()

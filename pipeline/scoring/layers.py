@@ -1,11 +1,11 @@
-"""The layers that carry the text's way to word ids inside an exported model.
+"""The layers of an exported model that turn text into word ids.
 
-Both are built from data alone (rules, stop words, vocabulary), which travels in the model's own configuration:
-an exported model goes on scoring as it was judged, whatever becomes of this project's rules. Their state is
-plain JSON, so a model with them loads in Keras's safe mode as soon as this module was imported.
+Both are built from data only (rules, stop words, vocabulary), which is part of the saved model: it keeps scoring as it
+was evaluated after this project's rules have changed. Their state is plain JSON, so Keras's safe mode loads a model
+with these layers once this module is imported.
 
-TensorFlow's string operations work on UTF-8 and take RE2 patterns [1]_. The rules are written so that Python's
-``re`` with ``re.ASCII`` reads them in the same way (``pipeline.cleaning.rules``).
+TensorFlow's string operations work on UTF-8 and use RE2 patterns [1]_. The rules are written so that they have the same
+meaning in Python's ``re`` with ``re.ASCII`` (``pipeline.cleaning.rules``).
 
 .. [1] https://github.com/google/re2/wiki/Syntax
 """
@@ -27,11 +27,11 @@ ENCODING = "UTF-8"
 class ReviewNormalizer(keras.layers.Layer):  # type: ignore[misc]
     r"""Raw review text → its words in lower-case a–z, joined by one space.
 
-    Input: string ``[rows]`` or ``[rows, 1]``, UTF-8; bytes that are not UTF-8 count as one unknown character each.
+    Input: string ``[rows]`` or ``[rows, 1]``, UTF-8; each byte that is not UTF-8 counts as one unknown character.
     Output: string ``[rows]``.
 
     Attributes:
-        rules: Pattern and replacement (with ``\1``) of each rule, in their order.
+        rules: Pattern and replacement (with ``\1``) of each rule, in order.
         lower_case_before: Number of rules that see the text before it is lower-cased.
         stop_words: Words that are dropped after the rules.
     """
@@ -41,21 +41,21 @@ class ReviewNormalizer(keras.layers.Layer):  # type: ignore[misc]
         rules: Sequence[Sequence[str]],
         lower_case_before: int,
         stop_words: Sequence[str] = (),
-        **kwargs: Any,  # noqa: ANN401 - Keras hands a layer's name and dtype through.
+        **kwargs: Any,  # noqa: ANN401 - a layer's name and dtype
     ) -> None:
-        """Keep the rules; a pattern that RE2 does not know fails when the layer is first called."""
+        """Keep the rules; a pattern that RE2 cannot parse fails when the layer is first called."""
         kwargs.setdefault("dtype", "string")
         super().__init__(**kwargs)
         self.rules = tuple((str(pattern), str(replacement)) for pattern, replacement in rules)
         self.lower_case_before = int(lower_case_before)
         self.stop_words = tuple(str(word) for word in stop_words)
-        # Strings exist on the CPU and in no compiled kernel.
+        # XLA cannot compile string operations.
         self.supports_jit = False
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Apply the rules. String ``[rows]`` or ``[rows, 1]`` → string ``[rows]``."""
         with tf.device("/CPU:0"):
-            # RE2 stops at bytes that are no UTF-8; a client may send them, Python's text cannot hold them.
+            # RE2 stops at bytes that are not UTF-8, which a client may send.
             text = tf.strings.unicode_transcode(tf.reshape(inputs, [-1]), ENCODING, ENCODING, errors="replace")
             for number, (pattern, replacement) in enumerate(self.rules):
                 if number == self.lower_case_before:
@@ -72,7 +72,7 @@ class ReviewNormalizer(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor((inputs.shape[0],), dtype="string")
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds this layer."""
+        """Return the arguments that rebuild this layer."""
         return {
             **super().get_config(),
             "rules": [list(rule) for rule in self.rules],
@@ -83,18 +83,18 @@ class ReviewNormalizer(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class WordIds(keras.layers.Layer):  # type: ignore[misc]
-    """Words joined by spaces → their ids, cut to the longest sequence and padded at the end.
+    """Words joined by spaces → their ids, cut to the maximum length and padded at the end.
 
-    Input: string ``[rows]``. Output: int32 ``[rows, length]``; ``length`` is the longest row's, at least 1, or
+    Input: string ``[rows]``. Output: int32 ``[rows, length]``; ``length`` is that of the longest row, at least 1, or
     always ``max_length`` with ``pad_to_max_length``.
 
     Attributes:
         words: The vocabulary in the order of its ids.
         unknown_id: Id of words outside the vocabulary; ``None``: they are dropped before the cut.
-        max_length: Most words of a row, in words.
-        keep: Which end of a longer row survives.
-        pad_to_max_length: Whether each row is filled to ``max_length``, as unmasked models were trained.
-        empty_id: Id that stands alone in a row without any word, so that no row is wholly masked.
+        max_length: Maximum number of words of a row.
+        keep: Which end of a longer row is kept.
+        pad_to_max_length: Whether each row is padded to ``max_length``, as unmasked models were trained.
+        empty_id: The only id of a row without words, so that no row is fully masked.
     """
 
     def __init__(
@@ -111,9 +111,9 @@ class WordIds(keras.layers.Layer):  # type: ignore[misc]
         """Build the lookup table.
 
         Args:
-            words: The vocabulary as one string, words joined by one space: a configuration of a hundred thousand
-                items would take Keras seconds to read.
-            unknown_id: See the class; 1 where there is one, by the vocabulary's contract.
+            words: The vocabulary as one string, words joined by one space: Keras would need seconds to read a
+                configuration of a hundred thousand items.
+            unknown_id: See the class; ``None`` or 1.
             max_length: See the class.
             keep: See the class.
             pad_to_max_length: See the class.
@@ -130,11 +130,11 @@ class WordIds(keras.layers.Layer):  # type: ignore[misc]
         self.empty_id = empty_id
         self.supports_jit = False
         first_id = 1 if unknown_id is None else unknown_id + 1
-        listed = words.split(" ")
+        vocabulary = words.split(" ")
         with tf.init_scope(), tf.device("/CPU:0"):
             self.table = tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(
-                    tf.constant(listed, tf.string), tf.range(first_id, first_id + len(listed), dtype=tf.int64)
+                    tf.constant(vocabulary, tf.string), tf.range(first_id, first_id + len(vocabulary), dtype=tf.int64)
                 ),
                 default_value=PADDING_ID if unknown_id is None else unknown_id,
             )
@@ -165,7 +165,7 @@ class WordIds(keras.layers.Layer):  # type: ignore[misc]
         return keras.KerasTensor((inputs.shape[0], self.max_length if self.pad_to_max_length else None), dtype="int32")
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds this layer."""
+        """Return the arguments that rebuild this layer."""
         return {
             **super().get_config(),
             "words": self.words,

@@ -1,4 +1,4 @@
-"""A dump scored shard by shard: each shard an artifact, so that what was scored before a kill is never scored again."""
+"""A dump scored shard by shard. Each shard is an artifact, so a run that was killed keeps the finished shards."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from pydantic import Field
 from pipeline.cleaning.rules import joined
 from pipeline.errors import ArtifactError, ConfigurationError
 from pipeline.readers import IngestSummary
-from pipeline.scoring.bulk import WINDOW_ROWS, BulkScorer, Scored
 from pipeline.scoring.records import PREDICTIONS_FILE
+from pipeline.scoring.scorer import WINDOW_ROWS, Scorer, Scores
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
 
 log = logging.getLogger(__name__)
 
 SCORE_STAGE = Stage("score", version=1)
 REVIEWS = "reviews.parquet"
-SET_ASIDE_FILE = "excluded.parquet"
+EXCLUDED_FILE = "excluded.parquet"
 
 ROWS_PER_SHARD = 50_000
-"""Some seconds to a minute of work on two cores, and at most some hundred megabytes of memory."""
-MOST_SHARDS = 1_000
-"""Airflow maps a task over at most 1,024 inputs unless told otherwise (``core.max_map_length``)."""
+"""Seconds to a minute of work on two cores, and a few hundred megabytes of memory."""
+MAX_SHARDS = 1_000
+"""Airflow maps a task over at most 1,024 inputs by default (``core.max_map_length``)."""
 
 UNREADABLE = "unparseable"
 NO_TEXT = "empty_text"
-"""Reasons for which a row is not scored, as the quarantine of training names them. Its other reasons are about stars,
+"""Reasons why a row is not scored, named as in the quarantine of training. The other reasons there are about stars,
 votes and times, which a model does not read."""
-DETAILS = {NO_TEXT: "The text is missing or blank."}
+NO_TEXT_DETAIL = "The text is missing or blank."
 
 PREDICTION_SCHEMA = pa.schema(
     [
@@ -48,7 +48,7 @@ PREDICTION_SCHEMA = pa.schema(
         pa.field("unknown_word_share", pa.float32(), nullable=False),
     ]
 )
-SET_ASIDE_SCHEMA = pa.schema(
+EXCLUDED_SCHEMA = pa.schema(
     [
         pa.field("row", pa.int64(), nullable=False),
         pa.field("id", pa.int64()),
@@ -58,23 +58,23 @@ SET_ASIDE_SCHEMA = pa.schema(
         pa.field("detail", pa.string()),
     ]
 )
-_READ = ("row", "file", "line", "id", "summary", "text", "problem", "problem_detail")
+_COLUMNS = ("row", "file", "line", "id", "summary", "text", "problem", "problem_detail")
 
 
 class Shard(Record):
-    """A run of rows of an ingested dump."""
+    """Consecutive rows of an ingested dump."""
 
     first_row: int = Field(ge=0)
     rows: int = Field(ge=1)
 
     @property
     def title(self) -> str:
-        """The rows in words, for people, who count from 1."""
+        """The rows for people, counted from 1."""
         return f"rows {self.first_row + 1:,}–{self.first_row + self.rows:,}"
 
 
 class ShardPlan(Record):
-    """How a dump is cut."""
+    """The shards of a dump."""
 
     rows: int
     shards: tuple[Shard, ...]
@@ -89,34 +89,34 @@ class ScoreSummary(Record):
     """Its export, ``export/KEY``."""
     threshold: float
     runtime: str
-    """What computed the network, with its version."""
+    """The library that computed the network, with its version."""
     first_row: int
     rows_in: int
     rows: int
-    """Rows scored; the others stand in ``excluded.parquet``."""
+    """Rows scored; ``excluded.parquet`` has the others."""
     positive: int
     excluded: dict[str, int]
     seconds: float
 
 
 def plan_shards(ingested: ArtifactReference, store: ArtifactStore, rows_per_shard: int = ROWS_PER_SHARD) -> ShardPlan:
-    """Cut an ingested dump into shards of equal size but for the last.
+    """Cut an ingested dump into shards of equal size; the last one may be smaller.
 
     Args:
         ingested: Artifact of ``ingest``.
-        store: Where it lies.
-        rows_per_shard: Rows of a shard at most.
+        store: Holds the artifact.
+        rows_per_shard: Maximum rows of a shard.
 
     Raises:
-        ConfigurationError: There would be none, or more than ``MOST_SHARDS``.
+        ConfigurationError: ``rows_per_shard`` is below 1, or would need more than ``MAX_SHARDS`` shards.
         ArtifactError: The artifact is missing.
     """
     rows = store.summary(ingested, IngestSummary).rows
-    least = -(-rows // MOST_SHARDS)
-    if rows_per_shard < max(1, least):
+    minimum = max(1, -(-rows // MAX_SHARDS))
+    if rows_per_shard < minimum:
         raise ConfigurationError(
-            f"Rows per shard is {rows_per_shard}, but a dump of {rows:,} rows may be cut into {MOST_SHARDS:,} shards "
-            f"at most; set it to {max(1, least):,} or more (recommended: {max(ROWS_PER_SHARD, least):,})."
+            f"Rows per shard is {rows_per_shard}, but a dump of {rows:,} rows may have at most {MAX_SHARDS:,} shards; "
+            f"set it to {minimum:,} or more (recommended: {max(ROWS_PER_SHARD, minimum):,})."
         )
     starts = range(0, rows, rows_per_shard)
     return ShardPlan(
@@ -128,16 +128,16 @@ def plan_shards(ingested: ArtifactReference, store: ArtifactStore, rows_per_shar
 def score_shard(
     exported: ArtifactReference, ingested: ArtifactReference, shard: Shard, store: ArtifactStore
 ) -> ArtifactReference:
-    """Score one shard of an ingested dump; one that was scored before is reused.
+    """Score one shard of an ingested dump, or reuse its scores.
 
-    Stars, votes and times are not looked at, so rows whose only fault lies there are scored too. What cannot be read
-    at all, or has no text, is excluded with the reason.
+    Stars, votes and times are ignored, so rows with faults only in these are scored too. Rows that cannot be read, or
+    have no text, are excluded with the reason.
 
     Args:
-        exported: Artifact of ``export``, or one that `dump.choose_model` adopted.
+        exported: Artifact of ``export``, or one that ``exports.choose_model`` adopted.
         ingested: Artifact of ``ingest``.
-        shard: Which rows.
-        store: Where all of them lie and the result goes.
+        shard: The rows to score.
+        store: Holds the artifacts and receives the result.
 
     Returns:
         Artifact with ``predictions.parquet`` (row int64, id int64, probability float32, label int8 at the model's
@@ -145,7 +145,7 @@ def score_shard(
         reason, detail), both in the order of the rows, and a ``ScoreSummary``.
 
     Raises:
-        ArtifactError: An artifact is missing or damaged, or the shard is not of this dump.
+        ArtifactError: An artifact is missing or damaged, or the shard belongs to another dump.
     """
 
     def build(work: Workspace) -> Outcome:
@@ -156,15 +156,15 @@ def score_shard(
 
 def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Path, shard: Shard) -> Outcome:
     started = time.perf_counter()
-    scorer = BulkScorer.load(model)
+    scorer = Scorer.load(model)
     version = f"{exported.stage}/{exported.key}"
     reasons: Counter[str] = Counter()
     seen = scored = positive = 0
-    kept: list[pa.RecordBatch] = []
+    waiting: list[pa.RecordBatch] = []
 
     with (
         pq.ParquetWriter(work.folder / PREDICTIONS_FILE, PREDICTION_SCHEMA, compression="zstd") as predictions,
-        pq.ParquetWriter(work.folder / SET_ASIDE_FILE, SET_ASIDE_SCHEMA, compression="zstd") as excluded,
+        pq.ParquetWriter(work.folder / EXCLUDED_FILE, EXCLUDED_SCHEMA, compression="zstd") as excluded,
     ):
 
         def windows() -> Iterator[list[str]]:
@@ -173,30 +173,29 @@ def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Pa
                 seen += batch.num_rows
                 reason = _reasons(batch)
                 readable = pc.is_null(reason)
-                gone = batch.append_column("reason", reason).filter(pc.invert(readable))
-                if gone.num_rows:
-                    excluded.write_batch(_excluded(gone))
-                    reasons.update(gone["reason"].to_pylist())
-                rest = batch.filter(readable)
-                if rest.num_rows:
-                    kept.append(rest.select(["row", "id"]))
-                    yield _texts(rest, include_summary=scorer.card.include_summary)
+                unscored = batch.append_column("reason", reason).filter(pc.invert(readable))
+                if unscored.num_rows:
+                    excluded.write_batch(_excluded(unscored))
+                    reasons.update(unscored["reason"].to_pylist())
+                rows = batch.filter(readable)
+                if rows.num_rows:
+                    waiting.append(rows.select(["row", "id"]))
+                    yield _texts(rows, include_summary=scorer.model.include_summary)
 
-        for answer in scorer.score(windows()):
-            rows = kept.pop(0)
-            batch = _predictions(rows, answer, scorer.threshold, version)
+        for scores in scorer.score(windows()):
+            batch = _predictions(waiting.pop(0), scores, scorer.threshold, version)
             predictions.write_batch(batch)
             scored += batch.num_rows
             positive += pc.sum(batch["label"]).as_py()
     if seen != shard.rows:
         raise ArtifactError(
-            f"The dump ends after {shard.first_row + seen:,} rows, before the shard of {shard.title}. The plan is of "
-            "another dump; plan and score again."
+            f"The dump ends after {shard.first_row + seen:,} rows, before the shard of {shard.title}. The plan "
+            "belongs to another dump; plan and score again."
         )
     seconds = time.perf_counter() - started
     log.info("score: %s in %.1f s with %s, %d excluded", shard.title, seconds, scorer.runtime, sum(reasons.values()))
     summary = ScoreSummary(
-        model=scorer.card.title,
+        model=scorer.model.title,
         model_version=version,
         threshold=scorer.threshold,
         runtime=scorer.runtime,
@@ -211,11 +210,11 @@ def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Pa
 
 
 def rows_of(source: Path, shard: Shard) -> Iterator[pa.RecordBatch]:
-    """Yield a shard's rows, at most ``WINDOW_ROWS`` at a time; of the file only the row groups that hold some are read.
+    """Yield a shard's rows, at most ``WINDOW_ROWS`` at a time; only the row groups that hold some are read.
 
     Args:
         source: ``reviews.parquet`` of ``ingest``.
-        shard: Which rows.
+        shard: The rows.
     """
     with pq.ParquetFile(source) as file:
         end, stop = 0, shard.first_row + shard.rows
@@ -226,7 +225,7 @@ def rows_of(source: Path, shard: Shard) -> Iterator[pa.RecordBatch]:
             if start >= stop:
                 return
             position = start
-            for batch in file.iter_batches(WINDOW_ROWS, row_groups=[group], columns=list(_READ), use_threads=False):
+            for batch in file.iter_batches(WINDOW_ROWS, row_groups=[group], columns=list(_COLUMNS), use_threads=False):
                 first = max(0, shard.first_row - position)
                 last = min(batch.num_rows, stop - position)
                 position += batch.num_rows
@@ -235,18 +234,18 @@ def rows_of(source: Path, shard: Shard) -> Iterator[pa.RecordBatch]:
 
 
 def _reasons(batch: pa.RecordBatch) -> pa.Array:
-    """Return string [rows], why a row cannot be scored; null where it can."""
+    """Return string ``[rows]``: why a row cannot be scored, or null."""
     unreadable = pc.fill_null(pc.equal(batch["problem"], UNREADABLE), fill_value=False)
     blank = pc.fill_null(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(batch["text"])), 0), fill_value=True)
     nothing = pa.scalar(None, pa.string())
     return pc.if_else(unreadable, UNREADABLE, pc.if_else(blank, NO_TEXT, nothing))
 
 
-def _excluded(gone: pa.RecordBatch) -> pa.RecordBatch:
-    unreadable = pc.equal(gone["reason"], UNREADABLE)
-    detail = pc.if_else(unreadable, gone["problem_detail"], pa.scalar(DETAILS[NO_TEXT]))
-    columns = [gone[name] for name in SET_ASIDE_SCHEMA.names[:-1]]
-    return pa.record_batch([*columns, detail], schema=SET_ASIDE_SCHEMA)
+def _excluded(rows: pa.RecordBatch) -> pa.RecordBatch:
+    unreadable = pc.equal(rows["reason"], UNREADABLE)
+    detail = pc.if_else(unreadable, rows["problem_detail"], pa.scalar(NO_TEXT_DETAIL))
+    columns = [rows[name] for name in EXCLUDED_SCHEMA.names[:-1]]
+    return pa.record_batch([*columns, detail], schema=EXCLUDED_SCHEMA)
 
 
 def _texts(rows: pa.RecordBatch, *, include_summary: bool) -> list[str]:
@@ -256,13 +255,13 @@ def _texts(rows: pa.RecordBatch, *, include_summary: bool) -> list[str]:
     return [joined(summary, text) for summary, text in zip(rows["summary"].to_pylist(), texts, strict=True)]
 
 
-def _predictions(rows: pa.RecordBatch, answer: Scored, threshold: float, version: str) -> pa.RecordBatch:
-    probability = answer.probability
-    sound = (probability >= 0) & (probability <= 1)
-    if not bool(sound.all()):
+def _predictions(rows: pa.RecordBatch, scores: Scores, threshold: float, version: str) -> pa.RecordBatch:
+    probability = scores.probability
+    valid = (probability >= 0) & (probability <= 1)
+    if not valid.all():
         raise ArtifactError(
-            f"The model {version} gives {probability[~sound][0]} for a review, which is no probability (0 to 1). Its "
-            "file is damaged; export the model again."
+            f"The model {version} gives {probability[~valid][0]} for a review, which is not a probability (0 to 1). "
+            "Its file is damaged; export the model again."
         )
     columns = [
         rows["row"],
@@ -270,6 +269,6 @@ def _predictions(rows: pa.RecordBatch, answer: Scored, threshold: float, version
         pa.array(probability),
         pa.array((probability >= np.float32(threshold)).astype(np.int8)),
         pa.repeat(pa.scalar(version), rows.num_rows),
-        pa.array(answer.unknown_word_share),
+        pa.array(scores.unknown_word_share),
     ]
     return pa.record_batch(columns, schema=PREDICTION_SCHEMA)

@@ -1,13 +1,17 @@
-"""MLflow as a mirror: each trained variant as a run, each champion as a version, the aliases as the store says.
+"""MLflow as a mirror of the store: a run for each trained variant, a model version for each champion, and the aliases.
 
-The store is the truth (``docs/decisions/0007-retraining.md``). Whatever MLflow lacks is read from the store again, so
-that a task that failed while the tracking server was away is simply repeated.
-``docs/how-to/track_with_mlflow.md`` is the user's page.
+The store is the source of truth. Everything that MLflow lacks is read from the store again, so a task that failed while
+the tracking server was unreachable can be repeated. User documentation: ``docs/how-to/track_with_mlflow.md``.
 """
 
-from pipeline.tracking.address import URI_VARIABLE, shown_address, tracking_uri
-from pipeline.tracking.errors import TrackingError, TrackingUnavailableError
-from pipeline.tracking.records import MirroredChampion, TrackedRun, TrackedVariant
+from pipeline.tracking.address import URI_VARIABLE, public_address, tracking_uri
+from pipeline.tracking.records import (
+    MirroredChampion,
+    TrackedRun,
+    TrackedVariant,
+    TrackingError,
+    TrackingUnavailableError,
+)
 from pipeline.tracking.registry import mirror_champion
 from pipeline.tracking.runs import track_run
 
@@ -19,7 +23,7 @@ __all__ = [
     "TrackingError",
     "TrackingUnavailableError",
     "mirror_champion",
-    "shown_address",
+    "public_address",
     "track_run",
     "tracking_uri",
 ]

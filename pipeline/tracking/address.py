@@ -1,4 +1,4 @@
-"""Where MLflow is, and how that may be told: an address can carry a login."""
+"""MLflow's address, which may contain a login, and its public form without one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.store import ArtifactStore
 log = logging.getLogger(__name__)
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
-"""MLflow's own variable: ``http(s)://`` of a tracking server, or the URL of a database."""
+"""MLflow's own variable: the ``http(s)://`` address of a tracking server, or the URL of a database."""
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlflow-artifacts"
 LOCK = "mlflow.lock"
-"""What the embedded MLflow keeps below a folder store's root."""
+"""Files of the embedded MLflow in the root of a folder store."""
 
 _LOGIN = re.compile(r"//[^/\s]*@")
 _QUERY = re.compile(r"(\w://[^\s?]*)\?[^\s'\"]*")
@@ -27,42 +27,41 @@ _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 
 def tracking_uri(store: ArtifactStore) -> str | None:
-    """Return the address of MLflow for a store, or ``None`` where tracking is off.
+    """Return the address of MLflow for a store, or ``None`` if tracking is off.
 
-    ``MLFLOW_TRACKING_URI`` wins; without it a folder store keeps an embedded SQLite database, and a store elsewhere
-    has no MLflow. The address may carry a login: tell it through ``shown_address`` only.
+    ``MLFLOW_TRACKING_URI`` takes precedence. Without it a folder store has an embedded SQLite database, and an object
+    store has no MLflow. The address may contain a login: print ``public_address`` of it only.
 
     Raises:
-        ConfigurationError: ``REVIEW_SENTIMENT_TRACKING`` has an unknown value, or no database can lie in the store.
+        ConfigurationError: ``REVIEW_SENTIMENT_TRACKING`` has an unknown value, or SQLite cannot open the store's path.
     """
     if load_settings().tracking == "off":
         log.info("Tracking is off (%s=off).", variable("tracking"))
         return None
-    given = os.environ.get(URI_VARIABLE, "").strip()
-    if given:
-        return given
+    if uri := os.environ.get(URI_VARIABLE, "").strip():
+        return uri
     if not store.is_folder:
-        log.info("Tracking is off: the store %s is no folder, and %s is not set.", quoted(store.url), URI_VARIABLE)
+        log.info("Tracking is off: the store %s is not a folder, and %s is not set.", quoted(store.url), URI_VARIABLE)
         return None
     database = Path(str(store.root)) / DATABASE
     if "?" in str(database):
-        # SQLAlchemy takes what follows for the connection's options, quoted or not.
+        # SQLAlchemy reads the rest as options of the connection, even if it is quoted.
         raise ConfigurationError(
-            f"SQLite cannot open {quoted(database)}: its path holds a question mark. Move the store, set "
+            f"SQLite cannot open {quoted(database)}: the path contains a question mark. Move the store, set "
             f"{URI_VARIABLE}, or turn tracking off with {variable('tracking')}=off."
         )
     return f"sqlite:///{database}"
 
 
 def artifact_folder(store: ArtifactStore) -> Path | None:
-    """Return the folder of the embedded MLflow's artifacts; ``None`` where a server or a database elsewhere is used."""
+    """Return the folder of the embedded MLflow's artifacts; ``None`` with a tracking server or an own database."""
     if os.environ.get(URI_VARIABLE, "").strip() or not store.is_folder:
         return None
     return Path(str(store.root)) / ARTIFACTS
 
 
-def shown_address(uri: str) -> str:
-    """Return an address as it may be told: without login, query and fragment."""
+def public_address(uri: str) -> str:
+    """Return an address without login, query and fragment."""
     try:
         parts = urlsplit(uri)
         host = parts.netloc.rpartition("@")[2]
@@ -71,12 +70,12 @@ def shown_address(uri: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}" if parts.scheme else uri
 
 
-def without_login(text: str, uri: str = "") -> str:
-    """Return a text without the logins of the addresses in it.
+def redact_logins(text: str, uri: str = "") -> str:
+    """Return a text without the logins and queries of the addresses in it.
 
     Args:
-        text: E.g. MLflow's message, which quotes the address that it asked.
-        uri: MLflow's address, whose login is looked for by its letters, too.
+        text: E.g. an error of MLflow, which quotes the requested address.
+        uri: MLflow's address; its login is also removed where it stands alone.
     """
     login = uri.partition("//")[2].rpartition("@")[0]
     secrets = [login, login.partition(":")[2], *(os.environ.get(name, "") for name in _SECRETS)]

@@ -1,4 +1,4 @@
-"""A conversation with MLflow: quiet, bounded in time, one at a time, its failures named."""
+"""Connections to MLflow: without its own logging, with time limits, one at a time, with this project's errors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, quoted
 from pipeline.store import ArtifactStore
-from pipeline.tracking.address import DATABASE, LOCK, artifact_folder, shown_address, tracking_uri, without_login
-from pipeline.tracking.errors import TrackingError, TrackingUnavailableError
+from pipeline.tracking.address import DATABASE, LOCK, artifact_folder, public_address, redact_logins, tracking_uri
+from pipeline.tracking.records import TrackingError, TrackingUnavailableError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,18 +24,18 @@ log = logging.getLogger(__name__)
 
 EXPERIMENT = "review_sentiment"
 TAG = "review_sentiment"
-"""In front of every tag that is ours."""
+"""Prefix of this project's tags."""
 
 _ALWAYS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    # MLflow would replace the handlers of SQLAlchemy's and Alembic's loggers, which are Airflow's, too.
+    # MLflow would replace the handlers of SQLAlchemy's and Alembic's loggers, which Airflow uses too.
     "MLFLOW_CONFIGURE_LOGGING": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
     "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # A server may ask for a wait of hours; the task is repeated later instead.
+    # A server may request a wait of hours; the task is repeated later instead.
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
@@ -44,10 +44,10 @@ _UNLESS_SET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
-"""Seconds, repetitions, seconds: a server that is away is known to be so within half a minute, not twenty."""
+"""Seconds, retries, seconds: an unreachable server is noticed within half a minute instead of twenty minutes."""
 _NOISY = ("mlflow", "alembic", "urllib3.connectionpool", "git")
 _SILENT = logging.CRITICAL + 1
-"""What they tell as an error reaches the log as ours, in words and without logins."""
+"""Their errors are logged as this project's errors instead, without logins."""
 _FORBIDDEN = (401, 403)
 _TOO_MANY = 429
 _SERVER_FAULT = 500
@@ -56,11 +56,11 @@ _SHOWN_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Connection:
-    """MLflow, ready to be asked.
+    """An open connection to MLflow.
 
     Attributes:
         client: MLflow's own client.
-        address: Where it is, without a login.
+        address: MLflow's address, without a login.
         experiment_id: The project's experiment.
     """
 
@@ -71,14 +71,14 @@ class Connection:
 
 @contextlib.contextmanager
 def connected(store: ArtifactStore) -> Iterator[Connection | None]:
-    """Talk to the store's MLflow; yields ``None`` where tracking is off.
+    """Connect to the store's MLflow; yields ``None`` if tracking is off.
 
-    The process's environment and loggers are as before at the end. With the embedded database only one process at a
-    time gets in, and the others wait.
+    The process's environment and loggers are restored at the end. With the embedded database one process at a time is
+    connected; others wait.
 
     Raises:
-        TrackingUnavailableError: MLflow is away, overloaded or broken; raised from inside the block, too.
-        TrackingError: It refuses, or the embedded database was moved here from elsewhere.
+        TrackingUnavailableError: MLflow is unreachable, overloaded or broken; also raised for errors inside the block.
+        TrackingError: MLflow refuses a request, or the store with the embedded database was moved.
     """
     uri = tracking_uri(store)
     if uri is None:
@@ -86,21 +86,21 @@ def connected(store: ArtifactStore) -> Iterator[Connection | None]:
         return
     artifacts = artifact_folder(store)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_quiet(uri))
+        stack.enter_context(mlflow_settings(uri))
         if artifacts is not None:
-            stack.enter_context(_only_one(artifacts.parent / LOCK))
+            stack.enter_context(_exclusive_lock(artifacts.parent / LOCK))
             if not (artifacts.parent / DATABASE).exists():
-                log.info("MLflow's database is made in the store; this takes some seconds, once.")
+                log.info("Creating MLflow's database in the store; this takes seconds, once.")
         try:
             yield _connection(uri, artifacts)
         except PipelineError:
             raise
         except Exception as error:
-            named = _named(error, uri)
-            if named is None:
+            translated = _translated(error, uri)
+            if translated is None:
                 raise
-            # Not chained: the original quotes the address with its login, and a task's log shows it.
-            raise named from None
+            # Not chained: the original quotes the address with its login, and would be logged.
+            raise translated from None
 
 
 def _connection(uri: str, artifacts: Path | None) -> Connection:
@@ -119,21 +119,21 @@ def _connection(uri: str, artifacts: Path | None) -> Connection:
         experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise TrackingError(
-            f"The experiment {EXPERIMENT} was deleted in MLflow at {quoted(shown_address(uri))}. Restore it there "
-            "(`mlflow experiments restore`), or delete it for good (`mlflow gc`)."
+            f"The experiment {EXPERIMENT} was deleted in MLflow at {quoted(public_address(uri))}. Restore it there "
+            "(`mlflow experiments restore`), or delete it permanently (`mlflow gc`)."
         )
     if artifacts is not None and experiment.artifact_location != artifacts.as_uri():
         raise TrackingError(
             f"The store was moved: its MLflow database keeps artifacts at {quoted(experiment.artifact_location, 160)}, "
-            f"but they belong into {quoted(artifacts, 160)}. Move mlflow.db and mlflow-artifacts out of the store; a "
-            "new database is begun, and the champions are registered anew."
+            f"but they belong in {quoted(artifacts, 160)}. Move mlflow.db and mlflow-artifacts out of the store; the "
+            "next task creates a new database and registers the champions again."
         )
-    return Connection(client=client, address=shown_address(uri), experiment_id=experiment.experiment_id)
+    return Connection(client=client, address=public_address(uri), experiment_id=experiment.experiment_id)
 
 
 @contextlib.contextmanager
-def _quiet(uri: str) -> Iterator[None]:
-    """Set MLflow's switches and silence what it says of itself, for the time of the block."""
+def mlflow_settings(uri: str) -> Iterator[None]:
+    """Set MLflow's environment variables and silence its loggers inside the block."""
     changed = {
         **{name: os.environ.get(name) or value for name, value in _UNLESS_SET.items()},
         **_ALWAYS,
@@ -146,7 +146,7 @@ def _quiet(uri: str) -> Iterator[None]:
     for name in _NOISY:
         logging.getLogger(name).setLevel(_SILENT)
     try:
-        # Recorded, because MLflow sets filters of its own around some of its warnings.
+        # Recorded instead of ignored, because MLflow sets its own filters around some warnings.
         with warnings.catch_warnings(record=True):
             yield
     finally:
@@ -160,39 +160,39 @@ def _quiet(uri: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    """Let one process at a time read what is missing and add it, so that nothing is added twice."""
+def _exclusive_lock(lock: Path) -> Iterator[None]:
+    """Let one process at a time find and add what is missing, so that nothing is added twice."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def _named(error: Exception, uri: str) -> PipelineError | None:
-    """Return an error of MLflow, or of what it stores with, as one that tells a user what to do."""
+def _translated(error: Exception, uri: str) -> PipelineError | None:
+    """Return an error of MLflow or its storage libraries as this project's, with advice; ``None`` for other errors."""
     status = _status(error)
     if status is None:
         return None
-    place = quoted(shown_address(uri), 160)
-    said = quoted(without_login(str(error), uri), _SHOWN_CHARACTERS)
+    place = quoted(public_address(uri), 160)
+    message = quoted(redact_logins(str(error), uri), _SHOWN_CHARACTERS)
     if status in _FORBIDDEN:
         return TrackingError(
-            f"MLflow at {place} refuses this login ({status}): {said}. Set MLFLOW_TRACKING_USERNAME and "
+            f"MLflow at {place} refuses this login ({status}): {message}. Set MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, where the tasks run."
         )
     if status >= _SERVER_FAULT or status == _TOO_MANY:
         return TrackingUnavailableError(
-            f"MLflow at {place} does not answer as it should: {said}. Nothing is lost, the store holds all of it: "
+            f"MLflow at {place} does not respond properly: {message}. Nothing is lost, the store holds all of it: "
             "repeat this step when MLflow is back, or turn tracking off with REVIEW_SENTIMENT_TRACKING=off."
         )
     return TrackingError(
-        f"MLflow at {place} refuses what it was sent ({status}): {said}. Nothing is lost, the store holds all of it. "
+        f"MLflow at {place} refuses the request ({status}): {message}. Nothing is lost, the store holds all of it. "
         "Compare its version with the one in requirements.txt."
     )
 
 
 def _status(error: Exception) -> int | None:
-    """Return the HTTP status that an error has or stands for; ``None`` for an error of this project's code."""
+    """Return an error's HTTP status or the equivalent one; ``None`` for an error of this project's code."""
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
     from mlflow.exceptions import MlflowException
     from requests import RequestException

@@ -1,7 +1,8 @@
-"""What MLflow runs to score with a logged export: TensorFlow's SavedModel behind MLflow's interface.
+"""The code that MLflow runs to score with a logged export: TensorFlow's SavedModel with MLflow's interface.
 
-MLflow copies this one file beside the export and runs the copy wherever the model is loaded, so it must import
-nothing of this project. Nothing is pickled: the weights and the words come from the SavedModel.
+MLflow copies this file next to the export and runs the copy in every process that loads the model, so it must not
+import this project. Nothing is pickled: weights and vocabulary come from the SavedModel, which also applies the text
+rules.
 """
 
 import json
@@ -23,9 +24,9 @@ class ReviewSentiment(PythonModel):
 
         export = Path(context.artifacts["export"])
         self._keep = json.loads((export / "model.json").read_text(encoding="utf-8"))["keep"]
-        self._longest = int(context.model_config["longest_text"])
+        self._max_characters = int(context.model_config["max_text_characters"])
         self._batch = int(context.model_config["batch_rows"])
-        # The signature alone would not keep the variables alive.
+        # Kept, because the signature alone does not keep the variables alive.
         self._model = tf.saved_model.load(str(export / "saved_model"))
         self._score = self._model.signatures["score"]
 
@@ -35,30 +36,30 @@ class ReviewSentiment(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
-        """Return the probability of each review, in the order given.
+        """Return the probability of each review, in the same order.
 
         Raises:
-            TypeError: A row holds no text.
+            TypeError: A row is not a string.
         """
         import tensorflow as tf
 
         reviews = list(model_input["review"])
         for row, review in enumerate(reviews):
             if not isinstance(review, str):
-                raise TypeError(f"Row {row} of the column `review` holds no text.")
+                raise TypeError(f"Row {row} of the column `review` is not a string.")
         probabilities = np.empty(len(reviews), dtype=np.float64)
-        # Rows of like length stand together, so that short reviews are not computed to the length of long ones.
+        # Sorted by length, so that short reviews are not padded to the length of long ones.
         order = sorted(range(len(reviews)), key=lambda row: len(reviews[row]))
         for start in range(0, len(order), self._batch):
             rows = order[start : start + self._batch]
-            encoded = [self._bounded(reviews[row]).encode("utf-8", "surrogatepass") for row in rows]
+            encoded = [self._truncated(reviews[row]).encode("utf-8", "surrogatepass") for row in rows]
             probabilities[rows] = self._score(review=tf.constant(encoded, tf.string))["probability"].numpy()
         return pd.DataFrame({"probability": probabilities}, index=model_input.index)
 
-    def _bounded(self, text: str) -> str:
-        if len(text) <= self._longest:
+    def _truncated(self, text: str) -> str:
+        if len(text) <= self._max_characters:
             return text
-        return text[-self._longest :] if self._keep == "last" else text[: self._longest]
+        return text[-self._max_characters :] if self._keep == "last" else text[: self._max_characters]
 
 
 set_model(ReviewSentiment())

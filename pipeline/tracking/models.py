@@ -1,4 +1,4 @@
-"""Exports as MLflow's models: code and plain files, no pickle."""
+"""Exports as MLflow models: code and plain files, no pickle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.scoring.records import ExportSummary
-from pipeline.scoring.scorer import BATCH_ROWS, LONGEST_TEXT
+from pipeline.scoring.scorer import MAX_TEXT_CHARACTERS
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.tracking.connection import TAG, Connection
 
@@ -20,9 +20,10 @@ MODEL_NAME = "review_sentiment"
 EXPORTED_TAG = f"{TAG}.exported"
 MODEL_CODE = Path(__file__).with_name("model_code.py")
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "tensorflow")
-"""What a process that loads the model must have installed; none of this project's code."""
+"""Packages that a process needs to load the model; this project is not one of them."""
+BATCH_ROWS = 1024
 ABANDONED_SECONDS = 3600
-"""An upload that was begun so long ago and not finished was killed; a younger one may be another task's."""
+"""Seconds after which an unfinished upload counts as killed; a newer one may belong to another task."""
 
 
 def find_model(connection: Connection, exported: ArtifactReference) -> LoggedModel | None:
@@ -34,12 +35,12 @@ def find_model(connection: Connection, exported: ArtifactReference) -> LoggedMod
 def log_model(
     connection: Connection, exported: ArtifactReference, store: ArtifactStore, run_id: str | None
 ) -> LoggedModel:
-    """Return MLflow's copy of an export, logging it if it has none yet.
+    """Return MLflow's copy of an export; log one if there is none.
 
     Args:
         connection: MLflow.
         exported: Artifact of ``export``.
-        store: Where it lies.
+        store: Holds the artifact.
         run_id: The variant's run in MLflow, if it has one.
 
     Raises:
@@ -65,7 +66,7 @@ def log_model(
         path = Path(scratch) / "model"
         _save(path, folder, model, run_id)
         client.log_model_artifacts(model.model_id, str(path))
-    # Last, so that a model whose upload was killed is never taken for a whole one.
+    # Last, so that a model counts as complete only after its upload.
     return client.finalize_logged_model(model.model_id, "READY")
 
 
@@ -82,9 +83,9 @@ def _save(path: Path, export: Path, model: LoggedModel, run_id: str | None) -> N
         python_model=str(MODEL_CODE),
         artifacts={"export": str(export)},
         signature=signature,
-        # Named, because MLflow finds them by loading the model in another process.
+        # Listed, because MLflow would load the model in another process to find them.
         pip_requirements=[f"{name}=={metadata.version(name)}" for name in REQUIREMENTS],
-        model_config={"longest_text": LONGEST_TEXT, "batch_rows": BATCH_ROWS},
+        model_config={"max_text_characters": MAX_TEXT_CHARACTERS, "batch_rows": BATCH_ROWS},
         mlflow_model=Model(
             artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run_id, model_id=model.model_id
         ),

@@ -1,4 +1,4 @@
-"""The champion in MLflow: a version of the registered model for each, and the aliases as the store says."""
+"""Champions in MLflow: a version of the registered model for each, and the aliases."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ log = logging.getLogger(__name__)
 
 CHAMPION, PREVIOUS = "champion", "previous"
 MIRRORED_TAG = f"{TAG}.mirrored"
-"""Of the registered model: the number of the change that it was last brought up to date with."""
+"""Tag of the registered model: number of the change that was mirrored last."""
 DESCRIPTION = (
-    "Models that serve or served. The alias `champion` mirrors the project's store, which decides what serves: moving "
-    "it here changes nothing, and the next run puts it back."
+    "Models that are or were in production. The alias `champion` mirrors the project's store: moving it here does not "
+    "change the model in production, and the next run restores it."
 )
 
 
 def mirror_champion(store: ArtifactStore) -> MirroredChampion:
-    """Bring the registered model up to date with the store's champions.
+    """Update the registered model from the store's champions.
 
-    Each model that served gets a version, tagged with the change that put it into service last; the alias
-    ``champion`` names the one in service, ``previous`` the one that a roll-back would take. May be repeated at any
-    time, and catches up with every change that it missed.
+    Each model that was ever promoted gets a version, tagged with its latest promotion; the alias ``champion`` names the
+    one in production, ``previous`` the one that a rollback would restore. Can be repeated at any time, and adds every
+    change that earlier calls missed.
 
     Raises:
-        TrackingUnavailableError: MLflow is away.
-        TrackingError: MLflow refuses.
+        TrackingUnavailableError: MLflow is unreachable.
+        TrackingError: MLflow refuses a request.
         ArtifactError: A record or the champion's export is damaged or missing.
     """
     with connected(store) as connection:
@@ -47,36 +47,36 @@ def mirror_champion(store: ArtifactStore) -> MirroredChampion:
         if not changes:
             log.info("There is no champion to mirror yet.")
             return MirroredChampion(address=connection.address)
-        return _mirrored(connection, changes, store)
+        return _mirror(connection, changes, store)
 
 
-def _mirrored(connection: Connection, changes: tuple[ChampionChange, ...], store: ArtifactStore) -> MirroredChampion:
+def _mirror(connection: Connection, changes: tuple[ChampionChange, ...], store: ArtifactStore) -> MirroredChampion:
     newest = changes[0]
     aliases, mirrored = _registered_model(connection)
     versions, registered = _versions(connection, changes, store)
     wanted = {CHAMPION: versions[newest.model.exported]}
-    before = _before(store)
-    if before is not None and before.exported in versions:
-        wanted[PREVIOUS] = versions[before.exported]
+    previous = _previous(store)
+    if previous is not None and previous.exported in versions:
+        wanted[PREVIOUS] = versions[previous.exported]
     repaired = []
     for alias in (CHAMPION, PREVIOUS):
-        found, right = aliases.get(alias), wanted.get(alias)
-        if found == right:
+        found, expected = aliases.get(alias), wanted.get(alias)
+        if found == expected:
             continue
         if mirrored == newest.number:
             repaired.append(alias)
             log.warning(
-                "Somebody set MLflow's alias %s to %s; the store says %s, and so it is again.",
+                "MLflow's alias %s was set to %s outside this project; it is restored to the store's %s.",
                 alias,
                 _version_text(found),
-                _version_text(right),
+                _version_text(expected),
             )
-        if right is None:
+        if expected is None:
             connection.client.delete_registered_model_alias(MODEL_NAME, alias)
         else:
-            connection.client.set_registered_model_alias(MODEL_NAME, alias, str(right))
+            connection.client.set_registered_model_alias(MODEL_NAME, alias, str(expected))
     if mirrored != newest.number:
-        # Last: until then a repetition takes a differing alias for a change, not for somebody's doing.
+        # Last: until then a repetition takes a different alias for a new champion, not for a manual change.
         connection.client.set_registered_model_tag(MODEL_NAME, MIRRORED_TAG, str(newest.number))
     log.info(
         "MLflow at %s: champion is version %d of %s (change %d).",
@@ -96,7 +96,7 @@ def _mirrored(connection: Connection, changes: tuple[ChampionChange, ...], store
 
 
 def _registered_model(connection: Connection) -> tuple[dict[str, int], int]:
-    """Return the registered model's aliases and the change that it was last mirrored at; made if it is new."""
+    """Return the aliases of the registered model, created if needed, and the number of the change mirrored last."""
     from mlflow.exceptions import MlflowException
 
     client = connection.client
@@ -114,7 +114,7 @@ def _registered_model(connection: Connection) -> tuple[dict[str, int], int]:
 def _versions(
     connection: Connection, changes: tuple[ChampionChange, ...], store: ArtifactStore
 ) -> tuple[dict[ArtifactReference, int], tuple[int, ...]]:
-    """Return each model's version, the oldest model first, and which versions are new."""
+    """Return each model's version, the oldest model first, and the new versions."""
     known = _known_versions(connection)
     versions: dict[ArtifactReference, int] = {}
     registered = []
@@ -132,7 +132,7 @@ def _versions(
                 log.warning("An earlier champion cannot be registered in MLflow. %s", error)
                 continue
             registered.append(int(version.version))
-        _retell(connection, version, history)
+        _update_version(connection, version, history)
         versions[model.exported] = int(version.version)
     return versions, tuple(registered)
 
@@ -167,8 +167,8 @@ def _register(
     )
 
 
-def _retell(connection: Connection, version: ModelVersion, history: list[ChampionChange]) -> None:
-    """Bring a version's tags and description up to date."""
+def _update_version(connection: Connection, version: ModelVersion, history: list[ChampionChange]) -> None:
+    """Update a version's tags and description."""
     client, number = connection.client, str(version.version)
     for name, value in _tags(history).items():
         if version.tags.get(name) != value:
@@ -183,7 +183,7 @@ def _retell(connection: Connection, version: ModelVersion, history: list[Champio
 
 
 def _tags(history: list[ChampionChange]) -> dict[str, str]:
-    """Return a version's tags; the change is the one that put the model into service last."""
+    """Return a version's tags: the latest change that promoted the model."""
     change = history[0]
     return {
         EXPORTED_TAG: change.model.exported.key,
@@ -198,7 +198,7 @@ def _tags(history: list[ChampionChange]) -> dict[str, str]:
     }
 
 
-def _before(store: ArtifactStore) -> ChampionModel | None:
+def _previous(store: ArtifactStore) -> ChampionModel | None:
     try:
         return rolled_back(store)
     except NoChampionError:

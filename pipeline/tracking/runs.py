@@ -1,4 +1,4 @@
-"""A run of this project in MLflow: one MLflow run per variant, all of it read from the store."""
+"""A run of this project in MLflow: one MLflow run per variant, read from the store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.sources.records import FetchSummary
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.run_names import safe_run_name
-from pipeline.tracking.address import without_login
+from pipeline.tracking.address import redact_logins
 from pipeline.tracking.connection import TAG, Connection, connected
 from pipeline.tracking.models import log_model
 from pipeline.tracking.records import TrackedRun, TrackedVariant
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LAYOUT = 1
-"""Raised when what is logged of a run changes: runs are then logged anew when their task is repeated."""
+"""Increased when this code logs other content: runs are then logged again when their task is repeated."""
 KEY_TAG = f"{TAG}.key"
 DIGEST_TAG = f"{TAG}.digest"
 FINISHED = "FINISHED"
 REPORT_FOLDER = "report"
-LONGEST_VALUE = 5_000
-"""Characters of a tag or parameter; MLflow takes 6,000 of a parameter and 8,000 of a tag."""
+MAX_VALUE_CHARACTERS = 5_000
+"""Characters of a tag or parameter; MLflow allows 6,000 in a parameter and 8,000 in a tag."""
 BATCH_PARAMS, BATCH_METRICS = 100, 1_000
-"""Most of each in one request (MLflow's REST interface)."""
+"""Maximum number in one request (MLflow's REST interface)."""
 MILLISECONDS = 1_000
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricPoint:
     """One value of a metric.
 
     Attributes:
-        name: With its group in front, e.g. ``validation/loss``.
-        value: The value; finite.
+        name: With its group, e.g. ``validation/loss``.
+        value: A finite number.
         at: Milliseconds since 1970.
-        step: The epoch; 0 for a figure of the whole training.
+        step: The epoch; 0 for a metric of the whole training.
     """
 
     name: str
@@ -63,33 +63,33 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What MLflow is told of one variant; the same store always tells the same.
+class RunContent:
+    """The content of one variant's MLflow run; the same store always gives the same.
 
     Attributes:
-        key: Names the variant's run: the trained artifact's key and the run's name.
+        key: Identifies the variant's run: the trained artifact's key and the run's name.
         name: The MLflow run's name, for people.
         tags: By name.
         params: By name.
-        metrics: In the order of time.
-        files: Content by name below ``report/``.
+        metrics: In order of time.
+        files: Content by name in ``report/``.
         started: Milliseconds since 1970.
-        ended: The same.
+        ended: Milliseconds since 1970.
     """
 
     key: str
     name: str
     tags: dict[str, str]
     params: dict[str, str]
-    metrics: tuple[Measured, ...]
+    metrics: tuple[MetricPoint, ...]
     files: dict[str, bytes]
     started: int
     ended: int
 
     @property
     def digest(self) -> str:
-        """Digest of all of it, by which a repetition knows that nothing is new."""
-        question = [
+        """Digest of the content; a repetition with the same digest has nothing to log."""
+        content = [
             LAYOUT,
             self.name,
             self.tags,
@@ -97,23 +97,23 @@ class Told:
             [asdict(metric) for metric in self.metrics],
             {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()},
         ]
-        return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
-class _Decided:
-    """What was decided on the best variant.
+class _Decision:
+    """The decisions about the best variant.
 
     Attributes:
-        best: Its name.
-        tags: The decisions, in the terms of the records.
+        best: The variant's name.
+        tags: The decisions, as in the records.
     """
 
     best: str
     tags: dict[str, str]
 
     @classmethod
-    def read(cls, state: RunState, store: ArtifactStore) -> _Decided | None:
+    def read(cls, state: RunState, store: ArtifactStore) -> _Decision | None:
         if state.get("check_acceptance") is None:
             return None
         acceptance = store.summary(state["check_acceptance"], AcceptanceResult)
@@ -126,40 +126,41 @@ class _Decided:
 
 
 def track_run(state: RunState, config: RunConfig, run_name: str, store: ArtifactStore) -> TrackedRun:
-    """Log a finished run: a run in MLflow for each variant; report and model with the best one.
+    """Log a finished run: one run in MLflow for each variant, with report and model for the best one.
 
-    May be repeated at any time: a run that is complete is left alone, one that was killed halfway is completed, and
-    one whose content has changed since is replaced.
+    Can be repeated at any time: a complete run is kept, an interrupted one is completed, and one whose content has
+    changed is replaced.
 
     Args:
-        state: What the run has produced.
-        config: What it was told.
-        run_name: Its name; hostile text is made visible.
-        store: Where the artifacts and the published report lie.
+        state: The run's artifacts.
+        config: The run's configuration.
+        run_name: The run's name; control characters are made visible.
+        store: Holds the artifacts and the published report.
 
     Raises:
-        TrackingUnavailableError: MLflow is away.
-        TrackingError: MLflow refuses.
+        TrackingUnavailableError: MLflow is unreachable.
+        TrackingError: MLflow refuses a request.
         ArtifactError: An artifact is missing.
     """
     with connected(store) as connection:
         if connection is None:
             return TrackedRun(address=None)
-        decided = _Decided.read(state, store)
-        best = None if decided is None else decided.best
+        decision = _Decision.read(state, store)
+        best = None if decision is None else decision.best
         common = _common_tags(state, config, run_name, store, best)
         tracked, logged, model_id = [], 0, None
         for variant in state.variants:
             is_best, exported = variant.name == best, variant.get("export")
-            told = _told(variant, config, run_name, store, common=common, decided=decided if is_best else None)
-            run = _present(connection, told)
+            own_decision = decision if is_best else None
+            content = _content_of(variant, config, run_name, store, common=common, decision=own_decision)
+            run = _find_or_create_run(connection, content)
             if run.info.status != FINISHED:
-                _log(connection, run, told)
+                _log(connection, run, content)
             if is_best and exported is not None:
                 model_id = _with_model(connection, run, exported, store)
             if run.info.status != FINISHED:
-                # Last, so that a run that says it is finished is whole.
-                connection.client.set_terminated(run.info.run_id, FINISHED, end_time=told.ended)
+                # Last, so that a finished run is complete.
+                connection.client.set_terminated(run.info.run_id, FINISHED, end_time=content.ended)
                 logged += 1
             tracked.append(TrackedVariant(name=variant.name, run_id=run.info.run_id))
         log.info("MLflow at %s: %d variants of this run, %d of them new.", connection.address, len(tracked), logged)
@@ -174,70 +175,70 @@ def track_run(state: RunState, config: RunConfig, run_name: str, store: Artifact
 
 
 def run_key(trained: ArtifactReference, run_name: str) -> str:
-    """Return what names a variant's run in MLflow: the trained artifact's key and the run's name."""
+    """Return the key of a variant's run in MLflow: the trained artifact's key and the run's name."""
     return f"{trained.key}/{safe_run_name(run_name)}"
 
 
 def find_runs(connection: Connection, key: str) -> list[Run]:
-    """Return the runs that bear a key, the finished ones first: more than one only if two tasks raced."""
+    """Return the runs with a key, finished ones first; several exist only if two tasks ran at once."""
     found = connection.client.search_runs([connection.experiment_id], f"tags.`{KEY_TAG}` = '{key}'")
     return sorted(found, key=lambda run: (run.info.status != FINISHED, run.info.run_id))
 
 
-def _present(connection: Connection, told: Told) -> Run:
-    """Return the variant's one run in MLflow, begun if it is new; other runs under its key are deleted."""
+def _find_or_create_run(connection: Connection, content: RunContent) -> Run:
+    """Return the variant's run in MLflow, created if needed; other runs with its key are deleted."""
     client = connection.client
-    found = find_runs(connection, told.key)
-    kept = next((run for run in found if run.data.tags.get(DIGEST_TAG) == told.digest), None)
+    found = find_runs(connection, content.key)
+    kept = next((run for run in found if run.data.tags.get(DIGEST_TAG) == content.digest), None)
     for run in found:
         if run is not kept:
-            log.info("MLflow's run %s of %s is replaced: it says something else.", run.info.run_id, told.name)
+            log.info("MLflow's run %s of %s is replaced: its content differs.", run.info.run_id, content.name)
             client.delete_run(run.info.run_id)
     if kept is not None:
         return kept
-    tags = {**told.tags, KEY_TAG: told.key, DIGEST_TAG: told.digest, **_commit()}
-    return client.create_run(connection.experiment_id, start_time=told.started, tags=tags, run_name=told.name)
+    tags = {**content.tags, KEY_TAG: content.key, DIGEST_TAG: content.digest, **_commit()}
+    return client.create_run(connection.experiment_id, start_time=content.started, tags=tags, run_name=content.name)
 
 
-def _log(connection: Connection, run: Run, told: Told) -> None:
-    """Log parameters, metrics and files; what is there already is written again as it is."""
+def _log(connection: Connection, run: Run, content: RunContent) -> None:
+    """Log parameters, metrics and files; values that exist are overwritten with the same."""
     from mlflow.entities import Metric, Param
 
     client, run_id = connection.client, run.info.run_id
-    params = [Param(name, value) for name, value in told.params.items()]
+    params = [Param(name, value) for name, value in content.params.items()]
     for start in range(0, len(params), BATCH_PARAMS):
         client.log_batch(run_id, params=params[start : start + BATCH_PARAMS], synchronous=True)
-    metrics = [Metric(metric.name, metric.value, metric.at, metric.step) for metric in told.metrics]
+    metrics = [Metric(metric.name, metric.value, metric.at, metric.step) for metric in content.metrics]
     for start in range(0, len(metrics), BATCH_METRICS):
         client.log_batch(run_id, metrics=metrics[start : start + BATCH_METRICS], synchronous=True)
-    if told.files:
+    if content.files:
         with tempfile.TemporaryDirectory(prefix="mlflow-report-") as scratch:
-            for name, content in told.files.items():
-                (Path(scratch) / name).write_bytes(content)
+            for name, data in content.files.items():
+                (Path(scratch) / name).write_bytes(data)
             client.log_artifacts(run_id, scratch, REPORT_FOLDER)
 
 
 def _with_model(connection: Connection, run: Run, exported: ArtifactReference, store: ArtifactStore) -> str:
-    """Make sure that MLflow has the export and shows it with the run; return the model's id."""
+    """Log the export if needed and link it to the run; return the model's id."""
     from mlflow.entities import LoggedModelOutput
 
     model_id = str(log_model(connection, exported, store, run.info.run_id).model_id)
-    shown_models = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
-    if model_id not in shown_models:
+    linked = {output.model_id for output in run.outputs.model_outputs} if run.outputs else set()
+    if model_id not in linked:
         connection.client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, step=0)])
     return model_id
 
 
-def _told(
+def _content_of(
     variant: VariantState,
     config: RunConfig,
     run_name: str,
     store: ArtifactStore,
     *,
     common: dict[str, str],
-    decided: _Decided | None,
-) -> Told:
-    """Read what MLflow is told of a variant; ``decided`` is given for the best one."""
+    decision: _Decision | None,
+) -> RunContent:
+    """Read the content of a variant's run from the store; ``decision`` belongs to the best variant."""
     summary = store.summary(variant["train"], TrainSummary)
     started = int(store.manifest(variant["train"]).started_at.timestamp() * MILLISECONDS)
     ended = started + int(summary.seconds * MILLISECONDS)
@@ -251,24 +252,24 @@ def _told(
     if (exported := variant.get("export")) is not None:
         tags[f"{TAG}.exported"] = exported.key
     files = {}
-    if decided is not None:
-        tags |= decided.tags
+    if decision is not None:
+        tags |= decision.tags
         files = _report(run_name, store)
-    figures = [
-        Measured("training/seconds", summary.seconds, ended, 0),
-        Measured("training/weights", summary.weights, ended, 0),
-        Measured("training/best_epoch", summary.best_epoch, ended, 0),
+    metrics = [
+        MetricPoint("training/seconds", summary.seconds, ended, 0),
+        MetricPoint("training/weights", summary.weights, ended, 0),
+        MetricPoint("training/best_epoch", summary.best_epoch, ended, 0),
     ]
     if (evaluated := variant.get("evaluate")) is not None:
         evaluation = store.summary(evaluated, EvaluationSummary)
-        figures += [Measured(name, value, ended, 0) for name, value in _figures(evaluation).items()]
-    metrics = (*_epochs(summary.epochs, started), *figures)
-    return Told(
+        metrics += [MetricPoint(name, value, ended, 0) for name, value in _evaluation_metrics(evaluation).items()]
+    metrics = [*_epochs(summary.epochs, started), *metrics]
+    return RunContent(
         key=run_key(variant["train"], run_name),
-        name=visible(f"{variant.name} of {run_name}")[:LONGEST_VALUE],
-        tags={name: value[:LONGEST_VALUE] for name, value in tags.items()},
+        name=visible(f"{variant.name} of {run_name}")[:MAX_VALUE_CHARACTERS],
+        tags={name: value[:MAX_VALUE_CHARACTERS] for name, value in tags.items()},
         params=_params(summary, config),
-        # A metric that is no number says nothing, and JSON has none.
+        # JSON has no NaN or infinity.
         metrics=tuple(metric for metric in metrics if math.isfinite(metric.value)),
         files=files,
         started=started,
@@ -294,9 +295,9 @@ def _common_tags(
 
 
 def _data(state: RunState, store: ArtifactStore) -> str:
-    """Return the SHA-256 of every raw file that the run trains on, as far as they fit, and how many there are."""
+    """Return the number of raw files that the run trains on and their SHA-256 digests, up to a maximum length."""
     digests: dict[str, None] = {}
-    # From the window's reviews back to every file that they came from.
+    # From the training window's reviews back to the raw files.
     waiting, seen = [state.get("build_dataset") or state.get("clean") or state["fetch"]], set()
     while waiting:
         reference = waiting.pop()
@@ -307,15 +308,14 @@ def _data(state: RunState, store: ArtifactStore) -> str:
             digests |= dict.fromkeys(file.sha256 for file in store.summary(reference, FetchSummary).files)
         else:
             waiting += store.manifest(reference).inputs.values()
-    fitting = LONGEST_VALUE // 80
-    told = sorted(digests)[:fitting]
-    rest = len(digests) - len(told)
+    listed = sorted(digests)[: MAX_VALUE_CHARACTERS // 80]
+    rest = len(digests) - len(listed)
     files = "1 file" if len(digests) == 1 else f"{len(digests)} files"
-    return f"{files}: {' '.join(told)}{f' and {rest} more' if rest else ''}"
+    return f"{files}: {' '.join(listed)}{f' and {rest} more' if rest else ''}"
 
 
 def _params(summary: TrainSummary, config: RunConfig) -> dict[str, str]:
-    """Return the variant's own fields, and the run's that differ from its profile."""
+    """Return the variant's fields, and the run's parameters that differ from its profile."""
     differing = {name: value for name, value in config.differences().items() if name not in TrainingConfig.model_fields}
     own = summary.variant.model_dump(mode="json", exclude={"name"})
     values = {"profile": config.profile, **differing, **own}
@@ -324,27 +324,27 @@ def _params(summary: TrainSummary, config: RunConfig) -> dict[str, str]:
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any JSON value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # The addresses of dumps may carry a login.
-    return visible(without_login(text))[:LONGEST_VALUE]
+    # Addresses of dumps may contain a login.
+    return visible(redact_logins(text))[:MAX_VALUE_CHARACTERS]
 
 
-def _epochs(epochs: tuple[EpochRecord, ...], started: int) -> list[Measured]:
+def _epochs(epochs: tuple[EpochRecord, ...], started: int) -> list[MetricPoint]:
     measured, at = [], started
     for epoch in epochs:
         at += int(epoch.seconds * MILLISECONDS)
         for name, value in epoch.model_dump(exclude={"epoch"}).items():
             group, _, rest = name.partition("_")
             grouped = f"validation/{rest}" if group == "validation" else f"training/{name}"
-            # The whole training's seconds stand under that name.
+            # `training/seconds` is the duration of the whole training.
             grouped = {"training/seconds": "training/epoch_seconds"}.get(grouped, grouped)
-            measured.append(Measured(grouped, value, at, epoch.epoch))
+            measured.append(MetricPoint(grouped, value, at, epoch.epoch))
     return measured
 
 
-def _figures(evaluation: EvaluationSummary) -> dict[str, float]:
-    """Return the figures on the test part, each interval with its ends as ``…_low`` and ``…_high``."""
+def _evaluation_metrics(evaluation: EvaluationSummary) -> dict[str, float]:
+    """Return the metrics on the test split, each interval with its ends as ``…_low`` and ``…_high``."""
     scores = evaluation.scores
-    figures: dict[str, float] = {
+    metrics: dict[str, float] = {
         "threshold": evaluation.threshold,
         "validation/balanced_accuracy": evaluation.validation_balanced_accuracy,
         "test/rows": scores.rows,
@@ -356,22 +356,22 @@ def _figures(evaluation: EvaluationSummary) -> dict[str, float]:
         intervals |= {f"{label}_{name}": getattr(of_class, name) for name in ("precision", "recall", "f1")}
     for name, interval in intervals.items():
         if isinstance(interval, Interval):
-            figures |= {
+            metrics |= {
                 f"test/{name}": interval.value,
                 f"test/{name}_low": interval.low,
                 f"test/{name}_high": interval.high,
             }
-    return figures
+    return metrics
 
 
 def _report(run_name: str, store: ArtifactStore) -> dict[str, bytes]:
-    """Return the published report's files, as far as there are any."""
+    """Return the files of the published report that exist."""
     home = store.root / REPORTS / safe_run_name(run_name)
     return {name: (home / name).read_bytes() for name in (PAGE, DATA, MESSAGE, MODEL_CARD) if (home / name).exists()}
 
 
 def _commit() -> dict[str, str]:
-    """Return the tag by which MLflow shows the code's commit, where it runs from a Git checkout."""
+    """Return the tag in which MLflow shows the code's commit; empty outside a Git checkout."""
     from mlflow.utils.git_utils import get_git_commit
 
     commit = get_git_commit(str(Path(__file__).resolve().parents[2]))

@@ -15,7 +15,7 @@ from pipeline.store import ArtifactReference, ArtifactStore
 from tests.dags.fresh_airflow import FreshAirflow
 from tests.dags.otlp import Collected
 from tests.support import reviews, write_csv
-from tests.unit.scoring.conftest import build_world
+from tests.unit.scoring.factories import build_world
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag

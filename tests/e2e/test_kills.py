@@ -60,7 +60,7 @@ def state(store: Path) -> dict[str, str]:
     for path in sorted((store / "artifacts").rglob("*")):
         name = path.relative_to(store).as_posix()
         timed = path.name in {*TIMES, "model_card.md"} or (path.name == "summary.json" and path.parts[-3] in TIMED)
-        # A Keras file says when it was saved; weights.npz in the export holds its weights as plain arrays.
+        # A Keras file says when it was saved; model.onnx in the export holds the same weights.
         if path.is_file() and not timed and path.suffix != ".keras" and NOT_REPEATABLE.isdisjoint(path.parts):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

@@ -298,13 +298,13 @@ def test_a_damaged_champion_record_is_told_on_every_page(
     for path in ("/", "/history", "/score"):
         answer = analyst.get(BASE + path)
         assert answer.status_code == 200, path
-        assert "cannot be told" in answer.text, path
+        assert ("cannot be read" if path == "/score" else "cannot be told") in answer.text, path
         assert "a-run" in answer.text, path
-    # Answered by the newest model, and not as if by the champion.
+    # The newest model answers, and the page does not present it as the champion.
     page = main_of(analyst.post(f"{BASE}/score", data={"review": "good"}).text)
-    assert "this is not the champion's answer" in page
+    assert "the newest model answers instead" in page
     assert "The newest model, Bidirectional LSTM, seed 1" in page
-    assert "Positive, probability" in page
+    assert "Positive: probability" in page
 
 
 def test_a_damaged_record_of_an_earlier_change_hides_the_list_and_not_the_champion(
@@ -611,11 +611,11 @@ def test_every_page_says_which_version_made_it(analyst: TestClient, monkeypatch:
 
 
 class Fake:
-    """A model that likes the word good."""
+    """A model that scores the word good as positive."""
 
     threshold = 0.5
 
-    def probabilities(self, texts: list[str]) -> np.ndarray:
+    def probabilities(self, texts: list[str], _: object = None, /) -> np.ndarray:
         return np.array([0.9 if "good" in text else 0.2 for text in texts], dtype=np.float32)
 
 
@@ -625,24 +625,24 @@ def test_a_review_is_scored_with_the_effect_of_each_word(
     published(store, "a-run", exported=place(store, "export", Nothing()))
     monkeypatch.setattr("pipeline.airflow.ui.scoring._scorer", lambda _: Fake())
     page = analyst.post(f"{BASE}/score", data={"review": f"good tea {HOSTILE}"}).text
-    assert "Positive, probability of positive 0.900" in page
+    assert "Positive: probability of positive 0.900" in page
     assert '<th scope="row">good</th><td class="number">+3.58</td><td>positive</td>' in page
     assert "<script>" not in page
     assert analyst.post(f"{BASE}/score", data={"review": "x" * 5001}).status_code == 422
 
 
-def test_a_long_review_is_read_whole_when_its_words_are_weighed(
+def test_every_part_of_a_long_review_has_an_effect(
     analyst: TestClient, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published(store, "a-run", exported=place(store, "export", Nothing()))
     monkeypatch.setattr("pipeline.airflow.ui.scoring._scorer", lambda _: Fake())
     page = analyst.post(f"{BASE}/score", data={"review": f"{'tea ' * 300}good"}).text
-    # Only the piece that holds the one good word matters, and it stands at the end.
+    # Only the last piece has an effect: it contains the word good.
     assert page.count("<td>neither</td>") > 100
     assert page.count("<td>positive</td>") == 1
 
 
-def test_the_champion_answers_and_says_so(
+def test_the_page_names_the_champion_as_the_answering_model(
     analyst: TestClient, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     champion = place(store, "export", Nothing(), label="champion")
@@ -650,14 +650,14 @@ def test_the_champion_answers_and_says_so(
     asked = []
     monkeypatch.setattr("pipeline.airflow.ui.scoring._scorer", lambda folder: asked.append(folder) or Fake())
     page = main_of(analyst.post(f"{BASE}/score", data={"review": "good"}).text)
-    assert "No model is in service yet; the newest, Bidirectional LSTM, seed 1 of the run newest , answers" in page
+    assert "No model is in production yet. The newest model, Bidirectional LSTM, seed 1 of run newest , answers" in page
     served(store, 1, "the-champions-run", champion)
     page = main_of(analyst.post(f"{BASE}/score", data={"review": "good"}).text)
-    assert "The champion, Bidirectional LSTM of the-champions-run of the run the-champions-run , answers" in page
+    assert "The champion, Bidirectional LSTM of the-champions-run of run the-champions-run , answers" in page
     assert asked[1] == str(store.folder(champion))
 
 
-def test_a_champion_whose_model_is_gone_is_not_replaced_unseen(analyst: TestClient, store: ArtifactStore) -> None:
+def test_a_champion_whose_model_is_missing_is_not_replaced_silently(analyst: TestClient, store: ArtifactStore) -> None:
     published(store, "newest", exported=place(store, "export", Nothing()))
     served(store, 1, "gone")
     answer = analyst.post(f"{BASE}/score", data={"review": "good"})
@@ -666,7 +666,7 @@ def test_a_champion_whose_model_is_gone_is_not_replaced_unseen(analyst: TestClie
     assert "The champion, Bidirectional LSTM of gone" in answer.text
 
 
-def test_a_model_that_is_gone_is_told(analyst: TestClient, store: ArtifactStore) -> None:
+def test_a_missing_model_is_reported(analyst: TestClient, store: ArtifactStore) -> None:
     published(store, "a-run", exported=nowhere("export"))
     answer = analyst.post(f"{BASE}/score", data={"review": "good"})
     assert answer.status_code == 503

@@ -1,4 +1,4 @@
-"""Try a review: what the champion, or else the newest model, says of it, and which of its words speak for what."""
+"""The page "Try a review": the champion's answer, or the newest model's, and the effect of each word on it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from pipeline.airflow.ui.pages import page
 from pipeline.behavioral_tests import word_effects
 from pipeline.errors import PipelineError
 from pipeline.reporting.history import published_runs
-from pipeline.scoring.light import LightScorer
+from pipeline.scoring import Scorer
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 
 router = APIRouter()
 
-LONGEST_REVIEW = 5_000
-"""Characters; nobody types more, and each word costs one more pass through the model."""
+MAX_REVIEW_CHARACTERS = 5_000
+"""Each word adds one text to score."""
 
 
 @dataclass(frozen=True)
-class Answering:
+class AnsweringModel:
     """The model that answers.
 
     Attributes:
-        title: What it is.
+        title: Its title, for people.
         run_name: The run that trained it.
-        folder: Where that run's report is.
-        demo: Whether it knows generated reviews only.
+        folder: The folder of that run's report.
+        demo: Whether it was trained on generated reviews.
         exported: Its artifact.
-        champion: Number of the change that put it into service; ``None`` if it is the newest model instead.
-        problem: Why it is not the champion, where that one's record cannot be read.
+        champion: Number of the change that promoted it; ``None`` if it is the newest model instead of the champion.
+        problem: Why the champion's record cannot be read, if so.
     """
 
     title: str
@@ -49,36 +49,74 @@ class Answering:
     problem: str | None = None
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer to a review.
+
+    Attributes:
+        probability: That the review is positive.
+        threshold: Probability from which a review counts as positive.
+        words: Each piece of the review with its effect on the log-odds of positive.
+    """
+
+    probability: float
+    threshold: float
+    words: list[tuple[str, float]]
+
+
 @router.get("/score", response_class=HTMLResponse)
-def ask() -> HTMLResponse:
-    """Show the empty box."""
-    return page("score.html.j2", here="/score", text="", model=_answering(default_store()), answer=None, problem=None)
+def show_form() -> HTMLResponse:
+    """Return the page with an empty form."""
+    return _page(_answering_model(default_store()))
 
 
 @router.post("/score", response_class=HTMLResponse)
-def answer(review: Annotated[str, Form(max_length=LONGEST_REVIEW)]) -> HTMLResponse:
-    """Show the model's answer, with the effect of each word."""
+def score_review(review: Annotated[str, Form(max_length=MAX_REVIEW_CHARACTERS)]) -> HTMLResponse:
+    """Return the page with the model's answer."""
     store = default_store()
-    model = _answering(store)
+    model = _answering_model(store)
     if model is None:
-        return page("score.html.j2", here="/score", text=review, model=None, answer=None, problem=None)
+        return _page(None, review)
     try:
         scorer = _scorer(str(store.folder(model.exported)))
     except PipelineError as error:
-        return page(
-            "score.html.j2", here="/score", text=review, model=model, answer=None, problem=str(error), status=503
-        )
-    answered = _answer(scorer, review)
-    problem = None if answered else "The model gives no probability for this review: its weights are damaged."
-    return page("score.html.j2", here="/score", text=review, model=model, answer=answered, problem=problem)
+        return _page(model, review, problem=str(error), status=503)
+    found = word_effects(scorer, review)
+    if found is None:
+        problem = "The model's answer is not a probability: its weights are damaged. Export it again."
+        return _page(model, review, problem=problem)
+    probability, words = found
+    return _page(
+        model, review, Answer(probability, scorer.threshold, [(word.text.strip(), word.effect) for word in words])
+    )
 
 
-def _answering(store: ArtifactStore) -> Answering | None:
-    """Return the champion, else the best model of the newest run that ended with one."""
+def _page(
+    model: AnsweringModel | None,
+    text: str = "",
+    answer: Answer | None = None,
+    *,
+    problem: str | None = None,
+    status: int = 200,
+) -> HTMLResponse:
+    return page(
+        "score.html.j2",
+        status=status,
+        here="/score",
+        model=model,
+        text=text,
+        max_characters=MAX_REVIEW_CHARACTERS,
+        answer=answer,
+        problem=problem,
+    )
+
+
+def _answering_model(store: ArtifactStore) -> AnsweringModel | None:
+    """Return the champion, or else the best model of the newest run that exported one."""
     serving = in_service(store)
     if serving.change is not None:
         model = serving.change.model
-        return Answering(
+        return AnsweringModel(
             model.title,
             model.run_name,
             safe_run_name(model.run_name),
@@ -89,24 +127,10 @@ def _answering(store: ArtifactStore) -> Answering | None:
     for run in published_runs(store):
         if run.exported is not None:
             title = run.best_title or "The best model"
-            return Answering(title, run.run_name, run.folder, run.demo, run.exported, problem=serving.problem)
+            return AnsweringModel(title, run.run_name, run.folder, run.demo, run.exported, problem=serving.problem)
     return None
 
 
 @lru_cache(maxsize=2)
-def _scorer(folder: str) -> LightScorer:
-    return LightScorer.load(Path(folder))
-
-
-def _answer(scorer: LightScorer, review: str) -> dict[str, object] | None:
-    """Return what the page shows, or ``None`` where the model gives no probability."""
-    found = word_effects(scorer, review)
-    if found is None:
-        return None
-    probability, words = found
-    return {
-        "probability": probability,
-        "positive": probability >= scorer.threshold,
-        "threshold": scorer.threshold,
-        "words": [(word.text.strip(), word.effect) for word in words],
-    }
+def _scorer(folder: str) -> Scorer:
+    return Scorer.load(Path(folder))

@@ -1,4 +1,4 @@
-"""Leave one word out: nothing of the review is lost, and effects are what the words do."""
+"""Word effects: the pieces are the whole review, and the effects are those of the words."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.behavioral_tests.explanation import MOST_PIECES, pieces, word_effects
-from tests.unit.behavioral_tests.scorers import Scorer, linear
+from pipeline.behavioral_tests.explanation import MAX_PIECES, pieces, word_effects
+from tests.unit.behavioral_tests.factories import Scorer, linear
 
 REVIEW_LIKE = st.lists(
     st.one_of(
@@ -26,28 +26,28 @@ REVIEW_LIKE = st.lists(
 
 
 @settings(max_examples=400, deadline=None)
-@given(text=REVIEW_LIKE, most=st.integers(1, 12))
-def test_pieces_joined_are_the_text(text, most):
-    parts = pieces(text, most)
+@given(text=REVIEW_LIKE, max_pieces=st.integers(1, 12))
+def test_pieces_joined_are_the_text(text, max_pieces):
+    parts = pieces(text, max_pieces)
     assert "".join(parts) == text
-    assert len(parts) <= most
+    assert len(parts) <= max_pieces
     assert all(parts)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text("abcxyzäß", min_size=1, max_size=8), min_size=1, max_size=60))
-def test_each_word_stands_in_a_piece_of_its_own(listed):
+def test_each_word_has_its_own_piece(listed):
     parts = pieces("  " + ", ".join(listed) + " !")
     assert [re.findall(r"\w+", part) for part in parts] == [[word] for word in listed]
 
 
-def test_tags_entities_and_addresses_belong_to_the_word_before():
+def test_tags_entities_and_addresses_belong_to_the_word_before_them():
     text = "<p>It isn't <b>well-made</b> &amp; so:<br />www.example.com/a-b Bad…"
     assert pieces(text) == ("<p>It ", "isn't <b>", "well-made</b> &amp; ", "so:<br />www.example.com/a-b ", "Bad…")
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", ()), ("<br />", ("<br />",)), ("  ", ("  ",)), ("a", ("a",))])
-def test_texts_of_hardly_anything(text, expected):
+def test_very_short_texts(text, expected):
     assert pieces(text) == expected
 
 
@@ -68,24 +68,24 @@ def test_effects_of_a_linear_model_are_its_weights(weights, intercept):
 
 
 class Exact(Scorer):
-    """Answers in float64."""
+    """Scores in float64."""
 
-    def probabilities(self, texts):
+    def probabilities(self, texts, _=None, /):
         self.asked.append(list(texts))
         return np.array([self.score(text) for text in texts])
 
 
-def test_a_review_is_scored_in_one_go():
+def test_a_review_is_scored_in_one_call():
     scorer = Scorer(lambda _: 0.4)
     word_effects(scorer, "not good at all")
     assert scorer.asked == [["not good at all", "good at all", "not at all", "not good all", "not good at "]]
 
 
-def test_long_reviews_are_taken_apart_by_runs_of_words():
+def test_pieces_of_long_reviews_have_several_words():
     text = " ".join(f"word{place}" for place in range(1003))
     scorer = Scorer(lambda _: 0.4)
     _, effects = word_effects(scorer, text)
-    assert len(effects) <= MOST_PIECES
+    assert len(effects) <= MAX_PIECES
     assert len(scorer.asked[0]) == len(effects) + 1
     assert {len(effect.text.split()) for effect in effects[:-1]} == {6}
 
@@ -107,6 +107,6 @@ def test_an_empty_review_has_no_pieces():
     assert word_effects(Scorer(lambda _: 0.7), "") == (pytest.approx(0.7), ())
 
 
-def test_hostile_markup_takes_no_time_to_speak_of():
+def test_hostile_markup_is_split_fast():
     for text in ("<a" * 50_000, "&#" * 50_000, "a'" * 50_000, "<" * 100_000, "http://" * 20_000):
         assert "".join(pieces(text)) == text

@@ -1,4 +1,4 @@
-"""An exported model says of raw text what the judged model says of word ids, in this process and in a fresh one."""
+"""An exported model scores raw text like the evaluated model scores word ids, in this process and in a new one."""
 
 from __future__ import annotations
 
@@ -16,62 +16,45 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import ArtifactError
-from pipeline.scoring import ExportMismatchError, ExportSummary, ModelCard, PredictSummary, Scorer, checking, predict
+from pipeline.errors import ArtifactError, ConfigurationError
+from pipeline.scoring import (
+    ExportedModel,
+    ExportMismatchError,
+    ExportSummary,
+    PredictSummary,
+    Scorer,
+    checking,
+    predict,
+)
 from pipeline.scoring.records import PREDICTIONS_FILE
 from tests.support import place
-from tests.unit.scoring.conftest import build_world, place_training
+from tests.unit.scoring.factories import build_world, keras_probabilities, place_training
 
 pytest.importorskip("tensorflow")
 
-SCORE_KERAS = """
-from pipeline.scoring import Scorer
-told = [float(p) for p in Scorer.load(Path(folder)).probabilities(texts)]
-"""
 SCORE_SAVED_MODEL = """
-assert not any(name.split(".")[0] == "pipeline" for name in sys.modules)
-model = tf.saved_model.load(folder + "/saved_model")
-score = model.signatures["serving_default"](review=tf.constant(texts))["probability"].numpy().tolist()
-ids = model.signatures["word_ids"](review=tf.constant(texts))["word_ids"].numpy().tolist()
-try:
-    import pipeline
-    raise SystemExit("this process must not see the project's code")
-except ImportError:
-    told = {"probabilities": score, "ids": ids}
-"""
-IN_NEW_PROCESSES = """
 import json, os, sys
-from pathlib import Path
-# Loaded once, and not used before the processes part.
-import tensorflow as tf
-folder, root, texts, *programs = json.loads(sys.stdin.read())
-for program in programs:
-    child = os.fork()
-    if not child:
-        exec(program)
-        print(json.dumps(told), flush=True)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status:
-        raise SystemExit(status)
+sys.path = [place for place in sys.path if not os.path.isdir(os.path.join(place, "pipeline"))]
+import importlib.util, tensorflow as tf
+assert importlib.util.find_spec("pipeline") is None
+folder, texts = json.loads(sys.stdin.read())
+signatures = tf.saved_model.load(folder + "/saved_model").signatures
+probabilities = signatures["serving_default"](review=tf.constant(texts))["probability"].numpy().tolist()
+ids = signatures["word_ids"](review=tf.constant(texts))["word_ids"].numpy().tolist()
+print(json.dumps([probabilities, ids]))
 """
 
 
-def in_new_processes(folder: Path, texts: list[str], cwd: Path, *programs: str) -> list[Any]:
-    """Return what each program tells; each has a process that has loaded TensorFlow and has not met the project."""
-    root = Path(__file__).resolve().parents[3]
+def in_new_process(program: str, folder: Path, texts: list[str], cwd: Path) -> Any:
+    """Return the JSON that a program prints in a process without the project's code."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     ran = subprocess.run(
-        [sys.executable, "-c", IN_NEW_PROCESSES], input=json.dumps([str(folder), str(root), texts, *programs]),
+        [sys.executable, "-c", program], input=json.dumps([str(folder), texts]),
         env=environment, cwd=cwd, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-2000:]
-    return [json.loads(line) for line in ran.stdout.splitlines()[-len(programs) :]]
-
-
-def joined(review: dict) -> str:
-    return f"{review['summary']} {review['text']}" if review["summary"] else review["text"]
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 def test_predictions_cover_validation_and_test_in_their_order(world):
@@ -80,9 +63,9 @@ def test_predictions_cover_validation_and_test_in_their_order(world):
     assert table.schema == pa.schema(
         [("row", pa.int64()), ("split", pa.string()), ("label", pa.int8()), ("probability", pa.float32())]
     )
-    expected = [review for part in ("validation", "test") for review in world.reviews if review["part"] == part]
+    expected = [review for split in ("validation", "test") for review in world.reviews if review["split"] == split]
     assert table["row"].to_pylist() == [review["row"] for review in expected]
-    assert table["split"].to_pylist() == [review["part"] for review in expected]
+    assert table["split"].to_pylist() == [review["split"] for review in expected]
     assert table["label"].to_pylist() == [review["label"] for review in expected]
     probability = table["probability"].to_numpy()
     assert ((probability > 0) & (probability < 1)).all()
@@ -101,7 +84,7 @@ def test_the_export_is_checked_on_every_test_row(kind, request):
 
 
 @pytest.mark.parametrize(("kind", "files"), [("world", "exported"), ("article_world", "article_exported")])
-def test_raw_text_gets_the_judged_probability(kind, files, request):
+def test_raw_text_gets_the_evaluated_probability(kind, files, request):
     world, folder = request.getfixturevalue(kind), request.getfixturevalue(files)
     table = pq.read_table(world.store.folder(world.predict()) / PREDICTIONS_FILE, filters=[("split", "=", "test")])
     scorer = Scorer.load(folder)
@@ -110,27 +93,68 @@ def test_raw_text_gets_the_judged_probability(kind, files, request):
     np.testing.assert_allclose(scored, table["probability"].to_numpy(), atol=1e-6, rtol=0)
 
 
-def test_new_processes_give_the_same_ids_and_probabilities(world, exported, tmp_path):
-    texts = [joined(review).replace("\x00", " ") for review in world.test_reviews] + ["", "Zebra \u00e9 yak, gnu"]
-    here = Scorer.load(exported).probabilities(texts)
-    with_code, without_code = in_new_processes(exported, texts, tmp_path, SCORE_KERAS, SCORE_SAVED_MODEL)
-    np.testing.assert_array_equal(np.float32(with_code), here)
-    np.testing.assert_allclose(without_code["probabilities"], here, atol=1e-6, rtol=0)
+def test_the_saved_model_needs_no_code_of_this_project(world, exported, tmp_path):
+    texts = [text.replace("\x00", " ") for text in world.texts[-30:]] + ["", "Zebra \u00e9 yak, gnu"]
+    probabilities, ids = in_new_process(SCORE_SAVED_MODEL, exported, texts, tmp_path)
+    np.testing.assert_allclose(probabilities, keras_probabilities(exported, texts), atol=1e-6, rtol=0)
     encoded = pq.read_table(world.store.folder(world.encoded) / "test.parquet")["ids"].to_pylist()
-    found = [[number for number in row if number] for row in without_code["ids"]]
-    assert found == [*encoded, [1], [1, 1, 1]]
+    assert [[number for number in row if number] for row in ids] == [*encoded, [1], [1, 1, 1]]
 
 
-def test_the_card_says_what_a_user_must_know(world, exported):
-    card = ModelCard.model_validate_json((exported / "model.json").read_text())
-    assert card.variant == world.variant.name
-    assert card.title == "Both ways, seed 1"
-    assert (card.threshold, card.normalization, card.include_summary) == (0.4, "default", True)
-    assert (card.max_length, card.keep, card.padding, card.vocabulary_words) == (9, "last", "masked", 12)
-    assert set(card.libraries) == {"python", "tensorflow", "keras", "numpy"}
+@pytest.mark.parametrize(("kind", "files"), [("world", "exported"), ("article_world", "article_exported")])
+def test_the_onnx_file_maps_padded_word_ids_to_probabilities(kind, files, request):
+    import onnxruntime
+
+    world, folder = request.getfixturevalue(kind), request.getfixturevalue(files)
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    encoded = pq.read_table(world.store.folder(world.encoded) / "test.parquet")["ids"].to_pylist()
+    ids = np.array([row + [0] * (9 - len(row)) for row in encoded], np.int32)
+    table = pq.read_table(world.store.folder(world.predict()) / PREDICTIONS_FILE, filters=[("split", "=", "test")])
+    (probabilities,) = session.run(["probability"], {"ids": ids})
+    np.testing.assert_allclose(probabilities, table["probability"].to_numpy(), atol=1e-6, rtol=0)
 
 
-def test_nothing_in_the_files_is_code_or_tells_of_this_machine(exported):
+def test_a_layer_without_an_onnx_form_is_named():
+    import keras
+
+    from pipeline.scoring.onnx_model import network_to_onnx
+
+    network = keras.Sequential([keras.Input((None,)), keras.layers.Embedding(3, 2), keras.layers.GRU(2, name="gate")])
+    with pytest.raises(ConfigurationError, match="'gate' of type 'GRU'"):
+        network_to_onnx(network)
+
+
+@pytest.mark.parametrize("damaged", ["model.onnx", "saved_model"])
+def test_files_that_disagree_stop_the_export(world, monkeypatch, damaged):
+    from pipeline.scoring import model, onnx_model
+
+    if damaged == "model.onnx":
+        monkeypatch.setattr(onnx_model, "_reorder_gates", lambda array: array)
+    else:
+        write = model.write_saved_model
+
+        def write_other(exported, folder):
+            layer = exported.layers[-2].layers[-1]
+            weights = layer.get_weights()
+            layer.set_weights([weights[0], weights[1] + 1])
+            write(exported, folder)
+            layer.set_weights(weights)
+
+        monkeypatch.setattr(model, "write_saved_model", write_other)
+    with pytest.raises(ExportMismatchError, match=f"{damaged} of one export disagree"):
+        world.export(title=f"damaged {damaged}")
+
+
+def test_the_description_has_what_a_user_must_know(world, exported):
+    model = ExportedModel.model_validate_json((exported / "model.json").read_text())
+    assert model.variant == world.variant.name
+    assert model.title == "Both ways, seed 1"
+    assert (model.threshold, model.normalization, model.include_summary) == (0.4, "default", True)
+    assert (model.max_length, model.keep, model.padding, model.vocabulary_words) == (9, "last", "masked", 12)
+    assert set(model.libraries) == {"python", "tensorflow", "keras", "numpy", "onnx"}
+
+
+def test_the_files_hold_neither_code_nor_paths_of_this_machine(exported):
     files = [path for path in exported.rglob("*") if path.is_file() and path.name != "manifest.json"]
     with zipfile.ZipFile(exported / "model.keras") as archive:
         config = archive.read("config.json")
@@ -141,14 +165,14 @@ def test_nothing_in_the_files_is_code_or_tells_of_this_machine(exported):
     assert not [path for path in files if path.suffix in {".pkl", ".pickle", ".joblib"}]
 
 
-def test_a_text_rule_that_drifts_stops_the_export(world, monkeypatch):
+def test_a_text_rule_with_another_meaning_stops_the_export(world, monkeypatch):
     from pipeline.cleaning import rules
 
-    drifted = tuple(rule for rule in rules.DEFAULT_RULES if rule.name != "n't")
-    monkeypatch.setattr("pipeline.scoring.normalization.graph_rules", lambda _: drifted)
-    with pytest.raises(ExportMismatchError, match=r"otherwise than the pipeline.*row \d+"):
-        world.export(title="drifted")
-    assert "drifted" not in str(list(Path(world.store.url).rglob("model.json")))
+    changed = tuple(rule for rule in rules.DEFAULT_RULES if rule.name != "n't")
+    monkeypatch.setattr("pipeline.scoring.text_rules.graph_rules", lambda _: changed)
+    with pytest.raises(ExportMismatchError, match=r"differently from the pipeline.*row \d+"):
+        world.export(title="changed rules")
+    assert "changed rules" not in str(list(Path(world.store.url).rglob("model.json")))
 
 
 SAMPLE = checking.Sample(
@@ -163,7 +187,7 @@ READINGS = checking.Readings(
 )
 
 
-def test_what_differs_by_rounding_and_padding_alone_agrees():
+def test_rounding_and_padding_are_not_differences():
     agreement = checking.compare(SAMPLE, READINGS, "default")
     assert (agreement.rows, agreement.identical_ids) == (4, 4)
     assert agreement.largest_difference == pytest.approx(2e-5, rel=1e-2)
@@ -171,33 +195,33 @@ def test_what_differs_by_rounding_and_padding_alone_agrees():
 
 @pytest.mark.parametrize("found", [[2, 4, 0], [2, 0, 0], [2, 3, 3], [0, 2, 3], [2]])
 @pytest.mark.parametrize("normalization", ["default", "article"])
-def test_a_row_of_other_words_stops_the_export(found, normalization):
+def test_a_row_with_other_words_stops_the_export(found, normalization):
     readings = replace(READINGS, ids=[np.array(found, np.int32), *READINGS.ids[1:]])
-    with pytest.raises(ExportMismatchError, match=r"1 of 4 checked test rows.*75\.00 % alike.*row 3"):
+    with pytest.raises(ExportMismatchError, match=r"1 of 4 checked test rows.*75\.00 % equal.*row 3"):
         checking.compare(SAMPLE, readings, normalization)
 
 
-def test_few_rows_of_other_words_are_allowed_where_rules_only_approximate(monkeypatch):
-    # Such a row's probability says nothing of the weights.
+def test_few_rows_with_other_words_are_allowed_if_the_rules_approximate(monkeypatch):
+    # The probability of such a row is not compared.
     readings = replace(
         READINGS,
         ids=[np.array([4], np.int32), *READINGS.ids[1:]],
         probabilities=READINGS.probabilities + np.float32([0.5, 0, 0, 0]),
     )
-    monkeypatch.setitem(checking.LEAST_IDENTICAL_SHARE, "article", 0.75)
+    monkeypatch.setitem(checking.MIN_IDENTICAL_SHARE, "article", 0.75)
     agreement = checking.compare(SAMPLE, readings, "article")
     assert agreement.identical_ids == 3
     assert agreement.largest_difference < 1e-4
 
 
-@pytest.mark.parametrize(("off", "said"), [(0.25, r"0\.25"), (2e-4, "0.0002"), (float("nan"), "nan")])
-def test_predictions_of_another_training_stop_the_export(off, said):
-    readings = replace(READINGS, probabilities=SAMPLE.probabilities + np.float32([0, off, 0, 0]))
-    with pytest.raises(ExportMismatchError, match=f"differ by up to {said}.*row 6"):
+@pytest.mark.parametrize(("offset", "shown"), [(0.25, r"0\.25"), (2e-4, "0.0002"), (float("nan"), "nan")])
+def test_predictions_of_another_training_stop_the_export(offset, shown):
+    readings = replace(READINGS, probabilities=SAMPLE.probabilities + np.float32([0, offset, 0, 0]))
+    with pytest.raises(ExportMismatchError, match=f"differ by up to {shown}.*row 6"):
         checking.compare(SAMPLE, readings, "default")
 
 
-def test_predictions_without_a_test_row_are_named(world):
+def test_predictions_that_lack_a_test_row_are_refused(world):
     table = pq.read_table(world.store.folder(world.predict()) / PREDICTIONS_FILE)
     short = place(
         world.store,
@@ -218,11 +242,11 @@ def test_a_diverged_model_gives_no_predictions(world):
     broken = load_model(world.store.folder(trained))
     broken.layers[-1].bias.assign([float("nan")])
     broken.save(world.store.folder(trained) / "model.keras")
-    with pytest.raises(ArtifactError, match="no probabilities"):
+    with pytest.raises(ArtifactError, match="not probabilities"):
         predict(trained, world.encoded, world.store)
 
 
-def test_recurrent_layers_are_traced_without_cudnn_and_get_it_back(world):
+def test_recurrent_layers_are_traced_without_cudnn(world):
     import keras
 
     from pipeline.scoring.model import _without_cudnn
@@ -237,7 +261,7 @@ def test_recurrent_layers_are_traced_without_cudnn_and_get_it_back(world):
 
 
 @pytest.mark.parametrize("keep", ["first", "last"])
-def test_the_end_that_is_kept_and_rows_that_are_dropped(keep):
+def test_word_ids_are_cut_and_padded(keep):
     import tensorflow as tf
 
     from pipeline.scoring.layers import WordIds
@@ -252,7 +276,7 @@ def test_the_end_that_is_kept_and_rows_that_are_dropped(keep):
     assert closed(texts).numpy().tolist() == [kept, [2, 0, 0], [0, 0, 0], [0, 0, 0], [4, 0, 0]]
 
 
-def test_a_closed_vocabulary_behind_a_mask_reads_empty_rows_as_in_training(tmp_path):
+def test_a_masked_model_without_an_unknown_word_reads_empty_rows_as_in_training(tmp_path):
     from pipeline.store import ArtifactStore
 
     world = build_world(

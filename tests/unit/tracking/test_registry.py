@@ -1,4 +1,4 @@
-"""The registered model: a version for each champion, and aliases that say what the store says."""
+"""The registered model: a version for each champion, and the store's aliases."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 
 from pipeline.scoring import Scorer
 from pipeline.tracking import MirroredChampion, mirror_champion, track_run
-from tests.unit.scoring.conftest import build_world
-from tests.unit.tracking.conftest import RUN_NAME, Example, client_of
+from tests.unit.scoring.factories import build_world
+from tests.unit.tracking.factories import RUN_NAME, Example, client_of
 
 REVIEWS = (
     "I love this coffee!",
@@ -27,8 +27,9 @@ REVIEWS = (
     "I didn&#39;t like this " + "sauce " * 30_000,
 )
 
-ELSEWHERE = """
-import importlib.util, json, sys
+WITHOUT_THIS_PROJECT = """
+import importlib.util, json, os, sys
+sys.path = [place for place in sys.path if not os.path.isdir(os.path.join(place, "pipeline"))]
 import mlflow, pandas
 assert importlib.util.find_spec("pipeline") is None
 model = mlflow.pyfunc.load_model("models:/review_sentiment@champion")
@@ -83,7 +84,7 @@ def test_a_promotion_and_a_roll_back_move_the_aliases(example: Example) -> None:
     assert (second.tags["review_sentiment.who"], second.tags["review_sentiment.number"]) == ("anna", "2")
 
 
-def test_one_repetition_catches_up_with_all_that_was_missed(example: Example) -> None:
+def test_one_call_adds_every_missed_change(example: Example) -> None:
     example.promote(0)
     example.promote(1)
     example.promote(0, kind="roll_back")
@@ -96,7 +97,7 @@ def test_one_repetition_catches_up_with_all_that_was_missed(example: Example) ->
     assert len(versions_of(example)) == 2
 
 
-def test_moved_aliases_are_put_back_and_that_is_said(example: Example, caplog: pytest.LogCaptureFixture) -> None:
+def test_moved_aliases_are_restored_with_a_warning(example: Example, caplog: pytest.LogCaptureFixture) -> None:
     example.promote(0)
     example.promote(1)
     mirror_champion(example.store)
@@ -122,7 +123,7 @@ def test_a_champion_whose_version_was_deleted_is_registered_again(example: Examp
     assert aliases_of(example) == {"champion": 1}
 
 
-def test_without_a_champion_there_is_nothing_to_mirror(example: Example) -> None:
+def test_no_champion_means_no_version(example: Example) -> None:
     assert mirror_champion(example.store).number is None
 
 
@@ -134,9 +135,7 @@ def test_mirroring_can_be_turned_off(plain: Example, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-def test_the_champion_scores_elsewhere_without_pickle_and_without_this_project(
-    example: Example, tmp_path: Path
-) -> None:
+def test_the_registered_model_needs_neither_pickle_nor_this_project(example: Example, tmp_path: Path) -> None:
     exported = build_world(example.store, "default", slice(0, 12), directions=("bi",), layers=(1,)).export()
     replace(example, exports=(exported, exported)).promote()
     mirror_champion(example.store)
@@ -148,7 +147,7 @@ def test_the_champion_scores_elsewhere_without_pickle_and_without_this_project(
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     ran = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE],
+        [sys.executable, "-c", WITHOUT_THIS_PROJECT],
         input=json.dumps(REVIEWS),
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Runs in MLflow: one per variant, whatever happens in between."""
+"""Runs in MLflow: exactly one per variant, also after interruptions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.tracking import TrackedRun, TrackingError, track_run
 from tests.support import place, replaced
-from tests.unit.tracking.conftest import BEST, RUN_NAME, Example, client_of
+from tests.unit.tracking.factories import BEST, RUN_NAME, Example, client_of
 
 HOSTILE = "'; DROP TABLE runs; -- ../../ \x1b[31m \u202e`"
 
@@ -47,20 +47,20 @@ def models_of(example: Example) -> list[Any]:
     return client.search_logged_models([client.get_experiment_by_name("review_sentiment").experiment_id])
 
 
-def rejudged(example: Example, variant: str) -> RunState:
-    """Return the run with another evaluation of a variant: as if its code had changed."""
+def evaluated_again(example: Example, variant: str) -> RunState:
+    """Return the run with another evaluation of a variant, as after a change of its code."""
     changed = []
     for found in example.state.variants:
         if found.name == variant:
-            judged = example.store.summary(found["evaluate"], EvaluationSummary)
-            again = place(example.store, "evaluate", judged.model_copy(update={"threshold": 0.123}), label="again")
+            evaluation = example.store.summary(found["evaluate"], EvaluationSummary)
+            again = place(example.store, "evaluate", evaluation.model_copy(update={"threshold": 0.123}), label="again")
             changed.append(replaced(found, {"evaluate": again}))
         else:
             changed.append(found)
     return example.state.model_copy(update={"variants": tuple(changed)})
 
 
-def test_each_variant_has_a_run_with_what_the_store_knows_of_it(example: Example) -> None:
+def test_each_variant_has_a_run_with_its_content(example: Example) -> None:
     tracked = track(example)
 
     runs = runs_of(example)
@@ -72,8 +72,8 @@ def test_each_variant_has_a_run_with_what_the_store_knows_of_it(example: Example
     best = runs[BEST]
     assert best.info.status == "FINISHED"
     assert best.info.run_name == f"{BEST} of {RUN_NAME}"
-    judged = example.store.summary(example.state.variants[-1]["evaluate"], EvaluationSummary)
-    accuracy = judged.scores.balanced_accuracy
+    evaluation = example.store.summary(example.state.variants[-1]["evaluate"], EvaluationSummary)
+    accuracy = evaluation.scores.balanced_accuracy
     metrics = best.data.metrics
     assert metrics["test/balanced_accuracy"] == accuracy.value
     assert (metrics["test/balanced_accuracy_low"], metrics["test/balanced_accuracy_high"]) == (
@@ -101,7 +101,7 @@ def test_epochs_are_steps(example: Example) -> None:
     ]
 
 
-def test_report_and_model_belong_to_the_best_variant_alone(example: Example) -> None:
+def test_only_the_best_variant_has_report_and_model(example: Example) -> None:
     tracked = track(example)
 
     client = client_of(example)
@@ -125,7 +125,7 @@ def test_repeating_adds_nothing(example: Example) -> None:
     assert len(models_of(example)) == 1
 
 
-def test_the_window_and_the_gate_stand_with_the_best_variant(example: Example) -> None:
+def test_the_best_variant_has_the_window_and_the_gate_decision(example: Example) -> None:
     store = example.store
     cleaned = [place_cleaned(store, name) for name in ("first.csv", "second.csv")]
     merged = store.produce(
@@ -178,7 +178,7 @@ def place_cleaned(store: ArtifactStore, name: str) -> ArtifactReference:
     return store.produce(Stage("clean"), inputs={"fetched": fetched}, params=None, build=lambda _: Outcome(summary))
 
 
-def test_the_same_training_in_another_run_is_a_run_of_its_own(example: Example) -> None:
+def test_the_same_training_in_another_run_has_its_own_run(example: Example) -> None:
     first = track(example)
     second = track(example, run_name="another run")
 
@@ -186,9 +186,9 @@ def test_the_same_training_in_another_run_is_a_run_of_its_own(example: Example) 
     assert second.model_id == first.model_id
 
 
-def test_a_run_that_says_something_else_by_now_is_replaced(example: Example) -> None:
+def test_a_run_whose_content_changed_is_replaced(example: Example) -> None:
     first = {variant.name: variant.run_id for variant in track(example).variants}
-    tracked = track(example, state=rejudged(example, "uni-seed1"))
+    tracked = track(example, state=evaluated_again(example, "uni-seed1"))
 
     again = {variant.name: variant.run_id for variant in tracked.variants}
     assert [name for name in first if first[name] != again[name]] == ["uni-seed1"]
@@ -196,7 +196,7 @@ def test_a_run_that_says_something_else_by_now_is_replaced(example: Example) -> 
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """The end of the process."""
 
 
 def killing(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], int]:
@@ -231,7 +231,7 @@ def killing(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], int]:
     return lambda: calls
 
 
-def test_a_task_killed_at_any_point_and_repeated_leaves_one_run_a_variant(
+def test_a_killed_and_repeated_task_leaves_one_run_per_variant(
     example: Example, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two = example.state.model_copy(update={"variants": example.state.variants[-2:]})
@@ -290,9 +290,9 @@ def test_tracking_leaves_process_and_log_as_they_were(
     assert set(threading.enumerate()) == threads
     assert {name: list(logging.getLogger(name).handlers) for name in handlers} == handlers
     assert {record.name for record in caplog.records} <= {"pipeline.tracking.runs", "pipeline.store.artifacts"}
-    told = capfd.readouterr()
-    assert told.out == ""
-    assert told.err == ""
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err == ""
 
 
 def test_tracking_can_be_turned_off(plain: Example, monkeypatch: pytest.MonkeyPatch) -> None:

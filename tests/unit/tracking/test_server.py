@@ -1,4 +1,4 @@
-"""A tracking server that is there, away, broken or closed to us."""
+"""A tracking server that responds, is unreachable, is broken or refuses the login."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from pipeline.tracking import (
     TrackingError,
     TrackingUnavailableError,
     mirror_champion,
-    shown_address,
+    public_address,
     track_run,
     tracking_uri,
 )
-from pipeline.tracking.address import without_login
-from tests.unit.tracking.conftest import BEST, RUN_NAME, Example
+from pipeline.tracking.address import redact_logins
+from tests.unit.tracking.factories import BEST, RUN_NAME, Example
 
 LOGIN = "anna:s3cret"
 
@@ -59,14 +59,14 @@ def mlflow_server(home: Path, database: Path) -> Iterator[int]:
         text=True,
         start_new_session=True,
     )
-    told = []
+    output = []
     try:
         for line in process.stdout:
-            told.append(line)
+            output.append(line)
             if "Application startup complete" in line:
                 break
         else:
-            pytest.fail("MLflow's server did not start:\n" + "".join(told))
+            pytest.fail("MLflow's server did not start:\n" + "".join(output))
         yield port
     finally:
         process.terminate()
@@ -100,7 +100,7 @@ def answering(status: int) -> Iterator[int]:
 
 
 @pytest.mark.slow
-def test_a_real_server_is_tracked_to_and_missed_when_it_stops(
+def test_a_real_server_and_its_absence(
     plain: Example, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -128,7 +128,7 @@ def test_a_real_server_is_tracked_to_and_missed_when_it_stops(
     assert "s3cret" not in str(raised.value) + caplog.text
 
 
-def test_what_a_server_missed_is_made_up_for_later(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_updated_later(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     example.promote()
     with monkeypatch.context() as away:
         away.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
@@ -145,29 +145,29 @@ def test_what_a_server_missed_is_made_up_for_later(example: Example, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "told"),
+    ("status", "kind", "advice"),
     [
-        (500, TrackingUnavailableError, "does not answer as it should"),
-        (503, TrackingUnavailableError, "does not answer as it should"),
-        (429, TrackingUnavailableError, "does not answer as it should"),
+        (500, TrackingUnavailableError, "repeat this step"),
+        (503, TrackingUnavailableError, "repeat this step"),
+        (429, TrackingUnavailableError, "repeat this step"),
         (401, TrackingError, "MLFLOW_TRACKING_USERNAME"),
         (403, TrackingError, "MLFLOW_TRACKING_USERNAME"),
-        (404, TrackingError, "refuses what it was sent"),
+        (404, TrackingError, "requirements.txt"),
     ],
 )
-def test_an_answer_that_is_none_is_named(
-    plain: Example, monkeypatch: pytest.MonkeyPatch, status: int, kind: type[Exception], told: str
+def test_every_error_status_has_its_error(
+    plain: Example, monkeypatch: pytest.MonkeyPatch, status: int, kind: type[Exception], advice: str
 ) -> None:
     plain.promote()
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     with answering(status) as port:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{LOGIN}@127.0.0.1:{port}")
-        with pytest.raises(kind, match=told) as raised:
+        with pytest.raises(kind, match=advice) as raised:
             mirror_champion(plain.store)
     assert "s3cret" not in str(raised.value)
 
 
-def test_an_error_in_the_store_is_not_blamed_on_mlflow(example: Example) -> None:
+def test_an_error_in_the_store_is_not_a_tracking_error(example: Example) -> None:
     example.promote()
     (example.store.root / "artifacts" / "export" / example.exports[0].key / "summary.json").unlink()
 
@@ -175,7 +175,7 @@ def test_an_error_in_the_store_is_not_blamed_on_mlflow(example: Example) -> None
         mirror_champion(example.store)
 
 
-def test_where_mlflow_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, bucket = ArtifactStore(str(tmp_path)), ArtifactStore("memory://bucket/store")
     assert tracking_uri(folder) == f"sqlite:///{tmp_path}/mlflow.db"
     assert tracking_uri(bucket) is None
@@ -188,13 +188,13 @@ def test_where_mlflow_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         tracking_uri(folder)
 
 
-def test_a_store_that_sqlite_cannot_name_is_refused(tmp_path: Path) -> None:
+def test_a_store_that_sqlite_cannot_open_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="question mark"):
         tracking_uri(ArtifactStore(str(tmp_path / "what?")))
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "public"),
     [
         ("http://anna:s3cret@host:5000/prefix?token=abc#x", "http://host:5000/prefix"),
         ("postgresql://anna:p@ss:w@db/mlflow?password=x", "postgresql://db/mlflow"),
@@ -203,15 +203,15 @@ def test_a_store_that_sqlite_cannot_name_is_refused(tmp_path: Path) -> None:
         ("databricks", "databricks"),
     ],
 )
-def test_addresses_are_told_without_logins(uri: str, told: str) -> None:
-    assert shown_address(uri) == told
+def test_public_addresses_have_no_login(uri: str, public: str) -> None:
+    assert public_address(uri) == public
 
 
-def test_messages_are_told_without_logins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_have_no_logins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken")
     uri = "https://anna:s3c/ret@host/x"
-    told = without_login(f"API request to {uri}/api?key=abc failed, s3c/ret, Bearer t0ken", uri)
-    assert "s3c" not in told
-    assert "t0ken" not in told
-    assert "abc" not in told
-    assert "host/x" in told
+    message = redact_logins(f"API request to {uri}/api?key=abc failed, s3c/ret, Bearer t0ken", uri)
+    assert "s3c" not in message
+    assert "t0ken" not in message
+    assert "abc" not in message
+    assert "host/x" in message

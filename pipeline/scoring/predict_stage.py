@@ -1,4 +1,4 @@
-"""The stage ``predict``: what a trained model says of the validation and test rows."""
+"""The stage ``predict``: a trained model's probabilities for the validation and test rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline.encoding import load_sequences
 from pipeline.errors import ArtifactError
-from pipeline.scoring.precision import full_precision
+from pipeline.scoring.networks import full_precision
 from pipeline.scoring.records import PREDICTIONS_FILE, PredictSummary
 from pipeline.splitting.records import SplitName
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
@@ -18,7 +18,7 @@ from pipeline.training.records import TrainSummary
 
 log = logging.getLogger(__name__)
 
-PREDICTED_PARTS: tuple[SplitName, ...] = ("validation", "test")
+PREDICTED_SPLITS: tuple[SplitName, ...] = ("validation", "test")
 PREDICT_STAGE = Stage("predict", version=1)
 
 
@@ -28,14 +28,14 @@ def predict(trained: ArtifactReference, encoded: ArtifactReference, store: Artif
     Args:
         trained: Artifact of ``train``.
         encoded: Artifact of ``encode``.
-        store: Where both lie and the result goes.
+        store: Holds both and receives the result.
 
     Returns:
         Artifact with ``predictions.parquet``: row int64, split string, label int8, probability float32; validation
-        rows first, each part in the order of ``encode``.
+        rows first, each split in the order of ``encode``.
 
     Raises:
-        ArtifactError: An artifact is missing or what the model gives is no probability.
+        ArtifactError: An artifact is missing, or a value of the model is not a probability.
     """
 
     def build(work: Workspace) -> Outcome:
@@ -49,25 +49,25 @@ def _build(work: Workspace, trained: ArtifactReference, encoded: ArtifactReferen
 
     started = time.perf_counter()
     variant = store.summary(trained, TrainSummary).variant
-    model = load_model(store.folder(trained))
-    predictor = Predictor(model)
+    predictor = Predictor(load_model(store.folder(trained)))
     tables = []
-    for part in PREDICTED_PARTS:
-        sequences = load_sequences(store, encoded, part)
-        # Two machines must agree on a model's figures; with TF32 they differ in the third decimal.
+    for split in PREDICTED_SPLITS:
+        sequences = load_sequences(store, encoded, split)
+        # Two machines must agree on a model's metrics; with TF32 they differ in the third decimal.
         with full_precision():
             probability = predictor(sequences)
-        if not bool(((probability >= 0) & (probability <= 1)).all()):
+        valid = (probability >= 0) & (probability <= 1)
+        if not valid.all():
             raise ArtifactError(
-                f"The model of {trained} gives values for rows of {part} that are no probabilities (0 to 1), e.g. "
-                f"{probability[~((probability >= 0) & (probability <= 1))][0]}. Its training diverged or its file is "
-                "damaged; train it again, perhaps with a lower learning rate."
+                f"The model of {trained} gives values for {split} rows that are not probabilities (0 to 1), e.g. "
+                f"{probability[~valid][0]}. Its training diverged or its file is damaged; train it again, perhaps "
+                "with a lower learning rate."
             )
         tables.append(
             pa.table(
                 {
                     "row": pa.array(sequences.row, pa.int64()),
-                    "split": pa.array([part] * len(sequences), pa.string()),
+                    "split": pa.array([split] * len(sequences), pa.string()),
                     "label": pa.array(sequences.label, pa.int8()),
                     "probability": pa.array(probability, pa.float32()),
                 }

@@ -1,4 +1,4 @@
-"""The graph's text rules say what Python's rules say, for any text."""
+"""The text rules have the same meaning in Python, in TensorFlow's graph and in RE2, for any text."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.cleaning.rules import NORMALISATIONS, apply_normalization, stop_words
+from pipeline.scoring.text_rules import apply_text_rules, current_text_rules
 
 tf = pytest.importorskip("tensorflow")
 
@@ -34,11 +35,12 @@ TEXTS = st.one_of(
 @pytest.fixture(scope="module")
 def in_graph():
     """Normalize texts by the layers, one per normalization, each traced once."""
-    from pipeline.scoring.normalization import normalizer
+    from pipeline.scoring.model import normalizer
 
     signature = [tf.TensorSpec([None], tf.string)]
     traced = {
-        name: tf.function(normalizer(name).call, input_signature=signature, autograph=False) for name in NORMALISATIONS
+        name: tf.function(normalizer(current_text_rules(name)).call, input_signature=signature, autograph=False)
+        for name in NORMALISATIONS
     }
 
     def run(texts, normalization):
@@ -51,19 +53,25 @@ def in_graph():
 @pytest.mark.parametrize("normalization", NORMALISATIONS)
 @settings(deadline=None, max_examples=100, derandomize=True)
 @given(texts=st.lists(TEXTS, min_size=20, max_size=60))
-def test_any_text_has_the_same_words_in_python_and_in_the_graph(in_graph, normalization, texts):
-    assert in_graph(texts, normalization) == [apply_normalization(text, normalization) for text in texts]
+def test_any_text_has_the_same_words(in_graph, normalization, texts):
+    expected = [apply_normalization(text, normalization) for text in texts]
+    assert in_graph(texts, normalization) == expected
+    assert apply_text_rules(texts, current_text_rules(normalization)) == expected
 
 
 def test_every_pair_of_awkward_pieces_has_the_same_words(in_graph):
     texts = [first + second for first in PIECES for second in PIECES]
-    assert in_graph(texts, "default") == [apply_normalization(text, "default") for text in texts]
+    expected = [apply_normalization(text, "default") for text in texts]
+    assert in_graph(texts, "default") == expected
+    assert apply_text_rules(texts, current_text_rules("default")) == expected
 
 
 def test_every_sign_of_unicode_has_the_same_words(in_graph):
     signs = [chr(code) for code in range(0x110000)]
     texts = ["good" + "bad".join(signs[start : start + 64]) + "tea" for start in range(0, len(signs), 64)]
-    assert in_graph(texts, "default") == [apply_normalization(text, "default") for text in texts]
+    expected = [apply_normalization(text, "default") for text in texts]
+    assert in_graph(texts, "default") == expected
+    assert apply_text_rules(texts, current_text_rules("default")) == expected
 
 
 def test_what_a_reader_of_reviews_expects(in_graph):
@@ -77,9 +85,9 @@ def test_what_a_reader_of_reviews_expects(in_graph):
 
 
 def test_bytes_that_are_no_text_separate_words(in_graph):
-    from pipeline.scoring.normalization import normalizer
+    from pipeline.scoring.model import normalizer
 
-    words = normalizer("default").call(tf.constant([b"good\xffbad", b"\xc3(tea"]))
+    words = normalizer(current_text_rules("default")).call(tf.constant([b"good\xffbad", b"\xc3(tea"]))
     assert words.numpy().tolist() == [b"good bad", b"tea"]
 
 

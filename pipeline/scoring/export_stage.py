@@ -1,4 +1,4 @@
-"""The stage ``export``: a trained variant as a model from raw text to probability, checked before it is shown."""
+"""The stage ``export``: a trained variant as a model from raw text to probability, checked before it is published."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from pydantic import BaseModel, Field
 from pipeline.config import EncodingConfig, TextConfig
 from pipeline.encoding import PADDING_ID, VOCABULARY_FILE, Vocabulary
 from pipeline.scoring.checking import choose_sample, compare, read_back
-from pipeline.scoring.precision import full_precision
+from pipeline.scoring.networks import full_precision
 from pipeline.scoring.records import (
-    CARD_FILE,
-    MODEL_FILE,
+    EXPORTED_MODEL_FILE,
+    KERAS_FILE,
+    ONNX_FILE,
     SAVED_MODEL_FOLDER,
+    ExportedModel,
     ExportSummary,
-    ModelCard,
 )
+from pipeline.scoring.text_rules import current_text_rules
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import TrainSummary
 
-EXPORT_STAGE = Stage("export", version=2)
+EXPORT_STAGE = Stage("export", version=3)
 
 
 class ExportParameters(BaseModel):
-    """What the stage reads of the configuration."""
+    """The configuration that the stage reads."""
 
     normalization: Literal["default", "article"]
     include_summary: bool
@@ -50,27 +52,26 @@ def export(
     title: str,
     store: ArtifactStore,
 ) -> ArtifactReference:
-    """Export a judged variant as one model from raw review text to probability.
+    """Export an evaluated variant as ``model.keras``, ``saved_model``, ``model.onnx`` and ``vocabulary.json``.
 
-    The files are loaded back as a user would load them, and score up to ``checking.CHECKED_ROWS`` test rows from
-    their raw text. A model that reads them otherwise than it was judged is not exported.
+    Every file is loaded back, and up to ``checking.MAX_CHECKED_ROWS`` test rows are scored from their raw text. A model
+    that reads or scores them differently from the evaluated one is not exported.
 
     Args:
         trained: Artifact of ``train``.
         vocabulary: Artifact of ``fit_vocabulary``.
         cleaned: Artifact of ``clean``: the raw texts.
-        encoded: Artifact of ``encode``: the word ids that the exported model must find.
-        predicted: Artifact of ``predict``: the probabilities that it must give.
+        encoded: Artifact of ``encode``: the expected word ids.
+        predicted: Artifact of ``predict``: the expected probabilities.
         text: Normalization, and whether the summary is read.
-        encoding: Longest sequence, and which end of a longer one is kept.
+        encoding: Maximum length, and which end of a longer review is kept.
         threshold: Probability from which a review counts as positive.
         title: The variant's name for people.
-        store: Where all of them lie and the result goes.
+        store: Holds the artifacts and receives the result.
 
     Raises:
-        ExportMismatchError: Word ids or probabilities differ by more than ``checking.LEAST_IDENTICAL_SHARE`` and
-            ``checking.LARGEST_DIFFERENCE`` allow.
-        ArtifactError: An input is missing or does not belong to the others.
+        ExportMismatchError: Word ids or probabilities differ by more than ``checking`` allows.
+        ArtifactError: An input is missing or belongs to another run.
     """
     inputs = {
         "trained": trained,
@@ -104,53 +105,37 @@ def _build(
     sample = choose_sample(
         inputs["cleaned"], inputs["encoded"], inputs["predicted"], store, include_summary=params.include_summary
     )
-    words = Vocabulary.load(store.folder(inputs["vocabulary"]) / VOCABULARY_FILE)
+    vocabulary = Vocabulary.load(store.folder(inputs["vocabulary"]) / VOCABULARY_FILE)
     network = load_model(store.folder(inputs["trained"]))
-    # After load_model, which settles TensorFlow on its device.
-    from pipeline.scoring.light import WEIGHTS_FILE, save_weights
+    # After load_model, which selects TensorFlow's device.
     from pipeline.scoring.model import build_model, write_saved_model
-    from pipeline.scoring.normalization import normalizer
+    from pipeline.scoring.onnx_model import network_to_onnx
 
-    # As a row without words was read in training: the unknown word where there is one; else, behind a mask, the
-    # stand-in of the batches; else padding alone.
-    stand_in = EMPTY_ROW_ID if variant.padding == "masked" else PADDING_ID
-    empty_id = stand_in if words.unknown_id is None else words.unknown_id
-    model = build_model(
-        network,
-        normalizer(params.normalization),
-        words=words.words,
-        unknown_id=words.unknown_id,
-        max_length=params.max_length,
-        keep=params.keep,
-        padding=variant.padding,
-        empty_id=empty_id,
-    )
-    model.save(folder / MODEL_FILE)
-    save_weights(network, activation=variant.activation, empty_id=empty_id, path=folder / WEIGHTS_FILE)
-    words.save(folder / VOCABULARY_FILE)
-    write_saved_model(model, folder / SAVED_MODEL_FOLDER)
-    card = ModelCard(
+    libraries = {name: metadata.version(name) for name in ("keras", "numpy", "onnx", "tensorflow")}
+    exported = ExportedModel(
         variant=variant.name,
-        title=params.title,
-        threshold=params.threshold,
-        normalization=params.normalization,
-        include_summary=params.include_summary,
-        max_length=params.max_length,
-        keep=params.keep,
+        **params.model_dump(),
+        text_rules=current_text_rules(params.normalization),
         padding=variant.padding,
-        vocabulary_words=len(words.words),
-        libraries={
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in ("keras", "numpy", "tensorflow")},
-        },
+        vocabulary_words=len(vocabulary.words),
+        libraries={"python": platform.python_version(), **libraries},
     )
-    (folder / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    # What training reads for a row without words: the unknown word; without one, the id that batches put there
+    # if padding is masked, else padding alone.
+    stand_in = EMPTY_ROW_ID if variant.padding == "masked" else PADDING_ID
+    empty_id = stand_in if vocabulary.unknown_id is None else vocabulary.unknown_id
+    model = build_model(network, exported, vocabulary, empty_id=empty_id)
+    model.save(folder / KERAS_FILE)
+    write_saved_model(model, folder / SAVED_MODEL_FOLDER)
+    (folder / ONNX_FILE).write_bytes(network_to_onnx(network))
+    vocabulary.save(folder / VOCABULARY_FILE)
+    (folder / EXPORTED_MODEL_FILE).write_text(exported.model_dump_json(indent=2) + "\n", encoding="utf-8")
     with full_precision():
         check = compare(sample, read_back(folder, sample.reviews), params.normalization)
     return Outcome(
         ExportSummary(
             variant=variant.name,
-            files=(CARD_FILE, MODEL_FILE, SAVED_MODEL_FOLDER, VOCABULARY_FILE, WEIGHTS_FILE),
+            files=(EXPORTED_MODEL_FILE, KERAS_FILE, ONNX_FILE, SAVED_MODEL_FOLDER, VOCABULARY_FILE),
             checked_rows=check.rows,
             identical_ids=check.identical_ids,
             largest_difference=check.largest_difference,

@@ -1,0 +1,156 @@
+"""A trained Keras network as an ONNX model (operators: https://onnx.ai/onnx/operators/, opset 20)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import NodeProto, TensorProto, checker, helper, numpy_helper
+
+from pipeline.errors import ConfigurationError, quoted
+
+if TYPE_CHECKING:
+    import keras
+
+OPSET = 20
+IR_VERSION = 9
+"""The format's version that belongs to this opset; a newer one would require a newer runtime."""
+DESCRIPTION = (
+    "Word ids of reviews (int32 [rows, length]; vocabulary.json, 0 pads at the end) to the probability (0 to 1) that "
+    "each review is positive."
+)
+_ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "elu": "Elu", "selu": "Selu", "gelu": "Gelu"}
+_WITHOUT_EFFECT = ("InputLayer", "Dropout", "SpatialDropout1D")
+"""Layers that pass their input on when a model predicts."""
+
+
+def network_to_onnx(network: keras.Model) -> bytes:
+    """Return a network as a serialized ONNX model.
+
+    It maps ``ids``, int32 ``[rows, length]``, to ``probability``, float32 ``[rows]``. A masked network reads each row
+    up to its first padding; an unmasked one reads padding too, so pass rows of the length it was trained on.
+
+    Args:
+        network: See :func:`pipeline.training.model.build_model`: Embedding, LSTMs in one or both directions, Dense.
+
+    Raises:
+        ConfigurationError: A layer has no ONNX form here.
+    """
+    graph = _Graph()
+    for layer in network.layers:
+        graph.add_layer(layer)
+    graph.add("Squeeze", [graph.signal, graph.constant("axis_1", np.array([1]))], "probability")
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "review_sentiment",
+            [helper.make_tensor_value_info("ids", TensorProto.INT32, ["rows", "length"])],
+            [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["rows"])],
+            [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in graph.constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        doc_string=DESCRIPTION,
+    )
+    checker.check_model(model)
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+class _Graph:
+    """Nodes and constants of the model; ``signal`` names the output of the last layer."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[str, npt.NDArray[Any]] = {}
+        self.signal = ""
+        self._lengths = ""
+        """Output with the words of each row; empty if the network reads padding too."""
+
+    def constant(self, name: str, value: npt.NDArray[Any]) -> str:
+        self.constants[name] = value
+        return name
+
+    def add(self, operator: str, inputs: list[str], output: str, **options: Any) -> str:  # noqa: ANN401 - attributes of any type
+        self.nodes.append(helper.make_node(operator, inputs, [output], **options))
+        self.signal = output
+        return output
+
+    def add_layer(self, layer: keras.Layer) -> None:
+        kind = type(layer).__name__
+        if kind == "Embedding":
+            self._add_embedding(layer)
+        elif kind in {"LSTM", "Bidirectional"}:
+            self._add_lstm(layer)
+        elif kind == "Dense":
+            self._add_dense(layer)
+        elif kind not in _WITHOUT_EFFECT:
+            raise ConfigurationError(
+                f"The layer {quoted(layer.name)} of type {quoted(kind)} has no ONNX form in this project; add one to "
+                "pipeline/scoring/onnx_model.py."
+            )
+
+    def _add_embedding(self, layer: keras.Layer) -> None:
+        if layer.mask_zero:
+            is_padding = self.add("Equal", ["ids", self.constant("padding_id", np.array(0, np.int32))], "is_padding")
+            is_word = self.add("Cast", [self.add("Not", [is_padding], "is_word")], "one_per_word", to=TensorProto.INT32)
+            self._lengths = self.add(
+                "ReduceSum", [is_word, self.constant("length_axis", np.array([1]))], "lengths", keepdims=0
+            )
+        # ONNX Runtime's LSTM reads [length, rows, features].
+        by_word = self.add("Transpose", ["ids"], "ids_by_word", perm=[1, 0])
+        self.add("Gather", [self.constant("embedding", layer.get_weights()[0]), by_word], "embedded")
+
+    def _add_lstm(self, layer: keras.Layer) -> None:
+        name, both_directions = layer.name, type(layer).__name__ == "Bidirectional"
+        # Kernel, recurrent kernel and bias of the forward direction, then of the backward one.
+        weights = layer.get_weights()
+        directions = [weights[:3], weights[3:]] if both_directions else [weights]
+        kernels, recurrent, biases = (
+            [_reorder_gates(part) for part in parts] for parts in zip(*directions, strict=True)
+        )
+        inputs = [
+            self.signal,
+            self.constant(f"{name}_kernel", np.stack([part.T for part in kernels])),
+            self.constant(f"{name}_recurrent", np.stack([part.T for part in recurrent])),
+            # ONNX has a second bias for the recurrent product.
+            self.constant(f"{name}_bias", np.stack([np.concatenate([part, np.zeros_like(part)]) for part in biases])),
+            self._lengths,
+        ]
+        options = {
+            "hidden_size": directions[0][1].shape[0],
+            "direction": "bidirectional" if both_directions else "forward",
+        }
+        outputs, state = f"{name}_outputs", f"{name}_state"
+        if layer.return_sequences:
+            self.nodes.append(helper.make_node("LSTM", inputs, [outputs], **options))
+            # [length, directions, rows, units] to [length, rows, directions × units].
+            turned = self.add("Transpose", [outputs], f"{outputs}_turned", perm=[0, 2, 1, 3])
+            shape = self.constant("flat_outputs", np.array([0, 0, -1]))
+        else:
+            self.nodes.append(helper.make_node("LSTM", inputs, ["", state], **options))
+            # [directions, rows, units] to [rows, directions × units].
+            turned = self.add("Transpose", [state], f"{state}_turned", perm=[1, 0, 2])
+            shape = self.constant("flat_state", np.array([0, -1]))
+        self.add("Reshape", [turned, shape], f"{name}_flat")
+
+    def _add_dense(self, layer: keras.Layer) -> None:
+        import keras
+
+        activation = keras.activations.serialize(layer.activation)
+        if activation not in _ACTIVATIONS:
+            raise ConfigurationError(
+                f"The activation {quoted(activation)} has no ONNX form in this project; choose one of "
+                f"{', '.join(_ACTIVATIONS)}."
+            )
+        kernel, bias = layer.get_weights()
+        name = layer.name
+        inputs = [self.signal, self.constant(f"{name}_kernel", kernel), self.constant(f"{name}_bias", bias)]
+        self.add(_ACTIVATIONS[activation], [self.add("Gemm", inputs, f"{name}_sum")], f"{name}_activated")
+
+
+def _reorder_gates(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Reorder the gates of the last axis: input, forget, cell, output (Keras) to input, output, forget, cell (ONNX)."""
+    input_gate, forget, cell, output = np.split(array, 4, axis=-1)
+    return np.concatenate([input_gate, output, forget, cell], axis=-1)
