@@ -4,7 +4,7 @@
   python bench/gpu.py --small                tiny sizes, on whatever there is: shows that it works
   KERAS_BACKEND=torch python bench/gpu.py    another backend of Keras; else TensorFlow, or what there is
 
-It needs the checkout, keras, numpy, pydantic and a backend; with TensorFlow, all of requirements-gpu.txt.
+It needs the checkout, keras, numpy, pydantic and a backend; with TensorFlow, all of requirements/gpu.txt.
 
 Network: the article's (Embedding(32), two LSTMs of 128 units, Dense(32), Dense(1)); reviews: lengths drawn to the
 real ones' mean (37 words) and median (27), cut at 150, in length windows and masked, as ``pipeline.training`` reads
@@ -172,7 +172,7 @@ def stepper(
     import keras
 
     from pipeline.config import RunConfig
-    from pipeline.training.model import build_model, plain_twin
+    from pipeline.training.model import build_model, float32_copy
 
     precision, _, rest = way.partition(" ")
     tensorflow = keras.backend.backend() == "tensorflow"
@@ -180,9 +180,9 @@ def stepper(
     variant = RunConfig.from_flat({"profile": "article", **options}).variants[0]
 
     def network() -> Any:  # noqa: ANN401 - a model of whatever backend there is.
-        twin = plain_twin(model, variant)
-        twin.set_weights(model.get_weights())
-        return twin
+        copy = float32_copy(model, variant)
+        copy.set_weights(model.get_weights())
+        return copy
 
     if not tensorflow:
         model = build_model(variant, sizes.words, precision=precision)
@@ -192,8 +192,7 @@ def stepper(
         model.compile(optimizer, "binary_crossentropy")
         return model.train_on_batch, network
 
-    from pipeline.training.device import TOWERS, use_device
-    from pipeline.training.replicas import strategy_for
+    from pipeline.training.device import CPU_SHARDS, strategy_for, use_device
     from pipeline.training.steps import TrainingStep
     from pipeline.training.trainer import optimizer_for
 
@@ -204,7 +203,7 @@ def stepper(
         model = build_model(variant, sizes.words, precision=precision, cudnn=XLA not in way)
         optimizer = optimizer_for(variant, precision)
         optimizer.build(model.trainable_variables)
-    step = TrainingStep(model, optimizer, TOWERS if kind == "cpu" else 1, jit_compile=XLA in way)
+    step = TrainingStep(model, optimizer, CPU_SHARDS if kind == "cpu" else 1, jit_compile=XLA in way)
     return lambda ids, label: step(ids, label, np.ones_like(label))[0] / len(label), network
 
 

@@ -8,7 +8,7 @@ their mean (36.6 words) and median (27), at most 150.
 Ways to train:
   padded   keras ``Model.fit`` over rows padded to 150, unmasked, TensorFlow's own thread settings: the article's way.
            ``jit_compile`` is off, which is the faster choice here. The ratios' 1.0.
-  ours     what ``pipeline.training`` does: length windows, masks, two towers, its thread settings.
+  ours     what ``pipeline.training`` does: length windows, masks, two shards, its thread settings.
   torch    PyTorch's nn.LSTM over packed sequences, with ``--torch-python`` (PyTorch is no dependency of the project).
 Ways to compute, with ``--arithmetic``, all of them ours otherwise; the ratios' 1.0 is ``ours``:
   bfloat16, float16   mixed precision
@@ -240,7 +240,7 @@ def _padded(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Task
 def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes, precision: str, jit_compile: bool) -> Tasks:
     from pipeline.config import RunConfig
     from pipeline.encoding import Sequences
-    from pipeline.training.device import TOWERS, use_device
+    from pipeline.training.device import CPU_SHARDS, use_device
 
     use_device("cpu")
     from pipeline.training.batches import epoch_batches
@@ -254,7 +254,7 @@ def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes, precision
     model = build_model(variant, VOCABULARY, precision=precision, cudnn=not jit_compile)
     optimizer = optimizer_for(variant, precision)
     optimizer.build(model.trainable_variables)
-    step = TrainingStep(model, optimizer, TOWERS, jit_compile=jit_compile)
+    step = TrainingStep(model, optimizer, CPU_SHARDS, jit_compile=jit_compile)
     predictor = Predictor(model, sizes.batch)
     sequences = Sequences(row=np.arange(len(arrays["label"])), **arrays)
     epochs = iter(range(1, 1_000_000))

@@ -1,4 +1,4 @@
-"""Figures with their uncertainty: what every stage that measures something has in common."""
+"""Metrics and confidence intervals that several stages use."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 NORMAL_QUANTILE = 1.959963984540054
-"""The standard normal's 97.5th percentile: a 95 % interval leaves 2.5 % on either side."""
+"""The 97.5th percentile of the standard normal distribution, for two-sided 95 % intervals."""
 BOOTSTRAP_SEED = 20_150_105
-"""Fixed, so that the same data get the same intervals."""
+"""Fixed, so that the same data give the same intervals."""
+MIN_PROBABILITY = 1e-7
+"""Probabilities are clipped to this distance from 0 and 1 before the logarithm, as in Keras."""
 
 
 class Interval(Record):
-    """A figure with its 95 % interval; the field that holds it says how the interval was made."""
+    """A value with its 95 % confidence interval."""
 
     value: float
     low: float
@@ -27,16 +29,41 @@ class Interval(Record):
 
 
 def share_of(part: float, whole: float) -> float:
-    """Return a part of a whole, 0–1; 0 where there is no whole."""
+    """Return part / whole, or 0 if the whole is 0."""
     return part / whole if whole else 0.0
 
 
-def percentile_interval(value: float, resampled: NDArray[np.float64]) -> Interval:
-    """Return a figure with the percentile interval of its resamples (Efron & Tibshirani 1993, chapter 13).
+def label_entropy(labels: NDArray[np.int8]) -> float:
+    """Return the entropy of the labels in nats: the log loss of a model that knows only the share of each class.
 
     Args:
-        value: The figure on the data themselves.
-        resampled: float64 ``[samples]``, the figure on each resample.
+        labels: int8 ``[rows]``, 0 or 1.
+    """
+    import numpy as np
+    from scipy.stats import entropy
+
+    return float(entropy(np.bincount(labels, minlength=2)))
+
+
+def log_losses(labels: NDArray[np.int8], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the binary cross-entropy of each row in nats, float64 ``[rows]``.
+
+    Args:
+        labels: int8 ``[rows]``, 0 or 1.
+        probabilities: float32 ``[rows]`` of the positive class.
+    """
+    import numpy as np
+
+    clipped = np.clip(probabilities.astype(np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    return -np.log(np.where(labels == 1, clipped, 1 - clipped))
+
+
+def percentile_interval(value: float, resampled: NDArray[np.float64]) -> Interval:
+    """Return a value with the percentile interval of its resamples (Efron & Tibshirani 1993, chapter 13).
+
+    Args:
+        value: The value on the data.
+        resampled: float64 ``[samples]``, the value on each resample.
     """
     import numpy as np
 
@@ -45,21 +72,23 @@ def percentile_interval(value: float, resampled: NDArray[np.float64]) -> Interva
 
 
 def wilson_interval(successes: int, rows: int) -> Interval:
-    """Return a share with its 95 % score interval (Wilson 1927), which is sound for few rows and shares of 0 or 1.
+    """Return a share with its 95 % score interval (Wilson 1927), which is valid for few rows and shares of 0 or 1.
 
-    Without rows nothing is known: the share is given as 0 with the interval from 0 to 1.
+    Without rows, the share is 0 and the interval is 0 to 1.
     """
     if not rows:
         return Interval(value=0.0, low=0.0, high=1.0)
     share, square = successes / rows, NORMAL_QUANTILE**2
-    middle = (share + square / (2 * rows)) / (1 + square / rows)
-    reach = NORMAL_QUANTILE / (1 + square / rows) * math.sqrt(share * (1 - share) / rows + square / (4 * rows**2))
-    # Rounding must not put the share itself outside.
-    return Interval(value=share, low=max(0.0, min(middle - reach, share)), high=min(1.0, max(middle + reach, share)))
+    center = (share + square / (2 * rows)) / (1 + square / rows)
+    half_width = NORMAL_QUANTILE / (1 + square / rows) * math.sqrt(share * (1 - share) / rows + square / (4 * rows**2))
+    # min and max keep the share inside the interval despite rounding.
+    return Interval(
+        value=share, low=max(0.0, min(center - half_width, share)), high=min(1.0, max(center + half_width, share))
+    )
 
 
 def generator(purpose: str) -> np.random.Generator:
-    """Return the random numbers of one purpose, the same in each run and independent of other purposes'."""
+    """Return a random generator that is the same in each run and independent between purposes."""
     import numpy as np
 
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([BOOTSTRAP_SEED, *purpose.encode()])))

@@ -23,6 +23,7 @@ from pipeline.evaluation.predictions import (
 from pipeline.evaluation.records import EvaluationSummary, Mistake, Scores
 from pipeline.evaluation.resampling import HALF
 from pipeline.evaluation.rules import FEW_ROWS, MAJORITY_BOUND, clears_majority
+from pipeline.statistics import label_entropy
 from pipeline.store import ArtifactReference, ArtifactStore
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def judged(
     )
     test = predictions.test
     scores = metrics.scores(test.labels, test.probabilities, threshold, config.bootstrap_samples)
-    entropy = metrics.label_entropy(test.labels)
+    entropy = label_entropy(test.labels)
     worst = worst_mistakes(test, threshold)
     texts = review_texts(store, cleaned, test.rows[worst].tolist())
     summary = EvaluationSummary(

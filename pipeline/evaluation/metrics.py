@@ -8,7 +8,6 @@ an area under ROC without a second class is 0.5.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 
 import numpy as np
@@ -28,16 +27,6 @@ from pipeline.evaluation.resampling import (
     resampled_figures,
 )
 from pipeline.statistics import Interval, percentile_interval, share_of, wilson_interval
-
-
-def roc_auc(ranked: RankedCounts) -> float:
-    """Return the chance that a positive review gets a higher figure than a negative one, ties half.
-
-    This is the Mann–Whitney statistic, equal to the area under the ROC curve (Hanley & McNeil 1982).
-    """
-    pairs = int(ranked.positive.sum()) * int(ranked.negative.sum())
-    not_above = np.cumsum(ranked.negative)
-    return int(np.sum(ranked.positive * (2 * not_above - ranked.negative))) / 2 / pairs if pairs else HALF
 
 
 def best_threshold(labels: Labels, probabilities: Probabilities) -> float:
@@ -79,12 +68,6 @@ def confusion_matrix(labels: Labels, probabilities: Probabilities, threshold: fl
         false_negative=all_positive - true_positive,
         true_positive=true_positive,
     )
-
-
-def label_entropy(labels: Labels) -> float:
-    """Return the entropy of the labels in nats: the log loss of a model that knows their share and nothing else."""
-    shares = np.bincount(labels, minlength=2) / len(labels)
-    return float(-sum(share * math.log(share) for share in shares if share > 0))
 
 
 def balanced_accuracy(matrix: ConfusionMatrix) -> float:

@@ -1,7 +1,6 @@
-"""From encoded reviews to fitted networks and their probabilities.
+"""Trains networks on encoded reviews and predicts with them.
 
-Public names are found when asked for: parsing a DAG loads this package and must not load arrays, let alone
-TensorFlow, which loads with the first call that needs it.
+Public names are imported on first use: parsing a DAG imports this package and must not import NumPy or TensorFlow.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ __all__ = [
     "train",
 ]
 
-_HOMES = {
+_MODULE_OF = {
     "DeviceRecord": "records",
     "EpochRecord": "records",
     "TrainSummary": "records",
@@ -40,8 +39,8 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module holds under that name.
-    """Import a public name from its module."""
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name.
+    """Import a public name on first use."""
+    if name in _MODULE_OF:
+        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

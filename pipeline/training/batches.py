@@ -1,8 +1,8 @@
-"""From ragged rows to padded batches, without a loop over rows.
+"""Padded batches of ragged rows, without a loop over rows.
 
-Padding is what costs: reviews have 37 words on average, but a random batch of a thousand always holds one of 150.
-So an epoch shuffles its rows, sorts them by length inside windows of several batches, cuts the batches and
-shuffles their order. Rows still meet other rows in every epoch, and a batch is hardly wider than its reviews.
+Padding is expensive: reviews have 37 words on average, but a random batch of a thousand contains one of 150. An epoch
+therefore shuffles its rows, sorts them by length within windows of several batches, and shuffles the order of the
+batches. Batches still differ between epochs, and they are hardly wider than their reviews.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 PADDING_ID = 0
 EMPTY_ROW_ID = 1
-"""Stands alone in a row without words, since a masked LSTM must have something to read (cuDNN stops at a row
-that is wholly masked). It is the unknown word's id, where the vocabulary has one."""
+"""The only id of a row without words, because cuDNN fails on a row that is masked completely. It is the id of the
+unknown word, if the vocabulary has one."""
 
 WIDTH_STEP = 8
-"""Batches are filled up to a multiple of this many words: few shapes, so that a GPU's allocator and cuDNN's plans
-are reused, at less than 4 padded words a row."""
+"""Batch widths are multiples of this. Few shapes let a GPU reuse memory and cuDNN plans, for less than 4 padded words
+per row."""
 
 WINDOW_BATCHES = 16
-"""Batches in a sorting window. 64 instead of 16 save 2 more padded words of 48, and mix the rows less."""
+"""Batches in a sorting window. 64 would save 2 more of 48 padded words and mix the rows less."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows to be read together.
+    """Padded rows.
 
     Attributes:
-        rows: int64 ``[rows]``, their places in the ``Sequences``.
+        rows: int64 ``[rows]``, indices in the ``Sequences``.
         ids: int32 ``[rows, width]``, word ids, padded with 0 at the end.
     """
 
@@ -45,20 +45,20 @@ class Batch:
 
 
 def bucket_widths(max_length: int) -> npt.NDArray[np.int64]:
-    """Return the widths, in words, that batches may have: multiples of ``WIDTH_STEP``, and ``max_length``."""
+    """Return the possible widths of a batch in words: multiples of ``WIDTH_STEP``, and ``max_length``."""
     return np.unique(np.append(np.arange(WIDTH_STEP, max_length, WIDTH_STEP), max_length))
 
 
 def padded(
     sequences: Sequences, rows: npt.NDArray[np.int64], width: int, *, fill_empty: bool = True
 ) -> npt.NDArray[np.int32]:
-    """Return the word ids of some rows, padded with 0 at the end.
+    """Return the word ids of rows, padded with 0 at the end.
 
     Args:
         sequences: The ragged rows.
-        rows: int64 ``[rows]``, places in ``sequences``.
-        width: Words of the result; no row may have more.
-        fill_empty: Give a row without words ``EMPTY_ROW_ID`` as its only word.
+        rows: int64 ``[rows]``, indices in ``sequences``.
+        width: Width of the result in words; no row may be longer.
+        fill_empty: Put ``EMPTY_ROW_ID`` into rows without words.
 
     Returns:
         int32 ``[rows, width]``.
@@ -86,18 +86,18 @@ def epoch_batches(
     fixed_width: bool = False,
     window_batches: int = WINDOW_BATCHES,
 ) -> Iterator[Batch]:
-    """Yield every row exactly once, in an order that only the seed and the epoch decide.
+    """Yield every row exactly once, in an order that depends on the seed and the epoch.
 
-    The batches differ by at most one row in size, so no small last batch weighs its rows more than others.
+    The sizes of the batches differ by at most one row, so no small last batch gives its rows a larger weight.
 
     Args:
         sequences: The ragged rows.
-        batch_size: Rows of a batch at most.
-        max_length: Words of a row at most.
-        seed: Of the variant.
+        batch_size: Maximum rows of a batch.
+        max_length: Maximum words of a row.
+        seed: Seed of the variant.
         epoch: Counted from 1.
-        fixed_width: Pad every batch to ``max_length`` and leave empty rows empty, as unmasked models are trained.
-        window_batches: Batches among whose rows the lengths are sorted.
+        fixed_width: Pad every batch to ``max_length`` and leave empty rows empty, for unmasked models.
+        window_batches: Batches in a sorting window.
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(sequences.label)).astype(np.int64)
@@ -112,20 +112,20 @@ def epoch_batches(
 
 
 def rows_by_length(sequences: Sequences, batch_size: int) -> list[npt.NDArray[np.int64]]:
-    """Return every row exactly once, longest first, in batches: the order in which prediction costs least."""
+    """Return every row exactly once, longest first, in batches: the fastest order for prediction."""
     order = np.argsort(-np.diff(sequences.offsets), kind="stable")
     bounds = _bounds(len(order), batch_size)
     return [order[start:stop] for start, stop in pairwise(bounds)]
 
 
 def batch_of(sequences: Sequences, rows: npt.NDArray[np.int64], *, max_length: int, fixed_width: bool = False) -> Batch:
-    """Return some rows as one batch, padded to the least width of ``bucket_widths`` that holds them.
+    """Return rows as one batch, padded to the smallest sufficient width of ``bucket_widths``.
 
     Args:
         sequences: The ragged rows.
         rows: int64 ``[rows]``, at least one.
-        max_length: Words of a row at most.
-        fixed_width: Pad to ``max_length`` and leave empty rows empty, as unmasked models read them.
+        max_length: Maximum words of a row.
+        fixed_width: Pad to ``max_length`` and leave empty rows empty, for unmasked models.
     """
     width = max_length
     if not fixed_width:
@@ -136,11 +136,11 @@ def batch_of(sequences: Sequences, rows: npt.NDArray[np.int64], *, max_length: i
 
 
 def batch_count(rows: int, batch_size: int) -> int:
-    """Return how many batches of at most ``batch_size`` rows there are."""
+    """Return the number of batches of at most ``batch_size`` rows."""
     return -(-rows // batch_size)
 
 
 def _bounds(rows: int, batch_size: int) -> npt.NDArray[np.int64]:
-    """Return where batches start and stop, int64 ``[batches + 1]``: equal sizes but for one row."""
+    """Return the bounds of the batches, int64 ``[batches + 1]``. Their sizes differ by at most one row."""
     batches = batch_count(rows, batch_size)
     return np.arange(batches + 1, dtype=np.int64) * rows // max(batches, 1)

@@ -1,7 +1,7 @@
-"""The state of a training after each epoch, so that a killed one goes on where it stood.
+"""The state of a training after each epoch, from which an interrupted training resumes.
 
-One file of plain arrays, with the history as JSON text among them: nothing is pickled. It is written aside, synced
-and renamed, so that a kill at any moment leaves the last whole one.
+It is one file of plain arrays and JSON, without pickle. It is written under a temporary name, synced and renamed, so
+there is always a complete checkpoint.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that the next epoch depends on; the order of rows follows from the seed and the epoch.
+    """Everything that the next epoch depends on, except the order of the rows, which is derived from the seed.
 
     Attributes:
         epochs: The finished epochs.
-        model: Values of all variables of the model, the dropout generators' among them.
+        model: Values of all variables of the model, including those of the dropout generators.
         optimizer: Values of all variables of the optimizer.
-        best: Values of the model's weights after the best epoch; empty where they are not asked for.
+        best: Weights of the model after the best epoch; empty if they are not needed.
     """
 
     epochs: tuple[EpochRecord, ...]
@@ -46,7 +46,7 @@ class Checkpoint:
     best: tuple[Array, ...]
 
     def save(self, folder: Path) -> None:
-        """Write ``checkpoint.npz`` into the folder, whole or not at all."""
+        """Write ``checkpoint.npz`` into the folder atomically."""
         folder.mkdir(parents=True, exist_ok=True)
         state = {"format": FORMAT, "epochs": [record.model_dump() for record in self.epochs]}
         arrays = {
@@ -54,16 +54,16 @@ class Checkpoint:
             for group in ("model", "optimizer", "best")
             for number, value in enumerate(getattr(self, group))
         }
-        aside = folder / f".{CHECKPOINT_FILE}.{os.getpid()}"
-        with aside.open("wb") as stream:
+        temporary = folder / f".{CHECKPOINT_FILE}.{os.getpid()}"
+        with temporary.open("wb") as stream:
             np.savez(stream, allow_pickle=False, state=np.array(json.dumps(state)), **arrays)
             stream.flush()
             os.fsync(stream.fileno())
-        aside.replace(folder / CHECKPOINT_FILE)
+        temporary.replace(folder / CHECKPOINT_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint | None:
-        """Read the checkpoint back; ``None`` where there is none, or where it is damaged (then with a warning)."""
+        """Read the checkpoint; ``None`` if it is missing, or damaged (with a warning)."""
         file = folder / CHECKPOINT_FILE
         if not file.exists():
             return None
@@ -80,7 +80,7 @@ class Checkpoint:
                 ]
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, ValidationError) as error:
             log.warning(
-                "The checkpoint %s cannot be read (%s); training starts again from its first epoch.",
+                "The checkpoint %s cannot be read (%s); training starts again at the first epoch.",
                 quoted(file.name),
                 quoted(error, 200),
             )
@@ -88,7 +88,7 @@ class Checkpoint:
         return cls(epochs, *groups)
 
     def fits(self, model: Sequence[Any], optimizer: Sequence[Any]) -> bool:
-        """Return whether these variables have the shapes of the stored values."""
+        """Return whether these variables have the same shapes as the stored values."""
         return _shapes(self.model) == _shapes(model) and _shapes(self.optimizer) == _shapes(optimizer)
 
 

@@ -1,4 +1,4 @@
-"""Which device trains, and whether it works: asked before hours of work hang on the answer."""
+"""Chooses, prepares and tests the device before a training starts."""
 
 from __future__ import annotations
 
@@ -8,45 +8,49 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.config import HardwareConfig
 from pipeline.errors import DeviceError, quoted
 from pipeline.training.records import DeviceRecord
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 log = logging.getLogger(__name__)
 
 DeviceKind = Literal["cpu", "gpu"]
 
 DRIVER_QUERY_SECONDS = 20
-"""nvidia-smi hangs on a broken driver."""
+"""Timeout, because nvidia-smi hangs on a broken driver."""
 
-TOWERS = 2
-"""On a CPU each batch is split in two halves that run side by side: the steps of an LSTM are too short for the
-threads of one matrix product to share (docs/decisions/0004-training.md)."""
+CPU_SHARDS = 2
+"""Shards of a batch that a CPU computes in parallel. The matrix products of an LSTM step are too small to be computed
+by several threads (docs/decisions/0004-training.md)."""
 
-_GPU_TRACES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
-"""Device files of NVIDIA's driver, and of WSL's."""
+_GPU_DEVICE_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
+"""Device files of the NVIDIA driver and of WSL."""
 
 _NO_GPU = (
-    "A GPU was asked for (device = gpu), but {reason}. Look at `nvidia-smi` (driver), at the NVIDIA Container Toolkit "
-    "and the container's `--gpus` (containers), and whether requirements-gpu.txt is installed (tensorflow[and-cuda]). "
-    "To train on the CPU instead, choose device = cpu, or allow it (allow_cpu)."
+    "A GPU was requested (device = gpu), but {reason}. Check `nvidia-smi` (driver), the NVIDIA Container Toolkit and "
+    "`--gpus` (containers), and whether requirements/gpu.txt is installed (tensorflow[and-cuda]). To train on the CPU "
+    "instead, choose device = cpu, or set allow_cpu."
 )
 
 
 def device_kind(hardware: HardwareConfig) -> DeviceKind:
-    """Return the kind of device that training will take.
+    """Return the kind of device to train on.
 
-    TensorFlow takes seconds to load and is asked only where a GPU may be.
+    TensorFlow takes seconds to load, so it is loaded only if the machine has an NVIDIA driver.
 
     Raises:
-        DeviceError: A GPU was asked for, there is none, and the CPU is not allowed.
+        DeviceError: A GPU was requested but is missing, and the CPU is not allowed.
     """
     if hardware.device == "cpu":
         return "cpu"
-    if _gpu_may_be_there() and _tensorflow_gpus():
+    if _has_gpu_driver() and _tensorflow_gpus():
         return "gpu"
     if hardware.device == "gpu" and not hardware.allow_cpu:
         raise DeviceError(_NO_GPU.format(reason=_why_no_gpu()))
@@ -54,44 +58,44 @@ def device_kind(hardware: HardwareConfig) -> DeviceKind:
 
 
 def gpu_count(hardware: HardwareConfig, kind: DeviceKind) -> int:
-    """Return how many GPUs share one training; 1 on a CPU.
+    """Return the number of GPUs that share one training; 1 on a CPU.
 
     Raises:
-        DeviceError: More were asked for than TensorFlow sees.
+        DeviceError: More GPUs were requested than TensorFlow finds.
     """
     if kind == "cpu" or hardware.gpus == 1:
         return 1
-    there = len(_tensorflow_gpus())
-    if hardware.gpus > there:
+    available = len(_tensorflow_gpus())
+    if hardware.gpus > available:
         raise DeviceError(
-            f"{hardware.gpus} GPUs per training were asked for (gpus), but this task sees {there}. Ask for fewer, or "
-            "for all that there are (0); look at CUDA_VISIBLE_DEVICES and the container's `--gpus`."
+            f"{hardware.gpus} GPUs per training were requested (gpus), but this task sees {available}. Request fewer, "
+            "or all (0); check CUDA_VISIBLE_DEVICES and `--gpus` of the container."
         )
-    return hardware.gpus or there
+    return hardware.gpus or available
 
 
 def use_device(kind: DeviceKind, gpus: int = 1) -> None:
-    """Load TensorFlow and settle it on the device; to be called before the first model of a process.
+    """Load TensorFlow and configure the device. Call this before the first model of a process.
 
-    On a CPU: one thread per operation and as many operations at once as there are towers, cores permitting. On a
-    GPU: memory is taken as needed, so that two models can share the card, and cards that are not used are left alone.
+    On a CPU, one operation runs per shard, and the cores are divided between them. On a GPU, memory is allocated as
+    needed, so two models can share the GPU. Unused GPUs stay free.
 
     Args:
         kind: CPU or GPU.
-        gpus: How many GPUs this process may compute on.
+        gpus: Number of GPUs for this process.
 
     Raises:
-        DeviceError: This process already computes on a GPU and is now told not to.
+        DeviceError: The CPU was requested, but this process already computes on a GPU.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
     if kind == "gpu":
-        wanted = _tensorflow_gpus()[:gpus]
-        _before_first_use(
+        visible = _tensorflow_gpus()[:gpus]
+        _configure(
             lambda: (
-                tf.config.set_visible_devices(wanted, "GPU"),
-                *(tf.config.experimental.set_memory_growth(gpu, True) for gpu in wanted),
+                tf.config.set_visible_devices(visible, "GPU"),
+                *(tf.config.experimental.set_memory_growth(gpu, True) for gpu in visible),
             )
         )
         return
@@ -100,26 +104,26 @@ def use_device(kind: DeviceKind, gpus: int = 1) -> None:
     except RuntimeError as error:
         if tf.config.list_logical_devices("GPU"):
             raise DeviceError(
-                "This process already computes on a GPU and cannot go back to the CPU. Run the training on the CPU in "
-                "a process of its own."
+                "This process already computes on a GPU and cannot switch to the CPU. Train on the CPU in a separate "
+                "process."
             ) from error
-    threads = max(1, available_cores() // TOWERS)
-    _before_first_use(
+    threads = max(1, available_cores() // CPU_SHARDS)
+    _configure(
         lambda: (
             tf.config.threading.set_intra_op_parallelism_threads(threads),
-            tf.config.threading.set_inter_op_parallelism_threads(min(TOWERS, available_cores())),
+            tf.config.threading.set_inter_op_parallelism_threads(min(CPU_SHARDS, available_cores())),
         )
     )
 
 
 def hide_gpus_unless_wanted(hardware: HardwareConfig) -> None:
-    """Keep TensorFlow off the GPUs in this process where the CPU was asked for; to be called before it loads."""
+    """Hide the GPUs from TensorFlow if the CPU was requested. Call this before TensorFlow loads."""
     if hardware.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 
 def available_cores() -> int:
-    """Return the processor cores that this process may use (a container may be given fewer than there are)."""
+    """Return the number of CPU cores that this process may use, which a container can limit."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:
@@ -127,18 +131,18 @@ def available_cores() -> int:
 
 
 def preflight(hardware: HardwareConfig) -> DeviceRecord:
-    """Name the device that training will use, and run one LSTM step forward and back on it (on each, if several).
+    """Describe the device, and run one LSTM training step on it (on each GPU if there are several).
 
     Raises:
-        DeviceError: A GPU was asked for and there is none that works; the message says what to look at.
+        DeviceError: A GPU was requested but is missing, or the step fails.
     """
     kind = device_kind(hardware)
     gpus = gpu_count(hardware, kind)
     use_device(kind, gpus)
-    record = _described(kind, gpus)
+    record = _describe(kind, gpus)
     if hardware.device == "gpu" and kind == "cpu":
         record = record.model_copy(
-            update={"warning": f"A GPU was asked for, but {_why_no_gpu()}; training runs on the CPU, much slower."}
+            update={"warning": f"A GPU was requested, but {_why_no_gpu()}. Training runs on the CPU, which is slow."}
         )
         log.warning("%s", record.warning)
     try:
@@ -148,18 +152,55 @@ def preflight(hardware: HardwareConfig) -> DeviceRecord:
         raise DeviceError(
             f"One LSTM step on {record.name} failed: {quoted(str(error).strip().split(chr(10))[0], 300)}. "
             + (
-                "Driver, CUDA and cuDNN must fit together: install requirements-gpu.txt into an environment without "
-                "other CUDA packages, and compare `nvidia-smi` with TensorFlow's tested builds."
+                "Driver, CUDA and cuDNN must be compatible: install requirements/gpu.txt into an environment without "
+                "other CUDA packages, and compare `nvidia-smi` with the tested builds of TensorFlow."
                 if kind == "gpu"
-                else "The installed TensorFlow does not run on this processor; install requirements.txt anew."
+                else "The installed TensorFlow does not run on this processor; install requirements.txt again."
             )
         ) from error
     log.info("Device: %s", ", ".join(str(part) for part in (record.name, record.driver, record.cuda) if part))
     return record
 
 
-def _gpu_may_be_there() -> bool:
-    return shutil.which("nvidia-smi") is not None or any(Path(trace).exists() for trace in _GPU_TRACES)
+def strategy_for(gpus: int) -> tf.distribute.Strategy:
+    """Return the distribution strategy of a training. Build the network within its ``scope()``.
+
+    Args:
+        gpus: Number of GPUs that share the training; 1 for a CPU.
+
+    Raises:
+        DeviceError: This process already computes on fewer GPUs.
+    """
+    import tensorflow as tf
+
+    if gpus == 1:
+        return tf.distribute.get_strategy()
+    found = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if len(found) < gpus:
+        raise DeviceError(
+            f"The training needs {gpus} GPUs, but this process already computes on {len(found)}. Run it in a separate "
+            "process, before anything else uses TensorFlow."
+        )
+    return mirrored(*found[:gpus])
+
+
+@functools.cache
+def mirrored(*devices: str) -> tf.distribute.Strategy:
+    """Return a strategy with equal copies of the network, whose gradients are added over the devices.
+
+    Cached, because a second strategy reuses the collective ids of the first, and TensorFlow then mixes them up ("Shape
+    mismatch in the collective instance").
+
+    Args:
+        devices: At least two TensorFlow device names (``GPU:0``).
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def _has_gpu_driver() -> bool:
+    return shutil.which("nvidia-smi") is not None or any(Path(file).exists() for file in _GPU_DEVICE_FILES)
 
 
 def _tensorflow_gpus() -> list[Any]:
@@ -170,22 +211,22 @@ def _tensorflow_gpus() -> list[Any]:
 
 
 def _why_no_gpu() -> str:
-    if not _gpu_may_be_there():
-        return "this machine shows neither nvidia-smi nor a device file of the NVIDIA driver"
+    if not _has_gpu_driver():
+        return "this machine has neither nvidia-smi nor a device file of the NVIDIA driver"
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return "CUDA_VISIBLE_DEVICES hides every GPU from this process"
-    return "TensorFlow finds none, though the NVIDIA driver is there"
+        return "CUDA_VISIBLE_DEVICES hides all GPUs from this process"
+    return "TensorFlow finds none, although the NVIDIA driver is installed"
 
 
-def _before_first_use(settle: Any) -> None:  # noqa: ANN401 - a thunk of TensorFlow calls.
-    """Apply settings that TensorFlow takes only before its first operation in a process."""
+def _configure(apply: Callable[[], object]) -> None:
+    """Apply settings that TensorFlow accepts only before its first operation in a process."""
     try:
-        settle()
+        apply()
     except (RuntimeError, ValueError) as error:
         log.debug("TensorFlow already runs with other settings: %s", error)
 
 
-def _described(kind: DeviceKind, gpus: int) -> DeviceRecord:
+def _describe(kind: DeviceKind, gpus: int) -> DeviceRecord:
     import tensorflow as tf
 
     if kind == "cpu":
@@ -197,13 +238,9 @@ def _described(kind: DeviceKind, gpus: int) -> DeviceRecord:
         kind="gpu",
         name=name if gpus == 1 else f"{gpus} × {name}",
         driver=_driver_version(),
-        cuda=_text(build.get("cuda_version")),
-        cudnn=_text(build.get("cudnn_version")),
+        cuda=build.get("cuda_version"),
+        cudnn=build.get("cudnn_version"),
     )
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _processor_name() -> str:
@@ -217,7 +254,7 @@ def _processor_name() -> str:
 
 
 def _driver_version() -> str | None:
-    """Return NVIDIA's driver version as nvidia-smi tells it; ``None`` where it does not."""
+    """Return the version of the NVIDIA driver, or ``None`` if nvidia-smi does not report it."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return None
@@ -230,15 +267,14 @@ def _driver_version() -> str | None:
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        log.warning("nvidia-smi did not name the driver: %s", error)
+        log.warning("nvidia-smi did not report the driver version: %s", error)
         return None
-    lines = answer.stdout.split("\n")
-    return lines[0].strip() or None
+    return answer.stdout.partition("\n")[0].strip() or None
 
 
 @functools.cache
 def _one_step(kind: DeviceKind, number: int) -> None:
-    """Run an LSTM forward and back over two padded, masked rows, once for each device: on a GPU this takes cuDNN."""
+    """Run a forward and backward pass of an LSTM over two masked rows, once per device; on a GPU this uses cuDNN."""
     import keras
     import numpy as np
     import tensorflow as tf

@@ -1,6 +1,6 @@
 """The network: word ids → probability that the review is positive.
 
-Only stock Keras layers, so that a saved model loads in Keras's safe mode without this project's code.
+It uses Keras layers only, so a saved model loads in the safe mode of Keras without code of this project.
 """
 
 from __future__ import annotations
@@ -31,43 +31,41 @@ def build_model(
 ) -> keras.Model:
     """Build the network of one variant: Embedding → LSTM (× layers) → Dense → Dense(1, sigmoid).
 
-    ``bi`` wraps each LSTM in ``Bidirectional``, which doubles what the next layer reads. With the article's sizes
-    the weights number 3,954,977 (uni) and 4,304,161 (bi). The article reports 3,956,001 and 4,306,209
-    (docs/explanation/replicated_experiment.md), since the old CuDNNLSTM has a second bias (4 × units for each LSTM
-    and direction), which is added to the first and expresses nothing more. Dropout stands between the
-    layers, never inside the recurrence: recurrent dropout would lose the cuDNN kernels on a GPU.
+    With ``bi``, each LSTM is wrapped in ``Bidirectional``, which doubles the input of the next layer. With the sizes of
+    the article, the network has 3,954,977 (uni) and 4,304,161 (bi) weights. The article reports 3,956,001 and 4,306,209
+    (docs/explanation/replicated_experiment.md), because the old CuDNNLSTM has a second, redundant bias (4 × units per
+    LSTM and direction). Dropout is between the layers: recurrent dropout would rule out cuDNN on a GPU.
 
     Args:
         variant: Sizes, seed and padding.
-        vocabulary_size: Ids that exist, padding (0) and the unknown word included.
-        vectors: float32 ``[vocabulary_size, embedding_dim]`` to start the embedding with; ``None``: random.
-        max_length: Words of a sequence; needed for ``unmasked`` padding, whose rows all have this width.
-        precision: What the layers compute in; weights and the output layer are float32 in any case. It is a policy of
-            these layers alone, other models of the process keep theirs.
-        cudnn: Let the LSTMs take cuDNN on a GPU; it is no part of a saved model.
+        vocabulary_size: Number of ids, including padding (0) and the unknown word.
+        vectors: float32 ``[vocabulary_size, embedding_dim]`` to initialize the embedding; ``None``: random.
+        max_length: Words of a sequence; required for ``unmasked`` padding, whose rows all have this width.
+        precision: Data type of the computations in these layers. Weights and the output layer are always float32.
+        cudnn: Allow cuDNN on a GPU; not part of a saved model.
 
     Returns:
-        int32 ``[rows, length]``, padded with 0 at the end → float32 ``[rows, 1]``. Masked models take any length
-        and need at least one word in each row; unmasked ones take ``max_length`` and read the padding too.
+        int32 ``[rows, length]``, padded with 0 at the end → float32 ``[rows, 1]``. Masked models accept any length and
+        need at least one word per row. Unmasked models need ``max_length`` and read the padding.
 
     Raises:
-        ConfigurationError: The vectors do not fit, or an unmasked model was asked for without its length.
+        ConfigurationError: The vectors have the wrong shape, or ``max_length`` is missing.
     """
     import keras
     from keras import layers
 
     masked = variant.padding == "masked"
     if not masked and max_length is None:
-        raise ConfigurationError("A model without masking reads rows of one fixed length; say which (max_length).")
+        raise ConfigurationError("A model without masking needs rows of a fixed length; set max_length.")
     shape = (vocabulary_size, variant.embedding_dim)
     if vectors is not None and vectors.shape != shape:
         raise ConfigurationError(
-            f"Pre-trained vectors of shape {vectors.shape} do not fit an embedding of {shape} (words × dimensions); "
-            f"set embedding_dim to {vectors.shape[-1]} or take other vectors."
+            f"Pre-trained vectors have the shape {vectors.shape}, but the embedding has {shape} (words × dimensions). "
+            f"Set embedding_dim to {vectors.shape[-1]}, or use other vectors."
         )
 
-    # Initial weights come from Keras's global generator: equal seeds on layers would make both halves of a
-    # bidirectional layer start as twins.
+    # Initial weights come from the global generator of Keras. With a seed per layer, both directions of a
+    # bidirectional layer would start with equal weights.
     keras.utils.set_random_seed(variant.seed)
     ids = keras.Input((None if masked else max_length,), dtype="int32", name=INPUT_NAME)
     embedding = layers.Embedding(*shape, mask_zero=masked, dtype=precision, name="embedding")
@@ -91,22 +89,19 @@ def build_model(
     return model
 
 
-def plain_twin(model: keras.Model, variant: VariantConfig) -> keras.Model:
-    """Return the same network as it is saved: in float32, on one device, with cuDNN where there is a GPU.
+def float32_copy(model: keras.Model, variant: VariantConfig) -> keras.Model:
+    """Return the same network in float32, on one device, with cuDNN on a GPU. Its weights are newly initialized.
 
     Args:
-        model: As ``build_model`` gave it, with any precision.
-        variant: What it was built from.
-
-    Returns:
-        A network with weights of its own, which are not those of ``model`` before ``set_weights``.
+        model: From ``build_model``, with any precision.
+        variant: The variant of the model.
     """
     size = model.get_layer("embedding").input_dim
     return build_model(variant, size, max_length=model.inputs[0].shape[1])
 
 
 def _dropout(variant: VariantConfig, number: int, precision: Precision) -> keras.Layer:
-    """Return the dropout behind one recurrent layer; with its own seed, so that two layers drop differently."""
+    """Return the dropout after one LSTM layer, with its own seed, so that the layers drop different units."""
     from keras import layers
 
     seed = int(np.random.SeedSequence([variant.seed, number]).generate_state(1)[0] >> 1)

@@ -1,4 +1,4 @@
-"""What a trained model says of ragged rows: rows of like length together, answers in the rows' own order."""
+"""Loads trained networks and predicts ragged rows, in batches of rows of similar length."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipeline.errors import ArtifactError, quoted
 from pipeline.training.batches import batch_of, rows_by_length
-from pipeline.training.device import TOWERS, available_cores, device_kind, use_device
+from pipeline.training.device import CPU_SHARDS, available_cores, device_kind, use_device
 
 if TYPE_CHECKING:
     import keras
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.keras"
 PREDICTION_BATCH = 1024
-"""Rows read together: larger gains nothing on a CPU, smaller loses half (1,024 against 32: 1.75 times)."""
+"""Rows per batch. On a CPU, larger batches are not faster; 1,024 is 1.75 times as fast as 32."""
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a trained network in Keras's safe mode, without this project's code.
+    """Load a trained network in the safe mode of Keras, without code of this project.
 
     Args:
         path: ``model.keras``, or the folder of a ``train`` artifact.
@@ -34,13 +34,13 @@ def load_model(path: Path) -> keras.Model:
         int32 ``[rows, length]`` → float32 ``[rows, 1]``; see :func:`pipeline.training.model.build_model`.
 
     Raises:
-        ArtifactError: The file is missing, damaged, or holds anything but stock Keras layers.
+        ArtifactError: The file is missing, damaged, or has layers that are not from Keras.
     """
     from pipeline.config import HardwareConfig
 
     file = path / MODEL_FILE if path.is_dir() else path
     if not file.is_file():
-        raise ArtifactError(f"There is no model at {quoted(file)}; train it, or name the folder that holds it.")
+        raise ArtifactError(f"The model {quoted(file)} does not exist; train it, or pass the folder that contains it.")
     use_device(device_kind(HardwareConfig()))
     import keras
 
@@ -49,8 +49,8 @@ def load_model(path: Path) -> keras.Model:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, zipfile.BadZipFile) as error:
         raise ArtifactError(
             f"{quoted(file)} cannot be loaded as a trained model: {quoted(str(error).strip().split(chr(10))[0], 200)}. "
-            "The file is damaged, was saved by another version of Keras, or holds layers that are not Keras's own; "
-            "train it again."
+            "The file is damaged, was saved by another version of Keras, or has layers that are not from Keras; train "
+            "it again."
         ) from error
 
 
@@ -59,14 +59,14 @@ def predict_probabilities(
 ) -> npt.NDArray[np.float32]:
     """Return the probability that each row is positive.
 
-    Rows are sorted by length and each batch is padded to its own width, more than three times as fast as padding
-    all to the longest. A model without masking reads every row at its fixed width, as it was trained. In a masked
-    model a row without words is read as the one word ``EMPTY_ROW_ID``.
+    Rows are sorted by length and each batch is padded to its own width, which is more than three times as fast as one
+    width for all. A model without masking reads every row at its fixed width. A masked model reads a row without words
+    as the word ``EMPTY_ROW_ID``.
 
     Args:
         model: A trained network.
-        sequences: The rows; none longer than the model's fixed width, if it has one.
-        batch_size: Rows read together.
+        sequences: The rows; none may be longer than the fixed width of the model, if it has one.
+        batch_size: Rows per batch.
 
     Returns:
         float32 ``[rows]``, in the order of ``sequences``.
@@ -75,10 +75,10 @@ def predict_probabilities(
 
 
 class Predictor:
-    """A network compiled for prediction, once for many calls."""
+    """A network compiled once for many predictions."""
 
     def __init__(self, model: keras.Model, batch_size: int = PREDICTION_BATCH) -> None:
-        """Trace the graph, once for every shape."""
+        """Trace the graph once for all shapes."""
         import tensorflow as tf
 
         self._batch_size = batch_size
@@ -87,7 +87,7 @@ class Predictor:
         traced = tf.function(lambda ids: model(ids, training=False), input_signature=signature)
         self._compiled = traced.get_concrete_function()
         on_gpu = bool(tf.config.list_logical_devices("GPU"))
-        self._threads = 1 if on_gpu else min(TOWERS, available_cores())
+        self._threads = 1 if on_gpu else min(CPU_SHARDS, available_cores())
 
     def __call__(self, sequences: Sequences) -> npt.NDArray[np.float32]:
         """Return float32 ``[rows]``; see :func:`predict_probabilities`."""
@@ -100,7 +100,7 @@ class Predictor:
             batch = batch_of(sequences, rows, max_length=self._width or longest, fixed_width=self._width is not None)
             probability[rows] = self._compiled(tf.constant(batch.ids)).numpy()[:, 0]
 
-        # TensorFlow lets go of Python's lock while it computes, so two batches run side by side.
+        # TensorFlow releases the GIL while it computes, so two batches run in parallel.
         with ThreadPoolExecutor(self._threads) as pool:
             for _ in pool.map(fill, rows_by_length(sequences, self._batch_size)):
                 pass

@@ -1,4 +1,4 @@
-"""What training a variant tells of it."""
+"""Records of training, prediction and export."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pipeline.store import Record
 
 
 class EpochRecord(Record):
-    """One epoch."""
+    """Metrics of one epoch."""
 
     epoch: int
     """Counted from 1."""
@@ -21,7 +21,7 @@ class EpochRecord(Record):
 
 
 class DeviceRecord(Record):
-    """Where a model was trained."""
+    """Device of a training."""
 
     kind: str
     """``cpu`` or ``gpu``."""
@@ -30,7 +30,7 @@ class DeviceRecord(Record):
     cuda: str | None = None
     cudnn: str | None = None
     warning: str | None = None
-    """Set when a GPU was asked for and the CPU was taken."""
+    """Set if a GPU was requested and the CPU was used."""
 
 
 class TrainSummary(Record):
@@ -41,17 +41,17 @@ class TrainSummary(Record):
     epochs: tuple[EpochRecord, ...]
     best_epoch: int
     restored_epoch: int
-    """Epoch whose weights the model ends with."""
+    """Epoch whose weights the model has."""
     stopped_early: bool
     resumed_from_epoch: int | None
     device: DeviceRecord
     seconds: float
     label_entropy: float
-    """Of the training labels, in nats: the loss of a model that only knows their share."""
+    """Entropy of the training labels in nats: the loss of a model that knows only the share of each class."""
 
 
 class PredictSummary(Record):
-    """The probabilities of one model for validation and test rows (``predictions.parquet``)."""
+    """Predictions of one model for the validation and test rows (``predictions.parquet``)."""
 
     model: str
     rows: int
@@ -59,13 +59,13 @@ class PredictSummary(Record):
 
 
 class ExportSummary(Record):
-    """The exported model, from raw text to probability."""
+    """The exported model, which maps raw text to a probability."""
 
     variant: str
     files: tuple[str, ...]
     checked_rows: int
     identical_ids: int
-    """Of the checked rows, how many got the same word ids from the exported model as from the pipeline."""
+    """Checked rows for which the exported model and the pipeline give the same word ids."""
     largest_difference: float
-    """Largest absolute difference of a probability among those rows."""
+    """Largest absolute difference of the probabilities among the checked rows."""
     threshold: float

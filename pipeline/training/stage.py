@@ -1,19 +1,19 @@
-"""The stage ``train``: one variant, from encoded reviews to a saved network."""
+"""The stage ``train``: trains one variant on encoded reviews."""
 
 from __future__ import annotations
 
 import logging
 import time
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, field_serializer, model_serializer
+from pydantic import BaseModel, ConfigDict, field_serializer
 
 from pipeline.config import HardwareConfig, Precision, VariantConfig
 from pipeline.encoding import VOCABULARY_FILE, EncodingSummary, Vocabulary, load_sequences
 from pipeline.errors import ArtifactError
+from pipeline.statistics import label_entropy
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.checkpoint import CHECKPOINT_FILE
-from pipeline.training.device import DeviceKind, device_kind, gpu_count, preflight
-from pipeline.training.metrics import label_entropy
+from pipeline.training.device import DeviceKind, device_kind, gpu_count, preflight, strategy_for
 from pipeline.training.prediction import MODEL_FILE
 from pipeline.training.records import TrainSummary
 from pipeline.training.vectors import load_vectors, vectors_digest
@@ -24,33 +24,23 @@ STAGE = Stage("train", version=1)
 
 
 class TrainParameters(BaseModel):
-    """What a trained model's key is made of, beside its inputs."""
+    """What the key of a trained model depends on, besides its inputs."""
 
     model_config = ConfigDict(frozen=True)
 
     variant: VariantConfig
-    """Its name, which depends on what else is swept, and the path of its vectors are no part of the key."""
     device: DeviceKind
-    """Kind of device; sums are added in another order on a GPU, so its weights differ."""
+    """A GPU adds in another order, so the weights differ."""
     vectors_sha256: str | None
-    """Contents of the pre-trained vectors, wherever the file lies."""
+    """Digest of the pre-trained vectors."""
     precision: Precision = "float32"
     jit_compile: bool = False
     gpus: int = 1
-    """How many share the training: sums are added in another order, dropout falls otherwise."""
+    """The number of GPUs changes the order of additions and the dropout."""
 
     @field_serializer("variant")
-    def _what_matters(self, variant: VariantConfig) -> dict[str, object]:
+    def _without_name_and_path(self, variant: VariantConfig) -> dict[str, object]:
         return variant.model_dump(mode="json", exclude={"varied", "vectors"})
-
-    @model_serializer(mode="wrap")
-    def _late_ones_where_they_differ(self, written: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Leave out the parameters that came later where they say what was always so: old models keep their keys."""
-        values: dict[str, object] = written(self)
-        for name in ("precision", "jit_compile", "gpus"):
-            if values[name] == type(self).model_fields[name].default:
-                del values[name]
-        return values
 
 
 def train(
@@ -60,22 +50,22 @@ def train(
     hardware: HardwareConfig,
     store: ArtifactStore,
 ) -> ArtifactReference:
-    """Fit one variant. A training that was killed goes on after its last finished epoch.
+    """Train one variant. An interrupted training resumes after its last finished epoch.
 
     Args:
         encoded: Artifact of ``encode``.
-        vocabulary: Artifact of ``fit_vocabulary`` that it was made with.
-        variant: What to train.
-        hardware: Where to train.
-        store: Where the artifacts lie.
+        vocabulary: Artifact of ``fit_vocabulary`` that it was encoded with.
+        variant: The variant to train.
+        hardware: Device and precision.
+        store: Artifact store.
 
     Returns:
         The artifact with ``model.keras``, ``epochs.jsonl``, ``tensorboard/`` and a ``TrainSummary``.
 
     Raises:
-        DeviceError: There is no device as asked for.
-        TrainingError: The data cannot be trained on, or the loss diverged.
-        ConfigurationError: The pre-trained vectors do not fit.
+        DeviceError: The requested device is missing.
+        TrainingError: A split has reviews of one class only, or the loss is not finite.
+        ConfigurationError: The pre-trained vectors are invalid.
     """
     parameters = _parameters(variant, hardware)
     return store.produce(
@@ -93,10 +83,10 @@ def find_trained(
     hardware: HardwareConfig,
     store: ArtifactStore,
 ) -> TrainSummary | None:
-    """Return what is known of a variant that ``train`` would not have to fit again, or ``None``.
+    """Return the summary of a variant that is already trained, or ``None``.
 
     Raises:
-        DeviceError: There is no device as asked for.
+        DeviceError: The requested device is missing.
         ConfigurationError: The pre-trained vectors cannot be read.
     """
     inputs = {"encoded": encoded, "vocabulary": vocabulary}
@@ -127,9 +117,8 @@ def _build(
 ) -> Outcome:
     started = time.perf_counter()
     device = preflight(hardware)
-    # Both import Keras, which must not happen before the device is settled.
+    # These modules import Keras, which must not happen before the device is configured.
     from pipeline.training.model import build_model
-    from pipeline.training.replicas import strategy_for
     from pipeline.training.trainer import fit
 
     variant = parameters.variant
@@ -138,7 +127,7 @@ def _build(
     if words.size != sizes.vocabulary_size:
         raise ArtifactError(
             f"{encoded} was encoded with {sizes.vocabulary_size} word ids, but {vocabulary} has {words.size}. Encode "
-            "again with this vocabulary."
+            "with this vocabulary again."
         )
     vectors = None
     if variant.vectors is not None:
@@ -149,7 +138,7 @@ def _build(
             embedding_dim=variant.embedding_dim,
             seed=variant.seed,
         )
-    training, validation = (load_sequences(store, encoded, part) for part in ("train", "validation"))
+    training, validation = (load_sequences(store, encoded, split) for split in ("train", "validation"))
     with strategy_for(parameters.gpus).scope():
         model = build_model(
             variant,
@@ -176,8 +165,8 @@ def _build(
         validation,
         max_length=sizes.max_length,
         device=parameters.device,
-        durable=work.checkpoint_dir,
-        checkpointed=lambda: work.save_checkpoint(CHECKPOINT_FILE),
+        checkpoint_dir=work.checkpoint_dir,
+        on_checkpoint=lambda: work.save_checkpoint(CHECKPOINT_FILE),
         artifact=work.folder,
         precision=parameters.precision,
         jit_compile=parameters.jit_compile,
@@ -196,7 +185,7 @@ def _build(
         label_entropy=label_entropy(training.label),
     )
     log.info(
-        "%s: ends with the weights of epoch %d of %d (validation loss %.4f, AUC %.4f)%s",
+        "%s: finished with the weights of epoch %d of %d (validation loss %.4f, AUC %.4f)%s",
         variant.name,
         result.restored_epoch,
         len(result.epochs),

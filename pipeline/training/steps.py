@@ -1,4 +1,4 @@
-"""One optimizer step on TensorFlow, compiled once for batches of every shape."""
+"""One optimizer step in TensorFlow, traced once for batches of any shape."""
 
 from __future__ import annotations
 
@@ -13,33 +13,32 @@ if TYPE_CHECKING:
 
 
 class TrainingStep:
-    """Forward, backward, update.
+    """Forward pass, backward pass and update.
 
-    The graph takes any number of rows and words, so it is traced once; ``Model.fit`` would trace it anew for each
-    shape. In ``towers`` > 1 the batch is cut into parts whose forward and backward passes run side by side and
-    whose gradients are added: the same sums, in another order. The replicas of a model that was built for several
-    devices take a part each in the same way.
+    The graph accepts any number of rows and words, so it is traced once; ``Model.fit`` would trace it for each shape.
+    With several ``shards``, the forward and backward passes of the shards of a batch run in parallel and their
+    gradients are added: the same sums in another order. If the model has several replicas, each computes one shard.
     """
 
     def __init__(
-        self, model: keras.Model, optimizer: keras.Optimizer, towers: int, *, jit_compile: bool = False
+        self, model: keras.Model, optimizer: keras.Optimizer, shards: int, *, jit_compile: bool = False
     ) -> None:
-        """Prepare the graph; nothing is traced before the first call.
+        """Prepare the graph; it is traced in the first call.
 
         Args:
-            model: Built within the scope of its strategy, as the optimizer is.
-            optimizer: Built for the model's weights.
-            towers: Parts of a batch on one device; of no effect with several.
-            jit_compile: Let XLA compile forward and backward pass, anew for every shape of a batch. The LSTMs must
-                have been built without cuDNN, which XLA does not know.
+            model: Built within the scope of its strategy, like the optimizer.
+            optimizer: Built for the weights of the model.
+            shards: Shards of a batch on one device; ignored with several replicas.
+            jit_compile: Compile forward and backward pass with XLA, once per shape. The LSTMs must be built without
+                cuDNN, which XLA does not support.
         """
         import tensorflow as tf
 
         self._model = model
         self._optimizer = optimizer
-        self._towers = towers
+        self._shards = shards
         self._strategy = model.distribute_strategy
-        # The update stays outside: XLA has no sparse gradients, and would fill up the embedding's.
+        # The update is not compiled: XLA has no sparse gradients and would make those of the embedding dense.
         self._gradients = tf.function(self._gradients_of, jit_compile=True) if jit_compile else self._gradients_of
         self._compiled = tf.function(
             self._step if self._strategy.num_replicas_in_sync == 1 else self._replicated_step,
@@ -58,10 +57,10 @@ class TrainingStep:
         Args:
             ids: int32 ``[rows, width]``.
             label: float32 ``[rows]``, 0 or 1.
-            weight: float32 ``[rows]``, of each row in the loss.
+            weight: float32 ``[rows]``, weight of each row in the loss.
 
         Returns:
-            float32 ``[2]``: the batch's summed loss in nats, and how many rows are right at 0.5.
+            float32 ``[2]``: the summed loss in nats, and the number of correct rows at a threshold of 0.5.
         """
         return self._compiled(ids, label, weight)
 
@@ -69,34 +68,34 @@ class TrainingStep:
         import tensorflow as tf
 
         rows = tf.shape(ids)[0]
-        bounds = [rows * part // self._towers for part in range(self._towers + 1)]
-        parts = [
+        bounds = [rows * number // self._shards for number in range(self._shards + 1)]
+        results = [
             self._gradients(ids[start:stop], label[start:stop], weight[start:stop], tf.cast(rows, tf.float32))
             for start, stop in pairwise(bounds)
         ]
-        gradients = [_total(same) for same in zip(*(part[0] for part in parts), strict=True)]
+        gradients = [_sum(same) for same in zip(*(result[0] for result in results), strict=True)]
         self._optimizer.apply(gradients, self._model.trainable_variables)
-        return tf.add_n([part[1] for part in parts])
+        return tf.add_n([result[1] for result in results])
 
     def _replicated_step(self, ids: tf.Tensor, label: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
-        told = self._strategy.run(self._replica, args=(ids, label, weight))
-        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, told, axis=None)
+        results = self._strategy.run(self._replica, args=(ids, label, weight))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, results, axis=None)
 
     def _replica(self, ids: tf.Tensor, label: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        """Take one device's part of the step; each row counts by all rows of the batch, whatever the parts' sizes."""
+        """Compute one shard on one device. The loss is divided by the rows of the batch, not of the shard."""
         import tensorflow as tf
 
         rows = tf.shape(ids)[0]
-        part = tf.distribute.get_replica_context().replica_id_in_sync_group
-        start, stop = (rows * number // self._strategy.num_replicas_in_sync for number in (part, part + 1))
-        gradients, told = self._gradients(
+        shard = tf.distribute.get_replica_context().replica_id_in_sync_group
+        start, stop = (rows * number // self._strategy.num_replicas_in_sync for number in (shard, shard + 1))
+        gradients, result = self._gradients(
             ids[start:stop], label[start:stop], weight[start:stop], tf.cast(rows, tf.float32)
         )
-        # Keras adds up the gradients of all replicas before it applies them.
+        # Keras adds the gradients of all replicas before it applies them.
         self._optimizer.apply(gradients, self._model.trainable_variables)
-        return told
+        return result
 
     def _gradients_of(
         self, ids: tf.Tensor, label: tf.Tensor, weight: tf.Tensor, rows: tf.Tensor
@@ -106,17 +105,17 @@ class TrainingStep:
 
         with tf.GradientTape() as tape:
             probability = self._model(ids, training=True)
-            # The last axis holds one value, so the mean that Keras takes over it changes nothing.
+            # The mean that Keras takes over the last axis has no effect, because the axis has one value.
             losses = weight * keras.losses.binary_crossentropy(label[:, tf.newaxis], probability)
             loss = tf.reduce_sum(losses)
-            # Scaled for float16 alone, whose small gradients would become 0; the optimizer takes the scale out again.
+            # Scales only for float16, whose small gradients would underflow; the optimizer removes the scale again.
             mean = self._optimizer.scale_loss(loss / rows)
         right = tf.reduce_sum(tf.cast(tf.equal(probability[:, 0] >= 0.5, label >= 0.5), tf.float32))  # noqa: PLR2004
         return tape.gradient(mean, self._model.trainable_variables), tf.stack([loss, right])
 
 
-def _total(gradients: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a tensor, or slices of one.
-    """Add the parts' gradients of one weight; those of an embedding stay sparse."""
+def _sum(gradients: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a tensor, or slices of one.
+    """Add the gradients of one weight over the shards. Those of an embedding stay sparse."""
     import tensorflow as tf
 
     first = gradients[0]
@@ -124,8 +123,8 @@ def _total(gradients: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a tensor, or sl
         return first
     if isinstance(first, tf.IndexedSlices):
         return tf.IndexedSlices(
-            tf.concat([part.values for part in gradients], 0),
-            tf.concat([part.indices for part in gradients], 0),
+            tf.concat([one.values for one in gradients], 0),
+            tf.concat([one.indices for one in gradients], 0),
             first.dense_shape,
         )
     return tf.add_n(list(gradients))

@@ -1,4 +1,4 @@
-"""Fit one network: epochs, early stopping, checkpoints."""
+"""Trains one network: epochs, early stopping, checkpoints."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from pipeline.config import Precision, VariantConfig
 from pipeline.errors import ConfigurationError, TrainingError, quoted
+from pipeline.statistics import log_losses
 from pipeline.training.batches import batch_count, epoch_batches
 from pipeline.training.checkpoint import Array, Checkpoint
-from pipeline.training.device import TOWERS, DeviceKind
-from pipeline.training.metrics import log_losses, roc_auc
-from pipeline.training.model import plain_twin
+from pipeline.training.device import CPU_SHARDS, DeviceKind
+from pipeline.training.model import float32_copy
 from pipeline.training.prediction import Predictor
 from pipeline.training.records import EpochRecord
 from pipeline.training.steps import TrainingStep
-from pipeline.training.training_log import TrainingLog, counted
+from pipeline.training.training_log import TrainingLog, with_progress_bar
 
 if TYPE_CHECKING:
     import keras
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHECK_EVERY_STEPS = 16
-"""Steps between looks at the loss: each look waits for a GPU."""
+"""Steps between checks of the loss, because each check waits for the GPU."""
 
-SMALLEST_TOWER = 16
-"""Rows of half a batch below which splitting it costs more than it gives."""
+MIN_SHARD_ROWS = 16
+"""Rows of a shard below which sharding does not pay off."""
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a training ended.
+    """Result of a training.
 
     Attributes:
-        network: The fitted network in float32, on one device: the one that was given, where it is so.
-        epochs: All finished epochs, those before a resume among them.
-        best_epoch: Epoch of the lowest validation loss, from 1.
-        restored_epoch: Epoch whose weights the network has now.
-        stopped_early: Whether the validation loss had stopped falling.
-        resumed_from_epoch: Last finished epoch that was found, if one was.
+        network: The trained network in float32, on one device.
+        epochs: All finished epochs, including those before a resume.
+        best_epoch: Epoch of the lowest validation loss, counted from 1.
+        restored_epoch: Epoch whose weights the network has.
+        stopped_early: Whether early stopping ended the training.
+        resumed_from_epoch: Last epoch of the checkpoint, if the training was resumed.
     """
 
     network: keras.Model
@@ -68,37 +68,37 @@ def fit(
     *,
     max_length: int,
     device: DeviceKind,
-    durable: Path,
+    checkpoint_dir: Path,
     artifact: Path,
     precision: Precision = "float32",
     jit_compile: bool = False,
-    checkpointed: Callable[[], None] = lambda: None,
+    on_checkpoint: Callable[[], None] = lambda: None,
 ) -> FitResult:
-    """Fit the model in place.
+    """Train the model in place with Adam on the binary cross-entropy.
 
-    Adam on binary cross-entropy; after each epoch the validation loss, accuracy and AUC, and a checkpoint. It ends
-    after ``variant.epochs`` epochs, or when the validation loss has not fallen for ``variant.patience`` of them.
-    With balanced class weights the validation loss is weighted too: stopping follows what is being learned. The
-    validation figures are those of the network that is saved, in float32, whatever the training computes in.
+    Each epoch ends with the validation metrics and a checkpoint. The training ends after ``variant.epochs`` epochs, or
+    when the validation loss has not decreased for ``variant.patience`` epochs. With balanced class weights, the
+    validation loss is weighted too. The validation metrics are those of the saved float32 network, whatever the
+    precision of the training.
 
     Args:
-        model: As ``build_model`` gives it.
-        variant: How to fit.
-        training: Rows to learn from; both classes must occur, as in ``validation``.
-        validation: Rows to follow the progress on.
-        max_length: Words of a row at most.
-        device: What the model runs on.
-        durable: Holds the checkpoint and the journal; a second call with the same arguments goes on from there and
-            ends, on a CPU, with the same weights as a training that was never interrupted.
+        model: From ``build_model``.
+        variant: Hyperparameters.
+        training: Training rows of both classes.
+        validation: Validation rows of both classes.
+        max_length: Maximum words of a row.
+        device: Device of the model.
+        checkpoint_dir: Folder of the checkpoint and the training log. A second call with the same arguments resumes
+            from it and ends, on a CPU, with the same weights as an uninterrupted training.
         artifact: Receives ``epochs.jsonl`` and ``tensorboard/``.
-        precision: What the model was built for.
-        jit_compile: Let XLA compile the step; the model must have been built without cuDNN.
-        checkpointed: Called after each epoch, when its checkpoint is written.
+        precision: Precision that the model was built with.
+        jit_compile: Compile the step with XLA; the model must be built without cuDNN.
+        on_checkpoint: Called after each checkpoint.
 
     Raises:
-        TrainingError: A part cannot be trained on, or the loss is no number any more.
+        TrainingError: A split has reviews of one class only, or the loss is not finite.
     """
-    _check_parts(training, validation)
+    _check_splits(training, validation)
     run = _Run(
         model,
         variant,
@@ -109,14 +109,14 @@ def fit(
         precision=precision,
         jit_compile=jit_compile,
     )
-    resumed = run.resume(durable)
-    journal = TrainingLog(durable, variant.name, variant.epochs, run.epochs)
+    resumed = run.resume(checkpoint_dir)
+    training_log = TrainingLog(checkpoint_dir, variant.name, variant.epochs, run.epochs)
     while not run.finished:
         record = run.epoch()
-        run.checkpoint().save(durable)
-        checkpointed()
-        journal.add(record, run.best_epoch)
-    journal.finish(artifact)
+        run.checkpoint().save(checkpoint_dir)
+        on_checkpoint()
+        training_log.add(record, run.best_epoch)
+    training_log.finish(artifact)
     restored = run.restore_best() if variant.restore_best_weights else len(run.epochs)
     return FitResult(
         network=run.network,
@@ -129,7 +129,7 @@ def fit(
 
 
 class _Run:
-    """A training on its way."""
+    """State of a training."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class _Run:
 
         if keras.backend.backend() != "tensorflow":
             raise ConfigurationError(
-                f"Keras runs on the backend {quoted(keras.backend.backend())}, but training needs TensorFlow. Unset "
+                f"Keras uses the backend {quoted(keras.backend.backend())}, but training needs tensorflow. Unset "
                 "KERAS_BACKEND, or set it to tensorflow."
             )
         self._model = model
@@ -165,19 +165,19 @@ class _Run:
         replicas = strategy.num_replicas_in_sync
         if smallest < replicas:
             raise TrainingError(
-                f"{variant.name}: batches of {smallest} rows cannot be shared by {replicas} GPUs. Take larger batches, "
-                "a larger dump, or fewer GPUs (gpus)."
+                f"{variant.name}: {replicas} GPUs cannot share batches of {smallest} rows. Use larger batches, a "
+                "larger dump, or fewer GPUs (gpus)."
             )
-        towers = TOWERS if device == "cpu" and smallest >= TOWERS * SMALLEST_TOWER else 1
-        self._step = TrainingStep(model, self._optimizer, towers, jit_compile=jit_compile)
-        as_saved = precision == "float32" and replicas == 1 and not jit_compile
-        self.network = model if as_saved else plain_twin(model, variant)
+        shards = CPU_SHARDS if device == "cpu" and smallest >= CPU_SHARDS * MIN_SHARD_ROWS else 1
+        self._step = TrainingStep(model, self._optimizer, shards, jit_compile=jit_compile)
+        is_saved_as_trained = precision == "float32" and replicas == 1 and not jit_compile
+        self.network = model if is_saved_as_trained else float32_copy(model, variant)
         self._predict = Predictor(self.network)
         self._best: tuple[Array, ...] = ()
         self.epochs: list[EpochRecord] = []
         if len(training.label) < variant.batch_size:
             log.warning(
-                "%s: only %d training rows, fewer than the batch size %d; each epoch is a single step.",
+                "%s: %d training rows are fewer than the batch size %d; each epoch is a single step.",
                 variant.name,
                 len(training.label),
                 variant.batch_size,
@@ -185,26 +185,28 @@ class _Run:
 
     @property
     def best_epoch(self) -> int:
-        """Epoch of the lowest validation loss, the first of equals."""
+        """First epoch with the lowest validation loss."""
         return min(self.epochs, key=lambda record: (record.validation_loss, record.epoch)).epoch
 
     @property
     def stopped_early(self) -> bool:
-        """Whether the patience is used up."""
+        """Whether the validation loss has not decreased for ``patience`` epochs."""
         return bool(self.epochs) and len(self.epochs) - self.best_epoch >= self._variant.patience
 
     @property
     def finished(self) -> bool:
-        """Whether no epoch is left to run."""
+        """Whether the training has ended."""
         return len(self.epochs) >= self._variant.epochs or self.stopped_early
 
     def epoch(self) -> EpochRecord:
-        """Run one epoch and look at the validation rows."""
+        """Train for one epoch and evaluate the validation rows."""
+        from sklearn.metrics import roc_auc_score
+
         number = len(self.epochs) + 1
         started = time.perf_counter()
-        loss, right = self._train(number)
+        loss, correct = self._train(number)
         seconds = time.perf_counter() - started
-        self._take_over()
+        self._sync_weights()
         label = self._validation.label
         probability = self._predict(self._validation)
         losses = log_losses(label, probability) * self._class_weight[label]
@@ -212,10 +214,10 @@ class _Run:
         record = EpochRecord(
             epoch=number,
             loss=loss / rows,
-            accuracy=right / rows,
+            accuracy=correct / rows,
             validation_loss=float(losses.mean()),
             validation_accuracy=float(((probability >= 0.5) == (label == 1)).mean()),  # noqa: PLR2004
-            validation_auc=roc_auc(label, probability),
+            validation_auc=float(roc_auc_score(label, probability)),
             seconds=round(seconds, 3),
             reviews_per_second=round(rows / seconds, 1),
         )
@@ -225,7 +227,7 @@ class _Run:
         return record
 
     def restore_best(self) -> int:
-        """Give the network the weights of its best epoch and return that epoch."""
+        """Restore the weights of the best epoch and return its number."""
         self.network.set_weights(list(self._best))
         return self.best_epoch
 
@@ -239,12 +241,12 @@ class _Run:
         )
 
     def resume(self, folder: Path) -> int | None:
-        """Take up the state of a checkpoint, if there is one, and return its last epoch."""
+        """Restore the checkpoint if there is one, and return its last epoch."""
         found = Checkpoint.load(folder)
         if found is None or not found.epochs:
             return None
         if not found.fits(self._model.variables, self._optimizer.variables):
-            log.warning("The checkpoint is of another model; training starts again from its first epoch.")
+            log.warning("The checkpoint belongs to another model; training starts again at the first epoch.")
             return None
         for variables, values in (
             (self._model.variables, found.model),
@@ -252,19 +254,19 @@ class _Run:
         ):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        self._take_over()
+        self._sync_weights()
         self._best = found.best
         self.epochs = list(found.epochs)
         log.info("%s: resumed after epoch %d of %d", self._variant.name, len(self.epochs), self._variant.epochs)
         return len(self.epochs)
 
-    def _take_over(self) -> None:
-        """Give the network that is judged and saved the weights of the one that is trained, where they are two."""
+    def _sync_weights(self) -> None:
+        """Copy the weights of the trained model to the network that is evaluated and saved, if they differ."""
         if self.network is not self._model:
             self.network.set_weights(self._model.get_weights())
 
     def _train(self, number: int) -> tuple[float, float]:
-        """Take the steps of one epoch; returns the summed loss in nats and the rows that were right."""
+        """Run the steps of one epoch; returns the summed loss in nats and the number of correct rows."""
         batches = epoch_batches(
             self._training,
             batch_size=self._variant.batch_size,
@@ -276,7 +278,7 @@ class _Run:
         title = f"{self._variant.name}, epoch {number} of {self._variant.epochs}"
         totals = np.zeros(2)
         pending: list[Any] = []
-        for step, batch in enumerate(counted(batches, title, self._batches), start=1):
+        for step, batch in enumerate(with_progress_bar(batches, title, self._batches), start=1):
             label = self._training.label[batch.rows]
             pending.append(self._step(batch.ids, label.astype(np.float32), self._class_weight[label]))
             if step % CHECK_EVERY_STEPS == 0 or step == self._batches:
@@ -284,35 +286,33 @@ class _Run:
                 pending.clear()
                 if not math.isfinite(totals[0]):
                     raise TrainingError(
-                        f"{self._variant.name}: the loss became {totals[0]} at step {step} of epoch {number}. Lower "
-                        f"the learning rate (it is {self._variant.learning_rate:g}; try a tenth), take another "
-                        f"activation (it is {self._variant.activation}), or check pre-trained vectors for huge values."
+                        f"{self._variant.name}: the loss is {totals[0]} at step {step} of epoch {number}. Lower the "
+                        f"learning rate (now {self._variant.learning_rate:g}), use another activation (now "
+                        f"{self._variant.activation}), or check the pre-trained vectors for large values."
                     )
         return float(totals[0]), float(totals[1])
 
 
 def optimizer_for(variant: VariantConfig, precision: Precision) -> keras.Optimizer:
-    """Return Adam; for float16 with a loss scale that grows and shrinks by itself, and skips steps that overflow."""
+    """Return Adam; for float16 with a dynamic loss scale, which skips steps that overflow."""
     import keras
 
     adam = keras.optimizers.Adam(variant.learning_rate)
     return keras.optimizers.LossScaleOptimizer(adam) if precision == "mixed_float16" else adam
 
 
-def _check_parts(training: Sequences, validation: Sequences) -> None:
-    for name, part in (("training", training), ("validation", validation)):
-        positive = int((part.label == 1).sum())
-        if not 0 < positive < len(part.label):
-            kind = "is empty" if not len(part.label) else f"holds {'only' if positive else 'no'} positive reviews"
+def _check_splits(training: Sequences, validation: Sequences) -> None:
+    for name, split in (("training", training), ("validation", validation)):
+        positive = int((split.label == 1).sum())
+        if not 0 < positive < len(split.label):
             raise TrainingError(
-                f"The {name} part {kind} ({len(part.label)} rows). A classifier needs both classes in it, to learn "
-                "from and to choose its best epoch and threshold on. Take a larger dump, or another share or seed "
-                "of the split."
+                f"The {name} split has {positive} positive and {len(split.label) - positive} negative reviews; "
+                "training needs both classes. Use a larger dump, or another size or seed of the split."
             )
 
 
 def class_weights(label: npt.NDArray[np.int8], variant: VariantConfig) -> npt.NDArray[np.float32]:
-    """Return the weight of a negative and of a positive row, float32 ``[2]``; over all rows they average 1."""
+    """Return the weights of a negative and a positive row, float32 ``[2]``; their mean over all rows is 1."""
     if variant.class_weights == "none":
         return np.ones(2, dtype=np.float32)
     counts = np.bincount(label, minlength=2)

@@ -1,4 +1,4 @@
-"""What a training tells while it runs: a line per epoch in the log, ``epochs.jsonl``, TensorBoard, a bar."""
+"""Progress of a training: log lines, ``epochs.jsonl``, TensorBoard and a progress bar."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ log = logging.getLogger(__name__)
 
 EPOCHS_FILE = "epochs.jsonl"
 NAME_FILE = "variant.txt"
-"""Which variant trains here, for those who look on."""
+"""Name of the variant, for observers."""
 TENSORBOARD_FOLDER = "tensorboard"
 
 Item = TypeVar("Item")
 
 
 class TrainingLog:
-    """The epochs of one training, kept in a folder that survives a kill and readable while it goes on."""
+    """The epochs of one training, in a folder that survives an interruption and can be read meanwhile."""
 
     def __init__(self, folder: Path, name: str, planned_epochs: int, done: Sequence[EpochRecord]) -> None:
-        """Begin again with the finished epochs; lines of an epoch that was never checkpointed are dropped."""
+        """Write the finished epochs again, which drops epochs without a checkpoint."""
         import tensorflow as tf
 
         self._folder = folder
@@ -41,12 +41,12 @@ class TrainingLog:
             self._write(record)
 
     def add(self, record: EpochRecord, best_epoch: int) -> None:
-        """Tell of one more epoch."""
+        """Record one epoch."""
         self._write(record)
         left = record.seconds * (self._planned_epochs - record.epoch)
         log.info(
             "%s, epoch %d of %d: loss %.4f, accuracy %.4f | validation: loss %.4f, accuracy %.4f, AUC %.4f%s | "
-            "%.0f reviews/s, %s left at most",
+            "%.0f reviews/s, at most %s left",
             self._name,
             record.epoch,
             self._planned_epochs,
@@ -79,7 +79,7 @@ class TrainingLog:
 
 @contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Any]:
-    """Show a bar over ``total`` steps where stderr is a terminal; yields a function to call after each step."""
+    """Show a progress bar if stderr is a terminal; yields a function to call after each step."""
     if not sys.stderr.isatty():
         yield lambda: None
         return
@@ -92,8 +92,8 @@ def progress_bar(title: str, total: int) -> Iterator[Any]:
         yield lambda: progress.advance(task)
 
 
-def counted(items: Iterable[Item], title: str, total: int) -> Iterator[Item]:
-    """Yield the items with a bar that moves after each."""
+def with_progress_bar(items: Iterable[Item], title: str, total: int) -> Iterator[Item]:
+    """Yield the items and show a progress bar."""
     with progress_bar(title, total) as advance:
         for item in items:
             yield item

@@ -1,7 +1,7 @@
-"""Word vectors trained elsewhere, read from GloVe's or word2vec's text format.
+"""Reads pre-trained word vectors in the text format of GloVe or word2vec, plain or gzip.
 
-One word a line, then its numbers, all separated by single spaces [1]_; word2vec's text files begin with a line of
-two integers, words and dimensions [2]_. Plain or gzip.
+Each line has a word and its numbers, separated by single spaces [1]_. The first line of a word2vec file has two
+integers, the number of words and of dimensions [2]_.
 
 .. [1] https://nlp.stanford.edu/projects/glove/
 .. [2] https://code.google.com/archive/p/word2vec/
@@ -25,14 +25,14 @@ from pipeline.errors import ConfigurationError, quoted
 log = logging.getLogger(__name__)
 
 LINE_LIMIT = 1 << 20
-"""Longest line in bytes: ten times what a vector of 4,096 dimensions takes."""
+"""Maximum line length in bytes: ten times a vector of 4,096 dimensions."""
 
 MISSING_RANGE = 0.05
-"""Words without a vector start uniform in ±0.05, as keras.layers.Embedding does."""
+"""Words without a vector are uniform in ±0.05, as in keras.layers.Embedding."""
 
 
 def vectors_digest(path: str) -> str:
-    """Return the file's SHA-256, which names its contents in a trained model's key.
+    """Return the SHA-256 of the file, for the key of a trained model.
 
     Raises:
         ConfigurationError: The file cannot be read.
@@ -47,22 +47,21 @@ def vectors_digest(path: str) -> str:
 def load_vectors(
     path: str, words: Sequence[str], *, first_id: int, embedding_dim: int, seed: int
 ) -> npt.NDArray[np.float32]:
-    """Read the vectors of the vocabulary's words, in one pass and without keeping the others.
+    """Read the vectors of the words in the vocabulary, in one pass.
 
     Args:
-        path: GloVe or word2vec text file, ``.gz`` or plain.
+        path: Text file, plain or ``.gz``.
         words: The vocabulary in the order of its ids.
         first_id: Id of the first word.
-        embedding_dim: Dimensions that the model's embedding has.
-        seed: For the words without a vector.
+        embedding_dim: Dimensions of the embedding.
+        seed: For words without a vector.
 
     Returns:
-        float32 ``[first_id + words, embedding_dim]``; padding is zero, the unknown word and words that the file
-        does not have are random. Of a word that stands twice the first vector counts.
+        float32 ``[first_id + words, embedding_dim]``. Padding is zero; the unknown word and words without a vector
+        are random. If a word occurs twice, the first vector counts.
 
     Raises:
-        ConfigurationError: The file cannot be read, has other dimensions, or a line of it is no vector; the
-            message names the line.
+        ConfigurationError: The file cannot be read, has other dimensions, or has an invalid line.
     """
     ids = {word.encode(): first_id + place for place, word in enumerate(words)}
     generator = np.random.default_rng([seed, first_id, len(words)])
@@ -74,14 +73,14 @@ def load_vectors(
         for number, line in enumerate(_lines(path), start=1):
             fields = line.split(b" ", 2)
             place = ids.get(fields[0])
-            # The first line always counts: it says which dimensions the file has.
+            # The first line is always checked, because it gives the dimensions of the file.
             if number > 1 and (place is None or found[place]):
                 continue
             if number == 1 and _is_header(line):
                 _check_dimensions(path, number, int(line.split()[1]), embedding_dim)
                 continue
             values = line.split(b" ")[1:]
-            # Words with spaces in them are not ours; their first part may look like it.
+            # A word with spaces; only its first part is in the vocabulary.
             if number > 1 and len(values) > embedding_dim:
                 continue
             _check_dimensions(path, number, len(values), embedding_dim)
@@ -92,7 +91,7 @@ def load_vectors(
         raise _unreadable(path, error) from error
     covered = int(found.sum())
     log.info(
-        "Pre-trained vectors %s: %d of %d words covered (%.1f %%), the others start at random",
+        "Pre-trained vectors %s: %d of %d words covered (%.1f %%), the others are random",
         quoted(Path(path).name),
         covered,
         len(words),
@@ -100,7 +99,7 @@ def load_vectors(
     )
     if not covered:
         raise ConfigurationError(
-            f"{quoted(Path(path))} has a vector for none of the {len(words)} words of the vocabulary. Expected is a "
+            f"{quoted(Path(path))} has no vector for any of the {len(words)} words of the vocabulary. Expected is a "
             "text file of lower-case words, each followed by its numbers, separated by single spaces."
         )
     return matrix
@@ -114,9 +113,9 @@ def _lines(path: str) -> Iterator[bytes]:
             number += 1
             if len(line) == LINE_LIMIT or b"\0" in line:
                 raise ConfigurationError(
-                    f"{quoted(Path(path))}, line {number}: this is no text file of word vectors (a line of more than "
-                    f"{LINE_LIMIT} bytes, or zero bytes). Unpack .zip archives, and convert word2vec's binary "
-                    "format to its text format."
+                    f"{quoted(Path(path))}, line {number}: not a text file of word vectors (a line of more than "
+                    f"{LINE_LIMIT} bytes, or zero bytes). Unpack .zip archives, and convert binary word2vec files to "
+                    "the text format."
                 )
             yield line.rstrip(b" \r\n")
 
@@ -130,8 +129,7 @@ def _check_dimensions(path: str, number: int, found: int, expected: int) -> None
     if found != expected:
         raise ConfigurationError(
             f"{quoted(Path(path))}, line {number}: vectors of {found} dimensions, but the embedding has {expected}. "
-            "Set "
-            f"embedding_dim to {found}, or name a file of {expected} dimensions."
+            f"Set embedding_dim to {found}, or use a file of {expected} dimensions."
         )
 
 
@@ -142,8 +140,8 @@ def _numbers(path: str, number: int, values: list[bytes]) -> npt.NDArray[np.floa
         vector = np.array([np.nan], dtype=np.float32)
     if not np.isfinite(vector).all():
         raise ConfigurationError(
-            f"{quoted(Path(path))}, line {number}: a value is no finite number. Expected is a word, then its numbers, "
-            "separated by single spaces; word2vec's binary format must be converted to text first."
+            f"{quoted(Path(path))}, line {number}: a value is not a finite number. Expected is a word and its numbers, "
+            "separated by single spaces. Convert binary word2vec files to the text format first."
         )
     return vector
 
@@ -151,7 +149,6 @@ def _numbers(path: str, number: int, values: list[bytes]) -> npt.NDArray[np.floa
 def _unreadable(path: str, error: Exception) -> ConfigurationError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return ConfigurationError(
-        f"Pre-trained vectors {quoted(Path(path))} cannot be read: {quoted(reason)}. Name a GloVe or word2vec text "
-        "file, "
-        "plain or .gz, that this machine can open, or leave the field empty."
+        f"Pre-trained vectors {quoted(Path(path))} cannot be read: {quoted(reason)}. Use a GloVe or word2vec text "
+        "file, plain or .gz, or leave the field empty."
     )

@@ -1,4 +1,4 @@
-"""Intervals hold what they promise."""
+"""Metrics equal those of the reference libraries, and intervals cover the true value."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import log_loss
 
-from pipeline.statistics import generator, percentile_interval, wilson_interval
+from pipeline.statistics import generator, label_entropy, log_losses, percentile_interval, wilson_interval
 
 
 @given(st.integers(1, 5000), st.data())
@@ -37,3 +38,11 @@ def test_percentiles_and_generators_are_repeatable() -> None:
     assert (found.low, found.high) == (pytest.approx(0.025), pytest.approx(0.975))
     assert generator("a").integers(1 << 60) == generator("a").integers(1 << 60)
     assert generator("a").integers(1 << 60) != generator("b").integers(1 << 60)
+
+
+def test_log_losses_and_entropy_are_those_of_the_libraries() -> None:
+    random = np.random.default_rng(1)
+    labels, probabilities = random.integers(0, 2, 500).astype(np.int8), random.random(500).astype(np.float32)
+    assert log_losses(labels, probabilities).mean() == pytest.approx(log_loss(labels, probabilities.astype(float)))
+    assert np.isfinite(log_losses(labels, np.zeros(500, dtype=np.float32))).all()
+    assert label_entropy(np.array([0, 1, 1, 1], dtype=np.int8)) == pytest.approx(stats.entropy([0.25, 0.75]))

@@ -14,6 +14,7 @@ from sklearn import metrics as reference
 from pipeline.evaluation import metrics
 from pipeline.evaluation.calibration import bin_starts
 from pipeline.evaluation.resampling import NAMES, CountedFigures, RankedCounts, resampled_figures
+from pipeline.statistics import label_entropy
 
 THOROUGH = settings(deadline=None, max_examples=60, derandomize=True)
 
@@ -219,5 +220,5 @@ def test_swapping_the_classes_mirrors_the_figures(rows):
 
 def test_log_loss_of_the_share_is_the_label_entropy():
     labels = np.array([1] * 83 + [0] * 17, dtype=np.int8)
-    assert metrics.figures(labels, np.full(100, 0.83), 0.5).log_loss == pytest.approx(metrics.label_entropy(labels))
-    assert metrics.label_entropy(labels) == pytest.approx(stats.entropy([0.83, 0.17]))
+    assert metrics.figures(labels, np.full(100, 0.83), 0.5).log_loss == pytest.approx(label_entropy(labels))
+    assert label_entropy(labels) == pytest.approx(stats.entropy([0.83, 0.17]))

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from pipeline.training.model import build_model
-from tests.unit.training.example import variant
+from tests.unit.training.factories import variant
 
 DIRECTIONS = ("uni", "bi")
 VOCABULARY = 30

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.unit.training.example import place_inputs
+from tests.unit.training.factories import place_inputs
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +30,14 @@ def inputs(store: ArtifactStore) -> tuple[ArtifactReference, ArtifactReference]:
 
 @pytest.fixture
 def cudnn_masks(keras: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Let Keras believe in a GPU; collects the mask of each call that it would make to cuDNN's LSTM."""
-    # The package gives a function of this name.
+    """Make Keras see a GPU; collects the mask of each call to the cuDNN LSTM."""
+    # The package exports a function of this name.
     rnn = import_module("keras.src.backend.tensorflow.rnn")
     masks: list[Any] = []
 
     def refused(*arguments: Any) -> None:
         masks.append(arguments[6])
-        # Keras goes on without cuDNN then.
+        # Keras then continues without cuDNN.
         raise NotImplementedError
 
     monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)

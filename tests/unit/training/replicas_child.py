@@ -1,7 +1,7 @@
-"""Trains on one and on two devices in a process of its own: TensorFlow divides a device only before its first use.
+"""Trains on one and on two devices in a separate process, because TensorFlow divides a device only before first use.
 
-``python -m tests.unit.training.replicas_child FOLDER`` leaves ``trained.npz`` there: for each training the figures of
-its epochs, the probabilities of the saved network and its weights.
+``python -m tests.unit.training.replicas_child FOLDER`` writes ``trained.npz``: for each training the metrics of its
+epochs, the predictions of the saved network and its weights.
 """
 
 from __future__ import annotations
@@ -16,34 +16,37 @@ import numpy as np
 
 from pipeline.config import HardwareConfig
 from pipeline.store import ArtifactStore
-from pipeline.training import TrainSummary, load_model, predict_probabilities, replicas, train
-from pipeline.training.device import use_device
+from pipeline.training import TrainSummary, load_model, predict_probabilities, train
+from pipeline.training.device import mirrored, strategy_for, use_device
 from pipeline.training.training_log import TrainingLog
-from tests.unit.training.example import place_inputs, reviews, variant
+from tests.unit.training.factories import place_inputs, reviews, variant
 
 DEVICES = 2
 ROWS = 61
-"""Cut into batches of 15 and 16 rows: the devices' parts of a batch of 15 differ in size."""
+"""Gives batches of 15 and 16 rows; the shards of a batch of 15 differ in size."""
 
 
-class BrokenOffError(Exception):
+class InterruptionError(Exception):
     """Ends a training after its first epoch."""
 
 
 def trained(devices: int, folder: Path, *, interrupted: bool = False) -> dict[str, Any]:
-    """Train by the stage, as if these devices were GPUs."""
-    # Dropout falls otherwise on two devices.
+    """Run the stage as if these devices were GPUs."""
+    # Dropout differs between one and two devices.
     chosen = variant(directions=("bi",), dropout=(0.0,), epochs=2, class_weights="balanced")
     store = ArtifactStore(str(folder / "store"))
     inputs = place_inputs(store, training=reviews(ROWS, 1))
     cpus = [f"CPU:{number}" for number in range(devices)]
-    strategy = replicas.strategy_for(1) if devices == 1 else replicas.mirrored(*cpus)
+    strategy = strategy_for(1) if devices == 1 else mirrored(*cpus)
     with (
         mock.patch("pipeline.training.stage.gpu_count", return_value=devices),
-        mock.patch("pipeline.training.replicas.strategy_for", return_value=strategy),
+        mock.patch("pipeline.training.stage.strategy_for", return_value=strategy),
     ):
         if interrupted:
-            with mock.patch.object(TrainingLog, "add", side_effect=BrokenOffError), contextlib.suppress(BrokenOffError):
+            with (
+                mock.patch.object(TrainingLog, "add", side_effect=InterruptionError),
+                contextlib.suppress(InterruptionError),
+            ):
                 train(*inputs, chosen, HardwareConfig(device="cpu"), store)
         reference = train(*inputs, chosen, HardwareConfig(device="cpu"), store)
     summary, model = store.summary(reference, TrainSummary), load_model(store.folder(reference))
@@ -58,16 +61,16 @@ def trained(devices: int, folder: Path, *, interrupted: bool = False) -> dict[st
 
 
 def main(folder: Path) -> None:
-    """Train on one device in one go, and on two with an interruption after the first epoch."""
+    """Train on one device, and on two with an interruption after the first epoch."""
     use_device("cpu")
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * DEVICES)
-    found = {"one": trained(1, folder / "one"), "two": trained(DEVICES, folder / "two", interrupted=True)}
+    results = {"one": trained(1, folder / "one"), "two": trained(DEVICES, folder / "two", interrupted=True)}
     np.savez(
         folder / "trained.npz",
-        **{f"{name}: {what}": value for name, told in found.items() for what, value in told.items()},
+        **{f"{name}: {what}": value for name, result in results.items() for what, value in result.items()},
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from pipeline.training.batches import batch_of
 from pipeline.training.model import build_model
 from tests.unit.training.backend_child import DIRECTIONS, VOCABULARY
-from tests.unit.training.example import MAX_LENGTH, reviews, variant
+from tests.unit.training.factories import MAX_LENGTH, reviews, variant
 
 CHILD_LIMIT_SECONDS = 240
 TOLERANCE = 1e-5

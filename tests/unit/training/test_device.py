@@ -1,4 +1,4 @@
-"""The device: named, tried, and never silently another one."""
+"""The device is described and tested, and never replaced silently."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pipeline.training import device, preflight
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    monkeypatch.setattr(device, "_gpu_may_be_there", lambda: False)
+    monkeypatch.setattr(device, "_has_gpu_driver", lambda: False)
 
 
 @pytest.fixture
 def driver_without_gpu(monkeypatch):
-    monkeypatch.setattr(device, "_gpu_may_be_there", lambda: True)
+    monkeypatch.setattr(device, "_has_gpu_driver", lambda: True)
     monkeypatch.setattr(device, "_tensorflow_gpus", list)
 
 
-def test_the_cpu_works_and_is_named(keras):
+def test_the_cpu_works_and_is_described(keras):
     record = preflight(HardwareConfig(device="cpu"))
     assert record.kind == "cpu"
     assert "cores" in record.name
@@ -32,14 +32,14 @@ def test_the_cpu_works_and_is_named(keras):
 
 
 @pytest.mark.parametrize("machine", ["no_gpu", "driver_without_gpu"])
-def test_auto_takes_the_cpu_where_there_is_no_gpu(request, keras, machine):
+def test_auto_uses_the_cpu_without_a_gpu(request, keras, machine):
     request.getfixturevalue(machine)
     record = preflight(HardwareConfig(device="auto"))
     assert (record.kind, record.warning) == ("cpu", None)
 
 
-def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(device, "_gpu_may_be_there", lambda: True)
+def test_auto_uses_a_gpu(monkeypatch):
+    monkeypatch.setattr(device, "_has_gpu_driver", lambda: True)
     monkeypatch.setattr(device, "_tensorflow_gpus", lambda: ["GPU:0"])
     assert device.device_kind(HardwareConfig(device="auto")) == "gpu"
     assert device.device_kind(HardwareConfig(device="gpu")) == "gpu"
@@ -47,15 +47,15 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
 
 
 @pytest.mark.parametrize("machine", ["no_gpu", "driver_without_gpu"])
-def test_an_absent_gpu_is_an_error_with_advice(request, machine):
+def test_a_missing_gpu_is_an_error_with_advice(request, machine):
     request.getfixturevalue(machine)
     with pytest.raises(DeviceError) as caught:
         preflight(HardwareConfig(device="gpu"))
-    for advice in ("nvidia-smi", "Container Toolkit", "requirements-gpu.txt", "allow_cpu"):
+    for advice in ("nvidia-smi", "Container Toolkit", "requirements/gpu.txt", "allow_cpu"):
         assert advice in str(caught.value)
 
 
-def test_the_cpu_may_stand_in_with_a_warning(no_gpu, keras, caplog):
+def test_the_cpu_can_replace_the_gpu_with_a_warning(no_gpu, keras, caplog):
     record = preflight(HardwareConfig(device="gpu", allow_cpu=True))
     assert record.kind == "cpu"
     assert record.warning is not None
@@ -81,7 +81,7 @@ def test_a_device_that_fails_its_step_is_named(no_gpu, keras, monkeypatch):
         (subprocess.CalledProcessError(9, "nvidia-smi"), None),
     ],
 )
-def test_the_driver_is_asked_and_may_stay_silent(monkeypatch, answer, version):
+def test_the_driver_version_may_be_unknown(monkeypatch, answer, version):
     def run(*_arguments, **options):
         assert options["timeout"] <= 30
         if isinstance(answer, Exception):

@@ -1,4 +1,4 @@
-"""The network: the reference's sizes, masking that hides padding, files that load as stock Keras."""
+"""The network: sizes, masking, cuDNN, precision, saved files and prediction."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pipeline.config import Activation
 from pipeline.errors import ArtifactError, ConfigurationError
 from pipeline.training import load_model, predict_probabilities
 from pipeline.training.batches import epoch_batches
-from pipeline.training.model import build_model, plain_twin
-from tests.unit.training.example import MAX_LENGTH, reviews, variant
+from pipeline.training.model import build_model, float32_copy
+from tests.unit.training.factories import MAX_LENGTH, reviews, variant
 
 ARTICLE_VOCABULARY = 116_775
 PADDED = np.array([[5, 6, 7, 0, 0, 0, 0]], dtype=np.int32)
@@ -26,8 +26,8 @@ def network(request, keras):
 
 
 @pytest.mark.parametrize(("direction", "weights"), [("uni", 3_956_001), ("bi", 4_306_209)])
-def test_the_article_s_models_have_its_weights(keras, direction, weights):
-    """The article's CuDNNLSTM counts a second, redundant bias of 4 × units in each LSTM; keras.layers.LSTM has one."""
+def test_the_article_models_have_its_number_of_weights(keras, direction, weights):
+    """CuDNNLSTM has a second, redundant bias of 4 × units per LSTM; keras.layers.LSTM has one bias."""
     sizes = {"units": (128,), "layers": (2,), "embedding_dim": (32,), "dense_units": 32}
     model = build_model(variant(directions=(direction,), **sizes), ARTICLE_VOCABULARY)
     second_biases = 2 * 4 * 128 * (2 if direction == "bi" else 1)
@@ -35,7 +35,7 @@ def test_the_article_s_models_have_its_weights(keras, direction, weights):
 
 
 @pytest.mark.parametrize(("layers", "direction"), [(1, "uni"), (3, "bi")])
-def test_layers_stack_and_directions_wrap(keras, layers, direction):
+def test_layers_are_stacked_and_wrapped(keras, layers, direction):
     model = build_model(variant(layers=(layers,), directions=(direction,)), 30)
     kind = keras.layers.LSTM if direction == "uni" else keras.layers.Bidirectional
     assert sum(isinstance(layer, kind) for layer in model.layers) == layers
@@ -56,7 +56,7 @@ def test_an_unmasked_model_reads_the_padding(keras):
     assert not np.allclose(model(PADDED), model(other))
 
 
-def test_the_seed_alone_decides_the_first_weights(keras):
+def test_initial_weights_depend_on_the_seed_only(keras):
     first, same, other = (build_model(variant(seeds=(seed,)), 30).get_weights() for seed in (1, 1, 2))
     assert all(np.array_equal(one, two) for one, two in zip(first, same, strict=True))
     assert not np.array_equal(first[0], other[0])
@@ -90,14 +90,11 @@ def test_cudnn_stays_possible(network, keras):
 
 
 @pytest.mark.parametrize("direction", ["uni", "bi"])
-def test_keras_takes_cudnn_for_every_activation_and_every_batch(cudnn_masks, direction):
-    """Keras decides, not we: it calls cuDNN for each LSTM, whatever the dense layer's activation.
-
-    On a GPU a graph stops at a mask that cuDNN does not take, where a CPU reads on in silence.
-    """
+def test_keras_calls_cudnn_for_every_activation_and_batch(cudnn_masks, direction):
+    """On a GPU, a graph fails at a mask that cuDNN does not accept; a CPU accepts it silently."""
     decision = import_module("keras.src.backend.tensorflow.rnn")
     rows = reviews(40, 4)
-    # Every third row is without words, as a review of stop words alone is.
+    # Every third row has no words, like a review of stop words only.
     lengths = np.where(np.arange(40) % 3 == 0, 0, np.diff(rows.offsets))
     rows = type(rows)(
         row=rows.row,
@@ -119,7 +116,7 @@ def test_keras_takes_cudnn_for_every_activation_and_every_batch(cudnn_masks, dir
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_is_the_layers_own_and_not_the_saved_model_s(keras, precision, tmp_path):
+def test_mixed_precision_is_not_saved(keras, precision, tmp_path):
     chosen = variant(directions=("bi",))
     model = build_model(chosen, 30, precision=precision)
     policies = {
@@ -131,16 +128,16 @@ def test_mixed_precision_is_the_layers_own_and_not_the_saved_model_s(keras, prec
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
 
-    twin = plain_twin(model, chosen)
-    twin.set_weights(model.get_weights())
-    np.testing.assert_array_equal(twin(PADDED), build_model(chosen, 30)(PADDED))
-    np.testing.assert_allclose(twin(PADDED), model(PADDED), atol=5e-3)
-    twin.save(tmp_path / "model.keras")
+    copy = float32_copy(model, chosen)
+    copy.set_weights(model.get_weights())
+    np.testing.assert_array_equal(copy(PADDED), build_model(chosen, 30)(PADDED))
+    np.testing.assert_allclose(copy(PADDED), model(PADDED), atol=5e-3)
+    copy.save(tmp_path / "model.keras")
     loaded = load_model(tmp_path)
     assert {layer.dtype_policy.name for layer in loaded._flatten_layers()} == {"float32"}
 
 
-def test_a_saved_model_loads_in_safe_mode_and_says_the_same(network, tmp_path):
+def test_a_saved_model_loads_in_safe_mode_and_predicts_the_same(network, tmp_path):
     rows = reviews(40, 4)
     before = predict_probabilities(network, rows)
     network.save(tmp_path / "model.keras")
@@ -148,8 +145,8 @@ def test_a_saved_model_loads_in_safe_mode_and_says_the_same(network, tmp_path):
         np.testing.assert_array_equal(predict_probabilities(load_model(place), rows), before)
 
 
-def test_damaged_absent_and_foreign_models_are_refused(keras, tmp_path):
-    with pytest.raises(ArtifactError, match="no model at"):
+def test_damaged_missing_and_foreign_models_are_refused(keras, tmp_path):
+    with pytest.raises(ArtifactError, match="does not exist"):
         load_model(tmp_path)
     (tmp_path / "model.keras").write_bytes(b"PK\x03\x04 nothing more")
     with pytest.raises(ArtifactError, match="cannot be loaded"):
@@ -161,7 +158,7 @@ def test_damaged_absent_and_foreign_models_are_refused(keras, tmp_path):
 
 
 @pytest.mark.parametrize("padding", ["masked", "unmasked"])
-def test_prediction_answers_in_the_rows_own_order(keras, padding):
+def test_predictions_are_in_the_order_of_the_rows(keras, padding):
     model = build_model(variant(padding=padding), 30, max_length=MAX_LENGTH)
     rows = reviews(50, 6)
     probability = predict_probabilities(model, rows, batch_size=7)
@@ -180,7 +177,7 @@ def test_a_row_without_words_reads_as_one_unknown_word(network):
     assert probability[0] == probability[1]
 
 
-def test_no_rows_no_answers(network):
+def test_no_rows_give_no_predictions(network):
     rows = reviews(2, 1)
     none = type(rows)(row=rows.row[:0], label=rows.label[:0], offsets=np.zeros(1, np.int64), ids=rows.ids[:0])
     assert predict_probabilities(network, none).shape == (0,)

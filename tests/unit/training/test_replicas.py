@@ -1,4 +1,4 @@
-"""Several devices for one training: the same training, whoever takes part. Two CPU devices stand in for GPUs."""
+"""Several devices train like one. Two CPU devices replace GPUs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pytest
 
 from pipeline.config import HardwareConfig
 from pipeline.errors import DeviceError, TrainingError
-from pipeline.training import device, replicas
+from pipeline.training import device
 from pipeline.training.model import build_model
 from pipeline.training.trainer import fit
-from tests.unit.training.example import MAX_LENGTH, reviews, variant
+from tests.unit.training.factories import MAX_LENGTH, reviews, variant
 
 CHILD_LIMIT_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the trainings on one and on two devices ended with; see ``replicas_child``."""
+    """Results of the trainings on one and on two devices; see ``replicas_child``."""
     folder = tmp_path_factory.mktemp("replicas")
     command = [sys.executable, "-m", "tests.unit.training.replicas_child", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_LIMIT_SECONDS, check=False)
@@ -31,41 +31,41 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         return dict(arrays)
 
 
-def test_two_devices_train_as_one_does(trained):
-    """The same batches, uneven ones among them, with each row's weight: sums in another order, nothing else."""
+def test_two_devices_train_like_one(trained):
+    """The same batches, including uneven ones, with weighted rows; only the order of additions differs."""
     assert trained["two: replicas"] == trained["two: gpus in the key"] == 2
     assert trained["one: gpus in the key"] == 1
     for what in ("epochs", "probability", "weights"):
         np.testing.assert_allclose(trained[f"two: {what}"], trained[f"one: {what}"], rtol=1e-4, atol=2e-6, err_msg=what)
 
 
-def test_they_went_on_after_an_interruption(trained):
-    """The optimizer's state among the rest: without it, the second epoch would end with other weights."""
+def test_two_devices_resume_after_an_interruption(trained):
+    """Without the state of the optimizer, the second epoch would end with other weights."""
     assert trained["two: resumed"] == 1
     assert len(trained["two: epochs"]) == 2
 
 
 @pytest.fixture
 def two_gpus(monkeypatch):
-    monkeypatch.setattr(device, "_gpu_may_be_there", lambda: True)
+    monkeypatch.setattr(device, "_has_gpu_driver", lambda: True)
     monkeypatch.setattr(device, "_tensorflow_gpus", lambda: ["GPU:0", "GPU:1"])
 
 
-@pytest.mark.parametrize(("asked", "kind", "taken"), [(1, "gpu", 1), (2, "gpu", 2), (0, "gpu", 2), (0, "cpu", 1)])
-def test_one_gpu_trains_unless_more_are_asked_for(two_gpus, asked, kind, taken):
-    assert device.gpu_count(HardwareConfig(gpus=asked), kind) == taken
+@pytest.mark.parametrize(("requested", "kind", "used"), [(1, "gpu", 1), (2, "gpu", 2), (0, "gpu", 2), (0, "cpu", 1)])
+def test_one_gpu_trains_unless_more_are_requested(two_gpus, requested, kind, used):
+    assert device.gpu_count(HardwareConfig(gpus=requested), kind) == used
     assert device.gpu_count(HardwareConfig(), kind) == 1
 
 
-def test_more_gpus_than_there_are_is_an_error_with_advice(two_gpus):
-    with pytest.raises(DeviceError, match="3 GPUs per training were asked for") as caught:
+def test_missing_gpus_are_an_error(two_gpus):
+    with pytest.raises(DeviceError, match="3 GPUs per training were requested") as caught:
         device.gpu_count(HardwareConfig(gpus=3), "gpu")
     assert "this task sees 2" in str(caught.value)
 
 
 def test_a_process_that_computes_on_one_gpu_refuses_two(keras):
-    with pytest.raises(DeviceError, match="a process of its own"):
-        replicas.strategy_for(2)
+    with pytest.raises(DeviceError, match="needs 2 GPUs"):
+        device.strategy_for(2)
 
 
 def test_batches_too_small_to_share_are_refused(keras, tmp_path, monkeypatch):
@@ -73,7 +73,7 @@ def test_batches_too_small_to_share_are_refused(keras, tmp_path, monkeypatch):
     scope = model.distribute_strategy.scope
     many = SimpleNamespace(num_replicas_in_sync=17, scope=scope)
     monkeypatch.setattr(type(model), "distribute_strategy", many)
-    with pytest.raises(TrainingError, match="batches of 15 rows cannot be shared by 17 GPUs"):
+    with pytest.raises(TrainingError, match="17 GPUs cannot share batches of 15 rows"):
         fit(
             model,
             variant(),
@@ -81,6 +81,6 @@ def test_batches_too_small_to_share_are_refused(keras, tmp_path, monkeypatch):
             reviews(30, 2),
             max_length=MAX_LENGTH,
             device="gpu",
-            durable=tmp_path / "durable",
+            checkpoint_dir=tmp_path / "checkpoint",
             artifact=tmp_path,
         )

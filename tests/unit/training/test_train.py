@@ -1,4 +1,4 @@
-"""The stage: it learns, stops, repeats itself, and goes on after a kill as if nothing had been."""
+"""The stage learns, stops early, is repeatable, and resumes after a kill with the same weights."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from pipeline.config import HardwareConfig
 from pipeline.encoding import Sequences
 from pipeline.errors import ArtifactError, ConfigurationError, TrainingError
+from pipeline.statistics import log_losses
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.training import EpochRecord, TrainSummary, load_model, predict_probabilities, train
 from pipeline.training.batches import batch_of
 from pipeline.training.checkpoint import CHECKPOINT_FILE, Checkpoint
-from pipeline.training.metrics import label_entropy, log_losses, roc_auc
 from pipeline.training.model import build_model
-from pipeline.training.stage import TrainParameters
 from pipeline.training.steps import TrainingStep
 from pipeline.training.trainer import class_weights
 from pipeline.training.training_log import TrainingLog
-from tests.unit.training.example import place_inputs, reviews, variant
+from tests.unit.training.factories import place_inputs, reviews, variant
 
 CPU = HardwareConfig(device="cpu")
 KILL_LIMIT_SECONDS = 120
 POLL_SECONDS = 0.05
 
 STEPS_BEFORE_THE_KILL = 6
-"""Of 4 in an epoch: the child stands still in its second epoch, so that it cannot end before it is killed."""
+"""An epoch has 4 steps: the child pauses in its second epoch, so it cannot end before it is killed."""
 
 CHILD = """
 import signal, sys
@@ -57,8 +57,8 @@ train(encoded, vocabulary, variant, HardwareConfig(device="cpu"), ArtifactStore(
 """
 
 
-class Told(np.ndarray):
-    """What a step returns, as TensorFlow's tensors give it."""
+class Result(np.ndarray):
+    """Result of a step, with the interface of a tensor."""
 
     def numpy(self) -> np.ndarray:
         return np.asarray(self)
@@ -78,7 +78,7 @@ def keep(rows: Sequences, chosen: np.ndarray) -> Sequences:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory) -> dict[str, Any]:
-    """One training that several tests look at."""
+    """A training that several tests read."""
     store = ArtifactStore(str(tmp_path_factory.mktemp("trained") / "store"))
     encoded, vocabulary = place_inputs(store)
     chosen = variant(directions=("bi",), epochs=4, patience=4)
@@ -86,7 +86,7 @@ def shared(tmp_path_factory) -> dict[str, Any]:
     return {"store": store, "inputs": (encoded, vocabulary), "variant": chosen, "trained": trained}
 
 
-def test_it_learns_and_says_how(shared):
+def test_it_learns_and_records_metrics(shared):
     store, trained = shared["store"], shared["trained"]
     summary = store.summary(trained, TrainSummary)
     assert summary.variant == shared["variant"]
@@ -99,12 +99,12 @@ def test_it_learns_and_says_how(shared):
     assert 0.55 < summary.label_entropy < 0.7
     rows = reviews(30, 2)
     probability = predict_probabilities(load_model(store.folder(trained)), rows)
-    told = summary.epochs[summary.restored_epoch - 1]
-    assert log_losses(rows.label, probability).mean() == pytest.approx(told.validation_loss, rel=1e-4)
-    assert roc_auc(rows.label, probability) == pytest.approx(told.validation_auc)
+    last = summary.epochs[summary.restored_epoch - 1]
+    assert log_losses(rows.label, probability).mean() == pytest.approx(last.validation_loss, rel=1e-4)
+    assert roc_auc_score(rows.label, probability) == pytest.approx(last.validation_auc)
 
 
-def test_the_journal_lies_in_the_artifact(shared):
+def test_the_training_log_is_in_the_artifact(shared):
     folder = shared["store"].folder(shared["trained"])
     summary = shared["store"].summary(shared["trained"], TrainSummary)
     lines = (folder / "epochs.jsonl").read_text(encoding="utf-8").splitlines()
@@ -112,16 +112,16 @@ def test_the_journal_lies_in_the_artifact(shared):
     assert any(file.name.startswith("events.out.tfevents") for file in (folder / "tensorboard").iterdir())
 
 
-class TrainsAnewError(Exception):
-    """Raised in place of a training."""
+class RetrainingError(Exception):
+    """Raised instead of a training."""
 
 
 @pytest.fixture
 def no_training(monkeypatch):
-    """Make a training that the store does not hold raise instead."""
+    """Raise an error instead of training."""
 
     def refuse(_hardware: HardwareConfig) -> None:
-        raise TrainsAnewError
+        raise RetrainingError
 
     monkeypatch.setattr("pipeline.training.stage.preflight", refuse)
 
@@ -129,26 +129,19 @@ def no_training(monkeypatch):
 def test_the_same_training_is_not_done_twice(shared, no_training):
     assert train(*shared["inputs"], shared["variant"], CPU, shared["store"]) == shared["trained"]
     for field, value in (("seed", 2), ("epochs", 5), ("dropout", 0.1), ("padding", "unmasked")):
-        with pytest.raises(TrainsAnewError):
+        with pytest.raises(RetrainingError):
             train(*shared["inputs"], shared["variant"].model_copy(update={field: value}), CPU, shared["store"])
     for field, value in (("precision", "mixed_bfloat16"), ("jit_compile", True)):
-        with pytest.raises(TrainsAnewError):
+        with pytest.raises(RetrainingError):
             train(*shared["inputs"], shared["variant"], CPU.model_copy(update={field: value}), shared["store"])
-    # A wider sweep gives the same network a longer name, and no reason to train it again.
+    # In a wider sweep the same network has a longer name, but is not trained again.
     renamed = shared["variant"].model_copy(update={"varied": ("units",)})
     assert train(*shared["inputs"], renamed, CPU, shared["store"]) == shared["trained"]
 
 
-def test_models_from_before_precision_and_gpus_could_be_chosen_keep_their_keys():
-    plain = TrainParameters(variant=variant(), device="gpu", vectors_sha256=None)
-    assert set(plain.model_dump(mode="json")) == {"variant", "device", "vectors_sha256"}
-    chosen = {"precision": "mixed_float16", "jit_compile": True, "gpus": 2}
-    assert plain.model_copy(update=chosen).model_dump(mode="json").items() >= chosen.items()
-
-
 @pytest.mark.parametrize(("precision", "jit_compile"), [("mixed_bfloat16", False), ("mixed_float16", True)])
-def test_other_arithmetic_trains_the_same_and_saves_float32(inputs, store, monkeypatch, precision, jit_compile):
-    """Rows of one width: XLA compiles for each shape anew."""
+def test_other_precisions_train_the_same_and_save_float32(inputs, store, monkeypatch, precision, jit_compile):
+    """Rows of one width, because XLA compiles once per shape."""
     built = []
 
     def spied(*arguments: Any, **options: Any) -> Any:
@@ -156,16 +149,16 @@ def test_other_arithmetic_trains_the_same_and_saves_float32(inputs, store, monke
         return build_model(*arguments, **options)
 
     chosen = variant(padding="unmasked", dropout=(0.0,), epochs=2)
-    plainly = train(*inputs, chosen, CPU, store)
-    usual = store.summary(plainly, TrainSummary)
+    reference = train(*inputs, chosen, CPU, store)
+    usual = store.summary(reference, TrainSummary)
     monkeypatch.setattr("pipeline.training.model.build_model", spied)
     hardware = CPU.model_copy(update={"precision": precision, "jit_compile": jit_compile})
     trained = train(*inputs, chosen, hardware, store)
-    # XLA does not know cuDNN; the network that is judged and saved may take it in any case.
+    # XLA does not support cuDNN; the network that is evaluated and saved can always use it.
     assert built == [not jit_compile, True]
     told = store.summary(trained, TrainSummary)
     assert [record.loss for record in told.epochs] == pytest.approx([record.loss for record in usual.epochs], rel=0.05)
-    assert weights(store, trained) != weights(store, plainly)
+    assert weights(store, trained) != weights(store, reference)
     model = load_model(store.folder(trained))
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     rows = reviews(30, 2)
@@ -179,7 +172,7 @@ def test_the_same_seed_gives_the_same_weights(shared, tmp_path):
     assert weights(store, again) == weights(shared["store"], shared["trained"])
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(shared, tmp_path, caplog):
+def test_a_killed_training_resumes_and_ends_with_the_same_weights(shared, tmp_path, caplog):
     store = ArtifactStore(str(tmp_path / "store"))
     encoded, vocabulary = place_inputs(store)
     child = subprocess.Popen(
@@ -209,7 +202,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(shared, tmp_pa
     assert weights(store, resumed) == weights(shared["store"], shared["trained"])
     lines = (store.folder(resumed) / "epochs.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
-    assert not list(resumable.iterdir()), "what was kept for a resume must go when the artifact is complete"
+    assert not list(resumable.iterdir()), "the checkpoint must be deleted when the artifact is complete"
 
 
 def test_a_damaged_checkpoint_starts_again_and_says_so(keras, tmp_path, caplog):
@@ -219,7 +212,7 @@ def test_a_damaged_checkpoint_starts_again_and_says_so(keras, tmp_path, caplog):
 
 
 def test_training_stops_early_and_restores_the_best_epoch(store):
-    # Labels that say nothing: what is learned from the training rows makes the validation loss rise.
+    # Random labels: what is learned from the training rows increases the validation loss.
     training = replace(reviews(60, 1), label=np.random.default_rng(5).integers(0, 2, 60).astype(np.int8))
     inputs = place_inputs(store, training=training)
     options = {"epochs": 20, "patience": 1, "learning_rate": 0.05}
@@ -247,7 +240,7 @@ def test_a_training_that_failed_after_its_last_epoch_keeps_its_best_weights(stor
     inputs = place_inputs(store, training=training)
     chosen = variant(epochs=20, patience=1, learning_rate=0.05)
 
-    def no_space_left(_journal: TrainingLog, _target: Path) -> None:
+    def no_space_left(_training_log: TrainingLog, _target: Path) -> None:
         raise OSError("no space left on device")
 
     with monkeypatch.context() as failing:
@@ -265,28 +258,28 @@ def test_a_training_that_failed_after_its_last_epoch_keeps_its_best_weights(stor
 def test_fewer_rows_than_a_batch_train_with_a_warning(inputs, store, caplog):
     trained = train(*inputs, variant(batch_size=(1024,), epochs=1), CPU, store)
     assert len(store.summary(trained, TrainSummary).epochs) == 1
-    assert "only 60 training rows, fewer than the batch size 1024" in caplog.text
+    assert "60 training rows are fewer than the batch size 1024" in caplog.text
 
 
-@pytest.mark.parametrize(("part", "label"), [("training", 1), ("validation", 0), ("validation", None)])
-def test_a_part_with_one_class_or_none_is_refused(store, part, label):
+@pytest.mark.parametrize(("split", "label"), [("training", 1), ("validation", 0), ("validation", None)])
+def test_a_split_with_one_class_or_none_is_refused(store, split, label):
     rows = reviews(40, 1)
     given = keep(rows, rows.label == label) if label is not None else keep(rows, np.zeros(40, dtype=bool))
-    inputs = place_inputs(store, **{part: given})
-    with pytest.raises(TrainingError, match=f"The {part} part") as caught:
+    inputs = place_inputs(store, **{split: given})
+    with pytest.raises(TrainingError, match=f"The {split} split") as caught:
         train(*inputs, variant(), CPU, store)
     assert "both classes" in str(caught.value)
 
 
 def test_a_diverging_loss_stops_with_advice(inputs, store, monkeypatch):
     results = iter([0.5, 0.4, float("nan"), 0.4])
-    monkeypatch.setattr(TrainingStep, "__call__", lambda _self, *_batch: np.float32([next(results), 1]).view(Told))
-    with pytest.raises(TrainingError, match=r"the loss became nan at step 4 of epoch 1") as caught:
+    monkeypatch.setattr(TrainingStep, "__call__", lambda _self, *_batch: np.float32([next(results), 1]).view(Result))
+    with pytest.raises(TrainingError, match="loss is nan at step 4 of epoch 1") as caught:
         train(*inputs, variant(), CPU, store)
-    assert "Lower the learning rate (it is 0.02; try a tenth)" in str(caught.value)
+    assert "learning rate (now 0.02)" in str(caught.value)
 
 
-def test_pre_trained_vectors_are_used_and_known_by_their_contents(store, tmp_path, request):
+def test_pre_trained_vectors_are_used_and_identified_by_content(store, tmp_path, request):
     file = tmp_path / "vectors.txt"
     file.write_text("word1 9 8 7 6\n", encoding="utf-8")
     inputs, chosen = place_inputs(store), variant(vectors=str(file), epochs=1)
@@ -297,7 +290,7 @@ def test_pre_trained_vectors_are_used_and_known_by_their_contents(store, tmp_pat
     request.getfixturevalue("no_training")
     assert train(*inputs, chosen, CPU, store) == trained
     file.write_text("word1 9 8 7 5\n", encoding="utf-8")
-    with pytest.raises(TrainsAnewError):
+    with pytest.raises(RetrainingError):
         train(*inputs, chosen, CPU, store)
     with pytest.raises(ConfigurationError, match="cannot be read"):
         train(*inputs, chosen.model_copy(update={"vectors": str(tmp_path / "absent")}), CPU, store)
@@ -332,26 +325,26 @@ def test_balanced_weights_reach_the_loss(inputs, store):
 
 
 @pytest.mark.parametrize("direction", ["uni", "bi"])
-def test_two_towers_take_the_same_step_as_one(keras, direction):
+def test_two_shards_take_the_same_step_as_one(keras, direction):
     import tensorflow as tf
 
     # The same operations, without waiting for their graphs.
     tf.config.run_functions_eagerly(run_eagerly=True)
     try:
-        _compare_towers(keras, direction)
+        _compare_shards(keras, direction)
     finally:
         tf.config.run_functions_eagerly(run_eagerly=False)
 
 
-def _compare_towers(keras: Any, direction: str) -> None:
+def _compare_shards(keras: Any, direction: str) -> None:
     rows = reviews(64, 3)
     batch = batch_of(rows, np.arange(64), max_length=20)
     after = []
-    for towers in (1, 2):
+    for shards in (1, 2):
         model = build_model(variant(directions=(direction,), dropout=(0.0,)), 30)
         optimizer = keras.optimizers.SGD(0.5)
         optimizer.build(model.trainable_variables)
-        step = TrainingStep(model, optimizer, towers)
+        step = TrainingStep(model, optimizer, shards)
         probability = np.asarray(model(batch.ids))[:, 0]
         weight = np.linspace(0.5, 2, 64, dtype=np.float32)
         told = step(batch.ids, rows.label.astype(np.float32), weight).numpy()
@@ -361,15 +354,3 @@ def _compare_towers(keras: Any, direction: str) -> None:
     np.testing.assert_allclose(after[0][0], after[1][0], rtol=1e-5)
     for one, two in zip(after[0][1], after[1][1], strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
-
-
-def test_the_followed_figures_are_scikit_learn_s():
-    from sklearn import metrics
-
-    generator = np.random.default_rng(1)
-    label = generator.integers(0, 2, 500).astype(np.int8)
-    probability = np.round(generator.random(500), 2).astype(np.float32)
-    assert roc_auc(label, probability) == pytest.approx(metrics.roc_auc_score(label, probability))
-    clipped = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7)
-    assert log_losses(label, probability).mean() == pytest.approx(metrics.log_loss(label, clipped))
-    assert label_entropy(np.array([0, 1, 1, 1], dtype=np.int8)) == pytest.approx(0.5623, abs=1e-4)

@@ -60,11 +60,11 @@ def test_same_seed_same_start(tmp_path):
         ("tea 1 2\n", "line 1: vectors of 2 dimensions, but the embedding has 3"),
         ("900 50\ntea 1 2 3\n", "line 1: vectors of 50 dimensions"),
         ("the 1 2 3\ntea 1 2\n", "line 2: vectors of 2 dimensions"),
-        ("the 1 2 3\ntea 1 two 3\n", "line 2: a value is no finite number"),
-        ("the 1 2 3\ntea 1 nan 3\n", "line 2: a value is no finite number"),
-        ("the 1 2 3\ntea 1 \0 3\n", "line 2: this is no text file"),
-        ("the 1 2 3\n", "has a vector for none of the 3 words"),
-        ("", "has a vector for none"),
+        ("the 1 2 3\ntea 1 two 3\n", "line 2: a value is not a finite number"),
+        ("the 1 2 3\ntea 1 nan 3\n", "line 2: a value is not a finite number"),
+        ("the 1 2 3\ntea 1 \0 3\n", "line 2: not a text file"),
+        ("the 1 2 3\n", "has no vector for any of the 3 words"),
+        ("", "has no vector"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(tmp_path, text, message):

@@ -1,4 +1,4 @@
-"""Tiny reviews whose words tell their label, encoded as the stages before would."""
+"""Small encoded reviews whose words determine the label, and a small variant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNKNOWN_ID = 1
 
 
 def variant(**changes: Any) -> VariantConfig:
-    """A variant small enough to train in a second."""
+    """Return a variant that trains in a second."""
     given = {
         "directions": ("uni",),
         "units": (4,),
@@ -36,7 +36,7 @@ def variant(**changes: Any) -> VariantConfig:
 
 
 def reviews(rows: int, seed: int) -> Sequences:
-    """Reviews of 0 to 20 words; a positive one holds even ids only, a negative one odd ones."""
+    """Return reviews of 1 to 20 words; positive ones have even ids, negative ones odd ids."""
     generator = np.random.default_rng(seed)
     lengths = generator.integers(1, MAX_LENGTH + 1, rows)
     label = (generator.random(rows) < 0.7).astype(np.int8)
@@ -47,7 +47,7 @@ def reviews(rows: int, seed: int) -> Sequences:
 
 
 def table(rows: Sequences) -> pa.Table:
-    """The rows as ``encode`` writes them."""
+    """Return the rows as ``encode`` writes them."""
     ids = pa.ListArray.from_arrays(pa.array(rows.offsets, pa.int32()), pa.array(rows.ids, pa.int32()))
     return pa.table([pa.array(rows.row), pa.array(rows.label), ids], schema=SEQUENCE_SCHEMA)
 
@@ -56,7 +56,7 @@ def place_inputs(
     store: ArtifactStore, training: Sequences | None = None, validation: Sequences | None = None, size: int = 30
 ) -> tuple[ArtifactReference, ArtifactReference]:
     """Put an encoded artifact and its vocabulary into the store."""
-    parts = {
+    splits = {
         "train": reviews(60, 1) if training is None else training,
         "validation": reviews(30, 2) if validation is None else validation,
         "test": reviews(20, 3),
@@ -65,7 +65,7 @@ def place_inputs(
         store,
         "encode",
         EncodingSummary(max_length=MAX_LENGTH, keep="last", vocabulary_size=size, unknown_id=UNKNOWN_ID, splits=()),
-        tables={f"{name}.parquet": table(rows) for name, rows in parts.items()},
+        tables={f"{name}.parquet": table(rows) for name, rows in splits.items()},
     )
     summary = VocabularySummary(
         words=len(WORDS),
