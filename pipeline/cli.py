@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from pipeline.config import PROFILES, RunConfig, read_settings
 from pipeline.errors import ArtifactError, ConfigurationError, NothingNewError, PipelineError
 from pipeline.retention import (
-    KNOBS,
+    PARAMETERS,
     RetentionPolicy,
     clean_up,
     figures_as_text,
@@ -147,7 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
     command("config", "print the configuration that these options make, as YAML", _config, parameters)
     tidy = command("clean-up", "list the artifacts that nothing references, or delete them", _clean_up)
     tidy.add_argument("--yes", action="store_true", help="delete them")
-    for name in KNOBS:
+    for name in PARAMETERS:
         field = RetentionPolicy.model_fields[name]
         tidy.add_argument(
             f"--{name.replace('_', '-')}",
@@ -331,7 +331,7 @@ def _roll_back(options: argparse.Namespace) -> None:
 
 
 def _clean_up(options: argparse.Namespace) -> None:
-    policy = policy_from({name: getattr(options, name) for name in KNOBS})
+    policy = policy_from({name: getattr(options, name) for name in PARAMETERS})
     store = _store(options)
     plan = plan_clean_up(store, policy, datetime.now(UTC))
     print(figures_as_text(plan.figures()))

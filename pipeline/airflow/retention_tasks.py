@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pipeline.airflow import metrics
 from pipeline.errors import ConfigurationError, quoted
 from pipeline.retention import (
-    KNOBS,
+    PARAMETERS,
     CleanUpFigures,
     RetentionPolicy,
     clean_up,
@@ -49,7 +49,7 @@ def form() -> dict[str, Param]:
             description_md="List what would be deleted, and delete nothing. Scheduled runs delete.",
         )
     }
-    for name in KNOBS:
+    for name in PARAMETERS:
         schema = dict(fields[name])
         default, description = schema.pop("default"), schema.pop("description")
         params[name] = Param(default, description_md=description, **schema)
@@ -96,7 +96,7 @@ def remove(planned: Json) -> Json:
     return {
         "artifacts": len(result.artifacts),
         "reports": len(result.reports),
-        "strays": len(result.strays),
+        "orphans": len(result.orphans),
         "bytes": result.bytes,
-        "spared": [spared.model_dump() for spared in result.spared[:MAX_SKIPPED]],
+        "skipped": [skipped.model_dump() for skipped in result.skipped[:MAX_SKIPPED]],
     }

@@ -1,40 +1,37 @@
-"""Retention: what nobody can reach any more leaves the store, and nothing else does.
-
-``docs/how-to/clean_up.md`` says what goes, what never goes, and how to run it.
-"""
+"""Retention: a clean-up removes what nothing references any more (``docs/how-to/clean_up.md``)."""
 
 from pipeline.retention.inventory import RetentionError
 from pipeline.retention.planning import plan_clean_up
 from pipeline.retention.records import (
-    KNOBS,
+    PARAMETERS,
     CleanUpFigures,
     CleanUpPlan,
     CleanUpResult,
     KeptArtifact,
     OldArtifact,
     OldReport,
+    Orphan,
     Reason,
     RetentionPolicy,
-    Spared,
-    Stray,
+    Skipped,
     policy_from,
 )
 from pipeline.retention.removal import clean_up
 from pipeline.retention.text import figures_as_text, result_as_text
 
 __all__ = [
-    "KNOBS",
+    "PARAMETERS",
     "CleanUpFigures",
     "CleanUpPlan",
     "CleanUpResult",
     "KeptArtifact",
     "OldArtifact",
     "OldReport",
+    "Orphan",
     "Reason",
     "RetentionError",
     "RetentionPolicy",
-    "Spared",
-    "Stray",
+    "Skipped",
     "clean_up",
     "figures_as_text",
     "plan_clean_up",

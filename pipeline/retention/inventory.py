@@ -1,10 +1,11 @@
-"""What the store holds, as far as a clean-up has to know it: artifacts with their inputs, reports, leftovers."""
+"""What the store holds: artifacts with their inputs, reports, and leftovers of killed runs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.retention.records import Stray
+from pipeline.retention.records import Orphan
 from pipeline.store import ArtifactReference, ArtifactStore, Manifest
 from pipeline.store.artifacts import MANIFEST
-from pipeline.store.files import files_below
+from pipeline.store.files import StoredFile, files_below
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -26,7 +27,7 @@ _KEY_ANYWHERE = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
 
 class RetentionError(ArtifactError):
-    """What must stay cannot be told, so nothing is removed."""
+    """It is unknown what must stay, so nothing is removed."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class FoundArtifact:
     """One artifact.
 
     Attributes:
-        last_used: When it was made or last asked for.
-        manifest: Its provenance; ``None`` if it cannot be read, or if there is none.
-        keys: Keys of what it was made of.
-        problem: Why the manifest cannot be read; ``None`` if it can, or if there is none.
+        last_used: When it was produced or last used.
+        manifest: Its provenance; ``None`` if it is missing or cannot be read.
+        keys: Keys of its inputs.
+        problem: Why the manifest cannot be read; ``None`` if it can, or if it is missing.
         bytes: Size of its files without the manifest.
     """
 
@@ -53,14 +54,14 @@ class FoundReport:
     """One folder below ``reports/``.
 
     Attributes:
-        folder: Its name.
-        run_name: The run's name, or the folder's where the record cannot be read.
-        made_at: When it was made; ``None`` if its record cannot be read.
+        folder: Name of the folder.
+        run_name: Name of the run, or of the folder if the record cannot be read.
+        made_at: When it was published; ``None`` if its record cannot be read.
         changed_at: Latest change of a file in it.
         bytes: Size of its files.
-        digests: SHA-256 of its record and page by file name: the artifact with the same bytes is the one published.
-        whole: Whether it has a page; one without is a leftover of a publication or of a clean-up that was killed.
-        keys: Keys of artifacts that its record names.
+        digests: SHA-256 of its record and page by file name; the artifact with the same digests is the published one.
+        has_page: Whether it has a page. Without one, it is a leftover of a killed publication or clean-up.
+        keys: Keys of the artifacts that its record references.
         problem: Why the record cannot be read.
     """
 
@@ -70,7 +71,7 @@ class FoundReport:
     changed_at: datetime
     bytes: int
     digests: dict[str, str]
-    whole: bool
+    has_page: bool
     keys: frozenset[str]
     problem: str | None
 
@@ -98,23 +99,23 @@ def _artifact(store: ArtifactStore, reference: ArtifactReference) -> FoundArtifa
         if not store.has(reference):
             size = sum(file.bytes for file in files_below(home))
             return FoundArtifact(last_used, None, frozenset(), None, size)
-        return FoundArtifact(last_used, None, _salvaged(home / MANIFEST), str(error), 0)
+        return FoundArtifact(last_used, None, _keys_in_damaged(home / MANIFEST), str(error), 0)
     except OSError as error:
         raise RetentionError(
-            f"{home / MANIFEST} cannot be read ({error}), so what it was made of is unknown, and nothing is removed. "
-            "Try again; if it is not the network, give this user the right to read it."
+            f"{home / MANIFEST} cannot be read ({error}), so its inputs are unknown, and nothing is removed. Try "
+            "again. If the network works, give this user the right to read it."
         ) from error
     keys = frozenset(needed.key for needed in manifest.inputs.values())
     return FoundArtifact(last_used, manifest, keys, None, sum(file.bytes for file in manifest.files.values()))
 
 
-def _salvaged(manifest: UPath) -> frozenset[str]:
-    """Return whatever looks like a key in a manifest that cannot be read as one: its inputs are among them."""
+def _keys_in_damaged(manifest: UPath) -> frozenset[str]:
+    """Return everything like a key in a damaged manifest, which includes its inputs."""
     return frozenset(key.decode() for key in _KEY_ANYWHERE.findall(manifest.read_bytes()))
 
 
 def found_reports(store: ArtifactStore) -> tuple[FoundReport, ...]:
-    """Return every folder below ``reports/`` but those that a publication is writing."""
+    """Return every folder below ``reports/``, except those that are being written."""
     from pipeline.reporting.publishing import REPORTS
 
     try:
@@ -151,32 +152,44 @@ def _report(folder: UPath) -> FoundReport | None:
         changed_at=max(file.changed_at for file in files.values()),
         bytes=sum(file.bytes for file in files.values()),
         digests=digests,
-        whole=PAGE in files,
+        has_page=PAGE in files,
         keys=keys,
         problem=problem,
     )
 
 
-def found_strays(store: ArtifactStore, *, before: datetime) -> tuple[Stray, ...]:
-    """Return what lies in ``in_progress/`` and ``resumable/`` of this machine, unchanged since ``before``."""
-    made = {f"resumable/{reference.stage}/{reference.key}" for reference in store.being_produced()}
-    found = []
-    for path in _leftovers(store.local):
-        place = path.relative_to(store.local).as_posix()
-        bytes_, changed_at = _size_and_change(path)
-        if place not in made and changed_at < before:
-            found.append(Stray(place=place, bytes=bytes_, changed_at=changed_at))
-    return tuple(found)
+def found_orphans(store: ArtifactStore, *, before: datetime) -> tuple[Orphan, ...]:
+    """Return the leftovers of killed runs that have not changed since ``before``.
+
+    They are below ``in_progress/`` and ``resumable/`` of this machine, and below ``resumable/`` of an object store.
+    """
+    running = {f"resumable/{reference.stage}/{reference.key}" for reference in store.being_produced()}
+    found = [*_local_leftovers(store.local), *(() if store.is_folder else _remote_checkpoints(store.root))]
+    return tuple(orphan for orphan in found if orphan.place not in running and orphan.changed_at < before)
 
 
-def stray_changed_at(path: Path) -> datetime:
-    """Return the latest change of a leftover or of anything in it."""
-    return _size_and_change(path)[1]
+def last_change(place: UPath) -> datetime | None:
+    """Return the latest change of a leftover or of anything in it; ``None`` if an object store has no such files."""
+    if isinstance(place, Path):
+        return _size_and_change(Path(str(place)))[1]
+    return max((file.changed_at for file in files_below(place)), default=None)
 
 
-def _leftovers(local: Path) -> Iterator[Path]:
+def _local_leftovers(local: Path) -> Iterator[Orphan]:
     for pattern in ("in_progress/*", "resumable/*/*"):
-        yield from sorted(local.glob(pattern))
+        for path in sorted(local.glob(pattern)):
+            size, changed_at = _size_and_change(path)
+            yield Orphan(place=path.relative_to(local).as_posix(), bytes=size, changed_at=changed_at)
+
+
+def _remote_checkpoints(root: UPath) -> Iterator[Orphan]:
+    folders: dict[str, list[StoredFile]] = defaultdict(list)
+    for file in files_below(root / "resumable"):
+        stage, _, rest = file.name.partition("/")
+        folders[f"resumable/{stage}/{rest.partition('/')[0]}"].append(file)
+    for place, files in folders.items():
+        changed_at = max(file.changed_at for file in files)
+        yield Orphan(place=place, remote=True, bytes=sum(file.bytes for file in files), changed_at=changed_at)
 
 
 def _size_and_change(path: Path) -> tuple[int, datetime]:

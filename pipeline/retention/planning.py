@@ -1,4 +1,4 @@
-"""What a clean-up would remove."""
+"""Plans a clean-up."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 
-from pipeline.retention.inventory import FoundArtifact, found_strays
+from pipeline.retention.inventory import FoundArtifact, found_orphans
 from pipeline.retention.reachability import contents
 from pipeline.retention.records import CleanUpPlan, KeptArtifact, OldArtifact, OldReport, RetentionPolicy
 from pipeline.store import ArtifactReference, ArtifactStore
 
 
 def plan_clean_up(store: ArtifactStore, policy: RetentionPolicy, now: datetime) -> CleanUpPlan:
-    """Say what a clean-up would remove and why the rest stays; nothing changes in the store.
+    """Return what a clean-up would remove and why the rest stays; nothing is changed.
 
     Args:
-        store: What is to be cleaned up.
-        policy: What is kept.
-        now: The moment from which ages count, with its time zone.
+        store: The store to clean up.
+        policy: What to keep.
+        now: The time from which ages count, with its time zone.
 
     Raises:
-        RetentionError: A record cannot be read, so that what it keeps is unknown.
+        RetentionError: A record cannot be read, so it is unknown what it references.
         ArtifactError: A record of the champions is damaged.
     """
     found = contents(store, policy, now)
@@ -31,7 +31,7 @@ def plan_clean_up(store: ArtifactStore, policy: RetentionPolicy, now: datetime) 
         policy=policy,
         artifacts=tuple(
             OldArtifact(reference=reference, bytes=old[reference].bytes, last_used=old[reference].last_used)
-            for reference in consumers_first(old)
+            for reference in topological_order(old)
         ),
         reports=tuple(
             OldReport(
@@ -43,22 +43,22 @@ def plan_clean_up(store: ArtifactStore, policy: RetentionPolicy, now: datetime) 
             )
             for report in sorted(found.old_reports, key=lambda report: report.made_at or report.changed_at)
         ),
-        strays=found_strays(store, before=now - policy.grace),
+        orphans=found_orphans(store, before=now - policy.grace),
         kept=tuple(KeptArtifact(reference=reference, reason=reason) for reference, reason in found.kept.items()),
         kept_reports=found.kept_reports,
         unreadable=found.unreadable,
     )
 
 
-def consumers_first(artifacts: Mapping[ArtifactReference, FoundArtifact]) -> list[ArtifactReference]:
-    """Return artifacts so that each comes before what it was made of: a kill leaves none without its inputs."""
+def topological_order(artifacts: Mapping[ArtifactReference, FoundArtifact]) -> list[ArtifactReference]:
+    """Return the artifacts so that each comes before its inputs: a kill then leaves none without its inputs."""
     by_key: dict[str, list[ArtifactReference]] = defaultdict(list)
     for reference in artifacts:
         by_key[reference.key].append(reference)
     inputs_first: list[ArtifactReference] = []
     entered = set[ArtifactReference]()
     for start in artifacts:
-        # Twice on the stack: to be entered, and to be left once all that it was made of has been.
+        # Each is on the stack twice: to be entered, and to be left after its inputs.
         waiting = [(start, False)]
         while waiting:
             reference, leaving = waiting.pop()

@@ -1,4 +1,4 @@
-"""What must stay, and with it all that it was made of."""
+"""Finds what must stay, with all of its inputs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pipeline.store.files import files_below
 
 REPORT_STAGE = "report"
 WITHOUT_RECORDS = frozenset({"artifacts", "reports", "in_progress", "resumable", "locks"})
-"""Folders of the store whose files are no records of what must stay."""
+"""Folders of the store without records that reference artifacts."""
 MLFLOW = "mlflow"
-"""Prefix of the names of MLflow's own files, which are neither read nor removed."""
+"""Prefix of MLflow's own files, which are neither read nor removed."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Contents:
 
     Attributes:
         artifacts: Every artifact.
-        kept: Those that stay, with why; all others may go.
-        old_reports: Reports beyond the policy.
-        kept_reports: Folders of the others, the newest first, those that cannot be read at the end.
-        unreadable: What cannot be read, with why; it stays.
+        kept: Those that stay, with the reason; all others may go.
+        old_reports: Reports that the policy does not keep.
+        kept_reports: Folders of the other reports, the newest first, unreadable ones last.
+        unreadable: Problems with records that cannot be read; these stay.
     """
 
     artifacts: Mapping[ArtifactReference, FoundArtifact]
@@ -49,18 +49,18 @@ class Contents:
 
 
 def contents(store: ArtifactStore, policy: RetentionPolicy, now: datetime, plan: CleanUpPlan | None = None) -> Contents:
-    """Look through a store; nothing in it changes.
+    """Return what a store holds and what must stay; nothing is changed.
 
-    The records are read after the artifacts: what a record names by then is either seen with it or not seen at all.
+    Records are read after the artifacts, so that a new artifact is either found together with its record or not at all.
 
     Args:
         store: The store.
-        policy: What is kept.
-        now: The moment from which ages count.
-        plan: An earlier plan: what it did not know, or what was used since, is in use whatever its age.
+        policy: What to keep.
+        now: The time from which ages count.
+        plan: An earlier plan. Artifacts that are not in it, or were used since, count as in use.
 
     Raises:
-        RetentionError: A record of the champions, the collection or another folder cannot be read.
+        RetentionError: A record of the champions, the batches or another folder cannot be read.
         ArtifactError: A record of the champions is damaged.
     """
     artifacts = found_artifacts(store)
@@ -77,7 +77,7 @@ def contents(store: ArtifactStore, policy: RetentionPolicy, now: datetime, plan:
         "champion": of(champions),
         "record": of(records),
         "report": _report_artifacts(staying, artifacts) | of(latest.keys.union(*(report.keys for report in staying))),
-        "in_use": in_use if plan is None else in_use | _turned_to(artifacts, plan),
+        "in_use": in_use if plan is None else in_use | _used_since(artifacts, plan),
         "unreadable": set(damaged),
     }
     kept: dict[ArtifactReference, Reason] = {}
@@ -101,8 +101,8 @@ def _by_key(artifacts: Iterable[ArtifactReference]) -> Callable[[Iterable[str]],
     return lambda keys: {reference for key in keys for reference in by_key.get(key, ())}
 
 
-def _turned_to(artifacts: Mapping[ArtifactReference, FoundArtifact], plan: CleanUpPlan) -> set[ArtifactReference]:
-    """Return what a plan did not know, and what it would remove but has been used since."""
+def _used_since(artifacts: Mapping[ArtifactReference, FoundArtifact], plan: CleanUpPlan) -> set[ArtifactReference]:
+    """Return the artifacts that are not in a plan, and those to remove that were used since."""
     known = {artifact.reference: artifact.last_used for artifact in plan.artifacts}
     kept = {artifact.reference for artifact in plan.kept}
     return {
@@ -115,7 +115,7 @@ def _turned_to(artifacts: Mapping[ArtifactReference, FoundArtifact], plan: Clean
 def reached(
     roots: Iterable[ArtifactReference], inputs: Callable[[ArtifactReference], Iterable[ArtifactReference]]
 ) -> set[ArtifactReference]:
-    """Return the roots and whatever ``inputs`` leads to from them."""
+    """Return the roots with their direct and indirect inputs."""
     found, waiting = set[ArtifactReference](), list(roots)
     while waiting:
         reference = waiting.pop()
@@ -142,19 +142,19 @@ def _latest(store: ArtifactStore) -> _Latest:
     except FileNotFoundError:
         return _Latest(None, frozenset(), None)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return _Latest(None, frozenset(), f"{path} cannot be read ({quoted(error)}); the next run writes it anew.")
+        return _Latest(None, frozenset(), f"{path} cannot be read ({quoted(error)}); the next run writes it again.")
     return _Latest(folder, keys_in(found), None)
 
 
 def _staying(
     reports: Sequence[FoundReport], latest: _Latest, policy: RetentionPolicy, now: datetime
 ) -> list[FoundReport]:
-    """Return the reports that stay, the newest first; those without a readable date stay and stand at the end.
+    """Return the reports that stay, the newest first; those without a readable date stay, too, and come last.
 
-    A folder without a page is no report but a leftover, of a publication or a clean-up that was killed.
+    A folder without a page is a leftover of a killed publication or clean-up.
     """
     dated = sorted(
-        ((report.made_at, report) for report in reports if report.made_at is not None and report.whole),
+        ((report.made_at, report) for report in reports if report.made_at is not None and report.has_page),
         key=lambda pair: pair[0],
         reverse=True,
     )
@@ -167,7 +167,7 @@ def _staying(
         and (
             report.changed_at > now - policy.grace
             or report.folder == latest.folder
-            or (report.whole and report.made_at is None)
+            or (report.has_page and report.made_at is None)
         )
     ]
     return kept
@@ -178,8 +178,8 @@ def _report_artifacts(
 ) -> set[ArtifactReference]:
     """Return the artifacts of the reports that stay.
 
-    Of several reports of a run (it was cleared and ran again) the one that is published counts: it has the same bytes.
-    Where none has, all do.
+    A run that was cleared and ran again has several report artifacts; the published one has the same digests. If none
+    has, all of them stay.
     """
     from pipeline.store.run_names import safe_run_name
 
@@ -205,10 +205,10 @@ def _report_artifacts(
 
 
 def _recorded_keys(store: ArtifactStore, policy: RetentionPolicy) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the keys of the champions that stay, and all keys that any other record below the store names.
+    """Return the keys of the champions that stay, and all keys in any other record of the store.
 
-    A numbered change of the champion that is older than the policy keeps says nothing; any other record, of whatever
-    kind, keeps what it names, so that a kind of record that is not known here is safe.
+    Champion changes older than the policy keep nothing. Every other record keeps what it references, so that unknown
+    kinds of records are safe.
     """
     from pipeline.promotion.champions import CHAMPIONS, NoChampionError, champion_changes, rolled_back
 
@@ -225,7 +225,7 @@ def _recorded_keys(store: ArtifactStore, policy: RetentionPolicy) -> tuple[froze
 
 
 def _records(store: ArtifactStore) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield the place and the keys of each JSON record outside of the folders that hold none."""
+    """Yield the path and the keys of each JSON record outside of ``WITHOUT_RECORDS``."""
     try:
         entries = sorted(store.root.iterdir(), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
@@ -235,7 +235,7 @@ def _records(store: ArtifactStore) -> Iterator[tuple[str, frozenset[str]]]:
             continue
         for file in files_below(folder):
             name = file.name.rpartition("/")[2]
-            # A dot in front: half written, not yet there.
+            # A leading dot marks an unfinished file.
             if not name.endswith(".json") or name.startswith("."):
                 continue
             path = folder / file.name
@@ -245,7 +245,8 @@ def _records(store: ArtifactStore) -> Iterator[tuple[str, frozenset[str]]]:
                 continue
             except (OSError, ValueError, RecursionError) as error:
                 raise RetentionError(
-                    f"The record {path} cannot be read ({quoted(error)}), so what it keeps is unknown, and nothing is "
-                    "removed. Mend it, restore it from a backup, or move it out of the store if it is none of ours."
+                    f"The record {path} cannot be read ({quoted(error)}), so it is unknown what it references, and "
+                    "nothing is removed. Repair it, restore it from a backup, or move it out of the store if it does "
+                    "not belong there."
                 ) from error
             yield f"{folder.name}/{file.name}", keys

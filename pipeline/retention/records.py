@@ -13,28 +13,28 @@ from pipeline.errors import ConfigurationError, quoted
 from pipeline.store import ArtifactReference, Record
 
 Reason = Literal["champion", "record", "report", "in_use", "unreadable"]
-"""Why an artifact stays: by itself, or because one that stays was made of it. The first that applies counts."""
+"""Why an artifact stays, or one that was made from it. The first reason that applies counts."""
 
 
 class RetentionPolicy(Record):
-    """What is kept of that which nothing else keeps."""
+    """How long to keep artifacts and reports that nothing references."""
 
     keep_reports: int = Field(
-        20, title="Reports to keep", description="The newest so many reports stay, whatever their age.", ge=1
+        20, title="Reports to keep", description="So many of the newest reports stay, whatever their age.", ge=1
     )
     keep_days: float = Field(
-        30.0, title="Days to keep reports", description="Reports younger than that stay, however many.", ge=0
+        30.0, title="Days to keep reports", description="Reports younger than this stay, however many there are.", ge=0
     )
     keep_changes: int = Field(
         10,
         title="Champions to keep",
-        description="The models of the last so many changes of the champion stay, and the one before the present.",
+        description="The models of so many latest champion changes stay, and the rollback target.",
         ge=1,
     )
     grace_hours: float = Field(
         48.0,
         title="Grace period (hours)",
-        description="What was made, reused or changed within that time stays: a run may be at work with it.",
+        description="What was produced, reused or changed within this time stays, since a run may be using it.",
         ge=1,
     )
 
@@ -44,19 +44,19 @@ class RetentionPolicy(Record):
         return timedelta(hours=self.grace_hours)
 
 
-KNOBS = ("keep_reports", "keep_days", "keep_changes")
-"""What a person may choose; the grace period is what keeps a run at work safe, and is no matter of taste."""
+PARAMETERS = ("keep_reports", "keep_days", "keep_changes")
+"""What a user may choose. The grace period protects running runs, so it is fixed."""
 
 
 def policy_from(values: Mapping[str, object]) -> RetentionPolicy:
-    """Return the policy that a form or a command line asks for; what it leaves out is as by default.
+    """Return the policy with the values of a form or command line, and defaults for the rest.
 
     Raises:
-        ConfigurationError: A name is unknown or a value does not fit.
+        ConfigurationError: A name is unknown or a value is invalid.
     """
-    unknown = sorted(values.keys() - set(KNOBS))
+    unknown = sorted(values.keys() - set(PARAMETERS))
     if unknown:
-        raise ConfigurationError(f"A clean-up has no parameter {quoted(unknown[0])}; it has {', '.join(KNOBS)}.")
+        raise ConfigurationError(f"A clean-up has no parameter {quoted(unknown[0])}; it has {', '.join(PARAMETERS)}.")
     try:
         return RetentionPolicy.model_validate(dict(values))
     except ValidationError as error:
@@ -66,16 +66,16 @@ def policy_from(values: Mapping[str, object]) -> RetentionPolicy:
 
 
 class OldArtifact(Record):
-    """An artifact that nothing reaches."""
+    """An artifact that nothing references."""
 
     reference: ArtifactReference
     bytes: int
     last_used: AwareDatetime
-    """When it was made or last asked for; it is spared if that has changed when it is to go."""
+    """When it was produced or last used. It is skipped if it was used since."""
 
 
 class OldReport(Record):
-    """A published report beyond the policy."""
+    """A published report that the policy does not keep."""
 
     folder: str
     """Name below ``reports/``."""
@@ -83,14 +83,16 @@ class OldReport(Record):
     made_at: AwareDatetime
     bytes: int
     changed_at: AwareDatetime
-    """Latest change of a file in it; it is spared if that has changed when it is to go."""
+    """Latest change of a file in it. It is skipped if it was changed since."""
 
 
-class Stray(Record):
-    """What a killed run left on this machine: a half-written folder, or a checkpoint that nobody went on with."""
+class Orphan(Record):
+    """A leftover of a killed run: an unfinished folder, or a checkpoint that was not resumed."""
 
     place: str
-    """Below the store's local folder, such as ``in_progress/train-0123``."""
+    """Path below the root, e.g. ``in_progress/train-0123``."""
+    remote: bool = False
+    """Whether it is in the object store; otherwise it is in the local folder of the store."""
     bytes: int
     changed_at: AwareDatetime
 
@@ -103,23 +105,23 @@ class KeptArtifact(Record):
 
 
 class CleanUpFigures(Record):
-    """A plan in figures, small enough for XCom."""
+    """Figures of a plan, small enough for XCom."""
 
     made_at: AwareDatetime
     policy: RetentionPolicy
     artifacts: int
     reports: int
-    strays: int
+    orphans: int
     bytes: int
-    """What all of them take together."""
+    """Size of all of them."""
     artifacts_by_stage: dict[str, int]
     bytes_by_stage: dict[str, int]
-    """Of the artifacts, by stage, the largest first."""
+    """Size of the artifacts by stage, the largest first."""
     kept: dict[Reason, int]
-    """Artifacts that stay, by why."""
+    """Number of artifacts that stay, by reason."""
     kept_reports: int
     unreadable: tuple[str, ...]
-    """Some of what cannot be read, and therefore stays."""
+    """The first problems with records that cannot be read."""
     unreadable_count: int
 
 
@@ -129,47 +131,47 @@ class CleanUpPlan(Record):
     made_at: AwareDatetime
     policy: RetentionPolicy
     artifacts: tuple[OldArtifact, ...]
-    """In the order in which they go: none before those that were made of it."""
+    """In the order of removal: every artifact comes before its inputs."""
     reports: tuple[OldReport, ...]
-    strays: tuple[Stray, ...]
+    orphans: tuple[Orphan, ...]
     kept: tuple[KeptArtifact, ...]
     kept_reports: tuple[str, ...]
     """Folders below ``reports/``, the newest first."""
     unreadable: tuple[str, ...]
-    """What cannot be read, and therefore stays, with why."""
+    """Problems with records that cannot be read; these stay."""
 
     def figures(self) -> CleanUpFigures:
-        """Return the plan in figures."""
+        """Return the figures of the plan."""
         counts, sizes = Counter[str](), Counter[str]()
         for artifact in self.artifacts:
             counts[artifact.reference.stage] += 1
             sizes[artifact.reference.stage] += artifact.bytes
-        others = sum(report.bytes for report in self.reports) + sum(stray.bytes for stray in self.strays)
+        others = sum(report.bytes for report in self.reports) + sum(orphan.bytes for orphan in self.orphans)
         kept: Counter[Reason] = Counter(artifact.reason for artifact in self.kept)
         return CleanUpFigures(
             made_at=self.made_at,
             policy=self.policy,
             artifacts=len(self.artifacts),
             reports=len(self.reports),
-            strays=len(self.strays),
+            orphans=len(self.orphans),
             bytes=sizes.total() + others,
             artifacts_by_stage={stage: counts[stage] for stage, _ in sizes.most_common()},
             bytes_by_stage=dict(sizes.most_common()),
             kept=dict(kept),
             kept_reports=len(self.kept_reports),
-            unreadable=self.unreadable[:SHOWN_UNREADABLE],
+            unreadable=self.unreadable[:MAX_LISTED_UNREADABLE],
             unreadable_count=len(self.unreadable),
         )
 
 
-SHOWN_UNREADABLE = 10
+MAX_LISTED_UNREADABLE = 10
 
 
-class Spared(Record):
-    """Something that the plan named and that stayed all the same."""
+class Skipped(Record):
+    """A part of the plan that was not removed."""
 
     name: str
-    why: str
+    reason: str
 
 
 class CleanUpResult(Record):
@@ -177,6 +179,6 @@ class CleanUpResult(Record):
 
     artifacts: tuple[ArtifactReference, ...]
     reports: tuple[str, ...]
-    strays: tuple[str, ...]
+    orphans: tuple[str, ...]
     bytes: int
-    spared: tuple[Spared, ...]
+    skipped: tuple[Skipped, ...]

@@ -1,41 +1,39 @@
-"""The clean-up itself: what was planned goes, if it is still out of reach and unchanged."""
+"""Removes what was planned, if it is still unreferenced and unchanged."""
 
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from upath import UPath
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.retention.inventory import FoundArtifact, stray_changed_at
+from pipeline.retention.inventory import FoundArtifact, last_change
 from pipeline.retention.reachability import Contents, contents, reached
-from pipeline.retention.records import CleanUpPlan, CleanUpResult, OldArtifact, OldReport, Spared, Stray
+from pipeline.retention.records import CleanUpPlan, CleanUpResult, OldArtifact, OldReport, Orphan, Skipped
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.files import files_below, remove_atomically
 
 log = logging.getLogger(__name__)
 
-USED = "it was used or came within reach since the plan was made"
-CHANGED = "it was changed or came within reach since the plan was made"
+USED = "it was used or referenced since the plan was made"
+CHANGED = "it was changed or referenced since the plan was made"
 
 
 def clean_up(store: ArtifactStore, plan: CleanUpPlan) -> CleanUpResult:
-    """Remove what a plan names, unless it has come within reach or changed since.
+    """Remove what a plan lists, unless it was used, referenced or changed since.
 
-    The store is looked through once more. What the plan did not know is in use, whatever its age, and each artifact is
-    asked a last time when it is out of reach already. Reports go first, then artifacts, none before those that were
-    made of it: whenever this is killed, each artifact is there with all that it was made of, or not at all. Doing it
-    again ends it; doing it twice changes nothing.
+    The store is read once more. Artifacts that are not in the plan count as in use, and each artifact is checked a last
+    time after readers cannot find it any more. Reports go first, then artifacts, each before its inputs. So a kill
+    never leaves an artifact without its inputs, and a second clean-up completes the first.
 
     Args:
-        store: The store that the plan was made for.
+        store: The store of the plan.
         plan: From ``plan_clean_up``.
 
     Raises:
-        RetentionError: A record cannot be read by now, so that what it keeps is unknown.
+        RetentionError: A record cannot be read, so it is unknown what it references.
         ArtifactError: A record of the champions is damaged.
     """
     work = _CleanUp(store, plan)
@@ -44,42 +42,42 @@ def clean_up(store: ArtifactStore, plan: CleanUpPlan) -> CleanUpResult:
         work.remove_report(report, now)
     for artifact in plan.artifacts:
         work.remove_artifact(artifact, now)
-    for stray in plan.strays:
-        work.remove_stray(stray)
+    for orphan in plan.orphans:
+        work.remove_orphan(orphan)
     result = work.result()
     log.info(
-        "Removed %d artifacts, %d reports and %d leftovers; %d were spared.",
+        "Removed %d artifacts, %d reports and %d leftovers; skipped %d.",
         len(result.artifacts),
         len(result.reports),
-        len(result.strays),
-        len(result.spared),
+        len(result.orphans),
+        len(result.skipped),
     )
     return result
 
 
 @dataclass
 class _CleanUp:
-    """One clean-up on its way."""
+    """A clean-up in progress."""
 
     store: ArtifactStore
     plan: CleanUpPlan
     artifacts: list[ArtifactReference] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
-    strays: list[str] = field(default_factory=list)
-    spared: list[Spared] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     needed: set[ArtifactReference] = field(default_factory=set)
-    """What those were made of that have been spared."""
+    """Inputs of the skipped artifacts."""
     freed: int = 0
 
     def remove_report(self, report: OldReport, now: Contents) -> None:
-        """Remove a report's folder; ``latest.json`` names another one."""
+        """Remove the folder of a report; ``latest.json`` names another one."""
         from pipeline.reporting.publishing import PAGE, REPORTS
 
         name = f"{REPORTS}/{report.folder}"
         found = {old.folder: old.changed_at for old in now.old_reports}.get(report.folder)
         if found != report.changed_at:
             if found is not None or report.folder in now.kept_reports:
-                self.spare(name, CHANGED)
+                self.skip(name, CHANGED)
             return
         try:
             gone = remove_atomically(
@@ -89,21 +87,21 @@ class _CleanUp:
                 in_progress=self.store.local / "in_progress",
             )
         except OSError as error:
-            self.spare(name, f"it cannot be removed: {quoted(error, 200)}")
+            self.skip(name, f"it cannot be removed: {quoted(error, 200)}")
             return
         if gone:
             self.reports.append(report.folder)
             self.freed += report.bytes
         else:
-            self.spare(name, CHANGED)
+            self.skip(name, CHANGED)
 
     def remove_artifact(self, artifact: OldArtifact, now: Contents) -> None:
-        """Remove one artifact; where it is spared, so is all that it was made of."""
+        """Remove one artifact; if it is skipped, its inputs are skipped, too."""
         reference = artifact.reference
         found = now.artifacts.get(reference)
         if found is None:
             return
-        why = USED
+        reason = USED
         if reference not in now.kept and reference not in self.needed:
             try:
                 if self.store.remove(reference, last_used=artifact.last_used):
@@ -114,54 +112,40 @@ class _CleanUp:
                     # Another clean-up was faster.
                     return
             except ArtifactError as error:
-                why = str(error)
-        self.spare(str(reference), why)
+                reason = str(error)
+        self.skip(str(reference), reason)
         self.needed |= reached([reference], lambda reference: _inputs(reference, now.artifacts))
 
-    def remove_stray(self, stray: Stray) -> None:
-        """Remove a leftover, out of reach first: nobody must go on with half a checkpoint."""
-        path = self.store.local / stray.place
-        in_progress = self.store.local / "in_progress"
-        in_progress.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix="removed-", dir=in_progress)) / path.name
+    def remove_orphan(self, orphan: Orphan) -> None:
+        """Remove a leftover, unless it changed; a run cannot resume half a checkpoint, since it is hidden first."""
+        home = (self.store.root if orphan.remote else UPath(self.store.local)) / orphan.place
+
+        def is_used(hidden: UPath) -> bool:
+            running = {f"resumable/{reference.stage}/{reference.key}" for reference in self.store.being_produced()}
+            return orphan.place in running or (last_change(hidden) or orphan.changed_at) > orphan.changed_at
+
         try:
-            path.rename(aside)
+            if remove_atomically(home, None, is_used, in_progress=self.store.local / "in_progress"):
+                self.orphans.append(orphan.place)
+                self.freed += orphan.bytes
+            elif home.exists():
+                self.skip(orphan.place, CHANGED)
         except OSError as error:
-            aside.parent.rmdir()
-            if not isinstance(error, FileNotFoundError):
-                self.spare(stray.place, f"it cannot be removed: {quoted(error, 200)}")
-            return
-        if self._gone_on_with(stray) or stray_changed_at(aside) > stray.changed_at:
-            try:
-                aside.rename(path)
-            except OSError as error:
-                # Begun anew meanwhile: what is aside goes with the next clean-up.
-                log.warning("%s was begun anew: %s", stray.place, error)
-            else:
-                aside.parent.rmdir()
-            self.spare(stray.place, CHANGED)
-            return
-        shutil.rmtree(aside.parent, ignore_errors=True)
-        self.strays.append(stray.place)
-        self.freed += stray.bytes
+            self.skip(orphan.place, f"it cannot be removed: {quoted(error, 200)}")
 
-    def _gone_on_with(self, stray: Stray) -> bool:
-        made = {f"resumable/{reference.stage}/{reference.key}" for reference in self.store.being_produced()}
-        return stray.place in made
-
-    def spare(self, name: str, why: str) -> None:
-        """Keep something that the plan named."""
-        log.info("%s stays: %s", name, why)
-        self.spared.append(Spared(name=name, why=why))
+    def skip(self, name: str, reason: str) -> None:
+        """Keep something that the plan lists."""
+        log.info("%s stays: %s", name, reason)
+        self.skipped.append(Skipped(name=name, reason=reason))
 
     def result(self) -> CleanUpResult:
         """Return what was done."""
         return CleanUpResult(
             artifacts=tuple(self.artifacts),
             reports=tuple(self.reports),
-            strays=tuple(self.strays),
+            orphans=tuple(self.orphans),
             bytes=self.freed,
-            spared=tuple(self.spared),
+            skipped=tuple(self.skipped),
         )
 
 

@@ -144,7 +144,7 @@ def temp_file(folder: Path, content: bytes) -> Iterator[Path]:
         Path(name).unlink(missing_ok=True)
 
 
-def remove_atomically(home: UPath, marker: str, is_used: Callable[[UPath], bool], *, in_progress: Path) -> bool:
+def remove_atomically(home: UPath, marker: str | None, is_used: Callable[[UPath], bool], *, in_progress: Path) -> bool:
     """Remove a folder, for all readers at once.
 
     In a folder store, the folder is renamed away and then deleted. In an object store, the marker is deleted first:
@@ -152,7 +152,8 @@ def remove_atomically(home: UPath, marker: str, is_used: Callable[[UPath], bool]
 
     Args:
         home: The folder or prefix.
-        marker: Name of the file without which the folder does not count, e.g. ``manifest.json``.
+        marker: Name of the file without which readers ignore the folder, e.g. ``manifest.json``; ``None`` if there is
+            none, so that an object store's files are only deleted one by one.
         is_used: Called with the place of the files once readers cannot find them: whether the folder was used
             meanwhile. If so, it is put back.
         in_progress: Folder on the disk of a folder store, from which nothing is read.
@@ -192,17 +193,15 @@ def _remove_folder(home: Path, is_used: Callable[[UPath], bool], in_progress: Pa
     return not used
 
 
-def _remove_objects(home: UPath, marker: str, is_used: Callable[[UPath], bool]) -> bool:
-    first = home / marker
-    try:
-        content = first.read_bytes()
-    except FileNotFoundError:
-        content = None
-    else:
-        home.fs.rm_file(first.path)
+def _remove_objects(home: UPath, marker: str | None, is_used: Callable[[UPath], bool]) -> bool:
+    content = None
+    if marker is not None:
+        with contextlib.suppress(FileNotFoundError):
+            content = (home / marker).read_bytes()
+            home.fs.rm_file((home / marker).path)
     if is_used(home):
-        if content is not None:
-            first.write_bytes(content)
+        if marker is not None and content is not None:
+            (home / marker).write_bytes(content)
         return False
     rest = [home / file.name for file in files_below(home)]
     for file in rest:

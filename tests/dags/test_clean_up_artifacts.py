@@ -14,7 +14,7 @@ from pipeline.retention import RetentionPolicy
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.dags.fresh_airflow import FreshAirflow
 from tests.dags.otlp import Collected
-from tests.unit.retention.given import OLD, left, made, record
+from tests.unit.retention.factories import OLD, left, made, record
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag

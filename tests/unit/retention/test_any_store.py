@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.retention import RetentionPolicy, clean_up
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.unit.retention.given import NOW, OLD, everything, last_used, left, made, plan, published, record, serve
+from tests.unit.retention.factories import NOW, OLD, everything, last_used, left, made, plan, published, record, serve
 
 POLICY = RetentionPolicy(keep_reports=2, keep_days=30, keep_changes=2)
 

@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from pipeline.retention import CleanUpPlan, clean_up
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.files import files_below
-from tests.unit.retention.given import OLD, everything, left, made, plan, published, serve
+from tests.unit.retention.factories import OLD, everything, left, made, plan, published, serve
 
 
 class Killed(BaseException):
@@ -61,10 +61,10 @@ def filled(store: ArtifactStore) -> dict[str, ArtifactReference]:
     serve(store, model)
     old = published(store, "old", other, cleaned)
     new = published(store, "new", model, when=OLD + timedelta(days=1))
-    stray = store.local / "resumable" / "train" / ("0" * 32)
-    stray.mkdir(parents=True)
-    (stray / "checkpoint").write_text("epoch 3")
-    age(stray)
+    orphan = store.local / "resumable" / "train" / ("0" * 32)
+    orphan.mkdir(parents=True)
+    (orphan / "checkpoint").write_text("epoch 3")
+    age(orphan)
     if not store.is_folder:
         store.folder(other)
     return {"raw": raw, "cleaned": cleaned, "model": model, "other": other, "old": old, "new": new}

@@ -14,7 +14,7 @@ from pipeline.errors import ArtifactError, ConfigurationError
 from pipeline.retention import RetentionError, RetentionPolicy, figures_as_text, policy_from
 from pipeline.store import ArtifactStore
 from pipeline.store.artifacts import MANIFEST
-from tests.unit.retention.given import (
+from tests.unit.retention.factories import (
     NOW,
     OLD,
     POLICY,
@@ -38,8 +38,8 @@ def going(store: ArtifactStore, policy: RetentionPolicy = POLICY) -> list[object
 
 def test_an_empty_store_has_nothing_to_clean_up(any_store: ArtifactStore) -> None:
     figures = plan(any_store).figures()
-    assert (figures.artifacts, figures.reports, figures.strays, figures.bytes) == (0, 0, 0, 0)
-    assert "Would go: 0 artifacts, 0 reports, 0 leftovers" in figures_as_text(figures)
+    assert (figures.artifacts, figures.reports, figures.orphans, figures.bytes) == (0, 0, 0, 0)
+    assert "To remove: 0 artifacts, 0 reports, 0 leftovers" in figures_as_text(figures)
 
 
 def test_what_nothing_reaches_goes_after_what_was_made_of_it(any_store: ArtifactStore) -> None:
@@ -208,7 +208,7 @@ def test_an_unreadable_manifest_keeps_its_artifact_and_what_it_still_names(any_s
     found = plan(any_store)
     assert [artifact.reference for artifact in found.artifacts] == [other]
     assert str(damaged) in found.unreadable[0]
-    assert "Unreadable, stays" in figures_as_text(found.figures())
+    assert "Unreadable, kept" in figures_as_text(found.figures())
 
 
 def test_a_manifest_in_another_artifacts_place_keeps_it(any_store: ArtifactStore) -> None:
@@ -244,9 +244,9 @@ def test_leftovers_of_killed_runs_go_when_they_are_old(store: ArtifactStore) -> 
         folder.mkdir(parents=True)
         (folder / "checkpoint").write_text("12345")
         changed(store, store.root / place, age)
-    strays = plan(store).strays
-    assert [stray.place for stray in strays] == ["in_progress/train-old", f"resumable/train/{key}"]
-    assert [stray.bytes for stray in strays] == [5, 5]
+    orphans = plan(store).orphans
+    assert [orphan.place for orphan in orphans] == ["in_progress/train-old", f"resumable/train/{key}"]
+    assert [orphan.bytes for orphan in orphans] == [5, 5]
 
 
 def test_a_checkpoint_whose_lock_is_held_is_no_leftover(store: ArtifactStore) -> None:
@@ -258,8 +258,8 @@ def test_a_checkpoint_whose_lock_is_held_is_no_leftover(store: ArtifactStore) ->
     lock.parent.mkdir()
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        assert plan(store).strays == ()
-    assert len(plan(store).strays) == 1
+        assert plan(store).orphans == ()
+    assert len(plan(store).orphans) == 1
 
 
 def test_mlflow_and_what_is_not_ours_is_left_alone(store: ArtifactStore) -> None:

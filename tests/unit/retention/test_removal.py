@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.retention import RetentionError, clean_up, plan_clean_up, result_as_text
 from pipeline.store import ArtifactStore
-from tests.unit.retention.given import (
+from tests.unit.retention.factories import (
     NOW,
     OLD,
     POLICY,
@@ -44,7 +44,7 @@ def test_the_old_goes_and_the_rest_stays_whole(any_store: ArtifactStore) -> None
     assert set(result.artifacts) == {gone, judged, old}
     assert result.reports == ("old",)
     assert result.bytes == found.figures().bytes > 0
-    assert result.spared == ()
+    assert result.skipped == ()
     assert not [name for name in everything(any_store) if gone.key in name or "reports/old" in name]
     assert "Removed 3 artifacts, 1 report and 0 leftovers" in result_as_text(result)
 
@@ -94,7 +94,7 @@ def test_a_report_that_is_published_again_meanwhile_stays(any_store: ArtifactSto
     result = clean_up(any_store, found)
     assert (any_store.root / "reports" / "one" / "report.html").exists()
     assert first in left(any_store)
-    assert {spared.name for spared in result.spared} == {"reports/one", str(first)}
+    assert {skipped.name for skipped in result.skipped} == {"reports/one", str(first)}
 
 
 def test_an_artifact_made_meanwhile_keeps_what_it_was_made_of(any_store: ArtifactStore) -> None:
@@ -150,7 +150,7 @@ def test_a_run_that_turns_to_an_artifact_at_the_last_instant_finds_it(
     result = clean_up(any_store, found)
     assert left(any_store) == {raw, cleaned}
     assert result.artifacts == ()
-    assert {spared.name for spared in result.spared} == {str(raw), str(cleaned)}
+    assert {skipped.name for skipped in result.skipped} == {str(raw), str(cleaned)}
 
 
 def test_an_artifact_that_cannot_be_removed_is_named_and_keeps_its_inputs(
@@ -196,8 +196,8 @@ def test_leftovers_go_unless_a_run_goes_on_with_them(store: ArtifactStore) -> No
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         result = clean_up(store, found)
-    assert result.strays == (places[3], places[0])
-    assert {spared.name for spared in result.spared} == {places[1], places[2]}
+    assert result.orphans == (places[3], places[0])
+    assert {skipped.name for skipped in result.skipped} == {places[1], places[2]}
     assert (Path(store.url) / places[1] / "checkpoint").read_text() == "another epoch"
     assert sorted(path.name for path in (Path(store.url) / "in_progress").iterdir()) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from pipeline.retention import RetentionPolicy, clean_up, plan_clean_up
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from tests.object_store import S3Server
-from tests.unit.retention.given import NOW, Asked, Nothing, left, record, serve
+from tests.unit.retention.factories import NOW, Asked, Nothing, left, record, serve
 
 LATER = NOW + timedelta(days=100)
 """S3 lets nobody set an object's date, so the clock goes forward."""
@@ -61,3 +62,24 @@ def test_on_s3_another_process_sees_what_went(s3_store: ArtifactStore) -> None:
     other.rm(base, recursive=True)
     assert clean_up(s3_store, found).artifacts == ()
     assert s3_store.artifacts() == ()
+
+
+def test_on_s3_old_checkpoints_are_removed_unless_a_run_resumes(s3_store: ArtifactStore) -> None:
+    old, resumed = (f"resumable/train/{digit * 32}" for digit in "01")
+    for place in (old, resumed):
+        (s3_store.root / place / "checkpoint").write_bytes(b"12345")
+    assert plan_clean_up(s3_store, RetentionPolicy(), NOW).orphans == ()
+    found = plan_clean_up(s3_store, RetentionPolicy(), LATER)
+    assert [(orphan.place, orphan.remote, orphan.bytes) for orphan in found.orphans] == [
+        (old, True, 5),
+        (resumed, True, 5),
+    ]
+    lock = s3_store.local / "locks" / f"train-{'1' * 32}"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        result = clean_up(s3_store, found)
+    assert result.orphans == (old,)
+    assert [skipped.name for skipped in result.skipped] == [resumed]
+    assert not (s3_store.root / old / "checkpoint").exists()
+    assert (s3_store.root / resumed / "checkpoint").exists()
