@@ -81,8 +81,8 @@ def main() -> None:
 
 def _fill(folder: Path, runs: int, rows: int) -> None:
     from pipeline.store import ArtifactStore, Record
+    from tests.factories import place
     from tests.plugins.conftest import published
-    from tests.support import place
 
     class Nothing(Record):
         pass

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine, event
 
 from pipeline.store import ArtifactStore
-from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
-from tests.support import SHARED_DATA
+from tests.factories import SHARED_DATA
+from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 
 SLOW_FOLDERS = ("tests/browser/", "tests/deployment/", "tests/e2e/")
 """Folders whose tests are all marked ``slow``: they start servers, browsers or whole runs."""

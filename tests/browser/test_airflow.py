@@ -24,8 +24,8 @@ from pipeline.reporting.history import find_published_run
 from pipeline.store import ArtifactStore
 from pipeline.store.run_names import safe_run_name
 from tests.browser.accessibility import accessibility_violations
+from tests.factories import reviews, write_csv
 from tests.plugins.conftest import nowhere, served, took
-from tests.support import reviews, write_csv
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DAG = "train_review_sentiment"

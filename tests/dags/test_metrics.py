@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pipeline.store import ArtifactStore
-from tests.support import place
+from tests.factories import place
 from tests.unit.evaluation.given import evaluation
 from tests.unit.promotion.examples import change, model
 

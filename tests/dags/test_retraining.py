@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.promotion import GateDecision
 from pipeline.store import ArtifactStore
-from tests.support import place
+from tests.factories import place
 from tests.unit.promotion.examples import model
 
 WHEN = datetime(2026, 11, 2, 4, tzinfo=UTC)

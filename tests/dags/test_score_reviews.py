@@ -14,7 +14,7 @@ from pipeline.promotion.champions import ChampionModel, change_champion
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.dags.fresh_airflow import FreshAirflow
 from tests.dags.otlp import Collected
-from tests.support import reviews, write_csv
+from tests.factories import reviews, write_csv
 from tests.unit.scoring.factories import build_world
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.promotion import GateDecision
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.dags.otlp import Collected
-from tests.support import reviews, write_csv
+from tests.factories import reviews, write_csv
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
-from tests.support import HEADER, reviews, write_csv
+from tests.factories import HEADER, reviews, write_csv
 
 
 def empty(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import reviews, write_csv
+from tests.factories import reviews, write_csv
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TINY = [

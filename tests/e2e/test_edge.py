@@ -10,7 +10,7 @@ import pytest
 from pipeline.sources.demo import write_demo_dump
 from scripts.airflow_environment import CHECKOUT
 from tests.e2e.deployment import HOST, TRAIN, free_port, standalone, until
-from tests.object_store import S3Server
+from tests.s3_server import S3Server
 
 ON_GPU = {"preflight", "train", "evaluate", "export", "run_behavioral_tests", "challenge"}
 SIGNING_KEY = "AIRFLOW__API_AUTH__JWT_SECRET"

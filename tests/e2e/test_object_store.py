@@ -16,7 +16,7 @@ from pipeline.sources.demo import write_demo_dump
 from pipeline.steps import Run
 from pipeline.store import ArtifactStore, Manifest
 from pipeline.workflow import run_stages
-from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
+from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun

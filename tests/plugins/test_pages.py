@@ -19,9 +19,9 @@ import pytest
 from starlette.routing import Mount, Route
 
 from pipeline.store import ArtifactReference, ArtifactStore, Record
-from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
+from tests.factories import place
 from tests.plugins.conftest import nowhere, published, served, took
-from tests.support import place
+from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.sources.s3 import open_object_store
 from pipeline.store.login import ObjectStoreLogin
-from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
+from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 from tests.unit.sources.factories import csv_text
 
 TOKEN = "a-token/of+the-tests"  # noqa: S105 - opens nothing

@@ -15,7 +15,7 @@ from pipeline.cleaning.records import CleanSummary
 from pipeline.evaluation import ClassScores, ConfusionMatrix, EvaluationSummary, Mistake, Scores
 from pipeline.statistics import Interval
 from pipeline.training.records import ExportSummary
-from tests.support import place
+from tests.factories import place
 
 
 def _words(listed: str) -> frozenset[str]:

@@ -22,7 +22,7 @@ from pipeline.evaluation import (
 )
 from pipeline.evaluation.linear_model import LinearScorer
 from pipeline.splitting.records import SplitSummary
-from tests.support import contents, place
+from tests.factories import contents, place
 from tests.unit.behavioral_tests.factories import (
     Scorer,
     cleaned_reviews,

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.cleaning import CleanSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Record
-from tests.support import place
+from tests.factories import place
 
 SCHEMA = pa.schema(
     [

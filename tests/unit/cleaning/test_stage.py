@@ -9,8 +9,8 @@ import pytest
 from pipeline.cleaning import clean, parallel, rules, stage
 from pipeline.config import RunConfig, TextConfig
 from pipeline.store import ArtifactStore, RowAccount
+from tests.factories import contents
 from tests.reference.article_cleaning import article_funnel, article_words_of_all
-from tests.support import contents
 from tests.unit.cleaning.support import fine_foods, read, reviews, summary, validated
 
 ARTICLE = TextConfig(normalization="article", include_summary=False)

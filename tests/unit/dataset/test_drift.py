@@ -10,7 +10,7 @@ from pipeline.errors import ContractViolationError, DriftError
 from pipeline.profiling.records import ProfileSummary
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.support import place
+from tests.factories import place
 from tests.unit.reporting.example import profile_summary
 
 

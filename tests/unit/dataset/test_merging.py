@@ -19,7 +19,7 @@ from pipeline.sources import FetchSummary
 from pipeline.steps import Run
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.workflow import RunStoppedError
-from tests.support import HEADER, contents, place, reviews, write_csv
+from tests.factories import HEADER, contents, place, reviews, write_csv
 from tests.unit.dataset.conftest import collected, run, settle
 
 TOLD = {"profile": "demo", "min_rows": 1, "min_class_share": 0.0, "num_workers": 1}

@@ -15,7 +15,7 @@ from pipeline.sources import FetchSummary
 from pipeline.steps import Run
 from pipeline.store import ArtifactStore
 from pipeline.workflow import run_stages
-from tests.support import reviews, write_csv
+from tests.factories import reviews, write_csv
 from tests.unit.dataset.conftest import collected, run, settle
 
 ROWS = 400

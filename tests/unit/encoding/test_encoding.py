@@ -15,7 +15,7 @@ from pipeline.encoding import EncodingSummary, Vocabulary, encode, encode_texts,
 from pipeline.errors import ArtifactError
 from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.support import contents, place
+from tests.factories import contents, place
 from tests.unit.splitting.factories import CLEAN_SUMMARY, cleaned_table, place_cleaned, place_splits
 
 PROPERTY = settings(deadline=None, max_examples=100, derandomize=True)

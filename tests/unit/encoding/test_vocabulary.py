@@ -15,7 +15,7 @@ from pipeline.encoding import VOCABULARY_FILE, Vocabulary, VocabularySummary, fi
 from pipeline.errors import ArtifactError, ContractViolationError
 from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactStore
-from tests.support import contents
+from tests.factories import contents
 from tests.unit.splitting.factories import cleaned_table, place_cleaned, place_splits
 
 PROPERTY = settings(deadline=None, max_examples=30, derandomize=True)

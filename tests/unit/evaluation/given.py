@@ -16,7 +16,7 @@ from pipeline.splitting.records import SplitSummary
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.training.records import PredictSummary
-from tests.support import place
+from tests.factories import place
 
 CLEAN = CleanSummary(
     normalization="default", summary_joined=True, stop_words_sha256="", steps=(), positive=0, negative=0, notes=()

@@ -19,7 +19,7 @@ from pipeline.evaluation import MAJORITY, TFIDF, BaselinesSummary, baselines
 from pipeline.evaluation.baselines import BaselinesError
 from pipeline.evaluation.linear_model import LINEAR_MODEL, LinearModel, LinearModelError
 from pipeline.store import ArtifactStore
-from tests.support import contents
+from tests.factories import contents
 from tests.unit.evaluation.given import reviews, split
 
 CONFIG = EvaluationConfig(bootstrap_samples=100)

@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import EvaluationConfig
 from pipeline.evaluation import EvaluationSummary, evaluate
 from pipeline.evaluation.predictions import PredictionsError
-from tests.support import contents
+from tests.factories import contents
 from tests.unit.evaluation.given import predictions, reviews, vocabulary
 
 CONFIG = EvaluationConfig(bootstrap_samples=200)

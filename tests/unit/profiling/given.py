@@ -14,7 +14,7 @@ from pipeline.profiling import ProfiledDump
 from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
-from tests.support import place
+from tests.factories import place
 
 SCHEMA = pa.schema(
     [

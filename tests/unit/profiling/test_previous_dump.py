@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.profiling import ProfiledDump, previous_dump, profile
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.support import place
+from tests.factories import place
 from tests.unit.profiling.given import name_latest, placed_dump, placed_report, validation
 
 

@@ -16,7 +16,7 @@ from pipeline.promotion import MARGIN, MIN_RARE_ROWS, AcceptanceResult, acceptan
 from pipeline.promotion.acceptance import AcceptanceError
 from pipeline.splitting.records import LeakageFigure, LeakageSummary
 from pipeline.statistics import Interval
-from tests.support import contents, place
+from tests.factories import contents, place
 from tests.unit.evaluation.given import evaluation
 
 THOROUGH = settings(deadline=None, max_examples=100, derandomize=True)

@@ -27,7 +27,7 @@ from pipeline.promotion import (
 from pipeline.promotion.records import PairedTally
 from pipeline.splitting.records import LeakageSummary
 from pipeline.statistics import Interval
-from tests.support import place
+from tests.factories import place
 from tests.unit.evaluation.given import evaluation
 from tests.unit.promotion.examples import (
     BETTER,

@@ -19,7 +19,7 @@ from pipeline.promotion import ChampionModel, HeadToHeadSummary, challenge
 from pipeline.promotion.head_to_head import HeadToHeadError
 from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.support import place
+from tests.factories import place
 from tests.unit.evaluation.given import CLEAN, SPLIT
 from tests.unit.promotion.examples import model, the_export
 

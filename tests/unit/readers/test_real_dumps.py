@@ -10,7 +10,7 @@ from pipeline.config import DataConfig
 from pipeline.readers import IngestSummary, check_dump, ingest, read_column_mapping
 from pipeline.readers.schema import REVIEW_SCHEMA
 from pipeline.sources import fetch
-from tests.support import contents
+from tests.factories import contents
 from tests.unit.readers.factories import read
 
 MAPPINGS = Path(__file__).resolve().parents[3] / "docs" / "examples" / "column_mappings"

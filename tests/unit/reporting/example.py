@@ -75,7 +75,7 @@ from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.training.records import DeviceRecord, EpochRecord, ExportSummary, PredictSummary, TrainSummary
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
-from tests.support import Given, place, replaced
+from tests.factories import Given, place, replaced
 
 NEGATIVE, POSITIVE = 241, 1_203
 """Test rows of each class in the example."""

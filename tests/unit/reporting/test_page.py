@@ -33,7 +33,7 @@ from pipeline.run_state import RunState, VariantState
 from pipeline.stages import STAGE_NAMES
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome
-from tests.support import Given, place, replaced
+from tests.factories import Given, place, replaced
 from tests.unit.reporting.example import (
     ExampleRun,
     curves,

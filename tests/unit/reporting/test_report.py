@@ -20,8 +20,8 @@ from pipeline.reporting.history import PublishedRun
 from pipeline.reporting.records import ReportSummary
 from pipeline.run_state import RunState
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.support import contents as files_of
-from tests.support import replaced
+from tests.factories import contents as files_of
+from tests.factories import replaced
 from tests.unit.reporting.example import ExampleRun, example_run, minimal_run, refused_run, rejected_run, window_run
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.retention import RetentionPolicy, clean_up, plan_clean_up
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
-from tests.object_store import S3Server
+from tests.s3_server import S3Server
 from tests.unit.retention.factories import NOW, Asked, Nothing, left, record, serve
 
 LATER = NOW + timedelta(days=100)

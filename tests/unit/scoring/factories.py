@@ -17,7 +17,7 @@ from pipeline.encoding.sequences import SEQUENCE_SCHEMA
 from pipeline.scoring import export, predict
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.training.records import DeviceRecord, TrainSummary
-from tests.support import Given, place
+from tests.factories import Given, place
 
 NOUNS = ("coffee", "tea", "dog food", "sauce", "chips &amp; dip", "bread<br />milk", "sugar")
 OPINIONS = ("love", "won't buy", "didn&#39;t like", "NOT good", "great", "awful", "don\u2019t know", "5 stars for")

@@ -28,7 +28,7 @@ from pipeline.scoring import (
 from pipeline.scoring.shards import rows_of
 from pipeline.sources import fetch
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.support import contents, write_csv
+from tests.factories import contents, write_csv
 from tests.unit.scoring.factories import World, make_reviews
 
 pytest.importorskip("tensorflow")

@@ -27,7 +27,7 @@ from pipeline.scoring import (
     predict,
 )
 from pipeline.scoring.records import PREDICTIONS_FILE
-from tests.support import place
+from tests.factories import place
 from tests.unit.scoring.factories import build_world, keras_probabilities, place_training
 
 pytest.importorskip("tensorflow")

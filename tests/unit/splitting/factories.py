@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.cleaning.records import CleanSummary
 from pipeline.splitting import SplitSummary
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.support import place
+from tests.factories import place
 
 CLEAN_SUMMARY = CleanSummary(
     normalization="default", summary_joined=False, stop_words_sha256="", steps=(), positive=0, negative=0, notes=()

@@ -20,7 +20,7 @@ from pipeline.splitting import SplitSummary, check_leakage, enforce_no_leakage, 
 from pipeline.splitting.assignment import assign_groups
 from pipeline.splitting.strategies import assign_by_group, assign_by_time
 from pipeline.store import ArtifactStore
-from tests.support import contents
+from tests.factories import contents
 from tests.unit.splitting.factories import cleaned_table, place_cleaned, read_splits_file, real_reviews
 
 PROPERTY = settings(deadline=None, max_examples=40, derandomize=True)

@@ -14,7 +14,7 @@ from pipeline.errors import ArtifactError, ConfigurationError, SourceUnavailable
 from pipeline.sources.inbox import scan_inbox
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 from pipeline.store.login import ObjectStoreLogin, ObjectStoreRefusedError, set_login_provider
-from tests.object_store import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
+from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 
 STRANGER = "AKIASTRANGER"
 GUESS = "a-guess/at+the-secret"
@@ -127,7 +127,7 @@ def test_a_checkpoint_that_cannot_be_kept_ends_no_training(s3, url, tmp_path, ca
         work.checkpoint_dir.mkdir(parents=True)
         (work.checkpoint_dir / "checkpoint").write_text("1")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tests.object_store.ACCESS_KEY", "another")
+            patch.setattr("tests.s3_server.ACCESS_KEY", "another")
             work.save_checkpoint("checkpoint")
         return Outcome(Nothing())
 

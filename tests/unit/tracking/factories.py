@@ -10,7 +10,7 @@ from pipeline.promotion.champions import ChampionChange, ChampionModel, champion
 from pipeline.run_state import RunState, VariantState
 from pipeline.scoring.records import ExportSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
-from tests.support import Given
+from tests.factories import Given
 
 BEST = "bi-seed2"
 """The best variant of the example."""

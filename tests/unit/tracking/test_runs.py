@@ -18,7 +18,7 @@ from pipeline.run_state import RunState
 from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.tracking import TrackedRun, TrackingError, track_run
-from tests.support import place, replaced
+from tests.factories import place, replaced
 from tests.unit.tracking.factories import BEST, RUN_NAME, Example, client_of
 
 HOSTILE = "'; DROP TABLE runs; -- ../../ \x1b[31m \u202e`"

@@ -12,7 +12,7 @@ from pipeline.config import RunConfig, VariantConfig
 from pipeline.encoding import EncodingSummary, Sequences, Vocabulary, VocabularySummary
 from pipeline.encoding.sequences import SEQUENCE_SCHEMA
 from pipeline.store import ArtifactReference, ArtifactStore
-from tests.support import place
+from tests.factories import place
 
 MAX_LENGTH = 20
 WORDS = tuple(f"word{number}" for number in range(28))

@@ -11,7 +11,7 @@ from pipeline.readers.records import IngestSummary
 from pipeline.readers.schema import REVIEW_SCHEMA
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.validation.tables import CLEANED
-from tests.support import place
+from tests.factories import place
 
 ROWS = 240
 

@@ -19,7 +19,7 @@ from pipeline.validation import ValidationSummary, enforce_contract, validate_cl
 from pipeline.validation.enforcement import violation_message
 from pipeline.validation.records import ContractResult, ExpectationResult
 from pipeline.validation.tables import KEPT, QUARANTINE
-from tests.support import contents
+from tests.factories import contents
 from tests.unit.validation.factories import ROWS, clean_table, dump, place_clean, place_dump
 
 CONFIG = ValidationConfig()

@@ -1,4 +1,4 @@
-"""What several tests need: artifacts placed in a store without running the stages before."""
+"""Factories that several areas share: artifacts in a store without their earlier stages, and review dumps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.run_state import Produced
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-"""Real reviews beside the checkout; tests that use them skip where they are absent."""
+"""Real reviews next to the checkout; tests that need them are skipped without them."""
 
 
 class Given(BaseModel):
-    """Makes a test's artifact distinct from others of its stage."""
+    """Makes an artifact distinct from others of its stage."""
 
     label: str
 
@@ -55,7 +55,7 @@ def replaced(state: State, artifacts: Mapping[str, ArtifactReference | None]) ->
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below ``folder`` by its relative name, but the manifest (it holds times)."""
+    """Return every file below ``folder`` by its relative name, except the manifest, which contains times."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
