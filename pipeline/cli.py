@@ -20,7 +20,7 @@ from pydantic import ConfigDict
 from pydantic.fields import FieldInfo
 
 from pipeline.config import PROFILES, RunConfig, read_settings
-from pipeline.errors import ArtifactError, ConfigurationError, NothingNewError, PipelineError
+from pipeline.errors import ArtifactError, ConfigurationError, NothingNewError, PipelineError, TrainingError
 from pipeline.retention import (
     PARAMETERS,
     RetentionPolicy,
@@ -51,6 +51,8 @@ LINE_WIDTH = 100
 """Characters of a line of wrapped text."""
 SHOWN_REVIEW = 100
 """Characters of a review that ``score`` repeats after its probability."""
+TRAINING_MODULES = ("tensorflow", "keras", "onnx", "mlflow")
+"""Modules of the extra ``train``."""
 NOISY_LOGGERS = ("httpx", "matplotlib", "fontTools", "great_expectations", "botocore", "absl")
 
 EPILOG = """examples:
@@ -88,6 +90,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             logging.getLogger(__name__).exception("In full:")
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+    except ModuleNotFoundError as missing:
+        if missing.name not in TRAINING_MODULES:
+            raise
+        print(
+            f"\nThis command needs {missing.name}. Install it with: pip install 'review-sentiment[train]'",
+            file=sys.stderr,
+        )
+        sys.exit(TrainingError.exit_status)
+    except BrokenPipeError:
+        # The reader of the output, `head` for example, has ended; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("\nInterrupted. The same command resumes where this one stopped.", file=sys.stderr)
         sys.exit(130)
