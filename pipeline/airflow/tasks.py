@@ -105,7 +105,7 @@ def stage(name: str) -> Any:  # noqa: ANN401 - as `@task` itself
             notes.leave_note("skipped", "Nothing new", str(reason))
             raise AirflowSkipException(str(reason)) from None
         _report_progress(spec.name, run, state)
-        return state.model_dump()
+        return state.model_dump(mode="json")
 
     outlets = [asset for asset, (maker, _) in EVENTS.items() if maker == name]
     return task(**_options(spec), outlets=outlets)(_named(run_stage, spec.name, spec.help))
@@ -122,7 +122,7 @@ def variant_stage(name: str) -> Any:  # noqa: ANN401 - as `@task` itself
         get_current_context()[VARIANT_LABEL] = title  # type: ignore[literal-required]
         done = spec.execute_for(before, run, RunState.model_validate(state))
         metrics.record_stage(done[spec.name], direction=done.direction)
-        return done.model_dump()
+        return done.model_dump(mode="json")
 
     make = training_task if name == "train" else mapped_task
     options = {**_options(spec), "map_index_template": f"{{{{ {VARIANT_LABEL} }}}}"}
@@ -145,7 +145,7 @@ def enforce(name: str) -> Any:  # noqa: ANN401 - as `@task` itself
 @task
 def plan_variants(state: Json) -> list[Json]:  # noqa: ARG001 - runs after the preflight
     """List the variants to train: every combination of the swept parameters."""
-    return [VariantState.of(variant).model_dump() for variant in current_run().config.variants]
+    return [VariantState.of(variant).model_dump(mode="json") for variant in current_run().config.variants]
 
 
 @reporting_task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
@@ -167,7 +167,7 @@ def publish_report(states: Sequence[Json | Sequence[Json] | None]) -> Json:
 @task(**MLFLOW_RETRY)
 def track(state: Json) -> Json:
     """Record every variant in MLflow: parameters, epochs, scores, the report and the best model."""
-    return workflow.track(current_run(), RunState.model_validate(state)).model_dump()
+    return workflow.track(current_run(), RunState.model_validate(state)).model_dump(mode="json")
 
 
 @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, **MLFLOW_RETRY)

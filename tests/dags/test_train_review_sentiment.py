@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.promotion import GateDecision
+from pipeline.run_state import RunState
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.dags.otlp import Collected
 from tests.factories import reviews, write_csv
@@ -89,7 +90,7 @@ def test_whoever_watches_is_told_the_figures_of_the_run(
 
     def left_by(task_id: str) -> ArtifactReference:
         found = finished.get_task_instance(task_id).xcom_pull(task_ids=task_id)
-        return ArtifactReference.model_validate(found)
+        return RunState.model_validate(found)[task_id]
 
     cleaned = store.manifest(left_by("clean")).rows
     assert collected.value("review_sentiment.rows", stage="clean", fate="in") == cleaned.rows_in
