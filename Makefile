@@ -1,4 +1,4 @@
-# Review sentiment on Apache Airflow. `make help` lists what there is.
+# `make help` lists all targets.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
@@ -13,7 +13,7 @@ WORKERS ?= 3
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help
-help: ## This list
+help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make run DUMP=Reviews.csv            your reviews: a file, a folder, an http(s):// or s3:// URL; commas between several"
@@ -25,32 +25,32 @@ run: $(VENV)/.run ## Run the DAG on a generated demo dump (or DUMP=…) and prin
 	@$(BIN)/python scripts/run_dag.py --dump '$(subst ','\'',$(DUMP))' --profile '$(subst ','\'',$(PROFILE))' --conf '$(subst ','\'',$(CONF))'
 
 .PHONY: up
-up: $(VENV)/.run ## Start Airflow with its UI on this machine and print address and login (PORT=8080)
+up: $(VENV)/.run ## Start Airflow with its UI on this machine, and print address and login (PORT=8080)
 	@$(BIN)/python scripts/airflow_server.py up
 
 .PHONY: down
-down: ## Stop all that `make up` started
+down: ## Stop what `make up` started
 	@[ ! -x $(BIN)/python ] || $(BIN)/python scripts/airflow_server.py down
 
 .PHONY: mlflow
-mlflow: $(VENV)/.run ## Open MLflow's UI on the store's runs and models (PORT=5000); Ctrl-C ends it
+mlflow: $(VENV)/.run ## Start MLflow's UI for the store (PORT=5000); Ctrl-C stops it
 	@$(BIN)/python scripts/mlflow_server.py
 
 .PHONY: env
-env: ## Write .env with secrets of your own for docker compose, once (GPU=1: with a GPU worker)
+env: ## Write .env with new secrets for docker compose, once (GPU=1: for a GPU worker)
 	@mkdir -p inbox
 	@$(PYTHON) scripts/write_env.py $(if $(filter 1 yes true,$(GPU)),--gpu)
 
 .PHONY: backup
-backup: ## Back docker compose's databases and store up into a new folder: make backup TO=…
+backup: ## Back up the databases and the store of docker compose: make backup TO=folder
 	@$(PYTHON) scripts/compose_backup.py backup '$(subst ','\'',$(or $(TO),$(error TO is missing: make backup TO=folder)))'
 
 .PHONY: restore
-restore: ## Put a backup in place of what docker compose's volumes hold: make restore FROM=…
+restore: ## Replace the data of docker compose with a backup: make restore FROM=folder
 	@$(PYTHON) scripts/compose_backup.py restore '$(subst ','\'',$(or $(FROM),$(error FROM is missing: make restore FROM=folder)))'
 
 .PHONY: compose-test
-compose-test: $(VENV)/.dev ## Build the images, start the Compose file, train, kill, read the report, take it down (minutes)
+compose-test: $(VENV)/.dev ## Build the images, start the Compose file, train, kill a worker, restore a backup (minutes)
 	@$(BIN)/python scripts/compose_test.py
 
 .PHONY: pictures
@@ -70,11 +70,11 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-re
 MEASURE = --cov=pipeline --cov-report=term:skip-covered --cov-report=xml:build/coverage.xml
 
 .PHONY: browser
-browser: ## Find Chromium, or install Debian's as root: the tests look at the report with it
+browser: ## Find Chromium, or install Debian's as root, for the browser tests
 	@sh scripts/browser.sh
 
 .PHONY: servers
-servers: ## Find Postgres and Redis, or install Debian's as root: the tests of several workers start their own
+servers: ## Find Postgres, Redis and Compose, or install Debian's as root, for the tests
 	@sh scripts/servers.sh
 
 .PHONY: lint
@@ -85,7 +85,7 @@ lint: $(VENV)/.dev ## ruff, its format check, mypy --strict on pipeline/, the la
 	$(BIN)/lint-imports
 
 .PHONY: audit
-audit: $(VENV)/.dev ## Look every locked package up among the known vulnerabilities
+audit: $(VENV)/.dev ## Check every locked package for known vulnerabilities
 	$(BIN)/python scripts/audit.py
 
 .PHONY: bench
@@ -117,11 +117,11 @@ docs-site: $(VENV)/.dev ## Build the documentation's site in build/site, without
 clean: ## Remove the virtual environment, the embedded Airflow and caches; the store (.store) stays
 	rm -rf $(VENV) .airflow .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-# Set-up: a virtual environment of its own; uv installs several times as fast as pip where it can be had.
+# Set-up: a virtual environment in the checkout.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf "$(VENV)"; echo "No virtual environment could be made; on Debian, apt-get install python3-venv may be missing."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf "$(VENV)"; echo "The virtual environment cannot be created; on Debian, apt-get install python3-venv may help."; exit 1; }
 
 INSTALL = sh scripts/install.sh $(BIN)/python
 

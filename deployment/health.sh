@@ -1,5 +1,5 @@
 #!/bin/sh
-# Whether this container does its work: 0 if so. What its work is says the command that it was started with.
+# Exits with 0 if this container is healthy. The command of the container says which service it is.
 set -eu
 command=$(tr '\0' ' ' </proc/1/cmdline)
 here=$(hostname)
@@ -10,5 +10,5 @@ case "$command" in
     *scheduler*) exec curl --fail --silent --show-error --max-time 10 --output /dev/null http://127.0.0.1:8974/health ;;
     *celery*worker*) exec celery --app airflow.providers.celery.executors.celery_executor.app inspect ping --timeout 10 --destination "celery@$here" ;;
     *mlflow*) exec curl --fail --silent --show-error --max-time 10 --output /dev/null http://127.0.0.1:5000/health ;;
-    *) echo "Nothing is known of the health of: $command" >&2; exit 1 ;;
+    *) echo "No health check is known for: $command" >&2; exit 1 ;;
 esac

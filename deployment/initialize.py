@@ -1,7 +1,7 @@
-"""Prepares Postgres and Airflow for the first start, and for every start after it: run by the service ``initialize``.
+"""Prepares Postgres and Airflow at every start of the deployment; run by the service ``initialize``.
 
-Each step leaves alone what is there already, so an upgrade runs it again. The database users get the passwords that the
-environment names: a changed password in ``.env`` is rotated by starting this again (docs/how-to/deploy.md).
+Each step keeps what already exists, so that it also serves upgrades. The database users get the passwords in the
+environment: to rotate one, change it in ``.env`` and run this again (docs/how-to/deploy.md).
 """
 
 from __future__ import annotations
@@ -16,19 +16,17 @@ import psycopg2
 from psycopg2 import sql
 
 ROLES = {"airflow": "AIRFLOW_DATABASE_PASSWORD", "mlflow": "MLFLOW_DATABASE_PASSWORD"}
-"""Database users, each with a database of its own name, and the variables with their passwords."""
+"""Database users, each with a database of the same name, and the variables with their passwords."""
 WAIT_SECONDS = 60
 
 
 def main() -> int:
-    """Return 0 when databases, logins and the pool are there."""
+    """Return 0 if databases, logins and the pool exist now."""
     if os.geteuid() == 0:
-        print("This must not run as root.", file=sys.stderr)
+        print("Do not run this as root.", file=sys.stderr)
         return 1
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--empty-databases", action="store_true", help="drop both databases, create them anew, and do no more"
-    )
+    parser.add_argument("--empty-databases", action="store_true", help="drop and create both databases, and stop then")
     empty = parser.parse_args().empty_databases
     create_databases(empty=empty)
     if empty:
@@ -37,7 +35,7 @@ def main() -> int:
     create_admin()
     slots = os.environ.get("GPU_SLOTS", "1")
     airflow("pools", "set", os.environ["REVIEW_SENTIMENT_GPU_POOL"], slots, "One slot for each GPU")
-    print("Everything is prepared.")
+    print("Databases, login and pool are ready.")
     return 0
 
 
@@ -45,13 +43,13 @@ def create_databases(*, empty: bool) -> None:
     """Create the database users and their databases, and set the passwords.
 
     Args:
-        empty: Drop the databases that are there: a backup is about to take their place.
+        empty: Drop existing databases first, for a restore.
     """
     connection = _connected()
-    # CREATE DATABASE is refused within a transaction.
+    # CREATE DATABASE cannot run inside a transaction.
     connection.autocommit = True
     with connection.cursor() as cursor:
-        # Neither the statements' log of the server nor ours shall hold a password.
+        # Keeps passwords out of the server's log.
         cursor.execute("SET log_statement = 'none'")
         for name, variable in ROLES.items():
             role = sql.Identifier(name)
@@ -64,41 +62,41 @@ def create_databases(*, empty: bool) -> None:
                 cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(role))
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
             if cursor.fetchone() is None:
-                # Whatever the server's own locale is.
+                # template0 allows UTF8 with any locale of the server.
                 create = "CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0"
                 cursor.execute(sql.SQL(create).format(role, role))
-            # Anybody may connect to a new database otherwise.
+            # By default, every user can connect to a new database.
             cursor.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(role))
     connection.close()
 
 
 def create_admin() -> None:
-    """Create the first login of the UI, if there is none at all; later ones are managed there."""
-    # The password goes by the environment of one process: a command line can be read by others.
+    """Create the first login of the UI, if there are no logins; later ones are managed in the UI."""
+    # The password is in the environment, since other users can read a command line.
     script = (
         "import os; from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder\n"
         "with get_application_builder() as builder:\n"
         "    manager = builder.sm\n"
         "    known = manager.count_users()\n"
         "    if known:\n"
-        "        print(f'{known} logins are there.')\n"
+        "        print(f'{known} logins exist.')\n"
         "        raise SystemExit(0)\n"
         "    user = os.environ['ADMIN_USER']\n"
         "    made = manager.add_user(user, user, '-', f'{user}@localhost', manager.find_role('Admin'),\n"
         "                            password=os.environ['ADMIN_PASSWORD'])\n"
-        "    print(f'The login {user!r} is made; its password is ADMIN_PASSWORD in .env.')\n"
+        "    print(f'Created the login {user!r} with ADMIN_PASSWORD of .env.')\n"
         "    raise SystemExit(0 if made else 1)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def airflow(*words: str) -> None:
-    """Run one of Airflow's own commands."""
+    """Run a command of Airflow."""
     subprocess.run(["airflow", *words], check=True)
 
 
 def _connected() -> psycopg2.extensions.connection:
-    """Return the superuser's connection; a server that was just created takes a moment."""
+    """Return a connection as superuser; wait for a server that is starting."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:

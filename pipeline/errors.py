@@ -1,30 +1,30 @@
-"""Named errors whose message tells a user what was found, where, what was expected and what to do."""
+"""Errors whose message tells the user what was found, where, what was expected and what to do."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 
 MESSAGE_LIMIT = 1200
-"""Longest message in characters: some of it comes from files, and a log line must stay readable."""
+"""Longest message in characters: parts of it come from files, and a log line must stay readable."""
 
 
 def quoted(value: object, limit: int = 80) -> str:
-    """Return an outside value as it may stand in a message: quoted, printable and of bounded length.
+    """Return an outside value for a message: quoted, printable and of bounded length.
 
     Args:
         value: Anything that came from a file, a form or a URL.
-        limit: Longest result in characters, quotes not counted.
+        limit: Longest result in characters, without the quotes.
     """
     text = str(value)
     cut = text
     if len(text) > limit:
-        # Of a path the end tells most: the file's own name.
+        # The end of a path is the name of the file.
         cut = "…" + text[1 - limit :] if isinstance(value, PurePath) else text[: limit - 1] + "…"
     return "'" + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in cut) + "'"
 
 
 class PipelineError(Exception):
-    """Base of every error that a user can cause or mend; its text is meant for that user."""
+    """Base of every error that a user can cause or fix; the message is for that user."""
 
     exit_status = 1
 
@@ -48,54 +48,54 @@ class StageOrderError(PipelineError):
 
 
 class SourceError(PipelineError):
-    """A dump cannot be found, fetched, opened or read as reviews."""
+    """A dump cannot be found, fetched, opened or read."""
 
     exit_status = 3
 
 
 class SourceUnavailableError(SourceError):
-    """A dump's server cannot be reached right now; the same request may succeed later, so tasks retry it."""
+    """The server of a dump cannot be reached; tasks retry it, since it may work later."""
 
 
 class ContractViolationError(PipelineError):
-    """The data set breaks its contract: training on it would not be honest."""
+    """The data violate the data contract, so they must not be used for training."""
 
     exit_status = 4
 
 
 class DriftError(ContractViolationError):
-    """The dump lies farther from what the champion was trained on than the limits allow."""
+    """The dump differs more from the training data of the champion than the limits allow."""
 
 
 class NothingNewError(PipelineError):
-    """No new dump, and the window was judged already: there is no reason to train. Not a failure."""
+    """There is no new dump, and the training window was already used; this is not a failure."""
 
     exit_status = 0
 
 
 class EmptyWindowError(PipelineError):
-    """The window holds no dump: none was taken (yet, or until the day asked for)."""
+    """The training window contains no dump, at all or until the requested date."""
 
     exit_status = 2
 
 
 class DataLeakageError(PipelineError):
-    """Rows of the test part are known from training although the strategy promises otherwise."""
+    """Test rows also occur in the training split, although the split strategy guarantees otherwise."""
 
     exit_status = 4
 
 
 class TrainingError(PipelineError):
-    """Training cannot start or cannot go on."""
+    """Training cannot start or continue."""
 
     exit_status = 5
 
 
 class DeviceError(TrainingError):
-    """The device that was asked for is not there or does not work."""
+    """The requested device is missing or does not work."""
 
 
 class ArtifactError(PipelineError):
-    """An artifact is missing, damaged or of another schema."""
+    """An artifact is missing, damaged or has another schema."""
 
     exit_status = 6

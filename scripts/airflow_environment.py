@@ -1,4 +1,4 @@
-"""The embedded Airflow: its home inside the checkout, SQLite, our DAGs and plugins only."""
+"""Environment of the embedded Airflow: home in the checkout, SQLite, only this project's DAGs and plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def settings(home: Path) -> dict[str, str]:
-    """Return the environment variables of an Airflow whose home is ``home``."""
+    """Return the environment variables of an Airflow in the folder ``home``."""
     return {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
@@ -30,7 +30,7 @@ def prepare(home: Path) -> None:
     Call it before anything imports Airflow: the settings are read at import.
 
     Raises:
-        subprocess.CalledProcessError: The migration failed; its output was shown.
+        subprocess.CalledProcessError: The migration failed; its output was printed.
     """
     os.environ.update(settings(home))
     home.mkdir(parents=True, exist_ok=True)

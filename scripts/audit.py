@@ -1,7 +1,6 @@
-"""Look every locked package up among the known vulnerabilities (``make audit``), by pip-audit.
+"""Check every locked package for known vulnerabilities with pip-audit (``make audit``).
 
-pip-audit passes over packages that its service does not know, and ends well. Here that is a failure: where nobody was
-asked, nothing was found out.
+pip-audit skips packages that its service does not know and still succeeds. Here, a skipped package is a failure.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 LOCKS = ("requirements.txt", "requirements/gpu.txt", "requirements/control-plane.txt", "requirements/dev.txt")
 LONGEST = 120
 EXPLAINED: dict[str, str] = {}
-"""Vulnerabilities that do not touch this project, by their identifier, with the reason (docs/how-to/deploy.md)."""
+"""Vulnerabilities that do not affect this project, with the reason by identifier (docs/how-to/deploy.md)."""
 
 
 def main() -> int:
-    """Return 0 when all packages of all locks were looked up and none has a vulnerability that is not explained."""
+    """Return 0 if all packages of all locks were checked, and none has an unexplained vulnerability."""
     found = sum(audit(CHECKOUT / name) for name in LOCKS)
     return 1 if found else 0
 
 
 def audit(lock: Path) -> int:
-    """Print what is known of a lock's packages; return how many are vulnerable or could not be looked up."""
+    """Print the vulnerabilities of a lock; return how many packages are vulnerable or were not checked."""
     ignored = [word for name in EXPLAINED for word in ("--ignore-vuln", name)]
     options = ["--require-hashes", "--disable-pip", "--progress-spinner", "off", "--format", "json", *ignored]
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(lock), *options]
@@ -33,17 +32,17 @@ def audit(lock: Path) -> int:
     try:
         packages = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
-        print(f"{lock.name}: not looked up. {done.stderr.strip().splitlines()[-1][:LONGEST] if done.stderr else ''}")
+        print(f"{lock.name}: not checked. {done.stderr.strip().splitlines()[-1][:LONGEST] if done.stderr else ''}")
         return 1
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     vulnerable = [package for package in packages if package.get("vulns")]
     for package in vulnerable:
         for flaw in package["vulns"]:
-            fixed = ", ".join(flaw["fix_versions"]) or "nothing yet"
-            print(f"{lock.name}: {package['name']} {package['version']}: {flaw['id']}, mended in {fixed}")
-    print(f"{lock.name}: {len(packages) - len(unknown)} packages looked up, {len(vulnerable)} vulnerable")
+            fixed = ", ".join(flaw["fix_versions"]) or "no version yet"
+            print(f"{lock.name}: {package['name']} {package['version']}: {flaw['id']}, fixed in {fixed}")
+    print(f"{lock.name}: {len(packages) - len(unknown)} packages checked, {len(vulnerable)} vulnerable")
     if unknown:
-        print(f"{lock.name}: {len(unknown)} could not be looked up, among them {', '.join(unknown[:5])}")
+        print(f"{lock.name}: {len(unknown)} could not be checked, e.g. {', '.join(unknown[:5])}")
     return len(vulnerable) + len(unknown)
 
 

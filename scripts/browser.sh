@@ -1,5 +1,5 @@
 #!/bin/sh
-# browser.sh: print where Chromium is; where there is none, install Debian's as root. Status 1: there is none to be had.
+# browser.sh: print the path of Chromium. As root, install Debian's if it is missing. Exits with 1 if there is none.
 set -eu
 find_chromium() {
     for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do

@@ -1,4 +1,4 @@
-"""How `docker compose` is called on this machine."""
+"""The command line of Docker Compose on this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def compose_command() -> tuple[str, ...]:
-    """Return the words by which this machine starts Compose: the plugin, or the older program."""
+    """Return the command of Compose: the plugin, or the older program."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
         return ("docker", "compose")
     if shutil.which("docker-compose"):
         return ("docker-compose",)
-    sys.exit("Neither `docker compose` nor `docker-compose` is here. Install Docker Compose and try again.")
+    sys.exit("Neither `docker compose` nor `docker-compose` was found. Install Docker Compose and try again.")

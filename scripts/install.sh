@@ -1,6 +1,6 @@
 #!/bin/sh
 # install.sh PYTHON REQUIREMENTS: install a locked set and this checkout (editable) into PYTHON's environment.
-# uv does it several times as fast as pip; where uv cannot be had, pip does it alone.
+# uv is several times as fast as pip; without uv, pip does it.
 set -eu
 python=$1
 requirements=$2
@@ -11,13 +11,13 @@ if [ ! -x "$bin/uv" ]; then
     uv_lock=$(mktemp)
     trap 'rm -f "$uv_lock"' EXIT
     awk '/^uv==/ {on=1} on && /^[a-z]/ && !/^uv==/ {on=0} on && !/# via/' requirements/dev.txt >"$uv_lock"
-    "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$uv_lock" || echo "uv cannot be had; pip goes on alone."
+    "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$uv_lock" || echo "uv cannot be installed; using pip."
 fi
 install() {
-    # uv does not read pip's settings (a private index, say), so pip has the last word.
+    # uv does not read pip's settings, e.g. a private index, so pip tries if uv fails.
     { [ -x "$bin/uv" ] && "$bin/uv" pip install --quiet --python "$python" "$@"; } \
         || "$python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 install --require-hashes -r "$requirements"
-# The locked set holds the build backend.
+# The locked set contains the build backend.
 install --no-deps --no-build-isolation --editable .

@@ -1,4 +1,4 @@
-"""Open MLflow's UI on the store's runs and models (``make mlflow``): this machine only, until Ctrl-C."""
+"""Start MLflow's UI for the runs and models of the store (``make mlflow``), on this machine only, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def main() -> int:  # noqa: RET503 - the last call does not return
-    """Become MLflow's server; return 0 where one runs elsewhere already, 1 where none can be opened."""
+    """Become the MLflow server; return 0 if one already runs elsewhere, 1 if none can be started."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=os.environ.get("PORT") or None, help="default: 5000, or a free one")
     parser.add_argument("--store", default=os.environ.get("REVIEW_SENTIMENT_STORE") or str(CHECKOUT / ".store"))
@@ -30,16 +30,16 @@ def main() -> int:  # noqa: RET503 - the last call does not return
         print(error, file=sys.stderr)
         return 1
     if uri is None:
-        print("There is no MLflow to open: tracking is off, or the store is no folder and MLFLOW_TRACKING_URI not set.")
+        print("There is no MLflow: tracking is off, or the store is not a folder and MLFLOW_TRACKING_URI is not set.")
         return 1
     if uri.startswith(("http://", "https://")):
-        print(f"MLflow runs already: {public_address(uri)}")
+        print(f"MLflow already runs: {public_address(uri)}")
         return 0
     port = usable_port(options.port)
     if port is None:
         print(f"Port {options.port} of {HOST} is taken; name another: make mlflow PORT=…", file=sys.stderr)
         return 1
-    print(f"MLflow: http://{HOST}:{port} (it answers after some seconds; Ctrl-C ends it)", flush=True)
+    print(f"MLflow: http://{HOST}:{port} (ready after some seconds; stop it with Ctrl-C)", flush=True)
     os.execve(  # noqa: S606 - Ctrl-C then reaches MLflow itself.
         sys.executable,
         [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"],
@@ -48,7 +48,7 @@ def main() -> int:  # noqa: RET503 - the last call does not return
 
 
 def usable_port(asked: int | None) -> int | None:
-    """Return the port that was asked for, if it is free; without one the default, or any that is free."""
+    """Return the requested port if it is free; without a request, the default port or any free one."""
     for port in [asked] if asked else [DEFAULT_PORT, 0]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -61,18 +61,14 @@ def usable_port(asked: int | None) -> int | None:
 
 
 def environment(uri: str, port: int, artifacts: Path | None) -> dict[str, str]:
-    """Return the server's environment.
-
-    The database's address goes this way, and not onto the command line, where everybody on the machine could read a
-    login in it.
-    """
+    """Return the environment of the server; it contains the database's address, which a command line would expose."""
     settings = {
         "MLFLOW_BACKEND_STORE_URI": uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
-        # Evaluation jobs of MLflow's own, which nothing here asks for.
+        # MLflow's evaluation jobs are not used here.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        # A page elsewhere must not reach this server under a name of its own (DNS rebinding).
+        # Prevents pages of other sites from reaching this server (DNS rebinding).
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port},localhost:{port}",
     }
     if artifacts is not None:

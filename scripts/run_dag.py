@@ -1,4 +1,4 @@
-"""Run the DAG ``train_review_sentiment`` in this process, with no server, and show what came out (``make run``)."""
+"""Run the DAG ``train_review_sentiment`` in this process, without a server, and print the result (``make run``)."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def main() -> int:
     airflow_environment.prepare(CHECKOUT / ".airflow")
     os.environ.setdefault("REVIEW_SENTIMENT_STORE", str(CHECKOUT / ".store"))
 
-    # Airflow and the pipeline read the environment when they are imported.
+    # Airflow reads the environment when it is imported.
     from airflow.dag_processing.dagbag import DagBag
 
     from pipeline.cli import show_latest
     from pipeline.errors import PipelineError
     from pipeline.workflow import default_store, latest_report
 
-    # Airflow's own deprecations are not the user's business; the steps' progress is.
+    # Hide Airflow's deprecation warnings, show the progress of the stages.
     warnings.simplefilter("ignore")
     _show_progress()
     bag = DagBag(dag_folder=str(CHECKOUT / "dags"))
@@ -58,12 +58,12 @@ def main() -> int:
     failed = [ti for ti in run.get_task_instances() if ti.state == "failed"]
     if failed:
         names = ", ".join(sorted({ti.task_id for ti in failed}))
-        print(f"\nThe run failed in: {names}. The message is above, behind the task's name.", file=sys.stderr)
+        print(f"\nThe run failed in: {names}. The message is above, after the name of the task.", file=sys.stderr)
     return 0 if run.state == "success" else 1
 
 
 def _show_progress() -> None:
-    """Print what the steps say, a line each, beside Airflow's warnings and errors."""
+    """Print the log lines of the stages, in addition to Airflow's warnings and errors."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     steps = logging.getLogger("pipeline")
@@ -73,7 +73,7 @@ def _show_progress() -> None:
 
 
 def _dumps(text: str) -> list[str]:
-    """Split at commas unless the whole text names something that exists; make local paths absolute."""
+    """Split at commas, unless the whole text is an existing path; make local paths absolute."""
     if not text:
         return []
     names = [text] if Path(text).exists() else [part.strip() for part in text.split(",") if part.strip()]

@@ -1,10 +1,10 @@
 #!/bin/sh
-# servers.sh: print where Postgres, Redis and Docker Compose are; where one is not, install Debian's as root. Status 1: one
-# is missing. Compose is there to read the Compose file; that needs no Docker engine.
-# The tests start servers of their own: what Debian's packages would start for the whole machine stays off.
+# servers.sh: print the paths of Postgres, Redis and Docker Compose. As root, install Debian's if one is missing. Exits
+# with 1 if one is still missing. Tests only parse the Compose file, which needs no Docker engine. They start their own
+# servers, so Debian's packages must not start any.
 set -eu
 find_servers() {
-    # Debian keeps Postgres's programs off the PATH.
+    # Debian's Postgres programs are not on the PATH.
     for name in initdb postgres redis-server; do
         PATH="$PATH:$(echo /usr/lib/postgresql/*/bin | tr ' ' ':')" command -v "$name" || return 1
     done
@@ -13,14 +13,14 @@ find_servers() {
 find_servers && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     echo "Postgres, Redis or Docker Compose is missing; installing Debian's …" >&2
-    # Debian asks this program whether a package may start its service; 101 is no. One that is there already has the say.
+    # Debian asks this program whether a package may start its service; 101 means no. An existing one is kept.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         trap 'rm -f "$policy"' EXIT
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
     fi
-    # And no database of the machine's own, which would be started with it.
+    # Do not create a database cluster either.
     mkdir -p /etc/postgresql-common
     [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
     apt-get update --quiet >&2 &&

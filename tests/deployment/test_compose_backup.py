@@ -1,4 +1,4 @@
-"""Backups are whole or not there, and a damaged one changes nothing. Compose is played by a script."""
+"""Backups are complete or absent, and a damaged backup changes nothing. A script stands in for Compose."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_backup_that_fails_leaves_nothing_and_may_be_tried_again(
         compose_backup.back_up(compose, folder, {**environment, "FAILS_AT": "exec -T mlflow"})
     assert list((tmp_path / "backups").iterdir()) == []
     compose_backup.back_up(compose, folder, environment)
-    with pytest.raises(SystemExit, match="is there already"):
+    with pytest.raises(SystemExit, match="already exists"):
         compose_backup.back_up(compose, folder, environment)
 
 
@@ -69,7 +69,7 @@ def test_a_backup_that_fails_leaves_nothing_and_may_be_tried_again(
     [
         (("store.tar", b"cut"), "store.tar is missing or damaged; nothing was changed"),
         (("mlflow.dump", None), "mlflow.dump is missing or damaged; nothing was changed"),
-        (("SHA256SUMS", None), "is no whole backup"),
+        (("SHA256SUMS", None), "is not a complete backup"),
         (("SHA256SUMS", b"garbage"), "SHA256SUMS is damaged. Nothing was changed"),
         (("SHA256SUMS", b"\xff\xfe"), "SHA256SUMS is damaged. Nothing was changed"),
     ],
