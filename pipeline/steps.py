@@ -308,14 +308,14 @@ def check_acceptance(run: Run, state: RunState) -> ArtifactReference:
 
 def compare_to_champion(run: Run, state: RunState) -> ArtifactReference | None:
     """Evaluate the best variant and the champion on the same reviews; ``None`` without a champion to compare with."""
-    from pipeline.promotion import challenge
+    from pipeline.promotion import compare_to_champion as compare_models
     from pipeline.scoring import load_scorer
 
     champion, challenger = run.previous_champion(), run.challenger(state)
     if champion is None or champion.model.demo != challenger.demo or champion.model.exported == challenger.exported:
         return None
     _limit_device(run)
-    return challenge(
+    return compare_models(
         challenger,
         champion.model,
         run.config.evaluation,

@@ -40,7 +40,7 @@ class ApprovePromotion(ApprovalOperator):
         dag_run = context["dag_run"]
         run = Run(config_of(dag_run, context["params"]), default_store(), dag_run.run_id)
         decision = gate_decision(run, RunState.model_validate(self.state))
-        if decision.decision != "needs_person":
+        if decision.decision != "needs_approval":
             return {}
         rules = "\n".join(
             f"- {'passed' if rule.passed else '**failed**'}: {rule.sentence}" for rule in decision.rules[:MAX_RULES]

@@ -91,7 +91,7 @@ GATE_DECIDED_AT = Metric(
     "review_sentiment.gate.decided_at",
     ("decision",),
     "Unix time",
-    "when the gate last decided so: `promote`, `keep`, `refuse`, `needs_person`",
+    "when the gate last decided so: `promoted`, `kept`, `rejected`, `needs_approval`",
 )
 CHAMPION_SINCE = Metric(
     "review_sentiment.champion.since", (), "Unix time", "when the model in service went into service"
@@ -199,7 +199,7 @@ def record_head_to_head(state: RunState) -> None:
     reference = state.get("compare_to_champion")
     if reference is None:
         return
-    compared = default_store().summary(reference, HeadToHeadSummary).new_test
+    compared = default_store().summary(reference, HeadToHeadSummary).challenger_test
     if compared.rows:
         for measure in COMPARED_MEASURES:
             _set(CHALLENGE, getattr(compared.challenger, measure), side="challenger", measure=measure)

@@ -208,7 +208,7 @@ def conclude(state: Json | None, published: Json) -> str:
         raise AirflowSkipException("Nothing was trained, so there is nothing to decide.")
     decided = workflow.gate_decision(current_run(), RunState.model_validate(state))
     log.info("%s Report: %s", decided.sentence, published["report"])
-    if decided.decision == "refuse":
+    if decided.decision == "rejected":
         notifications.notify_refusal(get_current_context(), decided.sentence, published["figures"])
     return decided.sentence
 

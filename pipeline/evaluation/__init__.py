@@ -23,7 +23,7 @@ from pipeline.evaluation.records import (
     WordWeight,
 )
 from pipeline.evaluation.rules import MAJORITY, MAJORITY_BOUND, TFIDF, best_first, clears_majority
-from pipeline.evaluation.seeds import in_words as seeds_in_words
+from pipeline.evaluation.text import comparison_sentence
 
 __all__ = [
     "MAJORITY",
@@ -47,6 +47,6 @@ __all__ = [
     "best_first",
     "clears_majority",
     "compare",
+    "comparison_sentence",
     "evaluate",
-    "seeds_in_words",
 ]

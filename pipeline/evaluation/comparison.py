@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -13,24 +12,18 @@ from pipeline.config import EvaluationConfig
 from pipeline.errors import ArtifactError, quoted
 from pipeline.evaluation.records import BaselinesSummary, Comparison, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import TFIDF, best_first
-from pipeline.statistics import Interval, generator, percentile_interval
+from pipeline.evaluation.text import comparison_sentence
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from pipeline.evaluation.predictions import PartPredictions
 
 log = logging.getLogger(__name__)
 
-STAGE = Stage("compare", version=2)
-
+STAGE = Stage("compare", version=3)
 
 SIGNIFICANCE = 0.05
-"""Of the test that must agree with the interval before a difference is called shown: the interval's own level."""
-MOST_CASES, SWAPS = 1_000_000, 100_000
-"""Cases that are counted one by one; beyond, so many are drawn."""
+"""Level of the permutation test that must agree with the interval: the interval's own."""
 
 
 class CompareParams(BaseModel):
@@ -41,21 +34,6 @@ class CompareParams(BaseModel):
 
 class ComparisonError(ArtifactError):
     """Models cannot be compared: they are named differently or did not predict the same rows."""
-
-
-@dataclass(frozen=True)
-class PairedCounts:
-    """The rows of one class by which of two models is right."""
-
-    both: int
-    only_first: int
-    only_second: int
-    neither: int
-
-    @property
-    def rows(self) -> int:
-        """Rows of the class."""
-        return self.both + self.only_first + self.only_second + self.neither
 
 
 def compare(
@@ -144,6 +122,8 @@ def comparison(
     """
     import numpy as np
 
+    from pipeline.evaluation.paired import count_pairs, mcnemar_p_value, paired_differences, permutation_p_value
+
     first_order, second_order = np.argsort(first_test.rows), np.argsort(second_test.rows)
     labels = first_test.labels[first_order]
     if not np.array_equal(first_test.rows[first_order], second_test.rows[second_order]) or not np.array_equal(
@@ -155,12 +135,15 @@ def comparison(
         )
     first_right = (first_test.probabilities[first_order] >= first.threshold) == (labels == 1)
     second_right = (second_test.probabilities[second_order] >= second.threshold) == (labels == 1)
-    negative = paired_counts(first_right[labels == 0], second_right[labels == 0])
-    positive = paired_counts(first_right[labels == 1], second_right[labels == 1])
-    accuracy, balanced = difference_intervals(negative, positive, bootstrap_samples)
+    negative = count_pairs(first_right[labels == 0], second_right[labels == 0])
+    positive = count_pairs(first_right[labels == 1], second_right[labels == 1])
+    differences = paired_differences(negative, positive, bootstrap_samples)
+    if differences is None:
+        raise ComparisonError(f"{quoted(first.model)} and {quoted(second.model)} have no test rows to compare.")
+    balanced = differences.balanced_accuracy
     only_first = negative.only_first + positive.only_first
     only_second = negative.only_second + positive.only_second
-    pair = Comparison(
+    return Comparison(
         first=first.model,
         second=second.model,
         first_title=first.title,
@@ -171,91 +154,9 @@ def comparison(
         only_second_right=only_second,
         both_wrong=negative.neither + positive.neither,
         mcnemar_p_value=mcnemar_p_value(only_first, only_second),
-        accuracy_difference=accuracy,
+        accuracy_difference=differences.accuracy,
         balanced_accuracy_difference=balanced,
-        shown=not balanced.low <= 0 <= balanced.high and swapping_p_value(negative, positive) < SIGNIFICANCE,
-        sentence="",
-    )
-    return pair.model_copy(update={"sentence": _sentence(pair)})
-
-
-def paired_counts(first_right: NDArray[np.bool_], second_right: NDArray[np.bool_]) -> PairedCounts:
-    """Count rows by which model is right."""
-    both = int((first_right & second_right).sum())
-    only_first, only_second = int(first_right.sum()) - both, int(second_right.sum()) - both
-    return PairedCounts(both, only_first, only_second, len(first_right) - both - only_first - only_second)
-
-
-def mcnemar_p_value(only_first: int, only_second: int) -> float:
-    """Return the exact two-sided p-value that two models are equally accurate.
-
-    Where just one of them is right, each is so with chance one half (McNemar 1947; exact binomial form).
-    """
-    from scipy.special import bdtr
-
-    disagreements = only_first + only_second
-    if not disagreements:
-        return 1.0
-    return min(1.0, 2 * float(bdtr(min(only_first, only_second), disagreements, 0.5)))
-
-
-def swapping_p_value(negative: PairedCounts, positive: PairedCounts) -> float:
-    """Return the two-sided p-value that two models have the same balanced accuracy, by swapping (Fisher 1935).
-
-    Were they equal, each row on which just one is right might as well be the other's. The bootstrap cannot see that
-    where such rows are few: of three, it takes all three for granted. Exact where the cases can be counted, else from
-    ``SWAPS`` random swappings.
-    """
-    import numpy as np
-    from scipy.stats import binom
-
-    apart = [counts.only_first + counts.only_second for counts in (negative, positive)]
-    weights = [1 / max(counts.rows, 1) for counts in (negative, positive)]
-    observed = abs(
-        sum(
-            (counts.only_first - counts.only_second) * weight
-            for counts, weight in zip((negative, positive), weights, strict=True)
-        )
-    )
-    if (apart[0] + 1) * (apart[1] + 1) <= MOST_CASES:
-        taken = [np.arange(rows + 1) for rows in apart]
-        chance = np.multiply.outer(*(binom.pmf(cases, rows, 0.5) for cases, rows in zip(taken, apart, strict=True)))
-    else:
-        random = generator("swapped hits")
-        taken = [random.binomial(rows, 0.5, SWAPS) for rows in apart]
-        chance = np.full(SWAPS, 1 / SWAPS)
-    gains = [(2 * cases - rows) * weight for cases, rows, weight in zip(taken, apart, weights, strict=True)]
-    swapped = np.add.outer(*gains) if chance.ndim > 1 else gains[0] + gains[1]
-    # Equal but for rounding counts as equal.
-    return float(min(1.0, chance[np.abs(swapped) >= observed - 1e-12].sum()))
-
-
-def difference_intervals(negative: PairedCounts, positive: PairedCounts, samples: int) -> tuple[Interval, Interval]:
-    """Return the differences (first minus second) of accuracy and balanced accuracy with paired bootstrap intervals.
-
-    The pairs are resampled within each class. A class's rows fall into four kinds, so that a resample is one
-    multinomial draw of four counts, and no row is touched. A class without rows adds nothing.
-    """
-    import numpy as np
-
-    random = generator("paired hits")
-    gains, resampled = [], []
-    for counts in (negative, positive):
-        gains.append(counts.only_first - counts.only_second)
-        if not counts.rows:
-            resampled.append(np.zeros(samples, dtype=np.int64))
-            continue
-        kinds = np.array([counts.only_first, counts.only_second, counts.both, counts.neither])
-        drawn = random.multinomial(counts.rows, kinds / counts.rows, samples)
-        resampled.append(drawn[:, 0] - drawn[:, 1])
-    rows = negative.rows + positive.rows
-    in_negative, in_positive = max(negative.rows, 1), max(positive.rows, 1)
-    return (
-        percentile_interval(sum(gains) / rows, (resampled[0] + resampled[1]) / rows),
-        percentile_interval(
-            (gains[0] / in_negative + gains[1] / in_positive) / 2,
-            (resampled[0] / in_negative + resampled[1] / in_positive) / 2,
-        ),
+        significant=not balanced.low <= 0 <= balanced.high and permutation_p_value(negative, positive) < SIGNIFICANCE,
     )
 
 
@@ -269,7 +170,7 @@ def _build(
     store: ArtifactStore,
 ) -> ComparisonSummary:
     from pipeline.evaluation.predictions import read_predictions
-    from pipeline.evaluation.seeds import in_words, seed_groups
+    from pipeline.evaluation.seeds import seed_groups
     from pipeline.evaluation.suspects import suspected_labels
 
     judged = {name: store.summary(evaluations[name], EvaluationSummary) for name in sorted(evaluations)}
@@ -287,10 +188,17 @@ def _build(
         comparison(judged[first], judged[second], test[first], test[second], samples) for first, second in pairs
     )
     for pair in compared:
-        log.info("%s", pair.sentence)
+        log.info("%s", comparison_sentence(pair))
     groups = seed_groups(variants)
     for group in groups:
-        log.info("%s", in_words(group))
+        figure = group.balanced_accuracy
+        log.info(
+            "%s: balanced accuracy %.3f ± %.3f over %d seeds",
+            group.title,
+            figure.mean,
+            figure.standard_deviation,
+            len(group.seeds),
+        )
     suspects, surest = suspected_labels(test[best.model], test[TFIDF], cleaned, store)
     return ComparisonSummary(
         comparisons=compared,
@@ -298,37 +206,3 @@ def _build(
         suspected_label_rows=suspects,
         suspected_labels=surest,
     )
-
-
-def _sentence(pair: Comparison) -> str:
-    """Say who is better, turned so that the difference is never negative."""
-    difference = pair.balanced_accuracy_difference
-    better, worse, value, low, high = (
-        pair.first_title,
-        pair.second_title,
-        difference.value,
-        difference.low,
-        difference.high,
-    )
-    if value < 0:
-        better, worse, value, low, high = worse, better, -value, -high, -low
-    if value == 0:
-        told = f"{better} and {worse} are equal in balanced accuracy"
-    else:
-        told = f"{better} scores {_points(value)} points of balanced accuracy more than {worse}"
-    disagreements = pair.only_first_right + pair.only_second_right
-    if not disagreements:
-        return f"{told}: they are right and wrong on the same reviews."
-    p_words = "p < 0.001" if pair.mcnemar_p_value < 0.001 else f"p = {pair.mcnemar_p_value:.3f}"  # noqa: PLR2004
-    return (
-        f"{told}, interval {_points(low)} to {_points(high)}: {'shown' if pair.shown else 'not shown'} to be better. "
-        f"In plain accuracy, of the {disagreements:,} reviews on which just one is right, {pair.first_title} has "
-        f"{pair.only_first_right:,} and {pair.second_title} {pair.only_second_right:,} (McNemar's exact test: "
-        f"{p_words})."
-    )
-
-
-def _points(share: float) -> str:
-    """Return a difference of shares in percentage points with one decimal and a real minus sign."""
-    text = f"{100 * share:.1f}"
-    return "0.0" if text == "-0.0" else text.replace("-", "−")

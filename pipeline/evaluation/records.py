@@ -204,6 +204,28 @@ class BaselinesSummary(Record):
     """The logistic regression's constant; the weights lie in ``linear_model.parquet``."""
 
 
+class PairedCounts(Record):
+    """Rows of one class by which of two models is right."""
+
+    both: int = 0
+    only_first: int = 0
+    only_second: int = 0
+    neither: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of the class."""
+        return self.both + self.only_first + self.only_second + self.neither
+
+
+class PairedDifferences(Record):
+    """First model minus second on the same rows, in shares, with paired 95 % bootstrap intervals."""
+
+    balanced_accuracy: Interval
+    accuracy: Interval
+    negative_recall: Interval
+
+
 class Comparison(Record):
     """Two models on the same test rows, each at its own threshold. Differences are first minus second, in shares."""
 
@@ -220,10 +242,9 @@ class Comparison(Record):
     """Exact two-sided McNemar test of equal accuracy."""
     accuracy_difference: Interval
     balanced_accuracy_difference: Interval
-    shown: bool
-    """Whether the interval of the balanced accuracy's difference leaves out zero and swapping the models row by row
-    says so too (p < 0.05)."""
-    sentence: str
+    significant: bool
+    """Whether the interval of the difference in balanced accuracy excludes zero and the permutation test agrees
+    (p < 0.05)."""
 
 
 class Spread(Record):

@@ -39,19 +39,6 @@ def seed_groups(evaluations: Sequence[EvaluationSummary]) -> tuple[SeedGroup, ..
     return tuple(groups)
 
 
-def in_words(group: SeedGroup) -> str:
-    """Say what the seeds do to the balanced accuracy of models that differ in nothing else."""
-    figure = group.balanced_accuracy
-    if len(group.seeds) == 1:
-        return (
-            f"{group.title}: balanced accuracy {figure.mean:.3f} with one seed; what another would give is not known."
-        )
-    return (
-        f"{group.title}: balanced accuracy {figure.mean:.3f} ± {figure.standard_deviation:.3f} over "
-        f"{len(group.seeds)} seeds ({figure.low:.3f} to {figure.high:.3f})."
-    )
-
-
 def _spread(values: Sequence[float]) -> Spread:
     return Spread(
         mean=statistics.fmean(values),

@@ -1,10 +1,10 @@
-"""From judged models to the one in service: the verdict, the challenge, the gate, and the champion's history.
+"""From evaluated models to the one in production: acceptance check, head-to-head evaluation, gate and champions.
 
-``docs/explanation/evaluation.md`` lists the rules of the acceptance check and their bounds,
-``docs/explanation/promotion.md`` those of the gate.
+``docs/explanation/evaluation.md`` lists the rules of the acceptance check, ``docs/explanation/promotion.md`` those of
+the gate.
 """
 
-from pipeline.promotion.acceptance import MARGIN, MIN_RARE_ROWS, acceptance, check_acceptance
+from pipeline.promotion.acceptance import acceptance, check_acceptance
 from pipeline.promotion.champions import (
     ChampionChange,
     ChampionChangedError,
@@ -16,45 +16,46 @@ from pipeline.promotion.champions import (
     roll_back,
     rolled_back,
 )
-from pipeline.promotion.gate import Evidence, GateError, gate, gate_decision, promote
-from pipeline.promotion.head_to_head import ReviewScorer, challenge
+from pipeline.promotion.gate import GateError, gate, gate_decision, promote
+from pipeline.promotion.head_to_head import ReviewScorer, compare_to_champion
 from pipeline.promotion.records import (
+    AcceptanceDecision,
     AcceptanceResult,
     Candidate,
     ComparedSlice,
-    Decision,
+    GateAnswer,
     GateDecision,
-    GateRule,
     HeadToHeadSummary,
     RowSet,
-    RuleResult,
+    Rule,
 )
+from pipeline.promotion.rules import MARGIN, MIN_CLASS_ROWS, Evidence
 
 __all__ = [
     "MARGIN",
-    "MIN_RARE_ROWS",
+    "MIN_CLASS_ROWS",
+    "AcceptanceDecision",
     "AcceptanceResult",
     "Candidate",
     "ChampionChange",
     "ChampionChangedError",
     "ChampionModel",
     "ComparedSlice",
-    "Decision",
     "Evidence",
+    "GateAnswer",
     "GateDecision",
     "GateError",
-    "GateRule",
     "HeadToHeadSummary",
     "NoChampionError",
     "ReviewScorer",
     "RowSet",
-    "RuleResult",
+    "Rule",
     "acceptance",
-    "challenge",
     "champion",
     "champion_changes",
     "change_champion",
     "check_acceptance",
+    "compare_to_champion",
     "gate",
     "gate_decision",
     "promote",

@@ -1,4 +1,4 @@
-"""The stage ``challenge``: challenger and champion score the same reviews from their raw text."""
+"""The stage ``compare_to_champion``: challenger and champion score the same reviews from their raw text."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pydantic import BaseModel
 
 from pipeline.config import EvaluationConfig
 from pipeline.errors import ArtifactError, quoted
+from pipeline.evaluation.paired import accuracy_difference, count_pairs, paired_differences
 from pipeline.evaluation.predictions import PREDICTIONS, PartPredictions, part_predictions
 from pipeline.promotion.champions import ChampionModel
-from pipeline.promotion.paired import difference_of, differences, tally
-from pipeline.promotion.records import ComparedModel, ComparedSlice, HeadToHeadSummary, PairedTally, RowSet, RowSetName
+from pipeline.promotion.records import ComparedModel, ComparedSlice, HeadToHeadSummary, RowSet, RowSetName
+from pipeline.promotion.rule_text import row_set_sentence
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
 if TYPE_CHECKING:
@@ -24,32 +25,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STAGE = Stage("challenge", version=1)
+STAGE = Stage("compare_to_champion", version=1)
 
-LEAST_SLICE_ROWS = 20
-"""Rows from which a kind of reviews is kept: the least that ``slice_rows`` may ask for."""
+MIN_SLICE_ROWS = 20
+"""Rows from which a slice is kept: the smallest value that ``slice_rows`` may have."""
 
 
 class ReviewScorer(Protocol):
-    """An exported model at work, as :class:`pipeline.scoring.Scorer` is."""
+    """An exported model that scores raw reviews, such as :class:`pipeline.scoring.Scorer`."""
 
     @property
     def threshold(self) -> float:
-        """Probability from which a review counts as positive."""
+        """Probability from which a review is called positive."""
 
     def probabilities(self, texts: Sequence[str], summaries: Sequence[str] | None = None) -> NDArray[np.floating[Any]]:
         """Return the probability that each raw review is positive, ``[len(texts)]``, in the order given.
 
-        ``summaries`` are joined to the texts by models that were trained so, and left unread by others.
+        Models that were trained with summaries join them to the texts; others ignore them.
         """
 
 
 class HeadToHeadError(ArtifactError):
-    """A model does not answer as a model should."""
+    """A model returns probabilities of the wrong shape."""
 
 
 class HeadToHeadParams(BaseModel):
-    """What a challenge depends on, besides its inputs."""
+    """What the comparison depends on, besides its inputs."""
 
     bootstrap_samples: int
     challenger: str
@@ -60,35 +61,35 @@ class HeadToHeadParams(BaseModel):
 
 @dataclass(frozen=True)
 class _Assigned:
-    """A model's reviews, as numbers.
+    """The test split of a model, and what the model was trained on.
 
     Attributes:
         rows: int64 ``[test rows]``, in the order of its cleaned reviews.
         labels: int8 ``[test rows]``.
         texts: uint64 ``[test rows]``, digests of the raw texts.
-        met: uint64 ``[distinct texts]``, digests of the training and validation texts.
+        seen: uint64 ``[distinct texts]``, digests of the training and validation texts.
     """
 
     rows: NDArray[np.int64]
     labels: NDArray[np.int8]
     texts: NDArray[np.uint64]
-    met: NDArray[np.uint64]
+    seen: NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """The test rows of one model that neither has met.
+class _Candidates:
+    """The test rows of one model, and which of them neither model has seen.
 
     Attributes:
         name: Which row set it is.
-        owner: The model whose test part it is.
-        dealt: That model's reviews.
-        known: By side, bool ``[test rows]``: whether the model met the row's text.
+        owner: The model whose test split it is.
+        assigned: The rows of that split.
+        known: By side, bool ``[test rows]``: whether the model has seen the text of the row.
     """
 
     name: RowSetName
     owner: ChampionModel
-    dealt: _Assigned
+    assigned: _Assigned
     known: Mapping[str, NDArray[np.bool_]]
 
     @property
@@ -99,54 +100,54 @@ class _Chosen:
     @property
     def rows(self) -> NDArray[np.int64]:
         """The compared rows, int64 ``[compared rows]``."""
-        return self.dealt.rows[self.kept]
+        return self.assigned.rows[self.kept]
 
     @property
     def labels(self) -> NDArray[np.int8]:
         """Their labels, int8 ``[compared rows]``."""
-        return self.dealt.labels[self.kept]
+        return self.assigned.labels[self.kept]
 
 
 @dataclass(frozen=True)
-class _Answers:
-    """What one model says of the row sets.
+class _Scored:
+    """Predictions of one model on the row sets.
 
     Attributes:
-        threshold: Least probability that counts as positive.
-        probabilities: By row set, float32 ``[compared rows]``, as the model gave them.
+        threshold: Smallest probability that is called positive.
+        probabilities: By row set, float32 ``[compared rows]``, as the model returned them.
     """
 
     threshold: float
     probabilities: Mapping[RowSetName, NDArray[np.float32]]
 
 
-def challenge(
+def compare_to_champion(
     challenger: ChampionModel,
     champion: ChampionModel,
     config: EvaluationConfig,
     store: ArtifactStore,
     load: Callable[[ArtifactReference], ReviewScorer],
 ) -> ArtifactReference:
-    """Let challenger and champion score two sets of raw reviews, each at its own threshold, and compare them.
+    """Compare challenger and champion on two sets of raw reviews, each model at its own threshold.
 
-    The sets are the challenger's test part and the champion's. A review whose very text one of the two met in
-    training or validation is left out, and counted: that model would have a memory of it. Texts are streamed; in
-    memory stand eight bytes a review, the probabilities, and the texts of the challenger's test part for their kinds.
+    The sets are the test splits of the two models. A review whose text is in the training or validation split of
+    either model is excluded and counted, because that model may have memorized it. Texts are streamed; memory holds
+    eight bytes per review, the probabilities, and the texts of the challenger's test split for its slices.
 
     Args:
         challenger: The best model of this run.
-        champion: The model in service.
-        config: How many resamples are behind an interval.
-        store: Where artifacts lie.
-        load: Loads an ``export`` artifact; called once for each model, and only where the store does not hold the
-            challenge yet.
+        champion: The model in production.
+        config: Bootstrap samples of an interval.
+        store: Where artifacts are kept.
+        load: Loads an ``export`` artifact; called once per model, and only if the store lacks the result.
 
     Returns:
-        An artifact whose summary is a ``HeadToHeadSummary``, with ``predictions.parquet``: ``row_set`` string
-        (``new_test`` or ``old_test``), ``row`` int64, ``label`` int8, ``challenger`` and ``champion`` float32.
+        An artifact whose summary is a ``HeadToHeadSummary``, with ``predictions.parquet``: ``row_set``
+        string (``challenger_test`` or ``champion_test``), ``row`` int64, ``label`` int8, ``challenger`` and
+        ``champion`` float32.
 
     Raises:
-        HeadToHeadError: A model gives another number of probabilities than there are reviews.
+        HeadToHeadError: A model returns another number of probabilities than there are reviews.
         ArtifactError: A split was made from other reviews, or an artifact is missing.
     """
     sides = {"challenger": challenger, "champion": champion}
@@ -176,37 +177,37 @@ def _build(
     load: Callable[[ArtifactReference], ReviewScorer],
 ) -> Outcome:
     challenger, champion = sides["challenger"], sides["champion"]
-    dealt = {side: _dealt(model, store) for side, model in sides.items()}
-    known = {owner: {side: np.isin(dealt[owner].texts, dealt[side].met) for side in sides} for owner in sides}
-    chosen = [_Chosen("new_test", challenger, dealt["challenger"], known["challenger"])]
+    assigned = {side: _read_assigned(model, store) for side, model in sides.items()}
+    known = {owner: {side: np.isin(assigned[owner].texts, assigned[side].seen) for side in sides} for owner in assigned}
+    chosen = [_Candidates("challenger_test", challenger, assigned["challenger"], known["challenger"])]
     if (champion.cleaned, champion.parts) != (challenger.cleaned, challenger.parts):
-        chosen.append(_Chosen("old_test", champion, dealt["champion"], known["champion"]))
+        chosen.append(_Candidates("champion_test", champion, assigned["champion"], known["champion"]))
     # One model in memory at a time.
-    answers = {side: _answers(model, chosen, store, load) for side, model in sides.items()}
-    _write(work, chosen, answers)
-    row_sets = {one.name: _row_set(one, answers, sides, samples) for one in chosen}
-    new_test = row_sets["new_test"]
-    if new_test.rows:
-        new_test = new_test.model_copy(update={"slices": tuple(_slices(chosen[0], answers, store))})
+    scored = {side: _score(model, chosen, store, load) for side, model in sides.items()}
+    _write(work, chosen, scored)
+    row_sets = {one.name: _row_set(one, scored, samples) for one in chosen}
+    own_test = row_sets["challenger_test"]
+    if own_test.rows:
+        own_test = own_test.model_copy(update={"slices": tuple(_slices(chosen[0], scored, store))})
     for row_set in row_sets.values():
-        log.info("%s", row_set.sentence)
+        log.info("%s", row_set_sentence(row_set))
     return Outcome(
         HeadToHeadSummary(
             challenger=challenger.name,
             challenger_title=challenger.title,
             champion=champion.name,
             champion_title=champion.title,
-            new_test=new_test,
-            old_test=row_sets.get("old_test"),
+            challenger_test=own_test,
+            champion_test=row_sets.get("champion_test"),
         )
     )
 
 
-def _dealt(model: ChampionModel, store: ArtifactStore) -> _Assigned:
+def _read_assigned(model: ChampionModel, store: ArtifactStore) -> _Assigned:
     from pipeline.splitting.splits import TEST, TRAIN, VALIDATION, read_splits
     from pipeline.splitting.texts import int_digest
 
-    rows, labels, texts, met = [], [], [], []
+    rows, labels, texts, seen = [], [], [], []
     for batch in read_splits(model.cleaned, model.parts, ["row", "label", "text"], store):
         test = batch.split_of_row == TEST
         learned = (batch.split_of_row == TRAIN) | (batch.split_of_row == VALIDATION)
@@ -215,22 +216,22 @@ def _dealt(model: ChampionModel, store: ArtifactStore) -> _Assigned:
         rows.append(batch.columns.column("row").to_numpy()[test])
         labels.append(batch.columns.column("label").to_numpy()[test].astype(np.int8))
         texts.append(digests[test])
-        met.append(digests[learned])
+        seen.append(digests[learned])
     empty = np.zeros(0, dtype=np.uint64)
     return _Assigned(
         rows=np.concatenate([np.zeros(0, dtype=np.int64), *rows]),
         labels=np.concatenate([np.zeros(0, dtype=np.int8), *labels]),
         texts=np.concatenate([empty, *texts]),
-        met=np.unique(np.concatenate([empty, *met])),
+        seen=np.unique(np.concatenate([empty, *seen])),
     )
 
 
-def _answers(
+def _score(
     model: ChampionModel,
-    chosen: Sequence[_Chosen],
+    chosen: Sequence[_Candidates],
     store: ArtifactStore,
     load: Callable[[ArtifactReference], ReviewScorer],
-) -> _Answers:
+) -> _Scored:
     scorer = load(model.exported)
     probabilities: dict[RowSetName, NDArray[np.float32]] = {}
     for one in chosen:
@@ -239,15 +240,15 @@ def _answers(
             answer = np.asarray(scorer.probabilities(texts, summaries), dtype=np.float32)
             if answer.shape != (len(texts),):
                 raise HeadToHeadError(
-                    f"{quoted(model.title)} ({model.exported}) gives probabilities of the shape {answer.shape} for "
+                    f"{quoted(model.title)} ({model.exported}) returns probabilities of shape {answer.shape} for "
                     f"{len(texts):,} reviews; export the model again."
                 )
             found.append(answer)
         probabilities[one.name] = np.concatenate(found)
-    return _Answers(threshold=float(scorer.threshold), probabilities=probabilities)
+    return _Scored(threshold=float(scorer.threshold), probabilities=probabilities)
 
 
-def _texts(chosen: _Chosen, store: ArtifactStore) -> Iterator[tuple[list[str], list[str]]]:
+def _texts(chosen: _Candidates, store: ArtifactStore) -> Iterator[tuple[list[str], list[str]]]:
     """Yield raw texts and summaries of the compared rows, in their order."""
     from pipeline.splitting.splits import TEST, read_splits
 
@@ -266,7 +267,7 @@ def _strings(columns: pa.RecordBatch, name: str, places: NDArray[np.int64]) -> l
     return [text or "" for text in columns.column(name).take(places).to_pylist()]
 
 
-def _write(work: Workspace, chosen: Sequence[_Chosen], answers: Mapping[str, _Answers]) -> None:
+def _write(work: Workspace, chosen: Sequence[_Candidates], scored: Mapping[str, _Scored]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -281,66 +282,53 @@ def _write(work: Workspace, chosen: Sequence[_Chosen], answers: Mapping[str, _An
     )
     with pq.ParquetWriter(work.folder / PREDICTIONS, schema, compression="zstd") as sink:
         for one in chosen:
-            probabilities = [answers[side].probabilities[one.name] for side in ("challenger", "champion")]
+            probabilities = [scored[side].probabilities[one.name] for side in ("challenger", "champion")]
             names = pa.array([one.name] * len(one.rows), pa.string())
             sink.write_table(pa.table([names, one.rows, one.labels, *probabilities], schema=schema))
 
 
-def _row_set(
-    chosen: _Chosen, answers: Mapping[str, _Answers], sides: Mapping[str, ChampionModel], samples: int
-) -> RowSet:
+def _row_set(chosen: _Candidates, scored: Mapping[str, _Scored], samples: int) -> RowSet:
     labels = chosen.labels
-    right = _right(chosen, answers)
+    right = _right(chosen, scored)
     negative, positive = (
-        tally(right["challenger"][labels == label], right["champion"][labels == label]) for label in (0, 1)
+        count_pairs(right["challenger"][labels == label], right["champion"][labels == label]) for label in (0, 1)
     )
     known = {side: int(rows.sum()) for side, rows in chosen.known.items()}
-    left_out = int((~chosen.kept).sum())
-    sentence = (
-        f"Compared on {len(labels):,} test reviews of {'this run' if chosen.name == 'new_test' else 'the champion'}"
-    )
-    if left_out:
-        sentence += (
-            f"; {left_out:,} more were left out, because the same text stood in training or validation of "
-            f"{sides['champion'].title}, the champion ({known['champion']:,}), or of the challenger "
-            f"({known['challenger']:,})"
-        )
     return RowSet(
         name=chosen.name,
         rows=len(labels),
         known_to_challenger=known["challenger"],
         known_to_champion=known["champion"],
-        left_out=left_out,
-        sentence=f"{sentence}.",
+        excluded=int((~chosen.kept).sum()),
         negative=negative,
         positive=positive,
-        differences=differences(negative, positive, samples),
-        challenger=_compared(chosen, answers["challenger"]),
-        champion=_compared(chosen, answers["champion"]),
+        differences=paired_differences(negative, positive, samples),
+        challenger=_compared(chosen, scored["challenger"]),
+        champion=_compared(chosen, scored["champion"]),
     )
 
 
-def _right(chosen: _Chosen, answers: Mapping[str, _Answers]) -> dict[str, NDArray[np.bool_]]:
-    """Return by side which compared rows the model calls rightly, bool ``[compared rows]``."""
+def _right(chosen: _Candidates, scored: Mapping[str, _Scored]) -> dict[str, NDArray[np.bool_]]:
+    """Return by side on which compared rows the model is right, bool ``[compared rows]``."""
     return {
-        side: (_predictions(chosen, answer).probabilities >= answer.threshold) == (chosen.labels == 1)
-        for side, answer in answers.items()
+        side: (_predictions(chosen, found).probabilities >= found.threshold) == (chosen.labels == 1)
+        for side, found in scored.items()
     }
 
 
-def _predictions(chosen: _Chosen, answer: _Answers) -> PartPredictions:
-    return part_predictions(chosen.rows, chosen.labels, answer.probabilities[chosen.name])
+def _predictions(chosen: _Candidates, scored: _Scored) -> PartPredictions:
+    return part_predictions(chosen.rows, chosen.labels, scored.probabilities[chosen.name])
 
 
-def _compared(chosen: _Chosen, answer: _Answers) -> ComparedModel:
+def _compared(chosen: _Candidates, scored: _Scored) -> ComparedModel:
     from pipeline.evaluation.calibration import bin_starts
     from pipeline.evaluation.resampling import CountedFigures, RankedCounts
 
-    predictions, labels = _predictions(chosen, answer), chosen.labels
+    predictions, labels = _predictions(chosen, scored), chosen.labels
     if not len(labels):
         return ComparedModel(balanced_accuracy=0, accuracy=0, negative_recall=0, calibration_error=0, unusable=0)
     ranked = RankedCounts.of(labels, predictions.probabilities)
-    counted = CountedFigures(ranked.probability, answer.threshold, bin_starts(ranked))(ranked.negative, ranked.positive)
+    counted = CountedFigures(ranked.probability, scored.threshold, bin_starts(ranked))(ranked.negative, ranked.positive)
     return ComparedModel(
         balanced_accuracy=counted.balanced_accuracy,
         accuracy=counted.accuracy,
@@ -350,26 +338,26 @@ def _compared(chosen: _Chosen, answer: _Answers) -> ComparedModel:
     )
 
 
-def _slices(chosen: _Chosen, answers: Mapping[str, _Answers], store: ArtifactStore) -> Iterator[ComparedSlice]:
-    """Yield how the two compare on each kind of reviews that the evaluation knows."""
+def _slices(chosen: _Candidates, scored: Mapping[str, _Scored], store: ArtifactStore) -> Iterator[ComparedSlice]:
+    """Yield the difference of the two models on each slice of the evaluation."""
     from pipeline.encoding import VOCABULARY_FILE, Vocabulary
     from pipeline.evaluation.slices import dimensions_of, reviews_of
 
-    right = _right(chosen, answers)
+    right = _right(chosen, scored)
     words = Vocabulary.load(store.folder(chosen.owner.exported) / VOCABULARY_FILE)
     for dimension in dimensions_of(reviews_of(store, chosen.owner.cleaned, chosen.rows), words):
         for place, label in enumerate(dimension.labels):
             inside = dimension.values == place
             rows = int(inside.sum())
-            if rows < LEAST_SLICE_ROWS or rows == len(inside):
+            if rows < MIN_SLICE_ROWS or rows == len(inside):
                 continue
-            counts: PairedTally = tally(right["challenger"][inside], right["champion"][inside])
+            counts = count_pairs(right["challenger"][inside], right["champion"][inside])
             yield ComparedSlice(
                 dimension=dimension.name,
                 dimension_title=dimension.title,
                 label=label,
                 rows=rows,
-                only_challenger=counts.only_challenger,
-                only_champion=counts.only_champion,
-                difference=difference_of(counts.only_challenger, counts.only_champion, rows),
+                only_challenger=counts.only_first,
+                only_champion=counts.only_second,
+                difference=accuracy_difference(counts.only_first, counts.only_second, rows),
             )

@@ -1,35 +1,76 @@
-"""The verdict, the challenge and the gate's decision, with the rules behind them."""
+"""Records of promotion: rules, acceptance result, head-to-head evaluation and gate decision."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
+from pydantic import Field, model_validator
+
+from pipeline.evaluation.records import PairedCounts, PairedDifferences
 from pipeline.promotion.champions import ChampionModel
 from pipeline.statistics import Interval
 from pipeline.store import Record
 
-Decision = Literal["accept", "refuse", "cannot_tell"]
-GateAnswer = Literal["promote", "keep", "refuse", "needs_person"]
-RowSetName = Literal["new_test", "old_test"]
+AcceptanceDecision = Literal["accepted", "rejected", "inconclusive"]
+GateAnswer = Literal["promoted", "kept", "rejected", "needs_approval"]
+"""``kept``: the champion stays, or no model is promoted where there is none."""
+Failure = Literal["rejected", "kept", "inconclusive"]
+FAILURES: tuple[Failure, ...] = ("rejected", "kept", "inconclusive")
+"""Of several failed rules, the first of these decides."""
+RuleCode = Literal[
+    "finite_scores",
+    "no_leakage",
+    "both_classes_predicted",
+    "enough_test_rows",
+    "better_than_majority",
+    "not_below_tfidf",
+    "data_contract",
+    "finite_evidence",
+    "export_matches",
+    "calibration",
+    "real_data",
+    "new_model",
+    "behavior",
+    "compared",
+    "enough_compared_rows",
+    "not_below_champion",
+    "not_below_on_champion_test",
+    "no_slice_worse",
+    "improvement",
+]
+RowSetName = Literal["challenger_test", "champion_test"]
 
 
-class RuleResult(Record):
-    """One rule, applied to the best model."""
+class Rule(Record):
+    """One rule, applied to a model; :mod:`pipeline.promotion.rule_text` makes its sentence."""
 
-    name: str
-    sentence: str
-    """The rule and its outcome in plain words."""
-    figure: float | None
-    """What was measured; ``None`` where it is not a number."""
-    bound: float
-    """What the figure had to reach or not to pass."""
+    code: RuleCode
     passed: bool
-    if_failed: Literal["refuse", "cannot_tell"]
-    """The decision where this is the first rule that failed."""
+    if_failed: Failure
+    value: float | None = None
+    """What was measured; ``None`` if nothing was, or if it is not finite."""
+    bound: float | None = None
+    """Smallest or largest value that passes; ``None`` for a rule without a number."""
+    details: dict[str, int | float | str | None] = Field(default_factory=dict)
+    """What else its sentence names."""
+
+    @property
+    def sentence(self) -> str:
+        """The rule and its outcome in plain words."""
+        from pipeline.promotion.rule_text import rule_sentence
+
+        return rule_sentence(self)
+
+
+def deciding_rule(rules: Iterable[Rule]) -> Rule | None:
+    """Return the failed rule that decides, or ``None`` if every rule passed."""
+    failed = [rule for rule in rules if not rule.passed]
+    return min(failed, key=lambda rule: FAILURES.index(rule.if_failed), default=None)
 
 
 class Candidate(Record):
-    """One model that stood for election."""
+    """One model of the run."""
 
     model: str
     title: str
@@ -38,43 +79,35 @@ class Candidate(Record):
 
 
 class AcceptanceResult(Record):
-    """The decision, its reason, and every rule behind it."""
+    """Whether the best model of a run may be used, and every rule behind it."""
 
-    decision: Decision
+    decision: AcceptanceDecision
     best_model: str
     best_title: str
-    sentence: str
-    rules: tuple[RuleResult, ...]
-    """In the order in which they decide: the first that failed gives the decision."""
+    rules: tuple[Rule, ...]
     candidates: tuple[Candidate, ...]
     """All models, the best first."""
     demo: bool
+    """Whether the reviews are generated."""
 
-
-class PairedTally(Record):
-    """Rows of one class by which of challenger and champion is right."""
-
-    both: int = 0
-    only_challenger: int = 0
-    only_champion: int = 0
-    neither: int = 0
+    @model_validator(mode="after")
+    def _decision_follows_from_rules(self) -> AcceptanceResult:
+        reason = deciding_rule(self.rules)
+        expected = "accepted" if reason is None else reason.if_failed
+        if self.decision != expected:
+            raise ValueError(f"The decision is {self.decision}, but the rules give {expected}.")
+        return self
 
     @property
-    def rows(self) -> int:
-        """Rows of the class."""
-        return self.both + self.only_challenger + self.only_champion + self.neither
+    def sentence(self) -> str:
+        """The decision and its reason in plain words."""
+        from pipeline.promotion.rule_text import acceptance_sentence
 
-
-class Differences(Record):
-    """Challenger minus champion on the same rows, in shares, with paired 95 % bootstrap intervals."""
-
-    balanced_accuracy: Interval
-    accuracy: Interval
-    negative_recall: Interval
+        return acceptance_sentence(self)
 
 
 class ComparedModel(Record):
-    """What one of the two models does on a row set."""
+    """Metrics of one of the two models on a row set."""
 
     balanced_accuracy: float
     accuracy: float
@@ -82,11 +115,11 @@ class ComparedModel(Record):
     calibration_error: float
     """As in ``Scores``; 0 without rows."""
     unusable: int
-    """Rows whose probability was no number of 0–1; they count as 0.5."""
+    """Rows whose prediction is not a number in 0–1; they count as 0.5."""
 
 
 class ComparedSlice(Record):
-    """Reviews of one kind, and how far the challenger lies from the champion on them."""
+    """A slice of the reviews, and the difference between challenger and champion on it."""
 
     dimension: str
     dimension_title: str
@@ -94,10 +127,10 @@ class ComparedSlice(Record):
     """See ``evaluation.Slice``."""
     rows: int
     only_challenger: int
-    """Rows on which just the challenger is right."""
+    """Rows on which only the challenger is right."""
     only_champion: int
     difference: Interval
-    """Of the accuracy, challenger minus champion; 95 % by itself, not corrected for the number of slices."""
+    """Accuracy of the challenger minus that of the champion; 95 %, not corrected for the number of slices."""
 
 
 class RowSet(Record):
@@ -108,19 +141,17 @@ class RowSet(Record):
     """Rows compared."""
     known_to_challenger: int
     known_to_champion: int
-    """Rows left out because the model met the same text in training or validation; a row may count in both."""
-    left_out: int
-    """Rows left out in all."""
-    sentence: str
-    """What was compared and what was left out."""
-    negative: PairedTally
-    positive: PairedTally
-    differences: Differences | None
-    """``None`` without rows."""
+    """Rows excluded because the model saw the same text in training or validation; a row may count in both."""
+    excluded: int
+    negative: PairedCounts
+    """The challenger is the first model, the champion the second."""
+    positive: PairedCounts
+    differences: PairedDifferences | None
+    """Challenger minus champion; ``None`` without rows."""
     challenger: ComparedModel
     champion: ComparedModel
     slices: tuple[ComparedSlice, ...] = ()
-    """Of ``new_test`` alone, in the order of the dimensions."""
+    """Of ``challenger_test`` only, in the order of the dimensions."""
 
 
 class HeadToHeadSummary(Record):
@@ -130,39 +161,40 @@ class HeadToHeadSummary(Record):
     challenger_title: str
     champion: str
     champion_title: str
-    new_test: RowSet
-    """The challenger's own test part."""
-    old_test: RowSet | None
-    """The champion's own test part; ``None`` where it is the challenger's."""
-
-
-class GateRule(Record):
-    """One rule of the gate, applied."""
-
-    name: str
-    sentence: str
-    """The rule and its outcome in plain words."""
-    figure: float | None
-    """What was measured; ``None`` where it is no number or was not measured."""
-    bound: float | None
-    """What the figure had to reach or not to pass; ``None`` where there is no number to pass."""
-    passed: bool
-    if_failed: Literal["refuse", "keep", "cannot_tell"]
+    challenger_test: RowSet
+    """Test split of the challenger."""
+    champion_test: RowSet | None
+    """Test split of the champion; ``None`` if both models share one split."""
 
 
 class GateDecision(Record):
-    """What becomes of a challenger, and why."""
+    """Whether a challenger replaces the champion, and every rule behind it."""
 
     decision: GateAnswer
-    sentence: str
-    rules: tuple[GateRule, ...]
+    rules: tuple[Rule, ...]
+    """Those of the acceptance check, then those of the gate."""
     challenger: ChampionModel
     replacing: int
-    """Number of the change that made the present champion; 0 if there is none."""
+    """Number of the change that made the current champion; 0 if there is none."""
     champion_title: str | None
     first: bool
-    """Whether there was no champion to be compared with: none at all, or one of generated reviews."""
-    forced: bool
-    """Whether a person promotes it whatever the rules say."""
-    demo: bool
-    """Whether the challenger was trained on generated reviews."""
+    """Whether there is no champion to compare with: none at all, or one trained on generated reviews."""
+    force_reason: str | None = None
+    """Why a user promotes the challenger regardless of the rules; hostile input."""
+
+    @property
+    def forced(self) -> bool:
+        """Whether a user promotes the challenger regardless of the rules."""
+        return self.force_reason is not None
+
+    @property
+    def demo(self) -> bool:
+        """Whether the challenger was trained on generated reviews."""
+        return self.challenger.demo
+
+    @property
+    def sentence(self) -> str:
+        """The decision and its reason in plain words."""
+        from pipeline.promotion.rule_text import gate_sentence
+
+        return gate_sentence(self)

@@ -11,8 +11,10 @@ from pipeline.cleaning.records import CleanSummary
 from pipeline.dataset.records import Window
 from pipeline.evaluation.records import Comparison, ComparisonSummary, EvaluationSummary, Slice
 from pipeline.evaluation.rules import TFIDF
+from pipeline.evaluation.text import negated
 from pipeline.profiling.records import ProfileSummary
 from pipeline.promotion.records import AcceptanceResult, GateDecision, HeadToHeadSummary, RowSet
+from pipeline.promotion.rule_text import row_set_sentence
 from pipeline.readers.records import IngestSummary
 from pipeline.reporting import formatting
 from pipeline.reporting.gate_text import gate_told, has_both_classes
@@ -86,16 +88,16 @@ def _trust(
 ) -> Answer:
     serious = [warning for warning in warnings if warning.serious]
     words: dict[Outcome, tuple[str, Tone]] = {
-        "accept": ("Yes", "good"),
-        "refuse": ("No", "bad"),
-        "cannot_tell": ("Not settled", "unknown"),
+        "accepted": ("Yes", "good"),
+        "rejected": ("No", "bad"),
+        "inconclusive": ("Inconclusive", "unknown"),
         "stopped": ("There is none", "bad"),
         "undecided": ("Not yet known", "unknown"),
     }
     answer, tone = words[outcome]
-    if outcome == "accept" and demo:
+    if outcome == "accepted" and demo:
         answer, tone = "Not for real reviews", "unknown"
-    elif outcome == "accept" and serious:
+    elif outcome == "accepted" and serious:
         answer, tone = "Not before reading the warnings", "unknown"
     sentence = _rules(outcome, acceptance)
     if serious:
@@ -172,10 +174,10 @@ def _against_champion(
     question = "Is it better than the model in service?"
     answer: str
     tone: Tone = "unknown"
-    compared = None if challenge is None else challenge.new_test
+    compared = None if challenge is None else challenge.challenger_test
     if gate is None or gate.champion_title is None:
         answer, sentence = "None yet", "No model is in service yet, so there is none to beat."
-    elif any(rule.name == "new_model" and not rule.passed for rule in gate.rules):
+    elif any(rule.code == "new_model" and not rule.passed for rule in gate.rules):
         answer, sentence = "It is that model", f"{best.title} of this run is the model in service."
     elif gate.first:
         answer = "Not compared"
@@ -184,21 +186,21 @@ def _against_champion(
         answer = "Not compared"
         sentence = f"{gate.champion_title} is in service; no comparison on the same reviews was made."
     elif compared.differences is None or not has_both_classes(compared):
-        answer, sentence = "Not compared", f"Reviews of both classes are needed. {compared.sentence}"
+        answer, sentence = "Not compared", f"Reviews of both classes are needed. {row_set_sentence(compared)}"
     else:
         difference = compared.differences.balanced_accuracy
         answer, tone = _shown(difference, shown=difference.low > 0 or difference.high < 0)
         sentence = (
             f"{formatting.points(difference.value)} of balanced accuracy against {gate.champion_title} "
             f"({formatting.points_interval(difference)}) on {formatting.plural(compared.rows, 'review')} that neither "
-            f"had met. It alone is right on {formatting.plural(_alone(compared, 'only_challenger'), 'review')}, the "
-            f"other alone on {formatting.count(_alone(compared, 'only_champion'))}."
+            f"had met. It alone is right on {formatting.plural(_alone(compared, 'only_first'), 'review')}, the "
+            f"other alone on {formatting.count(_alone(compared, 'only_second'))}."
         )
     told = "" if gate is None else f" {gate_told(gate)}"
     return Answer(question=question, answer=answer, sentence=sentence + told, tone=tone)
 
 
-def _alone(row_set: RowSet, who: Literal["only_challenger", "only_champion"]) -> int:
+def _alone(row_set: RowSet, who: Literal["only_first", "only_second"]) -> int:
     return sum(getattr(tally, who) for tally in (row_set.negative, row_set.positive))
 
 
@@ -214,7 +216,6 @@ def _turned(first: str, second: str, comparison: ComparisonSummary | None) -> Co
     other_way = comparison.between(second, first)
     if pair is not None or other_way is None:
         return pair
-    difference = other_way.balanced_accuracy_difference
     return other_way.model_copy(
         update={
             "first": other_way.second,
@@ -223,16 +224,14 @@ def _turned(first: str, second: str, comparison: ComparisonSummary | None) -> Co
             "second_title": other_way.first_title,
             "only_first_right": other_way.only_second_right,
             "only_second_right": other_way.only_first_right,
-            "balanced_accuracy_difference": difference.model_copy(
-                update={"value": -difference.value, "low": -difference.high, "high": -difference.low}
-            ),
+            "balanced_accuracy_difference": negated(other_way.balanced_accuracy_difference),
         }
     )
 
 
 def _compared(question: str, pair: Comparison) -> Answer:
     difference = pair.balanced_accuracy_difference
-    answer, tone = _shown(difference, shown=pair.shown)
+    answer, tone = _shown(difference, shown=pair.significant)
     sentence = (
         f"{formatting.points(difference.value)} of balanced accuracy against {pair.second_title} "
         f"({formatting.points_interval(difference)}). It alone is right on "

@@ -1,4 +1,4 @@
-"""What the gate decided on a run's best model, in words: for the page, the message and the model card."""
+"""The decision of the gate in a few words, for the page, the message and the model card."""
 
 from __future__ import annotations
 
@@ -7,62 +7,69 @@ from collections.abc import Iterator
 from pipeline.promotion.records import ComparedSlice, GateDecision, HeadToHeadSummary, RowSet
 
 HISTORY_HINT = (
-    "This is what the gate decided before this report was published. Whether the model really went into service is "
-    "told on the page of the champion and in its history: a person may be asked afterwards, and another run may have "
-    "been first."
+    "This is the decision of the gate at the time of this report. The champion page and its history show whether the "
+    "model was promoted: a promotion may need manual approval, or another run may have changed the champion first."
 )
 
-FAILURE_WORDS = {"refuse": "refuses it", "keep": "keeps the champion", "cannot_tell": "cannot tell"}
-"""What a failed rule of the gate leads to."""
+FAILURE_WORDS = {"rejected": "rejects it", "kept": "keeps the champion", "inconclusive": "is inconclusive"}
+"""Effect of a failed rule of the gate."""
 
-ROW_SET_TITLES = {"new_test": "On this run's test part", "old_test": "On the champion's test part"}
+ROW_SET_TITLES = {
+    "challenger_test": "On the test split of the challenger",
+    "champion_test": "On the test split of the champion",
+}
 
 
 def gate_word(gate: GateDecision) -> str:
-    """Return the decision in a word or two, as they stand in front of its sentence."""
+    """Return the decision in a word or two."""
     if gate.forced:
-        return "Yes, by force"
-    return {"promote": "Yes", "keep": "No", "refuse": "No, refused", "needs_person": "Not settled"}[gate.decision]
+        return "Promoted by force"
+    return {
+        "promoted": "Promoted",
+        "kept": "Not promoted",
+        "rejected": "Rejected",
+        "needs_approval": "Needs approval",
+    }[gate.decision]
 
 
 def gate_told(gate: GateDecision) -> str:
-    """Return the decision as a short sentence behind another one."""
+    """Return the decision as a short sentence."""
     if gate.forced:
-        return "A person puts it into service whatever the gate says."
+        return "A user promotes it regardless of the rules."
     return {
-        "promote": "The gate promotes it.",
-        "keep": "The gate promotes no model." if gate.champion_title is None else "The gate keeps the champion.",
-        "refuse": "The gate refuses it.",
-        "needs_person": "The gate leaves it to a person.",
+        "promoted": "The gate promotes it.",
+        "kept": "The gate promotes no model." if gate.champion_title is None else "The gate keeps the champion.",
+        "rejected": "The gate rejects it.",
+        "needs_approval": "Its promotion needs manual approval.",
     }[gate.decision]
 
 
 def gate_notes(gate: GateDecision) -> Iterator[str]:
-    """Yield what is special about a decision: by force, without a champion to compare with, on generated reviews."""
+    """Yield notes on a forced decision, a first champion and generated reviews."""
     if gate.forced:
-        yield "By force: a person puts it into service. The rules were applied all the same and are shown below."
+        yield "By force: a user promotes it. The results of the rules are shown below."
     if gate.first:
         yield (
-            "First champion: no model is in service yet, so there is none to compare it with."
+            "First champion: no model is in production yet, so there is none to compare with."
             if gate.champion_title is None
-            else f"First champion of real reviews: {gate.champion_title}, which is in service, was trained on "
-            "generated ones, so there is nothing to compare."
+            else f"First champion of real reviews: {gate.champion_title}, now in production, was trained on generated "
+            "reviews, so the two are not compared."
         )
     if gate.demo:
-        yield "Demo: it was trained on generated reviews. It gives way to the first good model of real ones."
+        yield "Demo: it was trained on generated reviews. The first accepted model of real reviews replaces it."
 
 
 def has_both_classes(row_set: RowSet) -> bool:
-    """Return whether a row set holds reviews of both classes, without which balanced accuracy means nothing."""
+    """Return whether a row set has reviews of both classes, which balanced accuracy needs."""
     return bool(row_set.negative.rows and row_set.positive.rows)
 
 
 def worst_differences(challenge: HeadToHeadSummary | None, most: int) -> tuple[ComparedSlice, ...]:
-    """Return the kinds of reviews on which the challenger lies lowest against the champion, the worst first.
+    """Return the slices with the lowest difference between challenger and champion, the worst first.
 
     Args:
         challenge: The comparison, if there is one.
         most: How many at most.
     """
-    found = challenge.new_test.slices if challenge is not None else ()
+    found = challenge.challenger_test.slices if challenge is not None else ()
     return tuple(sorted(found, key=lambda one: one.difference.value)[:most])

@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
-from pipeline.promotion.records import RuleResult
+from pipeline.promotion.records import Rule
 from pipeline.reporting.explanation import EFFECT_STEPS, behavior_rows, explained
 from pipeline.reporting.gate_text import (
     FAILURE_WORDS,
@@ -30,9 +30,9 @@ STYLE_SHEETS = ("style.css", "figures.css")
 """In this order they make the page's one style sheet."""
 
 VERDICT_WORDS: dict[Outcome, str] = {
-    "accept": "Accepted",
-    "refuse": "Refused",
-    "cannot_tell": "Cannot tell",
+    "accepted": "Accepted",
+    "rejected": "Rejected",
+    "inconclusive": "Inconclusive",
     "stopped": "Stopped",
     "undecided": "No verdict yet",
 }
@@ -138,20 +138,20 @@ def acceptance_word(contents: ReportContents) -> str:
     return VERDICT_WORDS[contents.outcome]
 
 
-def _reasons(contents: ReportContents) -> list[RuleResult]:
+def _reasons(contents: ReportContents) -> list[Rule]:
     """Return the rules that explain the acceptance: those that failed, or else all that hold."""
     rules = contents.acceptance.rules if contents.acceptance is not None else ()
     return [rule for rule in rules if not rule.passed] or list(rules)
 
 
 def _title(contents: ReportContents) -> str:
-    if contents.demo and contents.outcome in ("accept", "refuse", "cannot_tell"):
+    if contents.demo and contents.outcome in ("accepted", "rejected", "inconclusive"):
         return f"A demo run: {acceptance_word(contents).lower()}"
     return {
-        "accept": "This model may be used",
-        "refuse": "This model must not be used",
-        "cannot_tell": "The figures do not settle it",
-        "stopped": "This run stopped before its verdict",
+        "accepted": "The model is accepted",
+        "rejected": "The model is rejected",
+        "inconclusive": "The evaluation is inconclusive",
+        "stopped": "The run stopped before its acceptance check",
         "undecided": "An unfinished run",
     }[contents.outcome]
 
@@ -171,7 +171,7 @@ def _sections(contents: ReportContents) -> list[tuple[str, str]]:
     )
     present = [
         ("acceptance", "AcceptanceResult", True),
-        ("gate", "Into service?", contents.gate is not None),
+        ("gate", "Promotion", contents.gate is not None),
         ("warnings", "Warnings", bool(contents.warnings)),
         ("scores", "Scores", judged),
         ("comparison", "Comparison", compared is not None and bool(compared.comparisons or compared.seed_groups)),

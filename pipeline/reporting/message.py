@@ -27,7 +27,7 @@ def _lines(contents: ReportContents) -> Iterator[str]:
     yield f"**{acceptance_word(contents)}**: {_cut(contents.headline)}"
     yield ""
     if contents.gate is not None:
-        yield f"Into service? **{gate_word(contents.gate)}**: {_cut(contents.gate.sentence, MOST_OF_DECISION)}"
+        yield f"Promotion: **{gate_word(contents.gate)}**: {_cut(contents.gate.sentence, MOST_OF_DECISION)}"
         yield ""
     if contents.demo:
         yield "_Demo data: these reviews were generated; the figures say nothing about real ones._"

@@ -18,7 +18,7 @@ MOST_CHARACTERS = 400
 
 NoteKind = Literal["judged", "stopped", "refused", "failed", "skipped", "promoted"]
 
-_VERDICTS = ("accept", "refuse", "cannot_tell")
+_DECISIONS = ("accepted", "rejected", "inconclusive")
 
 
 class RunNote(Record):
@@ -51,7 +51,7 @@ def note_of_run(run_name: str, report: str, store: ArtifactStore) -> RunNote | N
     # A later version may know more outcomes.
     heading = {str(outcome): word for outcome, word in VERDICT_WORDS.items()}.get(run.outcome, run.outcome)
     return RunNote(
-        kind="judged" if run.outcome in _VERDICTS else "stopped",
+        kind="judged" if run.outcome in _DECISIONS else "stopped",
         heading=f"{heading} (demo data)" if run.demo else heading,
         sentence=run.headline,
         figures=_figures(run),

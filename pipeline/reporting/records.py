@@ -24,11 +24,11 @@ from pipeline.store import Record, RowAccount
 from pipeline.training.records import DeviceRecord, ExportSummary, TrainSummary
 from pipeline.validation.records import ExpectationResult, ValidationSummary
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised when a field of report.json changes its meaning or goes away."""
 
-Outcome = Literal["accept", "refuse", "cannot_tell", "stopped", "undecided"]
-"""``stopped``: the run ended before its verdict, by a refusal. ``undecided``: it has no verdict yet."""
+Outcome = Literal["accepted", "rejected", "inconclusive", "stopped", "undecided"]
+"""``stopped``: the run ended before its acceptance check. ``undecided``: it has not come to that check yet."""
 
 
 class ReportWarning(Record):
@@ -196,7 +196,7 @@ class ReportContents(Record):
     spelled out (:func:`pipeline.reporting.formatting.visible`), since names, messages and reviews come from outside.
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     run_name: str
     profile: str
     demo: bool

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.evaluation.text import comparison_sentence
+from pipeline.promotion.rule_text import row_set_sentence
 from pipeline.reporting import formatting
 
 FILTERS = (
@@ -49,4 +51,5 @@ def template_environment(folder: Path, *, escape: Callable[[object], object] | N
         keep_trailing_newline=escape is not None,
     )
     environment.filters |= {name: getattr(formatting, name) for name in FILTERS}
+    environment.filters |= {"comparison": comparison_sentence, "row_set": row_set_sentence}
     return environment

@@ -8,6 +8,7 @@ from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
 from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary, Scores
 from pipeline.evaluation.rules import MAJORITY_BOUND, TFIDF
+from pipeline.evaluation.text import comparison_sentence
 from pipeline.profiling.records import ProfileSummary
 from pipeline.readers.records import IngestSummary
 from pipeline.reporting import formatting
@@ -167,9 +168,12 @@ def _example(evaluated: EvaluationSummary) -> str:
 
 def _of_baseline(comparison: ComparisonSummary | None, best: str | None) -> Iterator[ReportWarning]:
     pair = comparison.between(best, TFIDF) if comparison is not None and best is not None else None
-    if pair is not None and pair.shown and pair.balanced_accuracy_difference.value < 0:
+    if pair is not None and pair.significant and pair.balanced_accuracy_difference.value < 0:
         yield ReportWarning(
-            kind="below_baseline", serious=False, title="A baseline that counts words is better", text=pair.sentence
+            kind="below_baseline",
+            serious=False,
+            title="A baseline that counts words is better",
+            text=comparison_sentence(pair),
         )
 
 

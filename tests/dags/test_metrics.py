@@ -16,8 +16,8 @@ import yaml
 
 from pipeline.store import ArtifactStore
 from tests.factories import place
-from tests.unit.evaluation.given import evaluation
-from tests.unit.promotion.examples import change, model
+from tests.unit.evaluation.factories import evaluation
+from tests.unit.promotion.factories import change, model
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DASHBOARD = CHECKOUT / "deployment" / "grafana" / "review_sentiment.json"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.promotion import GateDecision
+from pipeline.promotion import GateDecision, Rule
 from pipeline.store import ArtifactStore
 from tests.factories import place
-from tests.unit.promotion.examples import model
+from tests.unit.promotion.factories import model
 
 WHEN = datetime(2026, 11, 2, 4, tzinfo=UTC)
 
@@ -107,14 +107,11 @@ def question(
     monkeypatch.setenv("REVIEW_SENTIMENT_STORE", store.url)
     decision = GateDecision(
         decision=answer,
-        sentence="It cannot be told whether it is better.",
-        rules=(),
+        rules=(Rule(code="compared", passed=False, if_failed="inconclusive"),),
         challenger=model("challenger"),
         replacing=1,
         champion_title="The old one",
         first=False,
-        forced=False,
-        demo=False,
     )
     asked: list[Any] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **told: asked.append(told))
@@ -127,7 +124,7 @@ def question(
     return ApprovePromotion(task_id="approve", gate_result=gate_result), context, asked
 
 
-@pytest.mark.parametrize("answer", ["promote", "keep", "refuse"])
+@pytest.mark.parametrize("answer", ["promoted", "kept", "rejected"])
 def test_nobody_is_asked_where_the_gate_is_sure(
     airflow_home: Path, store: ArtifactStore, answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,13 +138,13 @@ def test_a_person_is_asked_with_the_summary_and_a_time_limit_that_keeps_the_cham
 ) -> None:
     from airflow.sdk.exceptions import TaskAwaitingInput
 
-    task, context, asked = question(store, "needs_person", monkeypatch)
+    task, context, asked = question(store, "needs_approval", monkeypatch)
     with pytest.raises(TaskAwaitingInput) as waiting:
         task.execute(context)
     assert waiting.value.timeout == timedelta(hours=2.5)
     [told] = asked
     assert told["defaults"] == ["Reject"]
-    assert "It cannot be told whether it is better." in told["body"]
+    assert "were not compared on the same reviews" in told["body"]
     assert "The old one" in told["body"]
 
 

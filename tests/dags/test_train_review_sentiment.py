@@ -78,7 +78,7 @@ def test_the_assets_tell_what_a_run_left_behind(finished: DagRun) -> None:
         told = {event.asset.name: event.extra for event in events}
     assert set(told) == {"clean_reviews", "evaluated_model", "evaluation_report"}
     assert told["clean_reviews"]["positive"] > told["clean_reviews"]["negative"] > 0
-    assert told["evaluated_model"]["acceptance"] in {"accept", "refuse", "cannot_tell"}
+    assert told["evaluated_model"]["acceptance"] in {"accepted", "rejected", "inconclusive"}
     assert 0 <= told["evaluated_model"]["balanced_accuracy"] <= 1
     assert told["evaluation_report"]["report"].endswith("report.html")
 

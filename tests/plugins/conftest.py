@@ -65,7 +65,7 @@ def published(
         made_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day),
         profile="default",
         demo=False,
-        outcome="accept",
+        outcome="accepted",
         headline="May be used.",
         dumps=("Reviews.csv",),
         rows_read=1000,

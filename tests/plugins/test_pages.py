@@ -214,7 +214,7 @@ def test_damaged_and_foreign_records_do_not_hide_the_others(analyst: TestClient,
 
 def test_the_history_lists_runs_newest_first_and_compares_two(analyst: TestClient, store: ArtifactStore) -> None:
     published(store, "first", day=1, headline="The first one.")
-    published(store, "second", day=2, outcome="refuse", headline="The second one.")
+    published(store, "second", day=2, outcome="rejected", headline="The second one.")
     published(store, "refused", day=3, outcome="stopped", best_title=None, balanced_accuracy=None, roc_auc=None)
     page = analyst.get(f"{BASE}/history").text
     assert page.index(">refused</a>") < page.index(">second</a>") < page.index(">first</a>")

@@ -20,7 +20,7 @@ from pipeline.evaluation.baselines import BaselinesError
 from pipeline.evaluation.linear_model import LINEAR_MODEL, LinearModel, LinearModelError
 from pipeline.store import ArtifactStore
 from tests.factories import contents
-from tests.unit.evaluation.given import reviews, split
+from tests.unit.evaluation.factories import reviews, split
 
 CONFIG = EvaluationConfig(bootstrap_samples=100)
 FILLER = ["tea", "coffee", "bag", "box", "dog", "cat", "cup", "morning", "order", "came", "with", "from", "my"]

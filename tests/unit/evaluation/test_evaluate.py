@@ -10,7 +10,7 @@ from pipeline.config import EvaluationConfig
 from pipeline.evaluation import EvaluationSummary, evaluate
 from pipeline.evaluation.predictions import PredictionsError
 from tests.factories import contents
-from tests.unit.evaluation.given import predictions, reviews, vocabulary
+from tests.unit.evaluation.factories import predictions, reviews, vocabulary
 
 CONFIG = EvaluationConfig(bootstrap_samples=200)
 

@@ -10,7 +10,7 @@ from pipeline.evaluation.predictions import part_predictions
 from pipeline.evaluation.records import Slice
 from pipeline.evaluation.slices import slices
 from pipeline.store import ArtifactStore
-from tests.unit.evaluation.given import reviews, vocabulary
+from tests.unit.evaluation.factories import reviews, vocabulary
 
 
 def sliced(store: ArtifactStore, labels: list[int], right: list[bool], **given) -> dict[tuple[str, str], Slice]:

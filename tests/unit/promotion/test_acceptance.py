@@ -1,4 +1,4 @@
-"""The acceptance: what is never accepted, what decides, and the words."""
+"""The acceptance check: the effect of each rule, and what is never accepted."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import EvaluationConfig
-from pipeline.evaluation import TFIDF, BaselinesSummary, Comparison, ComparisonSummary, EvaluationSummary
+from pipeline.evaluation import TFIDF, BaselinesSummary, ComparisonSummary
 from pipeline.evaluation import metrics as figures
-from pipeline.promotion import MARGIN, MIN_RARE_ROWS, AcceptanceResult, acceptance, check_acceptance
+from pipeline.promotion import MARGIN, MIN_CLASS_ROWS, AcceptanceResult, check_acceptance
 from pipeline.promotion.acceptance import AcceptanceError
+from pipeline.promotion.records import deciding_rule
 from pipeline.splitting.records import LeakageFigure, LeakageSummary
 from pipeline.statistics import Interval
 from tests.factories import contents, place
-from tests.unit.evaluation.given import evaluation
+from tests.unit.evaluation.factories import evaluation
+from tests.unit.promotion.factories import against_tfidf, checked
 
 THOROUGH = settings(deadline=None, max_examples=100, derandomize=True)
 NO_LEAKS = LeakageSummary(figures=(), vocabulary_leakage=False)
 BASELINES = BaselinesSummary(evaluations=(evaluation(TFIDF, title="TF-IDF with logistic regression"),))
-ORDER = {"refuse": 0, "cannot_tell": 1, "accept": 2}
+ORDER = {"rejected": 0, "inconclusive": 1, "accepted": 2}
 
 
 def leaks(*figures_given: tuple[str, int, bool]) -> LeakageSummary:
@@ -35,106 +37,76 @@ def leaks(*figures_given: tuple[str, int, bool]) -> LeakageSummary:
     )
 
 
-def against_tfidf(model: str = "bi-seed1", value: float = 0.0, low: float | None = None) -> Comparison:
-    difference = Interval(value=value, low=value - 0.01 if low is None else low, high=value + 0.01)
-    return Comparison(
-        first=model,
-        second=TFIDF,
-        first_title=model,
-        second_title="TF-IDF with logistic regression",
-        rows=3000,
-        both_right=2700,
-        only_first_right=100,
-        only_second_right=100,
-        both_wrong=100,
-        mcnemar_p_value=1.0,
-        accuracy_difference=difference,
-        balanced_accuracy_difference=difference,
-        shown=False,
-        sentence="",
-    )
-
-
-def judge(
-    *judged: EvaluationSummary, pairs=None, found: LeakageSummary = NO_LEAKS, demo: bool = False
-) -> AcceptanceResult:
-    pairs = [against_tfidf(summary.model) for summary in judged] if pairs is None else pairs
-    return acceptance(judged, BASELINES, found, ComparisonSummary(comparisons=tuple(pairs)), demo=demo)
-
-
 def failed(result: AcceptanceResult) -> list[str]:
-    return [rule.name for rule in result.rules if not rule.passed]
+    return [rule.code for rule in result.rules if not rule.passed]
 
 
 def test_a_good_model_is_accepted_with_its_figures():
-    result = judge(evaluation("bi-seed1", title="bidirectional", low=0.88, value=0.9))
-    assert result.decision == "accept"
-    assert result.sentence == (
-        "bidirectional may be used: balanced accuracy 0.90 (0.88 to 0.91) on 3,000 test reviews, +0.0 points against "
-        "TF-IDF with logistic regression."
-    )
-    assert [rule.name for rule in result.rules] == [
-        "numbers",
-        "no_leaks",
-        "more_than_one_answer",
-        "enough_rows",
+    result = checked(evaluation("bi-seed1", title="bidirectional", low=0.88, value=0.9))
+    assert result.decision == "accepted"
+    assert [rule.code for rule in result.rules] == [
+        "finite_scores",
+        "no_leakage",
+        "both_classes_predicted",
+        "enough_test_rows",
         "better_than_majority",
         "not_below_tfidf",
     ]
     assert failed(result) == []
 
 
-def test_the_collapsed_model_is_refused_by_name():
-    result = judge(evaluation("uni-seed1", title="uni", low=0.5, value=0.5, called_positive=3000))
-    assert result.decision == "refuse"
-    assert result.sentence == "uni must not be used: it says 'positive' of every review."
-    assert failed(result) == ["more_than_one_answer", "better_than_majority"]
+def test_a_collapsed_model_is_rejected():
+    result = checked(evaluation("uni-seed1", title="uni", low=0.5, value=0.5, called_positive=3000))
+    assert result.decision == "rejected"
+    assert failed(result) == ["both_classes_predicted", "better_than_majority"]
 
 
-def test_a_model_not_shown_to_beat_the_majority_is_refused():
-    result = judge(evaluation(low=0.505, value=0.56))
-    assert result.decision == "refuse"
+def test_a_model_not_significantly_better_than_the_majority_is_rejected():
+    result = checked(evaluation(low=0.505, value=0.56))
+    assert result.decision == "rejected"
     assert failed(result) == ["better_than_majority"]
-    assert "the interval of its balanced accuracy starts at 0.505, and must start above 0.51" in result.sentence
+    assert deciding_rule(result.rules).value == 0.505
 
 
 @pytest.mark.parametrize(
     ("value", "low", "decision"),
     [
-        (0.02, 0.0, "accept"),
-        (-0.02, -MARGIN, "accept"),
-        (-0.02, -MARGIN - 0.001, "cannot_tell"),
-        (-MARGIN - 0.001, -0.09, "refuse"),
+        (0.02, 0.0, "accepted"),
+        (-0.02, -MARGIN, "accepted"),
+        (-0.02, -MARGIN - 0.001, "inconclusive"),
+        (-MARGIN - 0.001, -0.09, "rejected"),
     ],
 )
 def test_five_points_below_tfidf_is_the_limit(value, low, decision):
-    result = judge(evaluation(), pairs=[against_tfidf(value=value, low=low)])
+    result = checked(evaluation(), pairs=[against_tfidf(value=value, low=low)])
     assert result.decision == decision
-    assert result.rules[-1].figure == low
+    assert result.rules[-1].value == low
 
 
-def test_a_broken_promise_of_the_split_is_refused_and_an_open_leak_is_not():
-    broken = judge(evaluation(), found=leaks(("near_duplicate", 4, True), ("user", 900, False)))
-    assert broken.decision == "refuse"
-    assert "4 test reviews known from training (near duplicate)" in broken.sentence
-    assert judge(evaluation(), found=leaks(("user", 900, False), ("product", 0, True))).decision == "accept"
+def test_a_violated_guarantee_is_rejected_and_other_overlap_is_not():
+    broken = checked(evaluation(), leakage=leaks(("near_duplicate", 4, True), ("user", 900, False)))
+    assert broken.decision == "rejected"
+    reason = deciding_rule(broken.rules)
+    assert (reason.code, reason.value, reason.details) == ("no_leakage", 4, {"kinds": "near duplicate"})
+    assert checked(evaluation(), leakage=leaks(("user", 900, False), ("product", 0, True))).decision == "accepted"
 
 
-def test_too_few_rows_cannot_tell():
-    few = judge(evaluation(negative_rows=MIN_RARE_ROWS - 1, positive_rows=2000))
-    assert few.decision == "cannot_tell"
-    assert "cannot be judged: the test part holds 96 negative reviews, the smaller class" in few.sentence
-    assert judge(evaluation(negative_rows=MIN_RARE_ROWS)).decision == "accept"
-    assert judge(evaluation(negative_rows=2000, positive_rows=30)).decision == "cannot_tell"
+def test_too_few_rows_are_inconclusive():
+    few = checked(evaluation(negative_rows=MIN_CLASS_ROWS - 1, positive_rows=2000))
+    assert few.decision == "inconclusive"
+    reason = deciding_rule(few.rules)
+    assert (reason.code, reason.value, reason.details) == ("enough_test_rows", 96, {"smaller_class": "negative"})
+    assert checked(evaluation(negative_rows=MIN_CLASS_ROWS)).decision == "accepted"
+    assert checked(evaluation(negative_rows=2000, positive_rows=30)).decision == "inconclusive"
 
 
-def test_a_collapsed_model_is_refused_even_on_few_rows():
-    result = judge(evaluation(low=0.5, value=0.5, negative_rows=20, positive_rows=80, called_positive=100))
-    assert result.decision == "refuse"
+def test_a_collapsed_model_is_rejected_even_on_few_rows():
+    result = checked(evaluation(low=0.5, value=0.5, negative_rows=20, positive_rows=80, called_positive=100))
+    assert result.decision == "rejected"
 
 
 def test_the_best_is_chosen_on_validation_never_on_the_test():
-    result = judge(
+    result = checked(
         evaluation("uni-seed1", validation=0.80, low=0.95),
         evaluation("bi-seed1", validation=0.90, low=0.70),
     )
@@ -142,20 +114,17 @@ def test_the_best_is_chosen_on_validation_never_on_the_test():
     assert [candidate.model for candidate in result.candidates] == ["bi-seed1", "uni-seed1"]
 
 
-def test_a_diverged_model_does_not_stand_in_the_way_of_a_sound_one():
+def test_a_diverged_model_ranks_last():
     diverged, sound = evaluation("bi-seed1", validation=0.95, unusable=3), evaluation("uni-seed1", validation=0.8)
-    assert judge(diverged, sound).best_model == "uni-seed1"
-    alone = judge(diverged)
-    assert alone.decision == "refuse"
-    assert "3 probabilities" in alone.sentence
+    assert checked(diverged, sound).best_model == "uni-seed1"
+    alone = checked(diverged)
+    assert alone.decision == "rejected"
+    assert deciding_rule(alone.rules).details == {"unusable": 3, "not_finite": 0}
 
 
-def test_demo_data_is_said():
-    for low in (0.88, 0.5):
-        result = judge(evaluation(low=low), demo=True)
-        assert result.demo
-        assert "demo data" in result.sentence
-        assert "demo data" not in judge(evaluation(low=low)).sentence
+def test_few_rows_prove_nothing_against_a_weak_model():
+    assert checked(evaluation(low=0.505, value=0.56, negative_rows=20)).decision == "inconclusive"
+    assert checked(evaluation(negative_rows=20), pairs=[against_tfidf(value=-0.2)]).decision == "inconclusive"
 
 
 @given(st.floats(0, 1), st.integers(150, 400), st.integers(150, 400), st.sampled_from(["half", "balanced_accuracy"]))
@@ -170,7 +139,7 @@ def test_a_model_equal_to_the_majority_is_never_accepted(probability, negative, 
     scores = figures.scores(labels, constant.probabilities, chosen, 100)
     summary = evaluation().model_copy(update={"scores": scores, "no_better_than_majority": False})
     pair = against_tfidf(value=0.3)
-    assert judge(summary, pairs=[pair]).decision == "refuse"
+    assert checked(summary, pairs=[pair]).decision == "rejected"
 
 
 @given(st.data())
@@ -190,15 +159,15 @@ def test_what_is_not_a_number_is_never_accepted(data):
         summary = summary.model_copy(update={"scores": summary.scores.model_copy(update={broken: bad})})
     else:
         summary = summary.model_copy(update={broken: bad})
-    result = judge(summary, pairs=[pair])
-    assert result.decision == "refuse"
+    result = checked(summary, pairs=[pair])
+    assert result.decision == "rejected"
     # Whatever was broken, the record can be kept and read again.
     assert AcceptanceResult.model_validate_json(result.model_dump_json()) == result
 
 
 @given(st.data())
 @THOROUGH
-def test_better_scores_never_bring_a_worse_verdict(data):
+def test_better_scores_never_make_the_decision_worse(data):
     low, width = data.draw(st.floats(0.4, 0.99)), data.draw(st.floats(0, 0.2))
     difference, spread = data.draw(st.floats(-0.3, 0.3)), data.draw(st.floats(0, 0.1))
     negative_rows = data.draw(st.integers(50, 200))
@@ -206,20 +175,20 @@ def test_better_scores_never_bring_a_worse_verdict(data):
     def decision(more: float, more_on_tfidf: float) -> int:
         summary = evaluation(low=low + more, value=low + width + more, negative_rows=negative_rows)
         value = difference + more_on_tfidf
-        return ORDER[judge(summary, pairs=[against_tfidf(value=value, low=value - spread)]).decision]
+        return ORDER[checked(summary, pairs=[against_tfidf(value=value, low=value - spread)]).decision]
 
     gains = st.floats(0, 0.3)
     assert decision(data.draw(gains), data.draw(gains)) >= decision(0, 0)
 
 
-def test_nothing_to_decide_on_is_an_error():
+def test_missing_models_or_comparisons_are_errors():
     with pytest.raises(AcceptanceError, match="no evaluated model"):
-        judge()
+        checked()
     with pytest.raises(AcceptanceError, match="comparison of 'bi-seed1' with the baseline"):
-        judge(evaluation(), pairs=[against_tfidf("uni-seed1")])
+        checked(evaluation(), pairs=[against_tfidf("uni-seed1")])
 
 
-def test_the_stage_keeps_the_verdict(store):
+def test_the_stage_stores_the_result(store):
     judged = {
         name: place(store, "evaluate", evaluation(name, validation=figure), label=name)
         for name, figure in (("uni-seed1", 0.8), ("bi-seed1", 0.9))
@@ -229,7 +198,7 @@ def test_the_stage_keeps_the_verdict(store):
     pairs = place(store, "compare", ComparisonSummary(comparisons=(against_tfidf(),)))
     reference = check_acceptance(judged, floor, found, pairs, store, demo=True)
     result = store.summary(reference, AcceptanceResult)
-    assert (result.decision, result.best_model, result.demo) == ("accept", "bi-seed1", True)
+    assert (result.decision, result.best_model, result.demo) == ("accepted", "bi-seed1", True)
     assert check_acceptance(dict(reversed(judged.items())), floor, found, pairs, store, demo=True) == reference
     assert check_acceptance(judged, floor, found, pairs, store) != reference
     assert contents(store.folder(reference)).keys() == {"summary.json"}

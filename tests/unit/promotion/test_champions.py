@@ -27,7 +27,7 @@ from pipeline.promotion import (
     rolled_back,
 )
 from pipeline.store import ArtifactStore
-from tests.unit.promotion.examples import model
+from tests.unit.promotion.factories import model
 
 PROCESSES = multiprocessing.get_context("fork")
 

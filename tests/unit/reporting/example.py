@@ -30,6 +30,7 @@ from pipeline.encoding.records import (
     SplitCoverage,
     VocabularySummary,
 )
+from pipeline.evaluation.paired import accuracy_difference, paired_differences
 from pipeline.evaluation.records import (
     BaselinesSummary,
     CalibrationBin,
@@ -42,6 +43,7 @@ from pipeline.evaluation.records import (
     EvaluationSummary,
     Mistake,
     OperatingPoint,
+    PairedCounts,
     Scores,
     SeedGroup,
     Slice,
@@ -53,19 +55,16 @@ from pipeline.evaluation.records import (
 from pipeline.evaluation.rules import MAJORITY, TFIDF
 from pipeline.profiling.records import ColumnDrift, DriftBin, DumpComparison, NewWord, PeriodShare, ProfileSummary
 from pipeline.promotion.champions import ChampionModel
-from pipeline.promotion.paired import difference_of, differences
 from pipeline.promotion.records import (
     AcceptanceResult,
     Candidate,
     ComparedModel,
     ComparedSlice,
     GateDecision,
-    GateRule,
     HeadToHeadSummary,
-    PairedTally,
     RowSet,
     RowSetName,
-    RuleResult,
+    Rule,
 )
 from pipeline.readers.records import IngestedFile, IngestSummary
 from pipeline.run_state import RunState, VariantState
@@ -178,7 +177,7 @@ def example_run(store: ArtifactStore, profile: str = "default", **changes: Any) 
         "run_baseline_behavioral_tests": place(store, "run_behavioral_tests", tests),
         "compare": comparison,
         "check_acceptance": place(store, "check_acceptance", acceptance),
-        "compare_to_champion": None if challenge is None else place(store, "challenge", challenge),
+        "compare_to_champion": None if challenge is None else place(store, "compare_to_champion", challenge),
         "gate": place(store, "gate", decision),
     }
     state = replaced(data, made).model_copy(update={"device": DEVICE, "variants": variants})
@@ -774,7 +773,7 @@ def compared(first: EvaluationSummary, second: EvaluationSummary, difference: fl
     if difference is None:
         difference = first.scores.balanced_accuracy.value - second.scores.balanced_accuracy.value
     accuracy = first.scores.accuracy.value - second.scores.accuracy.value
-    shown = abs(difference) > 0.02
+    significant = abs(difference) > 0.02
     return Comparison(
         first=first.model,
         second=second.model,
@@ -785,12 +784,10 @@ def compared(first: EvaluationSummary, second: EvaluationSummary, difference: fl
         only_first_right=58,
         only_second_right=43,
         both_wrong=113,
-        mcnemar_p_value=0.0004 if shown else 0.164,
+        mcnemar_p_value=0.0004 if significant else 0.164,
         accuracy_difference=Interval(value=accuracy, low=accuracy - 0.013, high=accuracy + 0.013),
         balanced_accuracy_difference=Interval(value=difference, low=difference - 0.02, high=difference + 0.02),
-        shown=shown,
-        sentence=f"{first.title} against {second.title}: {100 * difference:+.1f} points of balanced accuracy, "
-        + ("shown." if shown else "not shown."),
+        significant=significant,
     )
 
 
@@ -1108,42 +1105,36 @@ def profile_summary(**changes: Any) -> ProfileSummary:
 
 
 def the_verdict(best: EvaluationSummary, other: EvaluationSummary, *, accept: bool, demo: bool) -> AcceptanceResult:
-    """Return a verdict with rules that pass, or whose last one fails."""
-    low = best.scores.balanced_accuracy.low
+    """Return an acceptance result with rules that pass, or whose last one fails."""
+    balanced = best.scores.balanced_accuracy
     return AcceptanceResult(
-        decision="accept" if accept else "refuse",
+        decision="accepted" if accept else "rejected",
         best_model=best.model,
         best_title=best.title,
-        sentence=f"{best.title} may be used: balanced accuracy 0.87 (0.85 to 0.90) on 1,444 test reviews, −0.3 points "
-        "against TF-IDF with logistic regression."
-        if accept
-        else f"{best.title} must not be used: against TF-IDF with logistic regression its balanced accuracy is "
-        "−8.1 points: below by more than 5 points, so that a model which costs nothing is better.",
         rules=(
-            RuleResult(
-                name="numbers",
-                sentence="Every probability and every figure is a number.",
-                figure=0,
+            Rule(
+                code="finite_scores",
+                passed=True,
+                if_failed="rejected",
+                value=0,
                 bound=0,
-                passed=True,
-                if_failed="refuse",
+                details={"unusable": 0, "not_finite": 0},
             ),
-            RuleResult(
-                name="better_than_majority",
-                sentence=f"The interval of its balanced accuracy starts at {low:.3f}, above 0.51.",
-                figure=low,
+            Rule(
+                code="better_than_majority",
+                passed=True,
+                if_failed="rejected",
+                value=balanced.low,
                 bound=0.51,
-                passed=True,
-                if_failed="refuse",
+                details={"balanced_accuracy": balanced.value, "high": balanced.high, "rows": best.scores.rows},
             ),
-            RuleResult(
-                name="not_below_tfidf",
-                sentence="Against TF-IDF with logistic regression its balanced accuracy is "
-                + ("−0.3 points." if accept else "−8.1 points: below by more than 5 points."),
-                figure=-0.023 if accept else -0.081,
-                bound=-0.05,
+            Rule(
+                code="not_below_tfidf",
                 passed=accept,
-                if_failed="refuse",
+                if_failed="rejected",
+                value=-0.023 if accept else -0.101,
+                bound=-0.05,
+                details={"difference": -0.003 if accept else -0.081, "metric": "balanced_accuracy"},
             ),
         ),
         candidates=tuple(
@@ -1178,9 +1169,12 @@ def the_challenge(best: EvaluationSummary, **changes: Any) -> HeadToHeadSummary:
     """Return a challenger a little above the champion on its own test part, and level on the champion's."""
     champion = changes.get("champion", "Bidirectional LSTM, seed 3")
 
-    def row_set(name: RowSetName, negative: PairedTally, positive: PairedTally, left_out: int) -> RowSet:
+    def row_set(name: RowSetName, negative: PairedCounts, positive: PairedCounts, excluded: int) -> RowSet:
         def figures(who: str) -> ComparedModel:
-            right = [tally.both + getattr(tally, f"only_{who}") for tally in (negative, positive)]
+            right = [
+                tally.both + getattr(tally, "only_first" if who == "challenger" else "only_second")
+                for tally in (negative, positive)
+            ]
             return ComparedModel(
                 balanced_accuracy=(right[0] / negative.rows + right[1] / positive.rows) / 2,
                 accuracy=sum(right) / (negative.rows + positive.rows),
@@ -1190,21 +1184,18 @@ def the_challenge(best: EvaluationSummary, **changes: Any) -> HeadToHeadSummary:
             )
 
         rows = negative.rows + positive.rows
-        owner = "this run" if name == "new_test" else "the champion"
         return RowSet(
             name=name,
             rows=rows,
-            known_to_challenger=0 if name == "new_test" else left_out,
-            known_to_champion=left_out if name == "new_test" else 0,
-            left_out=left_out,
-            sentence=f"Compared on {rows:,} test reviews of {owner}; {left_out:,} more were left out, because the same "
-            f"text stood in training or validation of {champion}, the champion, or of the challenger.",
+            known_to_challenger=0 if name == "challenger_test" else excluded,
+            known_to_champion=excluded if name == "challenger_test" else 0,
+            excluded=excluded,
             negative=negative,
             positive=positive,
-            differences=differences(negative, positive, 200),
+            differences=paired_differences(negative, positive, 200),
             challenger=figures("challenger"),
             champion=figures("champion"),
-            slices=compared_slices(**changes) if name == "new_test" else (),
+            slices=compared_slices(**changes) if name == "challenger_test" else (),
         )
 
     return HeadToHeadSummary(
@@ -1212,16 +1203,16 @@ def the_challenge(best: EvaluationSummary, **changes: Any) -> HeadToHeadSummary:
         challenger_title=best.title,
         champion="bi-seed3",
         champion_title=champion,
-        new_test=row_set(
-            "new_test",
-            PairedTally(both=190, only_challenger=14, only_champion=9, neither=20),
-            PairedTally(both=1_050, only_challenger=31, only_champion=25, neither=66),
+        challenger_test=row_set(
+            "challenger_test",
+            PairedCounts(both=190, only_first=14, only_second=9, neither=20),
+            PairedCounts(both=1_050, only_first=31, only_second=25, neither=66),
             39,
         ),
-        old_test=row_set(
-            "old_test",
-            PairedTally(both=150, only_challenger=7, only_champion=8, neither=15),
-            PairedTally(both=800, only_challenger=22, only_champion=20, neither=38),
+        champion_test=row_set(
+            "champion_test",
+            PairedCounts(both=150, only_first=7, only_second=8, neither=15),
+            PairedCounts(both=800, only_first=22, only_second=20, neither=38),
             212,
         ),
     )
@@ -1240,7 +1231,7 @@ def compared_slices(**changes: Any) -> tuple[ComparedSlice, ...]:
             rows=rows,
             only_challenger=gains,
             only_champion=losses,
-            difference=difference_of(gains, losses, rows),
+            difference=accuracy_difference(gains, losses, rows),
         )
         for dimension, title, name, rows, gains, losses in kinds
     )
@@ -1249,64 +1240,31 @@ def compared_slices(**changes: Any) -> tuple[ComparedSlice, ...]:
 def the_decision(
     acceptance: AcceptanceResult, challenge: HeadToHeadSummary | None, challenger: ChampionModel, **changes: Any
 ) -> GateDecision:
-    """Return what the gate decides: as the verdict is and, beside a champion, that a person is asked."""
-    accepted, reason = acceptance.decision == "accept", changes.get("reason")
+    """Return the decision of the gate: that of the acceptance check or, if there is a champion, manual approval."""
     rules = [
-        GateRule(
-            name="acceptance",
-            sentence=f"The verdict on it by itself: {acceptance.sentence}",
-            figure=None,
-            bound=None,
-            passed=accepted,
-            if_failed="refuse",
-        ),
-        GateRule(
-            name="export_agrees",
-            sentence="From the raw text of 500 test reviews the exported model gives the probabilities that were "
-            "judged, but for 2e-07.",
-            figure=2e-7,
-            bound=1e-4,
-            passed=True,
-            if_failed="refuse",
-        ),
+        *acceptance.rules,
+        Rule(code="export_matches", passed=True, if_failed="rejected", value=2e-7, bound=1e-4, details={"rows": 500}),
     ]
+    decision = "promoted" if acceptance.decision == "accepted" else "rejected"
     if challenge is not None:
-        rows = challenge.new_test.negative.rows
         rules.append(
-            GateRule(
-                name="enough_rows",
-                sentence=f"They were compared on {rows} negative reviews, the smaller class; 601 are needed to tell 2 "
-                "points apart.",
-                figure=rows,
-                bound=601,
+            Rule(
+                code="enough_compared_rows",
                 passed=False,
-                if_failed="cannot_tell",
+                if_failed="inconclusive",
+                value=challenge.challenger_test.negative.rows,
+                bound=601,
+                details={"kind": "negative reviews (the smaller class)"},
             )
         )
-    champion = None if challenge is None else challenge.champion_title
-    if not accepted:
-        answer, sentence = "refuse", f"{challenger.title} is refused: {acceptance.sentence}"
-    elif champion is None:
-        answer, sentence = "promote", f"{challenger.title} becomes the first champion: {acceptance.sentence}"
-    else:
-        answer, sentence = (
-            "needs_person",
-            (
-                f"A person decides whether {challenger.title} takes the place of {champion}: they were compared on too "
-                "few negative reviews."
-            ),
-        )
-    if reason is not None:
-        answer = "promote"
-        sentence = f"{challenger.title} goes into service because a person says so: {reason}."
+        decision = "needs_approval" if decision == "promoted" else decision
+    reason = changes.get("reason")
     return GateDecision(
-        decision=answer,
-        sentence=sentence,
+        decision=decision if reason is None else "promoted",
         rules=tuple(rules),
         challenger=challenger,
-        replacing=0 if champion is None else 4,
-        champion_title=champion,
-        first=champion is None,
-        forced=reason is not None,
-        demo=acceptance.demo,
+        replacing=0 if challenge is None else 4,
+        champion_title=None if challenge is None else challenge.champion_title,
+        first=challenge is None,
+        force_reason=reason,
     )

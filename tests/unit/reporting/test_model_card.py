@@ -102,7 +102,7 @@ def test_the_dumps_of_the_window_are_named_with_their_digests(tmp_path: Path) ->
 
 def test_the_gates_decision_is_told_and_that_it_is_not_the_last_word(tmp_path: Path) -> None:
     use = sections(render_model_card(gathered(tmp_path)))["Intended use"]
-    assert "- Into service? Not settled. A person decides whether Bidirectional LSTM, seed 2 takes" in use
+    assert "- Promotion: Needs approval. Bidirectional LSTM, seed 2 needs manual approval to replace" in use
     assert "told on the page of the champion and in its history" in use
 
 

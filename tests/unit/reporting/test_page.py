@@ -22,10 +22,11 @@ from pipeline.behavioral_tests.records import BehavioralTestsSummary
 from pipeline.config import DriftConfig
 from pipeline.dataset.drift import enforce_drift_limits
 from pipeline.errors import DriftError
-from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary
+from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary, PairedCounts
 from pipeline.evaluation.rules import TFIDF
 from pipeline.profiling.stage import STAGE as PROFILE
-from pipeline.promotion.records import GateDecision, GateRule, HeadToHeadSummary, PairedTally
+from pipeline.promotion.records import GateDecision, HeadToHeadSummary, Rule
+from pipeline.promotion.rule_text import row_set_sentence
 from pipeline.reporting import ReportContents, formatting, gather, report
 from pipeline.reporting.gate_text import gate_notes
 from pipeline.reporting.html import render_html
@@ -276,19 +277,21 @@ def test_an_artifact_that_stands_for_two_roles_is_counted_once(folder: Path) -> 
 def test_the_gate_says_what_becomes_of_the_model_and_shows_every_rule(folder: Path) -> None:
     section = page_of(folder, "default").select_one("#gate")
 
-    assert section.h2.get_text() == "Into service?"
-    assert section.select_one(".lead").get_text().startswith("Not settled. A person decides whether Bidirectional")
-    assert "told on the page of the champion and in its history" in section.get_text()
+    assert section.h2.get_text() == "Promotion"
+    assert section.select_one(".lead").get_text().startswith("Needs approval. Bidirectional LSTM, seed 2 needs")
+    assert "The champion page and its history show" in section.get_text()
     rules = {
         row.select_one(".mono").get_text(): [cell.get_text(" ", strip=True) for cell in row.find_all("td")]
-        for row in rows_below(section, "A failed rule that refuses decides")
+        for row in rows_below(section, "A failed rule that rejects decides first")
     }
     assert rules == {
-        "acceptance": ["✓ passed", "–", "–"],
-        "export_agrees": ["✓ passed", "2e-7", "0.0001"],
-        "enough_rows": ["✕ failed cannot tell", "233", "601"],
+        "finite_scores": ["✓ passed", "0", "0"],
+        "better_than_majority": ["✓ passed", rules["better_than_majority"][1], "0.510"],
+        "not_below_tfidf": ["✓ passed", "−0.023", "−0.050"],
+        "export_matches": ["✓ passed", "2e-7", "0.0001"],
+        "enough_compared_rows": ["✕ failed is inconclusive", "233", "601"],
     }
-    # The cover's reasons stay those of the verdict.
+    # The cover gives the reasons of the acceptance check.
     assert len(page_of(folder, "default").select("#acceptance .reasons li")) == 3
 
 
@@ -298,7 +301,9 @@ def test_challenger_and_champion_stand_beside_each_other_on_both_row_sets(folder
 
     tables = [table for table in section.find_all("table") if "each at its own threshold" in table.caption.get_text()]
     assert len(tables) == 2
-    for table, row_set in zip(tables, (contents.challenge.new_test, contents.challenge.old_test), strict=True):
+    for table, row_set in zip(
+        tables, (contents.challenge.challenger_test, contents.challenge.champion_test), strict=True
+    ):
         challenger, champion, difference = (
             [cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])]
             for row in table.tbody.find_all("tr")
@@ -314,7 +319,7 @@ def test_challenger_and_champion_stand_beside_each_other_on_both_row_sets(folder
             ]
         interval = row_set.differences.negative_recall
         assert difference[3] == f"{formatting.points(interval.value)} {formatting.points_interval(interval)}"
-        assert row_set.sentence in section.get_text()
+        assert row_set_sentence(row_set) in section.get_text()
     assert "only the challenger is right" in section.get_text()
 
 
@@ -322,7 +327,7 @@ def test_kinds_of_reviews_stand_worst_first_and_are_cut(folder: Path) -> None:
     contents = contents_of(folder, "default")
     rows = list(rows_below(page_of(folder, "default").select_one("#gate"), "worst for the challenger"))
 
-    assert len(contents.challenge.new_test.slices) == 26
+    assert len(contents.challenge.challenger_test.slices) == 26
     assert len(rows) == 20
     shown = [float(row.find_all("td")[-1].get_text().split()[0].replace("−", "-")) for row in rows]
     assert shown == sorted(shown)
@@ -349,9 +354,9 @@ def test_first_forced_and_demo_decisions_say_so(folder: Path) -> None:
     assert page_of(folder, "default").select_one("#gate > ul") is None
     on_the_page = [item.get_text() for item in page_of(folder, "demo").select("#gate > ul li")]
     assert [note.partition(":")[0] for note in on_the_page] == ["First champion", "Demo"]
-    forced = gate_result(folder, forced=True, decision="promote")
+    forced = gate_result(folder, force_reason="it is better", decision="promoted")
     assert notes(forced).startswith("By force")
-    assert forced.answers.against_champion.sentence.endswith("puts it into service whatever the gate says.")
+    assert forced.answers.against_champion.sentence.endswith("A user promotes it regardless of the rules.")
     replaced = gate_result(folder, challenge=False, first=True, champion_title="The demo's model")
     assert "First champion of real reviews: The demo's model" in notes(replaced)
     assert replaced.answers.against_champion.answer == "Not compared"
@@ -363,12 +368,12 @@ def test_the_model_in_service_is_compared_where_it_can_be(folder: Path, store: A
     told = contents_of(folder, "default").answers.against_champion.sentence
     assert "against Bidirectional LSTM, seed 3" in told
     assert "right on 45 reviews, the other alone on 34" in told
-    assert told.endswith("The gate leaves it to a person.")
+    assert told.endswith("Its promotion needs manual approval.")
 
     uncompared = gate_result(folder, challenge=False).answers.against_champion
     assert (uncompared.answer, uncompared.tone) == ("Not compared", "unknown")
-    itself = GateRule(name="new_model", sentence="", figure=None, bound=None, passed=False, if_failed="keep")
-    same = gate_result(folder, challenge=False, rules=(itself,), decision="keep").answers.against_champion
+    itself = Rule(code="new_model", passed=False, if_failed="kept", details={"run_name": "run"})
+    same = gate_result(folder, challenge=False, rules=(itself,), decision="kept").answers.against_champion
     assert same.answer == "It is that model"
     assert same.sentence.endswith("The gate keeps the champion.")
 
@@ -383,11 +388,13 @@ def test_better_than_the_champion_means_beyond_chance(
     store, run = made(folder / "default", "default")
     challenge = store.summary(run.state["compare_to_champion"], HeadToHeadSummary)
     value, low, high = interval
-    differences = challenge.new_test.differences.model_copy(
+    differences = challenge.challenger_test.differences.model_copy(
         update={"balanced_accuracy": Interval(value=value, low=low, high=high)}
     )
-    new_test = challenge.new_test.model_copy(update={"differences": differences})
-    head_to_head = place(store, "challenge", challenge.model_copy(update={"new_test": new_test}), label=answer)
+    own_test = challenge.challenger_test.model_copy(update={"differences": differences})
+    head_to_head = place(
+        store, "compare_to_champion", challenge.model_copy(update={"challenger_test": own_test}), label=answer
+    )
     contents = gather(with_models(run, compare_to_champion=head_to_head), run.config, store)
 
     assert contents.answers.against_champion.answer == answer
@@ -396,15 +403,15 @@ def test_better_than_the_champion_means_beyond_chance(
 def test_without_a_class_there_is_no_balanced_accuracy_to_compare(folder: Path) -> None:
     store, run = made(folder / "default", "default")
     challenge = store.summary(run.state["compare_to_champion"], HeadToHeadSummary)
-    new_test = challenge.new_test.model_copy(update={"negative": PairedTally()})
-    none = challenge.new_test.model_copy(update={"negative": PairedTally(), "rows": 0, "differences": None})
-    for row_set, told in ((new_test, "n/a"), (none, "There is nothing to compare.")):
-        changed = challenge.model_copy(update={"new_test": row_set, "old_test": None})
-        head_to_head = place(store, "challenge", changed, label=told)
+    own_test = challenge.challenger_test.model_copy(update={"negative": PairedCounts()})
+    none = challenge.challenger_test.model_copy(update={"negative": PairedCounts(), "rows": 0, "differences": None})
+    for row_set, told in ((own_test, "n/a"), (none, "There is nothing to compare.")):
+        changed = challenge.model_copy(update={"challenger_test": row_set, "champion_test": None})
+        head_to_head = place(store, "compare_to_champion", changed, label=told)
         contents = gather(with_models(run, compare_to_champion=head_to_head), run.config, store)
         section = BeautifulSoup(render_html(contents), "lxml").select_one("#gate").get_text()
         assert told in section
-        assert "come from the same split" in section
+        assert "use the same split" in section
         assert contents.answers.against_champion.answer == "Not compared"
 
 
@@ -483,7 +490,7 @@ def test_a_baseline_that_is_shown_to_be_better_is_a_warning(store: ArtifactStore
     assert not any(warning.kind == "below_baseline" for warning in contents.warnings)
 
     worse = pair.model_copy(
-        update={"shown": True, "balanced_accuracy_difference": Interval(value=-0.018, low=-0.035, high=-0.002)}
+        update={"significant": True, "balanced_accuracy_difference": Interval(value=-0.018, low=-0.035, high=-0.002)}
     )
     comparison = place(store, "compare", ComparisonSummary(comparisons=(worse,)), label="worse")
     references = with_models(run, compare=comparison)
@@ -545,7 +552,7 @@ def test_any_prefix_of_a_run_makes_a_page(folder: Path) -> None:
             state = state.model_copy(update={"device": run.state.device, "variants": run.state.variants})
         contents = gather(state, run.config, store, RUN_NAME)
         assert BeautifulSoup(render_html(contents), "lxml").select_one("#provenance") is not None
-        assert contents.outcome == ("accept" if "check_acceptance" in state.artifacts else "undecided")
+        assert contents.outcome == ("accepted" if "check_acceptance" in state.artifacts else "undecided")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -647,10 +654,10 @@ def test_the_first_screen_answers_what_a_reader_asks(folder: Path) -> None:
 def test_a_refused_model_says_so_first_and_names_the_rule(folder: Path) -> None:
     page = page_of(folder, "rejected")
 
-    assert page.h1.get_text() == "This model must not be used"
+    assert page.h1.get_text() == "The model is rejected"
     reasons = [reason.get_text(" ", strip=True) for reason in page.select("#acceptance .reasons li")]
     assert len(reasons) == 1
-    assert reasons[0].startswith("✕ Failed: Against TF-IDF")
+    assert reasons[0].startswith("✕ Failed: Balanced accuracy is")
     trust = page.select_one("#acceptance .answers > div")
     assert "bad" in trust["class"]
     assert "1 of 3 rules of the verdict fails" in trust.get_text()

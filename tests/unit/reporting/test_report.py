@@ -46,7 +46,7 @@ def test_the_artifact_holds_page_data_and_message(store: ArtifactStore) -> None:
         "summary.json",
     ]
     summary = store.summary(reported, ReportSummary)
-    assert summary.outcome == "refuse"
+    assert summary.outcome == "rejected"
     assert summary.serious_warnings == 1
 
 
@@ -103,7 +103,7 @@ def test_the_json_fits_the_published_schema_and_reads_back(store: ArtifactStore,
     jsonschema.Draft202012Validator(schema).validate(json.loads(text))
     contents = ReportContents.model_validate_json(text)
     assert contents == gather(run.state, run.config, store, "a run")
-    assert contents.schema_version == 2
+    assert contents.schema_version == 3
 
 
 def test_the_schema_refuses_a_report_without_its_demo_flag(store: ArtifactStore) -> None:
@@ -134,7 +134,7 @@ def test_the_message_is_short_and_says_verdict_figures_warnings_and_command(stor
     message = (folder / "report.md").read_text("utf-8")
 
     assert message.startswith("**Refused**: Bidirectional LSTM, seed 1 must not be used")
-    assert "\nInto service? **No, refused**: Bidirectional LSTM, seed 1 is refused:" in message
+    assert "\nPromotion: **Rejected**: Bidirectional LSTM, seed 1 is rejected. " in message
     assert "Balanced accuracy 0.872 (0.846–0.898; always the majority: 0.500; counting words: 0.875)" in message
     assert "**Serious.** Unidirectional LSTM, seed 1 is no better than the majority" in message
     assert "`manual__2026-11-23T05:33:00+00:00`" in message
@@ -143,7 +143,7 @@ def test_the_message_is_short_and_says_verdict_figures_warnings_and_command(stor
 
 
 @pytest.mark.parametrize(
-    ("make", "decision"), [(example_run, "needs_person"), (rejected_run, "refuse"), (minimal_run, None)]
+    ("make", "decision"), [(example_run, "needs_approval"), (rejected_run, "rejected"), (minimal_run, None)]
 )
 def test_the_run_in_short_has_the_gates_answer(store: ArtifactStore, make: Any, decision: str | None) -> None:
     run = make(store)
@@ -154,7 +154,7 @@ def test_the_run_in_short_has_the_gates_answer(store: ArtifactStore, make: Any, 
     # Runs that were published before there was a gate are still read.
     older = {name: value for name, value in json.loads(text).items() if name != "decision"}
     assert PublishedRun.model_validate(older).decision is None
-    assert ("Into service?" in (folder / "report.md").read_text("utf-8")) == (decision is not None)
+    assert ("Promotion: " in (folder / "report.md").read_text("utf-8")) == (decision is not None)
 
 
 def test_the_message_of_a_refused_run_says_what_broke(store: ArtifactStore) -> None:
@@ -169,7 +169,7 @@ def test_hostile_reasons_cannot_act_in_the_message_of_a_forced_promotion(store: 
     run = example_run(store, reason="[click](javascript:alert(1)) <img src=x> @everyone\n# big", champion="<script>")
     message = (store.folder(report(run.state, run.config, "r", store)) / "report.md").read_text("utf-8")
 
-    assert "Into service? **Yes, by force**" in message
+    assert "Promotion: **Promoted by force**" in message
     assert not re.search(r"(?<!\\)\]\(", message)
     assert "<" not in message
     assert "@everyone" not in message

@@ -92,7 +92,7 @@ def published(
     run = PublishedRun.model_validate(
         dict.fromkeys(PublishedRun.model_fields)
         | {"schema_version": 1, "run_name": run_name, "made_at": when, "profile": "default", "demo": False}
-        | {"outcome": "accept", "headline": "", "dumps": (), "serious_warnings": 0, "warnings": 0, "folder": ""}
+        | {"outcome": "accepted", "headline": "", "dumps": (), "serious_warnings": 0, "warnings": 0, "folder": ""}
     )
     texts = dict.fromkeys((PAGE, DATA, MESSAGE, MODEL_CARD), f"{run_name} {when}") | {RUN: run.model_dump_json()}
     reported = made(store, run_name, *inputs, stage="report", when=when, texts=texts)

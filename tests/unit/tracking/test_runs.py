@@ -84,7 +84,12 @@ def test_each_variant_has_a_run_with_its_content(example: Example) -> None:
     params = best.data.params
     assert (params["direction"], params["seed"], params["epochs"], params["profile"]) == ("bi", "2", "8", "default")
     tags = {name.removeprefix("review_sentiment."): value for name, value in best.data.tags.items()}
-    assert (tags["run_name"], tags["variant"], tags["demo"], tags["acceptance"]) == (RUN_NAME, BEST, "false", "accept")
+    assert (tags["run_name"], tags["variant"], tags["demo"], tags["acceptance"]) == (
+        RUN_NAME,
+        BEST,
+        "false",
+        "accepted",
+    )
     assert tags["report"].endswith("/report.html")
 
 
@@ -138,15 +143,12 @@ def test_the_best_variant_has_the_window_and_the_gate_decision(example: Example)
         store,
         "gate",
         GateDecision(
-            decision="keep",
-            sentence="The champion <b>stays</b>.",
+            decision="kept",
             rules=(),
             challenger=example.promote().model,
             replacing=1,
-            champion_title="the champion",
+            champion_title="the <b>champion</b>",
             first=False,
-            forced=False,
-            demo=False,
         ),
         # The example's own decision stands under the usual label.
         label="kept",
@@ -158,8 +160,8 @@ def test_the_best_variant_has_the_window_and_the_gate_decision(example: Example)
 
     tags = runs_of(example)[BEST].data.tags
     assert tags["review_sentiment.data"] == f"2 files: {digest('first.csv')} {digest('second.csv')}"
-    assert (tags["review_sentiment.acceptance"], tags["review_sentiment.gate"]) == ("accept", "keep")
-    assert "stays" in tags["mlflow.note.content"]
+    assert (tags["review_sentiment.acceptance"], tags["review_sentiment.gate"]) == ("accepted", "kept")
+    assert "stays in production" in tags["mlflow.note.content"]
     assert "<b>" not in tags["mlflow.note.content"]
     assert "review_sentiment.gate" not in runs_of(example)["uni-seed1"].data.tags
 
