@@ -184,7 +184,7 @@ def stop(server: Server) -> list[int]:
 
 
 def environment(home: Path, port: int) -> dict[str, str]:
-    """Return the environment of the server: loopback only, DAGs unpaused, a store beside the checkout."""
+    """Return the environment of the server: loopback only, DAGs unpaused, a store next to the checkout."""
     address = f"http://{HOST}:{port}"
     # `airflow standalone` looks for `airflow` on the PATH, and finds ours.
     binaries = Path(sys.executable).parent
@@ -279,7 +279,7 @@ def _taken(port: int) -> str | None:
 def _tell(home: Path, server: Server) -> None:
     user, password = login(home)
     print(f"\n  Airflow   {server.address}\n  User      {user}\n  Password  {password}\n  Inbox     {inbox()}\n")
-    print("A dump that is put into the inbox is trained on by itself. `make down` stops Airflow.")
+    print("A dump in the inbox starts a run. `make down` stops Airflow.")
 
 
 def _record(home: Path) -> Path:

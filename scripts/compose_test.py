@@ -411,7 +411,7 @@ def wait(what: str, seconds: float, true: Callable[[], bool]) -> None:
         except (httpx.HTTPError, subprocess.CalledProcessError, KeyError) as error:
             problem = error
         time.sleep(1)
-    raise TimeoutError(f"waited {seconds:.0f} s in vain for {what}" + (f" ({problem})" if problem else ""))
+    raise TimeoutError(f"waited {seconds:.0f} s without success for {what}" + (f" ({problem})" if problem else ""))
 
 
 def require(true: bool, otherwise: str) -> None:
