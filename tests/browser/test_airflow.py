@@ -217,7 +217,7 @@ def test_two_runs_are_compared_with_the_keyboard_alone(site: Site, page: Page, r
     for name in (run_id, "another-run"):
         page.get_by_label(f"Compare {name}").focus()
         page.keyboard.press("Space")
-    page.get_by_role("button", name="Compare the ticked runs").focus()
+    page.get_by_role("button", name="Compare the selected runs").focus()
     page.keyboard.press("Enter")
     link = page.get_by_role("link", name="Both whole reports side by side")
     expect(link).to_be_visible()
@@ -258,7 +258,7 @@ def test_axe_finds_nothing_on_the_pages(site: Site, page: Page, comparison: str,
     other.goto(f"{site.address}/review-sentiment/{address_of(path, comparison)}")
     assert accessibility_violations(other) == []
     if not path and scheme == "light":
-        expect(other.get_by_text("In service since")).to_be_visible()
+        expect(other.get_by_text("In production since")).to_be_visible()
         keep(other, "overview")
     other.close()
 

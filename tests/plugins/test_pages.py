@@ -268,7 +268,7 @@ def test_the_overview_tells_which_model_serves_since_when_and_why(analyst: TestC
     served(store, 2, "a-run", exported, kind="force", who="anna", why="The numbers of May.")
     part = part_of(analyst.get(f"{BASE}/").text, "champion")
     assert "Bidirectional LSTM of a-run" in part
-    assert "In service since 2026-02-03 00:00 UTC" in part
+    assert "In production since 2026-02-03 00:00 UTC" in part
     assert "Forced by anna: The numbers of May." in part
     assert f'<a href="{BASE}/runs/a-run/">' in part
     assert "0.900" in part
@@ -316,7 +316,7 @@ def test_a_damaged_record_of_an_earlier_change_hides_the_list_and_not_the_champi
     served(store, 2, "a-run", exported)
     (Path(store.url) / "champions" / "000001.json").write_text("{")
     page = analyst.get(f"{BASE}/history").text
-    assert "They cannot be listed." in part_of(page, "changes")
+    assert "The changes cannot be listed." in part_of(page, "changes")
     assert '<span class="mark">champion</span>' in page
     assert "Bidirectional LSTM of a-run" in part_of(analyst.get(f"{BASE}/").text, "champion")
 
@@ -441,14 +441,14 @@ def test_the_overview_tells_what_became_of_each_file_of_the_inbox(
     monkeypatch.setattr("hashlib.file_digest", lambda *_: read.append(1))
     page = analyst.get(f"{BASE}/").text
     assert listed(page) == {
-        "week 1.csv": "taken by run-5",
-        "week2.csv": "taken by run-6, refused",
-        "new.csv": "new or unknown name",
-        "longer.csv": "new or unknown name",
+        "week 1.csv": "received by run-5",
+        "week2.csv": "received by run-6, refused",
+        "new.csv": "pending",
+        "longer.csv": "pending",
         "again.csv": "written anew since run-8 took it",
     }
     assert not read
-    assert "notes.pdf" in re.split("passed over", part_of(page, "inbox"))[1]
+    assert "notes.pdf" in re.split("skipped", part_of(page, "inbox"))[1]
     dumps = " ".join(re.sub(r"<[^>]+>", "", part_of(page, "dumps")).split())
     assert "week2.csvRefused: Too many bad rows.2026-01-07 00:00 UTCrun-61,006" in dumps
     assert f'<a href="{BASE}/runs/run-5/">run-5</a>' in part_of(page, "inbox")
@@ -465,7 +465,7 @@ def test_an_unfinished_file_is_not_called_new(
         "pipeline.sources.inbox.scan_inbox",
         lambda _: InboxListing((InboxFile(name="half.csv", bytes=1, modified=now, complete=False),), ()),
     )
-    assert listed(analyst.get(f"{BASE}/").text) == {"half.csv": "being written"}
+    assert listed(analyst.get(f"{BASE}/").text) == {"half.csv": "incomplete"}
 
 
 def test_a_missing_or_empty_inbox_gets_a_sentence(
@@ -534,8 +534,8 @@ def test_a_damaged_collection_gets_a_sentence(
     took(store, 1, "week1.csv")
     (Path(store.url) / "collection" / "batches" / "half.json").write_text("{")
     page = analyst.get(f"{BASE}/").text
-    assert "The collection cannot be read." in page
-    assert listed(page) == {"new.csv": "not known: the collection cannot be read"}
+    assert "The batch registry cannot be read." in page
+    assert listed(page) == {"new.csv": "unknown: the batch registry cannot be read"}
     assert "a-run" in page
 
 

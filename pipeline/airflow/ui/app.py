@@ -1,4 +1,4 @@
-"""The pages put together: one guard before all of them, one set of headers behind all of them."""
+"""The FastAPI app: authorization for every route, security headers for every response."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from fastapi import Depends, FastAPI, Request, Response
 
 from pipeline.airflow.store_login import use_store_connection
 from pipeline.airflow.ui import comparison, history, overview, quarantine, reports, scoring, training
-from pipeline.airflow.ui.pages import POLICY, PageFile, base, page, told
+from pipeline.airflow.ui.pages import POLICY, PageFile, base, describe_error, page
 
 log = logging.getLogger(__name__)
 
 DAG_ID = "train_review_sentiment"
-"""Who may read this DAG may read what came out of it."""
+"""Whoever may read this DAG may read its results."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Reviews and figures are private: nothing between server and reader may keep them.
+    # Reviews and figures are private: no cache may keep them.
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": POLICY,
@@ -28,7 +28,7 @@ HEADERS = {
 
 
 def create_app() -> FastAPI:
-    """Return the pages. Each route, also one added later, needs the right to read the DAG."""
+    """Return the app. Every route requires the right to read the DAG."""
     use_store_connection()
     app = FastAPI(
         title="Review sentiment",
@@ -49,8 +49,8 @@ def create_app() -> FastAPI:
         base.set(request.scope.get("root_path", ""))
         try:
             response = await answer(request)
-        except Exception as error:  # noqa: BLE001 - a store that is away raises what its library raises
-            response = page("unreadable.html.j2", status=503, problem=told(error))
+        except Exception as error:  # noqa: BLE001 - an unreachable store raises its library's errors
+            response = page("unreadable.html.j2", status=503, problem=describe_error(error))
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response

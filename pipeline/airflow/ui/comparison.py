@@ -1,4 +1,4 @@
-"""Two whole reports side by side."""
+"""Two reports side by side."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Side:
 
 @router.get("/compare", response_class=HTMLResponse)
 def compare(first: str = "", second: str = "") -> HTMLResponse:
-    """Show two reports beside each other, each in a frame of its own."""
+    """Show two reports, each in a frame."""
     store = default_store()
     asked = [name for name in (first, second) if name]
     sides = [side for name in dict.fromkeys(asked) if (side := _side(store, name)) is not None]
@@ -48,7 +48,7 @@ def compare(first: str = "", second: str = "") -> HTMLResponse:
 
 
 def _side(store: ArtifactStore, name: str) -> Side | None:
-    """Return a run's report, if there is one. No name is made into a path unless it is safe or made so."""
+    """Return a run's report, if there is one; the name is made safe before it becomes a path."""
     folder = safe_run_name(name)
     try:
         if not (store.root / REPORTS / folder / PAGE).is_file():

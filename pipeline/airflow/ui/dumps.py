@@ -1,4 +1,4 @@
-"""The inbox, and what became of each dump: read from names, sizes and records, never from the dumps themselves."""
+"""The inbox and the batches, from file names, sizes and records; dumps are not read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING
 
-from pipeline.airflow.ui.pages import told
+from pipeline.airflow.ui.pages import describe_error
 from pipeline.errors import PipelineError, SourceUnavailableError
 from pipeline.settings import load_settings
 from pipeline.sources.naming import safe_name, without_secrets
@@ -18,53 +18,53 @@ if TYPE_CHECKING:
     from pipeline.sources.inbox import InboxFile, InboxListing
 
 PATIENCE_SECONDS = 5.0
-"""How long a page waits for the inbox: an object store that is away keeps its caller for minutes."""
-MOST_WAITING = 4
+"""Seconds that a page waits for the inbox: an unreachable object store blocks its caller for minutes."""
+MAX_WAITING = 4
 SHOWN_FILES = 100
 
-_waiting = BoundedSemaphore(MOST_WAITING)
+_waiting = BoundedSemaphore(MAX_WAITING)
 
 
 @dataclass(frozen=True)
-class Arrival:
+class InboxEntry:
     """A file in the inbox.
 
     Attributes:
         file: Its name, size and time.
-        taken: The newest batch that holds a file of this name and size, if any.
-        changed: Whether the file was written to after that batch: its content may be new.
+        batch: The newest batch with a file of this name and size, if any.
+        changed: Whether the file was written after that batch was received: its content may be new.
     """
 
     file: InboxFile
-    taken: DumpBatch | None
+    batch: DumpBatch | None
     changed: bool
 
 
 @dataclass(frozen=True)
 class Inbox:
-    """The inbox at one look.
+    """One listing of the inbox.
 
     Attributes:
-        place: Where it is, without a login; ``None`` where none is set.
-        arrivals: Its files, the newest first.
-        left_out: How many older ones are not among them.
-        passed_over: What lies there and is no dump, with the reasons.
+        place: Its address without a login; ``None`` if none is configured.
+        entries: Its files, newest first.
+        unlisted: Number of older files that are not listed.
+        skipped: Files that are not dumps, with the reasons.
         problem: Why it cannot be listed.
     """
 
     place: str | None = None
-    arrivals: tuple[Arrival, ...] = ()
-    left_out: int = 0
-    passed_over: tuple[str, ...] = ()
+    entries: tuple[InboxEntry, ...] = ()
+    unlisted: int = 0
+    skipped: tuple[str, ...] = ()
     problem: str | None = None
 
 
 @dataclass(frozen=True)
-class Taken:
+class ReceivedBatches:
     """The batches.
 
     Attributes:
-        batches: Newest first; none where one of them cannot be read.
+        batches: Newest first; empty if a record cannot be read.
         problem: Why they cannot be read.
     """
 
@@ -72,18 +72,18 @@ class Taken:
     problem: str | None = None
 
 
-def taken(store: ArtifactStore) -> Taken:
-    """Return what was taken so far."""
+def received_batches(store: ArtifactStore) -> ReceivedBatches:
+    """Return the batches received so far."""
     from pipeline.dataset import batches
 
     try:
-        return Taken(batches(store))
+        return ReceivedBatches(batches(store))
     except (PipelineError, OSError) as error:
-        return Taken(problem=told(error))
+        return ReceivedBatches(problem=describe_error(error))
 
 
 def inbox(known: tuple[DumpBatch, ...]) -> Inbox:
-    """Return the inbox's files, each with the batch that took a file of its name and size.
+    """Return the inbox's files, each with the batch that holds a file of its name and size.
 
     Args:
         known: The batches, newest first.
@@ -94,21 +94,21 @@ def inbox(known: tuple[DumpBatch, ...]) -> Inbox:
         if url is None:
             return Inbox()
         place = without_secrets(url) if "://" in url else url
-        look = _look_into(url, place)
+        look = _list(url, place)
     except Exception as error:  # noqa: BLE001 - a listing raises what the object store's library raises
-        return Inbox(place, problem=told(error))
-    # What was taken bears its safe name already.
+        return Inbox(place, problem=describe_error(error))
+    # Batches record safe names.
     by_name = {(file.name, file.bytes): batch for batch in reversed(known) for file in batch.files}
     files = sorted(look.files, key=lambda file: file.modified, reverse=True)
-    arrivals = []
+    entries = []
     for file in files[:SHOWN_FILES]:
         batch = by_name.get((safe_name(file.name), file.bytes))
-        arrivals.append(Arrival(file, batch, changed=batch is not None and file.modified >= batch.received_at))
-    return Inbox(place, tuple(arrivals), len(files) - len(arrivals), tuple(map(str, look.skipped[:SHOWN_FILES])))
+        entries.append(InboxEntry(file, batch, changed=batch is not None and file.modified >= batch.received_at))
+    return Inbox(place, tuple(entries), len(files) - len(entries), tuple(map(str, look.skipped[:SHOWN_FILES])))
 
 
-def _look_into(url: str, place: str) -> InboxListing:
-    """Look into the inbox, or give up after a while.
+def _list(url: str, place: str) -> InboxListing:
+    """List the inbox, or give up after ``PATIENCE_SECONDS``.
 
     Raises:
         SourceUnavailableError: It did not answer in time.
@@ -116,7 +116,7 @@ def _look_into(url: str, place: str) -> InboxListing:
     from pipeline.sources.inbox import scan_inbox
 
     late = SourceUnavailableError(
-        f"{place} has not answered within {PATIENCE_SECONDS:.0f} seconds. Look again later; runs wait longer."
+        f"{place} did not answer within {PATIENCE_SECONDS:.0f} seconds. Reload the page later."
     )
     if not _waiting.acquire(blocking=False):
         raise late
@@ -130,7 +130,7 @@ def _look_into(url: str, place: str) -> InboxListing:
         finally:
             _waiting.release()
 
-    # A daemon, so that a server that is told to stop does not wait for it.
+    # A daemon thread does not keep the server from stopping.
     Thread(target=look, name="inbox", daemon=True).start()
     try:
         found = answer.get(timeout=PATIENCE_SECONDS)

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from pipeline.airflow.ui.champions import KINDS, Succession, succession
+from pipeline.airflow.ui.champions import KINDS, ChampionHistory, champion_history
 from pipeline.airflow.ui.pages import page
 from pipeline.reporting.figures.scales import multiples
 from pipeline.reporting.figures.svg import Align, Drawing, Figure, FigureTable, Shape
@@ -37,21 +37,21 @@ def history(compare: Annotated[list[str] | None, Query()] = None) -> HTMLRespons
     """List every run, newest first; with two runs in ``compare``, also show them side by side."""
     store = default_store()
     found = read_history(store)
-    row = succession(store)
+    row = champion_history(store)
     ticked = [run for run in found.runs if run.folder in (compare or ())]
     shown = found.runs[:MAX_RUNS]
     return page(
         "history.html.j2",
         here="/history",
         runs=shown,
-        left_out=len(found.runs) - len(shown),
+        unlisted=len(found.runs) - len(shown),
         # A report of another version may still be opened, if its name was made by us.
         unreadable=[(name, safe_run_name(name) == name) for name in found.unreadable],
         ticked=len(ticked) if compare else None,
         chosen=ticked[:2],
         figure=_figure(shown, row),
         marks={run.folder: mark for run in shown if (mark := row.mark(run)) is not None},
-        succession=row,
+        champion_history=row,
         changes=row.changes[:MAX_CHANGES],
         older_changes=max(0, len(row.changes) - MAX_CHANGES),
         kinds=KINDS,
@@ -60,7 +60,7 @@ def history(compare: Annotated[list[str] | None, Query()] = None) -> HTMLRespons
     )
 
 
-def _figure(runs: tuple[PublishedRun, ...], changes: Succession) -> Figure | None:
+def _figure(runs: tuple[PublishedRun, ...], changes: ChampionHistory) -> Figure | None:
     """Draw the balanced accuracy of the best model of each run with its interval, oldest first."""
     points = [(run, run.balanced_accuracy) for run in reversed(runs) if run.balanced_accuracy is not None]
     if not points:

@@ -1,4 +1,4 @@
-"""The first page: the champion, the newest report, the inbox, and what became of each dump."""
+"""The overview: champion, newest report, inbox and batches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from pipeline.airflow.ui import dumps
-from pipeline.airflow.ui.champions import KINDS, in_service, run_of
+from pipeline.airflow.ui.champions import KINDS, current_champion, run_of
 from pipeline.airflow.ui.pages import page
 from pipeline.reporting.history import published_runs
 from pipeline.store.run_names import safe_run_name
@@ -17,17 +17,17 @@ from pipeline.workflow import default_store
 router = APIRouter()
 
 PAGE_DUMPS = 25
-FARTHEST_PAGE = 10_000
+MAX_PAGE = 10_000
 
 
 @router.get("/", response_class=HTMLResponse)
-def overview(number: Annotated[int, Query(alias="page", ge=1, le=FARTHEST_PAGE)] = 1) -> HTMLResponse:
-    """Show where things stand."""
+def overview(number: Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE)] = 1) -> HTMLResponse:
+    """Show the overview."""
     store = default_store()
     runs = published_runs(store)
-    serving = in_service(store)
-    taken = dumps.taken(store)
-    takers = {safe_run_name(batch.run_name) for batch in taken.batches}
+    serving = current_champion(store)
+    received = dumps.received_batches(store)
+    receivers = {safe_run_name(batch.run_name) for batch in received.batches}
     first = (number - 1) * PAGE_DUMPS
     return page(
         "overview.html.j2",
@@ -37,12 +37,12 @@ def overview(number: Annotated[int, Query(alias="page", ge=1, le=FARTHEST_PAGE)]
         scored=run_of(serving.change.model, runs) if serving.change is not None else None,
         newest=runs[0] if runs else None,
         model=next((run for run in runs if run.exported is not None), None),
-        inbox=dumps.inbox(taken.batches),
-        taken=taken,
-        batches=taken.batches[first : first + PAGE_DUMPS],
+        inbox=dumps.inbox(received.batches),
+        received=received,
+        batches=received.batches[first : first + PAGE_DUMPS],
         number=number,
-        pages=max(1, -(-len(taken.batches) // PAGE_DUMPS)),
+        pages=max(1, -(-len(received.batches) // PAGE_DUMPS)),
         published={run.folder: run for run in runs},
         folder_of=safe_run_name,
-        beside=[run for run in runs if run.folder not in takers][:PAGE_DUMPS],
+        beside=[run for run in runs if run.folder not in receivers][:PAGE_DUMPS],
     )

@@ -1,4 +1,4 @@
-"""The pages' own templates: every value escaped, one look for all."""
+"""Rendering of the pages: one layout, every value escaped."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = Path(__file__).parent
-LONGEST_COMMIT = 40
+MAX_COMMIT = 40
 """Characters of a SHA-1 digest in hexadecimal."""
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
-"""For pages that bring no policy of their own."""
+"""The default Content-Security-Policy."""
 
 
 class PageFile(StrEnum):
-    """What the pages load: each by its name, and nothing else."""
+    """The static files of the pages; no others are served."""
 
     FIGURES = "figures.css"
     STYLE = "style.css"
@@ -48,12 +48,12 @@ class PageFile(StrEnum):
 
     @property
     def path(self) -> Path:
-        """Where the file is; the report has the same style sheet for its figures."""
+        """The file; the style sheet of the figures is the report's."""
         return (REPORT_TEMPLATES if self is PageFile.FIGURES else FILES) / self
 
 
 base: ContextVar[str] = ContextVar("base", default="/review-sentiment")
-"""Where the pages are mounted in this request: below whatever prefix a proxy puts before Airflow."""
+"""The path below which this request sees the pages, including the prefix of a proxy."""
 NAVIGATION = (
     ("/", "Overview"),
     ("/history", "Model history"),
@@ -65,12 +65,12 @@ NAVIGATION = (
 def page(
     template: str, *, status: int = 200, here: str = "", policy: str | None = None, **values: object
 ) -> HTMLResponse:
-    """Return a page made from a template; every text in it is escaped, its control characters spelled out.
+    """Return a page made from a template; texts are escaped and control characters made visible.
 
     Args:
         template: The file's name.
         status: HTTP status.
-        here: The address in the navigation that the page belongs to.
+        here: The page's address in the navigation.
         policy: A Content-Security-Policy instead of ``POLICY``.
         values: What the template shows.
     """
@@ -78,20 +78,20 @@ def page(
     return HTMLResponse(made, status_code=status, headers={"Content-Security-Policy": policy or POLICY})
 
 
-def told(error: Exception) -> str:
-    """Return what may stand on a page of a failed read: our own sentences whole, of any other its kind alone.
+def describe_error(error: Exception) -> str:
+    """Return the message of an error for a page: the project's own errors whole, of others only the kind.
 
-    Another library's message may hold an address with a login; it goes to the log.
+    The message of another library may hold an address with a login; it goes to the log.
     """
     if isinstance(error, PipelineError):
         return str(error)
-    log.error("A page could not read what it shows.", exc_info=error)
-    return f"It cannot be read ({type(error).__name__}); the API server's log says more."
+    log.error("A page could not be built.", exc_info=error)
+    return f"It cannot be read ({type(error).__name__}); see the API server's log."
 
 
 def about() -> str:
-    """Return which version of the project made a page, and of which commit where ``REVIEW_SENTIMENT_COMMIT`` tells."""
-    commit = (load_settings().commit or "")[:LONGEST_COMMIT]
+    """Return the project's version, and its commit if ``REVIEW_SENTIMENT_COMMIT`` is set."""
+    commit = (load_settings().commit or "")[:MAX_COMMIT]
     return f"Review sentiment {metadata.version('review-sentiment')}" + (f", commit {commit}" if commit else "")
 
 
@@ -100,6 +100,6 @@ def _environment() -> Environment:
     environment = template_environment(TEMPLATES)
     environment.globals |= {"navigation": NAVIGATION, "outcomes": VERDICT_WORDS}
     environment.filters["difference_of_log_odds"] = lambda value: f"{value:+.2f}".replace("-", formatting.MINUS)
-    # Before escaping. Not what is markup already, which the templates themselves made.
+    # Before escaping, and not for markup, which the templates make.
     environment.finalize = lambda value: formatting.visible(value) if type(value) is str else value
     return environment

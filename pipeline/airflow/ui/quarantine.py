@@ -1,4 +1,4 @@
-"""Rows that broke a rule: how many for which reason, what they looked like, and all of them as a file."""
+"""The quarantine browser: counts by reason, pages of rows, a CSV download."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 PAGE_ROWS = 25
-FARTHEST_PAGE = 4_000
-"""100,000 rows; beyond that a file serves better than a page."""
+MAX_PAGE = 4_000
+"""100,000 rows; use the CSV file beyond that."""
 COLUMNS = ("file", "line", "reason", "detail", "raw")
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins so for a formula, and these cells come from strangers."""
+"""Spreadsheets read a cell that begins with one of these as a formula; the cells are outside text."""
 
 
 @router.get("/runs/{run_id}/quarantine", response_class=HTMLResponse)
 def quarantine(
-    run_id: str, reason: str | None = None, number: Annotated[int, Query(alias="page", ge=1, le=FARTHEST_PAGE)] = 1
+    run_id: str, reason: str | None = None, number: Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE)] = 1
 ) -> Response:
-    """Show the reasons with their counts, and a page of rows."""
+    """Show the reasons with their counts and a page of rows."""
     run = _run(run_id)
     rows = _rows(run)
     if run is None or rows is None:
@@ -55,7 +55,7 @@ def quarantine(
 
 @router.get("/runs/{run_id}/quarantine.csv")
 def download(run_id: str, reason: str | None = None) -> Response:
-    """Hand out every quarantined row, or those of one reason, as CSV."""
+    """Return all quarantined rows, or those of one reason, as CSV."""
     rows = _rows(_run(run_id))
     if rows is None:
         return page("no_quarantine.html.j2", status=404, run_id=run_id)
@@ -71,7 +71,7 @@ def _run(run_id: str) -> PublishedRun | None:
 
 
 def _rows(run: PublishedRun | None) -> ds.Dataset | None:
-    """Return a run's quarantined rows, or ``None`` where there are none to be had."""
+    """Return a run's quarantined rows; ``None`` if they are not available."""
     import pyarrow.dataset as ds
 
     if run is None or run.validated_raw is None:
@@ -83,7 +83,7 @@ def _rows(run: PublishedRun | None) -> ds.Dataset | None:
         return None
 
 
-# An artifact never changes, so neither do its counts.
+# An artifact never changes.
 @lru_cache(maxsize=64)
 def _counts(files: tuple[str, ...]) -> dict[str, int]:
     import pyarrow.dataset as ds

@@ -1,4 +1,4 @@
-"""One run's published report and what belongs to it."""
+"""A run's published report, its files and Data Docs."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'"
 )
-"""The report names its one style sheet by digest in a policy of its own; both hold."""
+"""The report has a policy of its own that allows its one style sheet by digest; both apply."""
 
 
 DATA_DOCS_POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-"""Data Docs hold their styles within themselves; their scripts only fold and sort."""
+"""Data Docs have inline styles; their scripts, which fold and sort, do not run."""
 
 
 class DataDocs(StrEnum):
-    """The folders of Data Docs beside a report."""
+    """The folders of Data Docs of a report."""
 
     RAW = DATA_DOCS["validate_raw"]
     CLEAN = DATA_DOCS["validate_clean"]
 
 
 class Document(StrEnum):
-    """The files of a published report that may be fetched."""
+    """The files of a report that can be downloaded."""
 
     JSON = "report.json"
     MESSAGE = "report.md"
@@ -57,7 +57,7 @@ MEDIA_TYPES = {
 }
 
 
-# With a slash at its end, so that the report's own links lead to what lies beside it.
+# The trailing slash makes the report's relative links work.
 @router.get("/runs/{run_id}/", response_class=HTMLResponse)
 def report(run_id: str) -> Response:
     """Show the report of a run."""
@@ -69,7 +69,7 @@ def report(run_id: str) -> Response:
 
 @router.get("/runs/{run_id}/{document}")
 def document(run_id: str, document: Document) -> Response:
-    """Hand out the report's figures, short form or model card as a file."""
+    """Return the report's JSON, Markdown summary or model card as a file."""
     found = _read(run_id, document.value)
     if found is None:
         return page("no_report.html.j2", status=404, run_id=run_id)
@@ -82,11 +82,11 @@ def document(run_id: str, document: Document) -> Response:
 
 @router.get("/runs/{run_id}/{docs}/{name:path}")
 def data_docs(run_id: str, docs: DataDocs, name: str) -> Response:
-    """Show a page of Great Expectations' Data Docs that was published with a report."""
+    """Show a page of Great Expectations' Data Docs of a run."""
     store = default_store().root
     run = safe_run_name(run_id)
     home = store / REPORTS / run / docs.value
-    # Compared with what is there: a name is never made into a path.
+    # Compared with the existing files: the name never becomes a path.
     known = any(file.is_file() and _below(file, home) == name for file in home.rglob("*"))
     try:
         found = read_within(store, REPORTS, run, docs.value, *name.split("/")) if known else None
@@ -105,11 +105,11 @@ def _below(file: UPath, folder: UPath) -> str:
 
 
 def _read(run_id: str, name: str) -> bytes | None:
-    """Return a file of the folder that was published for a run, never one that a request names by path."""
+    """Return a file of a run's published folder; the request cannot name a path."""
     try:
         return read_within(default_store().root, REPORTS, safe_run_name(run_id), name)
     except PipelineError:
-        # A store that is away or refuses is told on a page of its own.
+        # An unreachable store has an error page of its own.
         raise
     except OSError:
         return None

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 
-from pipeline.airflow.ui.champions import in_service
+from pipeline.airflow.ui.champions import current_champion
 from pipeline.airflow.ui.pages import page
 from pipeline.behavioral_tests import word_effects
 from pipeline.errors import PipelineError
@@ -113,7 +113,7 @@ def _page(
 
 def _answering_model(store: ArtifactStore) -> AnsweringModel | None:
     """Return the champion, or else the best model of the newest run that exported one."""
-    serving = in_service(store)
+    serving = current_champion(store)
     if serving.change is not None:
         model = serving.change.model
         return AnsweringModel(

@@ -1,4 +1,4 @@
-"""Learning curves while models train, read from the file that training appends to."""
+"""Learning curves of running trainings, from their training logs."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from pipeline.workflow import default_store
 
 router = APIRouter()
 
-MOST_TRAININGS = 12
+MAX_TRAININGS = 12
 WIDTH, HEIGHT, EDGE = 420, 180, 10
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training on its way: its epochs so far."""
+    """A running training and its epochs so far."""
 
     title: str
     epochs: tuple[EpochRecord, ...]
     highest: float
 
     def points(self, name: str) -> str:
-        """Return a figure of each epoch as the points of an SVG line."""
+        """Return one value per epoch as the points of an SVG line."""
         step = (WIDTH - 2 * EDGE) / max(len(self.epochs) - 1, 1)
         values = [getattr(epoch, name) for epoch in self.epochs]
         places = [HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * min(value / self.highest, 1) for value in values]
@@ -42,15 +42,15 @@ class Training:
 
 @router.get("/training", response_class=HTMLResponse)
 def training() -> HTMLResponse:
-    """Show what trains now; the page asks again by itself."""
+    """Show the running trainings; the page updates itself."""
     return page("training.html.j2", here="/training", trainings=_trainings())
 
 
 def _trainings() -> list[Training]:
     found = []
-    for folder in islice(default_store().checkpoint_dirs(STAGE), MOST_TRAININGS):
+    for folder in islice(default_store().checkpoint_dirs(STAGE), MAX_TRAININGS):
         epochs = []
-        # The last line may be half written: it is whole at the next look.
+        # The last line may be incomplete: the next request reads it.
         for line in _text(folder / EPOCHS_FILE).splitlines():
             try:
                 epochs.append(EpochRecord.model_validate_json(line))
@@ -62,7 +62,7 @@ def _trainings() -> list[Training]:
 
 
 def _text(path: Path) -> str:
-    """Return a file's text; nothing where it is not there (any more): a training may end between two looks."""
+    """Return a file's text; empty if it is missing: a training may end meanwhile."""
     try:
         # Below the store: `resumable/`, the stage, the key, the file.
         root = path.parents[3]
