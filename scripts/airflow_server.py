@@ -1,7 +1,7 @@
 """Start and stop the embedded Airflow with its UI (``make up``, ``make down``): SQLite, this machine only.
 
-One server per checkout. What belongs to it lies in ``.airflow``: the database, the generated login, the log, and a
-record of the process, by which it is found again and stopped whole.
+One server per checkout. Its files are in ``.airflow``: the database, the generated login, the log, and a record of the
+process, which serves to find and stop it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 USER = "analyst"
 START_SECONDS = 180
-"""A loaded machine with two cores needs up to a minute from cold."""
+"""A busy machine with two cores needs up to a minute."""
 STOP_SECONDS = 30
 LOG_LINES = 30
 PASSWORD_BYTES = 12
@@ -38,11 +38,11 @@ COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 @dataclass(frozen=True)
 class Server:
-    """A started server: the leader of its process group, and where it listens.
+    """A running server: the leader of its process group, and its port.
 
     Attributes:
         pid: Process id of ``airflow standalone``, also of its process group.
-        created: When that process was started, in seconds since 1970; tells it from a later one with the same id.
+        created: Start time of that process, in seconds since 1970, to distinguish it from a later one with the same id.
         port: Port on 127.0.0.1.
     """
 
@@ -56,15 +56,12 @@ class Server:
         return f"http://{HOST}:{self.port}"
 
     def members(self) -> list[psutil.Process]:
-        """Return its processes: all of the session that its leader opened, also when the leader itself is gone.
-
-        A leader that was killed, by hand or for want of memory, leaves its parts running.
-        """
+        """Return all processes of its session, also if the leader was killed: its parts keep running then."""
         found = []
         for process in psutil.process_iter():
             try:
                 ours = self.pid in (os.getsid(process.pid), os.getpgid(process.pid))
-                # A later process may have got the leader's number; it is younger than the session only if not ours.
+                # A later process may have the leader's id. All members of the session are younger than the leader.
                 leads = process.pid == self.pid
                 same = abs(process.create_time() - self.created) < 1 if leads else process.create_time() >= self.created
                 if ours and same and process.status() != psutil.STATUS_ZOMBIE:
@@ -75,10 +72,10 @@ class Server:
 
 
 def main() -> int:
-    """Return 0 when the server is as asked for, 1 when not."""
+    """Return 0 if the server is in the requested state, otherwise 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["up", "down", "status"])
-    # A default that is a text goes through `type` as well, so that PORT=abc gets argparse's own words.
+    # argparse also checks a default that is text, so PORT=abc gets its usual message.
     parser.add_argument("--port", type=int, default=os.environ.get("PORT") or str(DEFAULT_PORT))
     parser.add_argument("--home", type=Path, default=CHECKOUT / ".airflow")
     options = parser.parse_args()
@@ -96,10 +93,10 @@ def main() -> int:
 
 
 def up(home: Path, port: int) -> int:
-    """Start the server, wait until every part of it answers, and say where it is."""
+    """Start the server, wait until every part answers, and print its address."""
     server = recorded(home)
     if server is not None:
-        print("Airflow is running already.")
+        print("Airflow is already running.")
         _tell(home, server)
         return 0
     if (taken := _taken(port)) is not None:
@@ -117,7 +114,7 @@ def up(home: Path, port: int) -> int:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # A process group of its own, so that all its parts can be stopped together.
+            # In its own process group, so that all parts can be stopped together.
             start_new_session=True,
         )
     server = Server(pid=process.pid, created=psutil.Process(process.pid).create_time(), port=port)
@@ -131,14 +128,14 @@ def up(home: Path, port: int) -> int:
         _record(home).unlink(missing_ok=True)
         tail = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
         print("\n".join(tail), file=sys.stderr)
-        print(f"\nAirflow did not start: {problem}. The last lines of {log_file} stand above.", file=sys.stderr)
+        print(f"\nAirflow did not start: {problem}. The last lines of {log_file} are above.", file=sys.stderr)
         return 1
     _tell(home, server)
     return 0
 
 
 def down(home: Path) -> int:
-    """Stop the server and everything that it started; say so if there is none."""
+    """Stop the server and everything that it started."""
     server = recorded(home)
     if server is None:
         _record(home).unlink(missing_ok=True)
@@ -146,15 +143,15 @@ def down(home: Path) -> int:
         return 0
     left = stop(server)
     if left:
-        print(f"These processes would not end: {left}", file=sys.stderr)
+        print(f"These processes did not end: {left}", file=sys.stderr)
         return 1
     _record(home).unlink(missing_ok=True)
-    print("Airflow is stopped. Its database, the store and the login stay for the next `make up`.")
+    print("Airflow is stopped. Its database, the store and the login are kept for the next `make up`.")
     return 0
 
 
 def recorded(home: Path) -> Server | None:
-    """Return the server that was started here, if it still runs."""
+    """Return the server of this checkout, if it is running."""
     try:
         server = Server(**json.loads(_record(home).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -163,9 +160,9 @@ def recorded(home: Path) -> Server | None:
 
 
 def stop(server: Server) -> list[int]:
-    """End every process of a server, asking first; return the ids of what is left."""
+    """End every process of a server, first with TERM, then with KILL; return the ids of those left."""
     members = server.members()
-    # A task's process may open a session of its own: it is found as a descendant, before its parents are gone.
+    # Task processes may have their own session; they are found as descendants while their parents exist.
     for process in list(members):
         try:
             members += [child for child in process.children(recursive=True) if child not in members]
@@ -186,7 +183,7 @@ def stop(server: Server) -> list[int]:
 def environment(home: Path, port: int) -> dict[str, str]:
     """Return the environment of the server: loopback only, DAGs unpaused, a store next to the checkout."""
     address = f"http://{HOST}:{port}"
-    # `airflow standalone` looks for `airflow` on the PATH, and finds ours.
+    # `airflow standalone` starts `airflow` from the PATH: scripts/loopback/airflow.
     binaries = Path(sys.executable).parent
     path = os.pathsep.join([str(CHECKOUT / "scripts" / "loopback"), str(binaries), os.environ.get("PATH", "")])
     return {
@@ -197,7 +194,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "REVIEW_SENTIMENT_STORE": os.environ.get("REVIEW_SENTIMENT_STORE") or str(CHECKOUT / ".store"),
         "REVIEW_SENTIMENT_INBOX": inbox(),
         "AIRFLOW__CORE__EXECUTOR": os.environ.get("AIRFLOW__CORE__EXECUTOR", "LocalExecutor"),
-        # Two cores train one model at a time; more task processes only fight for them.
+        # More task processes would compete for the cores while a model trains.
         "AIRFLOW__CORE__PARALLELISM": os.environ.get("AIRFLOW__CORE__PARALLELISM", "4"),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
@@ -212,15 +209,14 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-        # The default waits a second between looks at empty tasks' heartbeats; logs of finished tasks stay in the home.
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        # What a task found out stands in its log, as the DAG's page says.
+        # The logs of the tasks contain their results.
         "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO"),
     }
 
 
 def inbox() -> str:
-    """Return where new dumps are looked for: ``REVIEW_SENTIMENT_INBOX``, or the folder ``inbox`` of the checkout."""
+    """Return the inbox: ``REVIEW_SENTIMENT_INBOX``, or the folder ``inbox`` of the checkout."""
     if given := os.environ.get("REVIEW_SENTIMENT_INBOX"):
         return given
     folder = CHECKOUT / "inbox"
@@ -229,7 +225,7 @@ def inbox() -> str:
 
 
 def login(home: Path) -> tuple[str, str]:
-    """Return user and password of the UI; the password is made once and readable by the owner alone."""
+    """Return user and password of the UI; the password is generated once, and only the owner can read it."""
     passwords = _passwords(home)
     try:
         known = json.loads(passwords.read_text(encoding="utf-8"))
@@ -243,7 +239,7 @@ def login(home: Path) -> tuple[str, str]:
 
 
 def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> str | None:
-    """Return ``None`` when every component answers, or what is wrong."""
+    """Return ``None`` if every component answers, otherwise the problem."""
     deadline = time.monotonic() + START_SECONDS
     waiting_for = "the API server"
     while time.monotonic() < deadline:
@@ -264,7 +260,7 @@ def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> str
 
 
 def _taken(port: int) -> str | None:
-    """Return why a port cannot be listened on, or ``None``."""
+    """Return why a port cannot be used, or ``None``."""
     if not 0 < port < 2**16:
         return "a port is a number from 1 to 65535"
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:

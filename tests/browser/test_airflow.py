@@ -64,7 +64,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         address = f"http://127.0.0.1:{port}"
         assert address in up.stdout
         again = subprocess.run([*server, "up", *options], env=environment, capture_output=True, text=True, check=True)
-        assert "running already" in again.stdout
+        assert "already running" in again.stdout
         [password] = json.loads((home / "airflow" / "passwords.json").read_text()).values()
         yield Site(address, password, ArtifactStore(str(home / "store")), home / "airflow")
     finally:

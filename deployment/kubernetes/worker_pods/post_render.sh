@@ -1,5 +1,5 @@
 #!/bin/sh
-# Helm hands over the rendered manifests on standard input, and takes back what comes out.
+# Helm passes the rendered manifests on standard input, and reads the result from standard output.
 set -eu
 here=$(dirname "$0")
 work=$(mktemp -d)
