@@ -1,6 +1,6 @@
 """Time and memory of fetching and ingesting a large CSV, compared with reading it whole with pandas.
 
-Each way runs in its own process, so that its peak of resident memory (getrusage) is its own.
+Each way runs in its own process, so that its peak resident memory (getrusage) is measured separately.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REAL_REVIEWS = ROOT.parent / "shared" / "data"
 WAYS = {
-    "fetch": "fetch: copy the bytes into the store, with digest",
+    "fetch": "fetch: copy the bytes into the store, with a digest",
     "ingest": "ingest: typed rows, line numbers, problems, Parquet",
-    "pandas": "pandas.read_csv, whole file, then to_parquet (zstd)",
+    "pandas": "pandas.read_csv of the whole file, then to_parquet (zstd)",
 }
 
 
@@ -28,13 +28,13 @@ def main() -> None:
     """Generate the file, run each way in a child process and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=300, help="size of the CSV (default: 300)")
-    parser.add_argument("--gzip", action="store_true", help="pack it; the size is then that of the unpacked text")
+    parser.add_argument("--gzip", action="store_true", help="compress it; the size is that of the text before")
     parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--dump", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--store", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        print(json.dumps(measured(arguments.child, arguments.dump, arguments.store)))
+        print(json.dumps(measure(arguments.child, arguments.dump, arguments.store)))
         return
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as folder:
         dump = Path(folder) / ("Reviews.csv.gz" if arguments.gzip else "Reviews.csv")
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def write_dump(path: Path, size: int) -> tuple[str, int]:
-    """Write a CSV of about ``size`` bytes by repeating reviews; return what it holds and its exact size."""
+    """Write a CSV of about ``size`` bytes by repeating reviews; return its content in words and its exact size."""
     from pipeline.sources.demo import write_demo_dump
 
     real = sorted(REAL_REVIEWS.glob("fine_foods_?.csv.gz"))
@@ -79,15 +79,15 @@ def write_dump(path: Path, size: int) -> tuple[str, int]:
 
 
 def run_child(way: str, dump: Path, store: Path) -> dict[str, float]:
-    """Run one way in a new process and return its figures."""
+    """Run one way in a new process and return its measurements."""
     command = [sys.executable, __file__, "--child", way, "--dump", str(dump), "--store", str(store)]
     finished = subprocess.run(command, check=True, capture_output=True, text=True)
     result: dict[str, float] = json.loads(finished.stdout.strip().splitlines()[-1])
     return result
 
 
-def measured(way: str, dump: Path, store_folder: Path) -> dict[str, float]:
-    """Run one way here and return seconds, rows, problem rows and the process's peak memory in bytes."""
+def measure(way: str, dump: Path, store_folder: Path) -> dict[str, float]:
+    """Run one way in this process and return seconds, rows, problem rows and the peak memory in bytes."""
     rows = problems = 0
     if way == "pandas":
         import pandas as pd

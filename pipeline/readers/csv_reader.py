@@ -6,7 +6,6 @@ import csv
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, TextIO
 
@@ -75,16 +74,6 @@ def sniff_delimiter(sample: str, mapping: Mapping[str, str]) -> str:
     return max(DELIMITERS, key=fit)
 
 
-@dataclass
-class _PendingRecords:
-    """The records of the next chunk."""
-
-    records: list[list[Any]] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    raws: list[str] = field(default_factory=list)
-    unparseable: dict[int, str] = field(default_factory=dict)
-
-
 class CsvReader:
     """The records of a CSV file, in chunks.
 
@@ -101,14 +90,7 @@ class CsvReader:
         *,
         required: Sequence[str] = REQUIRED_COLUMNS,
     ) -> None:
-        """Read the header.
-
-        Args:
-            stream: Text opened with ``newline=""``.
-            name: The name of the file, for messages.
-            delimiter: The field separator.
-            mapping: The column mapping of the user.
-            required: Columns that the file must have.
+        """Read the header of text opened with ``newline=""``; the file must have the required columns.
 
         Raises:
             SourceError: There is no header, or a required column is missing.
@@ -137,29 +119,31 @@ class CsvReader:
         """Yield every record, valid or broken, in the order of the file."""
         lines = self._lines
         reader = csv.reader(lines, delimiter=self._delimiter)
-        pending = _PendingRecords()
+        chunk, records = Chunk(), list[list[Any]]()
         while True:
             with _field_limit():
-                problem = self._read_valid(reader, pending)
+                problem = self._read_valid(reader, chunk, records)
                 if problem is not None:
-                    self._add_broken(problem, pending)
-            full = len(pending.records) >= CHUNK_ROWS or lines.characters >= CHUNK_CHARACTERS
+                    self._add_broken(problem, chunk, records)
+            full = len(records) >= CHUNK_ROWS or lines.characters >= CHUNK_CHARACTERS
             finished = problem is None and not full
-            if pending.records and (full or finished):
-                yield self._chunk(pending)
-                pending = _PendingRecords()
+            if records and (full or finished):
+                for ours, position in self._positions.items():
+                    chunk.values[ours] = list(map(itemgetter(position), records))
+                yield chunk
+                chunk, records = Chunk(), []
                 lines.characters = 0
             if finished:
                 return
 
-    def _read_valid(self, reader: Iterator[list[str]], pending: _PendingRecords) -> str | None:
-        """Read valid records until the chunk is full, the file ends, or a record is broken.
+    def _read_valid(self, reader: Iterator[list[str]], chunk: Chunk, records: list[list[Any]]) -> str | None:
+        """Add valid records until the chunk is full, the file ends, or a record is broken.
 
         Returns:
             What is wrong with the current record; ``None`` if it is valid.
         """
         lines, recent, width = self._lines, self._lines.recent, self._width
-        records, starts, raws = pending.records, pending.starts, pending.raws
+        starts, raws = chunk.lines, chunk.raws
         try:
             for record in reader:
                 if len(record) == width and len(recent) == 1 and not lines.overlong and not lines.ended:
@@ -186,25 +170,15 @@ class CsvReader:
             return f"A quote opens and does not close within {RECORD_CHARACTERS:,} characters"
         return None
 
-    def _add_broken(self, problem: str, pending: _PendingRecords) -> None:
+    def _add_broken(self, problem: str, chunk: Chunk, records: list[list[Any]]) -> None:
         """Add the current record as found, and put back its lines from the first valid record in it."""
         lines = self._lines
         lines.put_back(len(lines.recent) - self._valid_from())
-        pending.unparseable[len(pending.records)] = problem
-        pending.records.append([None] * self._width)
-        pending.starts.append(lines.first)
-        pending.raws.append("".join(lines.recent))
+        chunk.unparseable[len(records)] = problem
+        records.append([None] * self._width)
+        chunk.lines.append(lines.first)
+        chunk.raws.append("".join(lines.recent))
         lines.next_record()
-
-    def _chunk(self, pending: _PendingRecords) -> Chunk:
-        return Chunk(
-            lines=pending.starts,
-            values={
-                ours: list(map(itemgetter(position), pending.records)) for ours, position in self._positions.items()
-            },
-            raws=pending.raws,
-            unparseable=pending.unparseable,
-        )
 
     def _problem(self, record: list[str]) -> str | None:
         """Return what is wrong with a record that is not a single line of the right width; ``None`` if it is valid."""

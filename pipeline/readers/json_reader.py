@@ -26,14 +26,7 @@ class JsonLinesReader:
     def __init__(
         self, stream: TextIO, name: str, mapping: Mapping[str, str], *, required: Sequence[str] = REQUIRED_COLUMNS
     ) -> None:
-        """Prepare to read.
-
-        Args:
-            stream: Text opened with ``newline=""``.
-            name: The name of the file, for messages.
-            mapping: The column mapping of the user.
-            required: Columns that the file must have.
-        """
+        """Prepare to read text opened with ``newline=""``; the file must have the required columns."""
         self._lines = Lines(stream)
         self._name = name
         self._mapping = mapping

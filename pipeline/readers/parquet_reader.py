@@ -24,13 +24,7 @@ class ParquetReader:
     def __init__(
         self, path: Path, name: str, mapping: Mapping[str, str], *, required: Sequence[str] = REQUIRED_COLUMNS
     ) -> None:
-        """Read the footer of the file.
-
-        Args:
-            path: A local file.
-            name: The name of the file, for messages.
-            mapping: The column mapping of the user.
-            required: Columns that the file must have.
+        """Read the footer of a file; it must have the required columns.
 
         Raises:
             SourceError: The file is damaged, or a required column is missing or nested.

@@ -39,13 +39,7 @@ class SnapReader:
     """
 
     def __init__(self, stream: TextIO, name: str, mapping: Mapping[str, str]) -> None:
-        """Prepare to read.
-
-        Args:
-            stream: Text opened with ``newline=""``.
-            name: The name of the file, for messages.
-            mapping: The column mapping of the user, to SNAP keys.
-        """
+        """Prepare to read text opened with ``newline=""``; the mapping is to SNAP keys."""
         self._lines = Lines(stream)
         positions = resolve_columns(KEYS, {"summary": "review/summary", **mapping}, name)
         self.columns = {ours: KEYS[position] for ours, position in positions.items()}

@@ -16,6 +16,7 @@ from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, DataConfig, Trai
 from pipeline.errors import ConfigurationError, quoted
 from pipeline.settings import load_settings, variable
 from pipeline.sources.naming import without_secrets
+from pipeline.sources.source import local_path
 
 ALWAYS = (DEMO_DUMP, KAGGLE_DUMP, INBOX_DUMP)
 """Dumps that are allowed under any roots, as the deployment defines where they come from."""
@@ -68,65 +69,65 @@ def require_allowed_vectors(vectors: str | None) -> None:
         _require(vectors, TrainingConfig.model_fields["vectors"].title, "vectors", "")
 
 
-def is_allowed(given: str) -> bool:
+def is_allowed(location: str) -> bool:
     """Return whether a path or URL is in a root of the deployment or in its inbox, or there are no roots.
 
     Raises:
         ConfigurationError: A root is invalid.
     """
     roots = load_settings().allowed_roots
-    return not roots or any(_is_in(given, root) for root in roots) or _is_in_inbox(given)
+    return not roots or any(_is_in(location, root) for root in roots) or _is_in_inbox(location)
 
 
-def _require(given: str, title: str | None, name: str, others: str) -> None:
-    if is_allowed(given):
+def _require(location: str, title: str | None, name: str, others: str) -> None:
+    if is_allowed(location):
         return
     roots = load_settings().allowed_roots
-    listed = ", ".join(quoted(_public(root), 100) for root in roots[:_LISTED_ROOTS])
+    listed = ", ".join(quoted(without_secrets(root), 100) for root in roots[:_LISTED_ROOTS])
     more = f" and {len(roots) - _LISTED_ROOTS} more" if len(roots) > _LISTED_ROOTS else ""
     raise ConfigurationError(
-        f"{title} ({name}): {quoted(_public(given), 200)} is outside the roots that this deployment allows. "
+        f"{title} ({name}): {quoted(without_secrets(location), 200)} is outside the roots that this deployment allows. "
         f"Allowed: {listed}{more}{others}; links and '..' are resolved first. Put the file there, or ask for its "
         f"folder to be added to {variable('allowed_roots')} where the tasks run."
     )
 
 
-def _is_in(given: str, root: str) -> bool:
+def _is_in(location: str, root: str) -> bool:
     scheme, separator, _ = root.partition("://")
     if separator and scheme.lower() != "file":
         address = None if "@" in root else _address(root)
         if address is None or not address.server[1]:
             raise _bad_root(root, "an address must be scheme://host/path, without a login")
-    elif _path(root) is None or not Path(_without_file_scheme(root)).expanduser().is_absolute():
+    elif _path(root) is None or not Path(local_path(root)).expanduser().is_absolute():
         raise _bad_root(root, "a folder must be an absolute path")
-    return _is_below(given, root)
+    return _is_below(location, root)
 
 
-def _is_in_inbox(given: str) -> bool:
+def _is_in_inbox(location: str) -> bool:
     inbox = load_settings().inbox
-    return inbox is not None and _is_below(given, inbox)
+    return inbox is not None and _is_below(location, inbox)
 
 
-def _is_below(given: str, root: str) -> bool:
-    address, root_address = _address(given), _address(root)
+def _is_below(location: str, root: str) -> bool:
+    address, root_address = _address(location), _address(root)
     if address is not None and root_address is not None:
         return address.is_below(root_address)
-    path, folder = _path(given), _path(root)
+    path, folder = _path(location), _path(root)
     return path is not None and folder is not None and path.is_relative_to(folder)
 
 
-def _address(given: str) -> _Address | None:
+def _address(location: str) -> _Address | None:
     """Return the address of a URL; ``None`` for a path, or for a URL that can be interpreted in several ways."""
-    scheme, separator, rest = given.partition("://")
+    scheme, separator, rest = location.partition("://")
     scheme = scheme.lower()
-    if not separator or scheme == "file" or _AMBIGUOUS.search(given):
+    if not separator or scheme == "file" or _AMBIGUOUS.search(location):
         return None
     if scheme not in _DEFAULT_PORTS:
         # In an object store, `?`, `#` and `%` are ordinary characters of a key.
         bucket, _, key = rest.partition("/")
         return None if "@" in bucket else _Address((scheme, bucket, None), _segments(key))
     try:
-        parts = urlsplit(given)
+        parts = urlsplit(location)
         port = parts.port or _DEFAULT_PORTS[scheme]
         host = (parts.hostname or "").lower()
     except ValueError:
@@ -151,9 +152,9 @@ def _segments(path: str) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _path(given: str) -> Path | None:
+def _path(location: str) -> Path | None:
     """Return a path with links and ``..`` resolved; ``None`` for a URL or an impossible path."""
-    local = _without_file_scheme(given)
+    local = local_path(location)
     if "://" in local:
         return None
     try:
@@ -163,17 +164,8 @@ def _path(given: str) -> Path | None:
         return None
 
 
-def _without_file_scheme(given: str) -> str:
-    scheme, separator, rest = given.partition("://")
-    return rest if separator and scheme.lower() == "file" else given
-
-
-def _public(given: str) -> str:
-    return without_secrets(given) if "://" in given else given
-
-
 def _bad_root(root: str, expected: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{variable('allowed_roots')} contains {quoted(_public(root), 200)}, which is not a root: {expected}. "
+        f"{variable('allowed_roots')} contains {quoted(without_secrets(root), 200)}, which is not a root: {expected}. "
         "Correct it where the tasks run; until then nothing is read."
     )

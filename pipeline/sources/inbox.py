@@ -21,7 +21,7 @@ from pipeline.errors import ConfigurationError, PipelineError, SourceError, Sour
 from pipeline.settings import load_settings, variable
 from pipeline.sources.naming import HEAD_BYTES, is_dump_name, safe_name, without_secrets
 from pipeline.sources.s3 import ADVICE, bucket_and_key, open_object_store
-from pipeline.sources.source import FoundFile, SeenFiles, hash_blocks, read_blocks, scheme_of
+from pipeline.sources.source import FoundFile, SeenFiles, hash_blocks, local_path, read_blocks, scheme_of
 
 log = logging.getLogger(__name__)
 
@@ -153,22 +153,13 @@ def scan_inbox(url: str) -> InboxListing:
 
 
 def stable_files(before: Sequence[InboxFile], now: Sequence[InboxFile]) -> tuple[InboxFile, ...]:
-    """Return the files that are certainly complete: marked, or complete and unchanged since the scan before.
-
-    Args:
-        before: The files of the scan before.
-        now: The files of this scan.
-    """
+    """Return the files that are certainly complete: marked, or complete and unchanged since the scan before."""
     unchanged = {file.version for file in before}
     return tuple(file for file in now if file.marked or (file.complete and file.version in unchanged))
 
 
 def inbox_digest(url: str, file: InboxFile) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits.
-
-    Args:
-        url: The inbox.
-        file: A file of a scan.
+    """Return the SHA-256 of a file of the inbox in hexadecimal digits.
 
     Raises:
         SourceUnavailableError: It vanished or changed since the scan.
@@ -201,7 +192,7 @@ class _FolderInbox:
     """An inbox in a folder of this machine."""
 
     def __init__(self, url: str) -> None:
-        self._folder = Path(url.partition("://")[2] if "://" in url else url).expanduser().resolve()
+        self._folder = Path(local_path(url)).expanduser().resolve()
 
     def scan(self) -> tuple[list[InboxFile], list[SkippedFile]]:
         entries: list[InboxFile] = []
@@ -376,7 +367,7 @@ def _vanished(file: InboxFile) -> SourceUnavailableError:
 @contextmanager
 def _translated_errors(url: str) -> Iterator[None]:
     """Turn errors of a file system or an object store into errors that say what to do."""
-    where = quoted(without_secrets(url) if "://" in url else url, 200)
+    where = quoted(without_secrets(url), 200)
     remote = scheme_of(url) == "s3"
     try:
         yield

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import SourceError, quoted
 from pipeline.sources.naming import HEAD_BYTES, is_dump_name
-from pipeline.sources.source import FoundFile, SeenFiles, open_regular, scheme_of
+from pipeline.sources.source import FoundFile, SeenFiles, local_path, open_regular, scheme_of
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +29,18 @@ class LocalSource:
 
     def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:  # noqa: ARG002
         """Return the file, or the shards of the folder; ``~`` is expanded."""
-        given = dump.partition("://")[2] if scheme_of(dump) else dump
+        location = local_path(dump)
         try:
-            path = Path(given).expanduser()
+            path = Path(location).expanduser()
             if path.is_dir():
                 return _shards(path)
             if path.exists() or path.is_symlink():
                 return [FoundFile(path, path.name, path.name)]
         except (OSError, ValueError, RuntimeError) as error:
-            raise SourceError(f"The dump {quoted(given, 200)} cannot be looked up: {type(error).__name__}.") from None
-        raise SourceError(f"The dump {quoted(given, 200)} does not exist.{_suggestion(path)}")
+            raise SourceError(
+                f"The dump {quoted(location, 200)} cannot be looked up: {type(error).__name__}."
+            ) from None
+        raise SourceError(f"The dump {quoted(location, 200)} does not exist.{_suggestion(path)}")
 
 
 def _shards(folder: Path) -> list[FoundFile]:

@@ -51,9 +51,10 @@ def unique_names(names: Iterable[str]) -> list[str]:
 def without_secrets(url: str) -> str:
     """Return a URL without user name, password, query and fragment, for logs and records.
 
-    Args:
-        url: Any text that was given as a URL. If it cannot be parsed, only its scheme is returned.
+    If it cannot be parsed, only its scheme is returned. Text without a scheme is returned unchanged.
     """
+    if "://" not in url:
+        return url
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port is not None else ""

@@ -67,11 +67,7 @@ def with_retries(request: Callable[[], Result], origin: str, advice: str) -> Res
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a server asks to wait (RFC 9110, 10.2.3); ``None`` if it does not say.
-
-    Args:
-        headers: The headers of its answer; lookups must ignore case.
-    """
+    """Return how many seconds a server asks to wait (RFC 9110, 10.2.3); ``None`` if it does not say."""
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
@@ -84,11 +80,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 @contextmanager
 def muted_loggers(*names: str) -> Iterator[None]:
-    """Suppress log lines of HTTP clients: they show addresses with their query, where signed links carry secrets.
-
-    Args:
-        names: Names of the loggers.
-    """
+    """Suppress log lines of HTTP clients: they show addresses with their query, where signed links carry secrets."""
 
     def drop(_: logging.LogRecord) -> bool:
         return False

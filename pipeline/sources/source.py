@@ -89,6 +89,11 @@ def scheme_of(dump: str) -> str:
     return scheme.lower() if separator else ""
 
 
+def local_path(location: str) -> str:
+    """Return a path without the scheme ``file://``, and anything else unchanged."""
+    return location.partition("://")[2] if scheme_of(location) == "file" else location
+
+
 def open_regular(path: Path, name: str, *, follow_links: bool = True) -> BinaryIO:
     """Open a file for reading if it is a regular file: reading a pipe or a device might never end.
 
@@ -139,15 +144,7 @@ def hash_blocks(blocks: Iterable[bytes], name: str, *, copy_to: Path | None = No
 
 
 def check_size(name: str, size: int | None) -> None:
-    """Refuse a dump that is too large.
-
-    Args:
-        name: Its name, for the message.
-        size: Its size in bytes; ``None`` if the source does not announce it.
-
-    Raises:
-        SourceError: It is larger than ``MAX_DUMP_BYTES``.
-    """
+    """Raise ``SourceError`` if a dump is larger than ``MAX_DUMP_BYTES``; ``None`` is an unknown size."""
     if size is not None and size > MAX_DUMP_BYTES:
         raise SourceError(
             f"{quoted(name)} has {size:,} bytes or more; a dump may have {MAX_DUMP_BYTES:,}. "
