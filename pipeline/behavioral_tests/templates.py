@@ -1,4 +1,4 @@
-"""The texts of the behavioral tests: sentences with slots, filled in the same way each time.
+"""The texts of the behavioral tests: the sentences of ``templates.yaml``, with slots filled the same way each time.
 
 Method: CheckList (Ribeiro et al. 2020, *Beyond Accuracy: Behavioral Testing of NLP Models with CheckList*, ACL). The
 sentences were written for this project; none comes from a data set. To add one, see
@@ -13,12 +13,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
 
 from pipeline.behavioral_tests.behavior import TOLERANCE, Behavior, Case, Expected
 
 SEED = "review-sentiment behavior 1"
 """The fillings with the smallest digest of seed and text are used. Unlike a random generator's, this choice is the same
 in every version of Python, and a new template does not change the fillings of the others."""
+TEMPLATES_FILE = "templates.yaml"
 
 
 @dataclass(frozen=True)
@@ -35,155 +40,27 @@ class Product:
 
     def slots(self) -> dict[str, str]:
         """Return the noun and the words of a sentence that must agree with it."""
-        one = {"this": "this", "is": "is", "was": "was", "it": "it", "has": "has", "does": "does", "tastes": "tastes"}
-        many = {
-            "this": "these",
-            "is": "are",
-            "was": "were",
-            "it": "them",
-            "has": "have",
-            "does": "do",
-            "tastes": "taste",
-        }
-        return {"product": self.name, **(many if self.plural else one)}
+        names = ("this", "is", "was", "it", "has", "does", "tastes")
+        words = ("these", "are", "were", "them", "have", "do", "taste") if self.plural else names
+        return {"product": self.name, **dict(zip(names, words, strict=True))}
 
 
-PRODUCTS = (
-    *(
-        Product(name, plural=False)
-        for name in ("coffee", "tea", "chocolate", "cereal", "soup", "bread", "peanut butter", "popcorn", "jam", "rice")
-    ),
-    *(
-        Product(name, plural=True)
-        for name in ("cookies", "crackers", "almonds", "chips", "noodles", "muffins", "raisins", "candies")
-    ),
-)
-BRANDS = ("Norvale", "Tarkwell", "Pellmoor", "Brindlow", "Quenbury", "Halverd", "Ostermill", "Sudwick")
-"""Invented, so that no model has learned an opinion about them."""
+@cache
+def _templates() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(resources.files(__package__).joinpath(TEMPLATES_FILE).read_text("utf-8"))
+    return found
 
-PRAISE = ("delicious", "excellent", "wonderful", "great", "fantastic", "perfect", "amazing", "tasty", "good", "awesome")
-"""As many as in ``COMPLAINT``: a filling uses one of each."""
-COMPLAINT = (
-    "awful",
-    "terrible",
-    "horrible",
-    "disgusting",
-    "bad",
-    "nasty",
-    "disappointing",
-    "gross",
-    "rotten",
-    "revolting",
-)
-GRADED_PRAISE = frozenset({"good", "tasty", "nice", "happy", "pleased", "satisfied"})
-"""The positive ones among the adjectives that "very" intensifies."""
 
-PRAISING = (
-    "{This} {product} {is} {praise}.",
-    "{This} {product} {tastes} {praise}.",
-    "I love {this} {product}.",
-    "What {praise_with_article} taste!",
-    "My whole family loves {this} {brand} {product}.",
-    "Best {product} I ever had, simply {praise}.",
-    "{This} {product} {is} {praise} and I will buy {it} again.",
-)
-COMPLAINING = (
-    "{This} {product} {is} {complaint}.",
-    "{This} {product} {tastes} {complaint}.",
-    "I hate {this} {product}.",
-    "What {complaint_with_article} taste!",
-    "My whole family hates {this} {brand} {product}.",
-    "Worst {product} I ever had, simply {complaint}.",
-    "{This} {product} {is} {complaint} and I threw {it} in the trash.",
-)
-NEUTRAL = (
-    "I ordered on a Tuesday.",
-    "The parcel came on Thursday afternoon.",
-    "My sister was visiting that week.",
-    "There is a picture of a mountain on the front.",
-    "The store around the corner sells another size.",
-    "I read about the company in a magazine.",
-    "We keep it in the kitchen cupboard next to the plates.",
-    "The package weighs twelve ounces.",
-    "I work at an office downtown.",
-    "There were four people at the table.",
-    "The lid is blue and the letters are white.",
-    "Each serving is about half a cup.",
-)
+def _sentences(name: str) -> tuple[str, ...]:
+    return tuple(_templates()[name])
 
-NEGATED_PRAISE = (
-    "{This} {product} {is} not {praise}.",
-    "{This} {product} {is} not {praise} at all.",
-    "{This} {product} {does} not taste {praise}.",
-    "I would not call {this} {product} {praise}.",
-    "Nothing about {this} {product} was {praise}.",
-    "There is nothing {praise} about {this} {product}.",
-)
-NEGATED_COMPLAINT = (
-    "{This} {product} {is} not bad at all.",
-    "I have no complaints about {this} {product}.",
-    "I have never been disappointed by {this} {product}.",
-    "There is nothing wrong with {this} {product}.",
-    "{This} {product} {is} anything but {complaint}.",
-    "I had no problems with {this} {product} and no regrets.",
-    "{This} {product} {has} never disappointed me.",
-)
-NEGATED_VERDICTS = (
-    "I would not buy {this} {product} again.",
-    "I will not order {this} {brand} {product} again.",
-    "I do not recommend {this} {product}.",
-    "I can not recommend {this} {brand} {product} to anyone.",
-    "{This} {product} {is} not worth the money.",
-    "I did not like {this} {product}.",
-    "We did not enjoy {this} {brand} {product}.",
-)
-DISTANT_NEGATIONS = (
-    "I can't say that {this} {product} {is} {praise}.",
-    "I don't think that anyone in my family would call {this} {product} {praise}.",
-    "I do not believe what they write on the box, that {this} {product} {is} {praise}.",
-    "Nobody at our table said that {this} {product} {was} {praise}.",
-    "It would not be honest of me to write that {this} {brand} {product} {is} {praise}.",
-    "Not one of the people who tried {this} {product} found {it} {praise}.",
-)
-CONTRACTIONS = (
-    ("{This} {product} {is} not {praise}.", "{This} {product} {is}n't {praise}."),
-    ("{This} {product} {was} not {praise}.", "{This} {product} {was}n't {praise}."),
-    ("I do not like {this} {product}.", "I don't like {this} {product}."),
-    ("I did not like {this} {product}.", "I didn't like {this} {product}."),
-    ("I will not buy {this} {product} again.", "I won't buy {this} {product} again."),
-    ("I would not buy {this} {product} again.", "I wouldn't buy {this} {product} again."),
-    ("I can not recommend {this} {product}.", "I can't recommend {this} {product}."),
-    ("{This} {product} {is} not worth the money.", "{This} {product} {is}n't worth the money."),
-)
-"""Negative sentences, spelled out and contracted."""
 
-ADDED_PRAISE = (
-    "I love it and will order more.",
-    "It is delicious.",
-    "My kids love it too.",
-    "Highly recommended!",
-    "The taste is wonderful and the price is great.",
-    "We enjoyed every bite.",
-)
-ADDED_COMPLAINT = (
-    "I hate it and want my money back.",
-    "It is disgusting.",
-    "My kids hate it too.",
-    "Do not waste your money!",
-    "The taste is awful and the price is terrible.",
-    "It was stale and we threw it away.",
-)
-ADDRESSES = (
-    "http://www.example.com/dp/B000Q7K2XY",
-    "https://example.org/shop/item?id=48213&ref=list",
-    "www.example.net/label-4",
-    "http://example.com/gp/product/B001T4M9ZW#reviews",
-)
-STRENGTHENED = (
-    ("{This} {product} {is} {plain}.", ("good", "tasty", "nice", "bad", "bland", "stale")),
-    ("{This} {product} {tastes} {plain}.", ("good", "nice", "bad", "bland", "stale")),
-    ("I am {plain} with {this} {product}.", ("happy", "pleased", "satisfied", "unhappy", "disappointed")),
-)
+@cache
+def _products() -> tuple[Product, ...]:
+    return (
+        *(Product(name, plural=False) for name in _sentences("singular_products")),
+        *(Product(name, plural=True) for name in _sentences("plural_products")),
+    )
 
 
 @cache
@@ -206,8 +83,8 @@ def texts_digest() -> str:
 
 def _minimum_functionality() -> Iterator[Behavior]:
     sides: tuple[tuple[str, str, tuple[str, ...], Expected], ...] = (
-        ("praise", "praise", PRAISING, "positive"),
-        ("complaint", "complaints", COMPLAINING, "negative"),
+        ("praise", "praise", _sentences("praising"), "positive"),
+        ("complaint", "complaints", _sentences("complaining"), "negative"),
     )
     for name, title, templates, expected in sides:
         yield Behavior(
@@ -237,35 +114,35 @@ def _negation() -> Iterator[Behavior]:
         "negated_praise",
         "Negated praise",
         'Negated praise ("not good at all") is classified as negative.',
-        _classified(_filled(NEGATED_PRAISE, each=7), "negative"),
+        _classified(_filled(_sentences("negated_praise"), each=7), "negative"),
     )
     yield Behavior(
         "negation",
         "negated_complaint",
         "Negated complaints",
         'A negated complaint ("not bad at all", "no complaints") is classified as positive.',
-        _classified(_filled(NEGATED_COMPLAINT, each=6), "positive"),
+        _classified(_filled(_sentences("negated_complaint"), each=6), "positive"),
     )
     yield Behavior(
         "negation",
         "negated_verdict",
         "Negated recommendations",
         'A negated recommendation ("I would not buy this again", "not worth the money") is classified as negative.',
-        _classified(_filled(NEGATED_VERDICTS, each=6), "negative"),
+        _classified(_filled(_sentences("negated_recommendations"), each=6), "negative"),
     )
     yield Behavior(
         "negation",
         "distant_negation",
         "Distant negation",
         'Praise negated several words earlier ("I can\'t say that this tea is good") is classified as negative.',
-        _classified(_filled(DISTANT_NEGATIONS, each=7), "negative"),
+        _classified(_filled(_sentences("distant_negations"), each=7), "negative"),
     )
     yield Behavior(
         "negation",
         "contracted_negation",
         "Contracted negation",
         'A contracted negation ("isn\'t", "won\'t", "can’t") is classified as negative.',
-        _classified(_typographic(_filled([short for _, short in CONTRACTIONS], each=5)), "negative"),
+        _classified(_typographic(_filled([short for _, short in _templates()["contractions"]], each=5)), "negative"),
     )
 
 
@@ -299,7 +176,7 @@ def _invariance() -> Iterator[Behavior]:
         "web_address",
         "Added web address",
         "a web address is added",
-        ((text, f"{text} {_in_turn(ADDRESSES, place)}") for place, text in enumerate(texts)),
+        ((text, f"{text} {_in_turn(_sentences('addresses'), place)}") for place, text in enumerate(texts)),
     )
     yield invariant(
         "neutral_sentence",
@@ -311,7 +188,7 @@ def _invariance() -> Iterator[Behavior]:
         "contraction",
         "Contraction",
         'a negation is contracted ("is not", "isn\'t")',
-        _pairs_filled(CONTRACTIONS, each=5),
+        _pairs_filled(_templates()["contractions"], each=5),
     )
 
 
@@ -322,19 +199,19 @@ def _direction() -> Iterator[Behavior]:
             "added_complaint",
             "Added complaint",
             f"A complaint added to a review raises the probability of positive by at most {TOLERANCE:g}.",
-            ADDED_COMPLAINT,
+            _sentences("added_complaint"),
             "not_higher",
         ),
         (
             "added_praise",
             "Added praise",
             f"Praise added to a review lowers the probability of positive by at most {TOLERANCE:g}.",
-            ADDED_PRAISE,
+            _sentences("added_praise"),
             "not_lower",
         ),
     )
     for name, title, expectation, added, expected in additions:
-        cases = tuple(Case(text, expected, f"{text} {_in_turn(added, place)}") for place, text in enumerate(texts))
+        cases = tuple(Case(text, expected, longer) for text, longer in _each_with(texts, added))
         yield Behavior("direction", name, title, expectation, cases)
     yield Behavior(
         "direction",
@@ -352,18 +229,16 @@ def _classified(texts: Iterable[str], expected: Expected) -> tuple[Case, ...]:
 @cache
 def _fillings() -> tuple[dict[str, str], ...]:
     """Return the slots for every combination of product, brand and adjectives."""
-    combinations = itertools.product(PRODUCTS, BRANDS, range(len(PRAISE)))
+    combinations = itertools.product(_products(), _sentences("brands"), range(len(_sentences("praise"))))
     return tuple(_slots(product, brand, place) for product, brand, place in combinations)
 
 
 def _slots(product: Product, brand: str, adjective: int) -> dict[str, str]:
-    slots = product.slots() | {"brand": brand, "praise": PRAISE[adjective], "complaint": COMPLAINT[adjective]}
-    slots |= {f"{name}_with_article": _with_article(slots[name]) for name in ("praise", "complaint")}
+    slots = product.slots() | {"brand": brand}
+    for name in ("praise", "complaint"):
+        word = _sentences(name)[adjective]
+        slots |= {name: word, f"{name}_with_article": f"{'an' if word[0] in 'aeiou' else 'a'} {word}"}
     return slots | {"This": slots["this"].capitalize()}
-
-
-def _with_article(adjective: str) -> str:
-    return f"{'an' if adjective[0] in 'aeiou' else 'a'} {adjective}"
 
 
 def _filled(templates: Sequence[str], each: int) -> list[str]:
@@ -386,7 +261,7 @@ def _digest(texts: tuple[str, str]) -> bytes:
 
 def _neutral(place: int, count: int) -> tuple[str, ...]:
     """Return neutral sentences, different ones for each place."""
-    return tuple(_in_turn(NEUTRAL, place + 2 * step) for step in range(count))
+    return tuple(_in_turn(_sentences("neutral"), place + 2 * step) for step in range(count))
 
 
 def _in_turn(listed: Sequence[str], place: int) -> str:
@@ -394,16 +269,21 @@ def _in_turn(listed: Sequence[str], place: int) -> str:
     return listed[place // 2 % len(listed)]
 
 
+def _each_with(texts: Iterable[str], added: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each text, and the text with one of the sentences added."""
+    return ((text, f"{text} {_in_turn(added, place)}") for place, text in enumerate(texts))
+
+
 def _with_neutral(text: str, place: int) -> str:
     # Six sentences after the one that the review already contains.
-    added = _in_turn(NEUTRAL, place + len(NEUTRAL))
+    added = _in_turn(_sentences("neutral"), place + len(_sentences("neutral")))
     return f"{text} {added}" if place // 2 % 2 else f"{added} {text}"
 
 
 @cache
 def _reviews() -> tuple[str, ...]:
     """Return short reviews of two sentences to change, positive and negative in turn."""
-    praising, complaining = _filled(PRAISING, each=3), _filled(COMPLAINING, each=3)
+    praising, complaining = _filled(_sentences("praising"), each=3), _filled(_sentences("complaining"), each=3)
     sentences = [sentence for pair in zip(praising, complaining, strict=True) for sentence in pair]
     return tuple(f"{_neutral(place, 1)[0]} {sentence}" for place, sentence in enumerate(sentences))
 
@@ -414,11 +294,16 @@ def _typographic(texts: Sequence[str]) -> list[str]:
 
 
 def _swapped_products() -> Iterator[tuple[str, str]]:
-    templates = [sentence for sentence in (*PRAISING, *COMPLAINING) if "{product}" in sentence]
+    templates = [
+        sentence for sentence in (*_sentences("praising"), *_sentences("complaining")) if "{product}" in sentence
+    ]
     for plural in (False, True):
-        alike = [product for product in PRODUCTS if product.plural == plural]
+        alike = [product for product in _products() if product.plural == plural]
         for place, template in enumerate((*templates, *templates)):
-            brand, adjective = BRANDS[place % len(BRANDS)], 3 * place % len(PRAISE)
+            brand, adjective = (
+                _sentences("brands")[place % len(_sentences("brands"))],
+                3 * place % len(_sentences("praise")),
+            )
             first, second = alike[place % len(alike)], alike[(place + 3) % len(alike)]
             yield (
                 template.format_map(_slots(first, brand, adjective)),
@@ -428,10 +313,10 @@ def _swapped_products() -> Iterator[tuple[str, str]]:
 
 def _swapped_brands() -> Iterator[tuple[str, str]]:
     for place, text in enumerate(_reviews()):
-        brand, other = _in_turn(BRANDS, place), _in_turn(BRANDS, place + 6)
+        brand, other = _in_turn(_sentences("brands"), place), _in_turn(_sentences("brands"), place + 6)
         opening = "The name on the box is {brand}. "
         bare = text
-        for known in BRANDS:
+        for known in _sentences("brands"):
             bare = bare.replace(f" {known}", "")
         yield opening.format(brand=brand) + bare, opening.format(brand=other) + bare
 
@@ -472,11 +357,11 @@ PUNCTUATION_CHANGES: tuple[Callable[[str], str], ...] = (
 
 
 def _strengthened() -> Iterator[Case]:
-    for template, adjectives in STRENGTHENED:
+    for template, adjectives in _templates()["strengthened"]:
         for place, adjective in enumerate(adjectives):
-            expected: Expected = "not_lower" if adjective in GRADED_PRAISE else "not_higher"
+            expected: Expected = "not_lower" if adjective in _sentences("graded_praise") else "not_higher"
             for step in range(3):
-                slots = _slots(PRODUCTS[(5 * place + 7 * step) % len(PRODUCTS)], BRANDS[0], 0)
+                slots = _slots(_products()[(5 * place + 7 * step) % len(_products())], _sentences("brands")[0], 0)
                 plain, strong = (
                     template.format_map(slots | {"plain": word}) for word in (adjective, f"very {adjective}")
                 )
