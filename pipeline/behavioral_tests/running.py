@@ -26,6 +26,10 @@ INVALID_PROBABILITY = 0.5
 class TextScorer(Protocol):
     """A model that scores raw reviews, e.g. :class:`pipeline.scoring.Scorer`."""
 
+    @property
+    def threshold(self) -> float:
+        """Probability from which a review counts as positive."""
+
     def probabilities(
         self, texts: Sequence[str], summaries: Sequence[str] | None = None, /
     ) -> NDArray[np.floating[Any]]:

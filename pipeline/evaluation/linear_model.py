@@ -15,6 +15,7 @@ from pipeline.cleaning.rules import joined
 from pipeline.cleaning.words import normalizer
 from pipeline.errors import ArtifactError, PipelineError, quoted
 from pipeline.evaluation.records import BaselinesSummary
+from pipeline.evaluation.rules import TFIDF
 from pipeline.store import ArtifactReference, ArtifactStore
 
 if TYPE_CHECKING:
@@ -169,11 +170,13 @@ class LinearScorer:
         model: Reads cleaned words.
         normalization: Which words cleaning leaves, ``default`` or ``article``.
         include_summary: Whether the model was trained on the review's summary, a space, and its text.
+        threshold: Probability from which a review counts as positive.
     """
 
     model: LinearModel
     normalization: str
     include_summary: bool = False
+    threshold: float = 0.5
 
     @classmethod
     def load(cls, baselines: ArtifactReference, cleaned: ArtifactReference, store: ArtifactStore) -> Self:
@@ -187,6 +190,7 @@ class LinearScorer:
             model=LinearModel.load(store.folder(baselines), summary.intercept),
             normalization=cleaning.normalization,
             include_summary=cleaning.summary_joined,
+            threshold=next(found.threshold for found in summary.evaluations if found.model == TFIDF),
         )
 
     def probabilities(self, texts: Sequence[str], summaries: Sequence[str] | None = None, /) -> NDArray[np.float64]:

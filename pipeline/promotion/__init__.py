@@ -17,7 +17,7 @@ from pipeline.promotion.champions import (
     rolled_back,
 )
 from pipeline.promotion.gate import GateError, gate, gate_decision, promote
-from pipeline.promotion.head_to_head import ReviewScorer, compare_to_champion
+from pipeline.promotion.head_to_head import compare_to_champion
 from pipeline.promotion.records import (
     AcceptanceDecision,
     AcceptanceResult,
@@ -47,7 +47,6 @@ __all__ = [
     "GateError",
     "HeadToHeadSummary",
     "NoChampionError",
-    "ReviewScorer",
     "RowSet",
     "Rule",
     "acceptance",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from pipeline.behavioral_tests import TextScorer
 from pipeline.config import EvaluationConfig
 from pipeline.errors import ArtifactError, quoted
 from pipeline.evaluation.paired import accuracy_difference, count_pairs, paired_differences
@@ -29,20 +30,6 @@ STAGE = Stage("compare_to_champion", version=1)
 
 MIN_SLICE_ROWS = 20
 """Rows from which a slice is kept: the smallest value that ``slice_rows`` may have."""
-
-
-class ReviewScorer(Protocol):
-    """An exported model that scores raw reviews, such as :class:`pipeline.scoring.Scorer`."""
-
-    @property
-    def threshold(self) -> float:
-        """Probability from which a review is called positive."""
-
-    def probabilities(self, texts: Sequence[str], summaries: Sequence[str] | None = None) -> NDArray[np.floating[Any]]:
-        """Return the probability that each raw review is positive, ``[len(texts)]``, in the order given.
-
-        Models that were trained with summaries join them to the texts; others ignore them.
-        """
 
 
 class HeadToHeadError(ArtifactError):
@@ -126,7 +113,7 @@ def compare_to_champion(
     champion: ChampionModel,
     config: EvaluationConfig,
     store: ArtifactStore,
-    load: Callable[[ArtifactReference], ReviewScorer],
+    load: Callable[[ArtifactReference], TextScorer],
 ) -> ArtifactReference:
     """Compare challenger and champion on two sets of raw reviews, each model at its own threshold.
 
@@ -174,7 +161,7 @@ def _build(
     sides: Mapping[str, ChampionModel],
     samples: int,
     store: ArtifactStore,
-    load: Callable[[ArtifactReference], ReviewScorer],
+    load: Callable[[ArtifactReference], TextScorer],
 ) -> Outcome:
     challenger, champion = sides["challenger"], sides["champion"]
     assigned = {side: _read_assigned(model, store) for side, model in sides.items()}
@@ -230,7 +217,7 @@ def _score(
     model: ChampionModel,
     chosen: Sequence[_Candidates],
     store: ArtifactStore,
-    load: Callable[[ArtifactReference], ReviewScorer],
+    load: Callable[[ArtifactReference], TextScorer],
 ) -> _Scored:
     scorer = load(model.exported)
     probabilities: dict[RowSetName, NDArray[np.float32]] = {}
