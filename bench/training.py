@@ -13,7 +13,7 @@ Ways to train:
 Ways to compute, with ``--arithmetic``, all of them ours otherwise; the ratios' 1.0 is ``ours``:
   bfloat16, float16   mixed precision
   xla                 forward and backward compiled by XLA, again for every shape of a batch
-Ways to predict: ``Model.predict`` over padded rows, batches of 1,024 (1.0), against ``predict_probabilities``.
+Ways to predict: ``Model.predict`` over padded rows, batches of 1,024 (1.0), against ``Predictor``.
 
 Each way has a process of its own, since threads are set once per process; they are warmed up first and then take
 turns, round by round, because the machine may be shared. ``CPU`` is processor time: of use where others disturb the

@@ -24,6 +24,11 @@ Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 PositiveInt = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 DropoutShare = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+ProperShare = Annotated[float, Field(gt=0, lt=1)]
+Margin = Annotated[float, Field(ge=0, lt=0.5)]
+PositiveMargin = Annotated[float, Field(gt=0, lt=0.5)]
 
 DEMO_DUMP = "demo"
 KAGGLE_DUMP = "kaggle"
@@ -97,12 +102,10 @@ class DatasetConfig(Section):
 class ValidationConfig(Section):
     """Limits of the data contract."""
 
-    max_bad_row_share: float = Field(
+    max_bad_row_share: Share = Field(
         0.01,
         title="Maximum share of bad rows",
         description="Share of quarantined rows (0–1) above which the run stops.",
-        ge=0,
-        le=1,
     )
     min_rows: int = Field(
         200,
@@ -122,12 +125,10 @@ class ValidationConfig(Section):
 class DriftConfig(Section):
     """How far a dump may differ from the training data of the champion."""
 
-    max_label_shift: float = Field(
+    max_label_shift: PositiveShare = Field(
         0.25,
         title="Maximum label shift",
         description="Change (0–1) of the share of positive reviews above which the dump is rejected. 1: no limit.",
-        gt=0,
-        le=1,
     )
     max_psi: float | None = Field(
         None,
@@ -173,21 +174,17 @@ class SplitConfig(Section):
     test_size: float = Field(
         0.1, title="Test size", description="Share of the rows (0–1) in the test split.", gt=0, lt=1
     )
-    validation_size: float = Field(
+    validation_size: ProperShare = Field(
         0.1,
         title="Validation size",
         description="Share (0–1) of the remaining rows, for early stopping and the decision threshold.",
-        gt=0,
-        lt=1,
     )
-    near_duplicate_threshold: float = Field(
+    near_duplicate_threshold: PositiveShare = Field(
         0.8,
         title="Near-duplicate threshold",
         description="Jaccard similarity (0–1) of three-word shingles from which two texts are near-duplicates.",
-        gt=0,
-        le=1,
     )
-    split_seed: int = Field(13, title="Split seed", description="Seed of the strategy `grouped`.", ge=0, lt=2**31)
+    split_seed: Seed = Field(13, title="Split seed", description="Seed of the strategy `grouped`.")
 
     @model_validator(mode="after")
     def _something_left_to_train(self) -> Self:
@@ -294,13 +291,11 @@ class EvaluationConfig(Section):
         description="Probability from which a review is classified as positive, chosen on the validation split: "
         "`balanced_accuracy` maximizes it, `negative_recall` reaches the recall below, `half` is 0.5.",
     )
-    negative_recall_goal: float = Field(
+    negative_recall_goal: ProperShare = Field(
         0.9,
         title="Negative recall target",
         description="Recall (0–1) of negative reviews that the threshold `negative_recall` must reach on the "
         "validation split.",
-        gt=0,
-        lt=1,
     )
     bootstrap_samples: int = Field(
         1000, title="Bootstrap samples", description="Resamples per confidence interval.", ge=100, le=100_000
@@ -313,50 +308,38 @@ class PromotionConfig(Section):
     metric: Literal["balanced_accuracy", "accuracy", "negative_recall"] = Field(
         "balanced_accuracy", title="Promotion metric", description="Metric that compares challenger and champion."
     )
-    non_inferiority_margin: float = Field(
+    non_inferiority_margin: PositiveMargin = Field(
         0.02,
         title="Non-inferiority margin",
         description="How far (0–1) the confidence interval of challenger minus champion may extend below zero.",
-        gt=0,
-        lt=0.5,
     )
-    required_improvement: float = Field(
+    required_improvement: Margin = Field(
         0.0,
         title="Required improvement",
         description="By how much (0–1) the challenger must exceed the champion. A tie keeps the champion.",
-        ge=0,
-        lt=0.5,
     )
-    baseline_margin: float = Field(
+    baseline_margin: Margin = Field(
         0.05,
         title="Baseline margin",
         description="How far (0–1) a model may be below TF-IDF with logistic regression.",
-        ge=0,
-        lt=0.5,
     )
-    slice_margin: float = Field(
+    slice_margin: PositiveMargin = Field(
         0.05,
         title="Slice margin",
         description="How far (0–1) the challenger may be below the champion on any slice of the reviews.",
-        gt=0,
-        lt=0.5,
     )
     slice_rows: int = Field(
         200, title="Minimum slice rows", description="Rows that a slice needs to be compared.", ge=20
     )
-    max_calibration_error: float = Field(
+    max_calibration_error: PositiveShare = Field(
         0.15,
         title="Maximum calibration error",
         description="Expected calibration error (0–1) above which a challenger is rejected.",
-        gt=0,
-        le=1,
     )
-    behavior_margin: float = Field(
+    behavior_margin: ProperShare = Field(
         0.05,
         title="Behavioral test margin",
         description="How far (0–1) the pass rate of the behavioral tests may be below that of the champion.",
-        gt=0,
-        lt=1,
     )
     approval: Literal["auto", "when_inconclusive", "always"] = Field(
         "auto",

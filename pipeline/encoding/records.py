@@ -37,10 +37,6 @@ class VocabularySummary(Record):
     leakage: bool
     """Whether the vocabulary is fitted on validation and test rows too."""
 
-    def by_name(self, name: SplitName) -> SplitCoverage:
-        """Return the coverage of one split."""
-        return next(coverage for coverage in self.coverage if coverage.split == name)
-
 
 class LengthPercentile(Record):
     """A percentile of the lengths of the reviews."""
@@ -92,7 +88,3 @@ class EncodingSummary(Record):
     """Rows that an embedding needs."""
     unknown_id: int | None
     splits: tuple[EncodedSplit, ...]
-
-    def by_name(self, name: SplitName) -> EncodedSplit:
-        """Return one split."""
-        return next(split for split in self.splits if split.name == name)

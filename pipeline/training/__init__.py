@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.training.device import hide_gpus_unless_wanted, preflight
-    from pipeline.training.prediction import load_model, predict_probabilities
+    from pipeline.training.prediction import Predictor, load_model
     from pipeline.training.records import DeviceRecord, EpochRecord, TrainSummary
     from pipeline.training.stage import find_trained, train
 
 __all__ = [
     "DeviceRecord",
     "EpochRecord",
+    "Predictor",
     "TrainSummary",
     "find_trained",
     "hide_gpus_unless_wanted",
     "load_model",
-    "predict_probabilities",
     "preflight",
     "train",
 ]
@@ -29,11 +29,11 @@ __all__ = [
 _MODULE_OF = {
     "DeviceRecord": "records",
     "EpochRecord": "records",
+    "Predictor": "prediction",
     "TrainSummary": "records",
     "find_trained": "stage",
     "hide_gpus_unless_wanted": "device",
     "load_model": "prediction",
-    "predict_probabilities": "prediction",
     "preflight": "device",
     "train": "stage",
 }

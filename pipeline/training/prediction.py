@@ -54,28 +54,13 @@ def load_model(path: Path) -> keras.Model:
         ) from error
 
 
-def predict_probabilities(
-    model: keras.Model, sequences: Sequences, batch_size: int = PREDICTION_BATCH
-) -> npt.NDArray[np.float32]:
-    """Return the probability that each row is positive.
+class Predictor:
+    """A trained network, compiled once for many predictions.
 
     Rows are sorted by length and each batch is padded to its own width, which is more than three times as fast as one
     width for all. A model without masking reads every row at its fixed width. A masked model reads a row without words
     as the word ``EMPTY_ROW_ID``.
-
-    Args:
-        model: A trained network.
-        sequences: The rows; none may be longer than the fixed width of the model, if it has one.
-        batch_size: Rows per batch.
-
-    Returns:
-        float32 ``[rows]``, in the order of ``sequences``.
     """
-    return Predictor(model, batch_size)(sequences)
-
-
-class Predictor:
-    """A network compiled once for many predictions."""
 
     def __init__(self, model: keras.Model, batch_size: int = PREDICTION_BATCH) -> None:
         """Trace the graph once for all shapes."""
@@ -90,7 +75,10 @@ class Predictor:
         self._threads = 1 if on_gpu else min(CPU_SHARDS, available_cores())
 
     def __call__(self, sequences: Sequences) -> npt.NDArray[np.float32]:
-        """Return float32 ``[rows]``; see :func:`predict_probabilities`."""
+        """Return the probability that each row is positive, float32 ``[rows]``, in the order of ``sequences``.
+
+        No row may be longer than the fixed width of the model, if it has one.
+        """
         import tensorflow as tf
 
         probability = np.empty(len(sequences.label), dtype=np.float32)

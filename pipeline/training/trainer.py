@@ -195,7 +195,6 @@ class _Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the training has ended."""
         return len(self.epochs) >= self._variant.epochs or self.stopped_early
 
     def epoch(self) -> EpochRecord:
@@ -232,7 +231,6 @@ class _Run:
         return self.best_epoch
 
     def checkpoint(self) -> Checkpoint:
-        """Return the state after the last epoch."""
         return Checkpoint(
             epochs=tuple(self.epochs),
             model=_values(self._model.variables),

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,7 +58,7 @@ class TrainingLog:
             record.validation_auc,
             " (best so far)" if record.epoch == best_epoch else f" (best: epoch {best_epoch})",
             record.reviews_per_second,
-            _duration(left),
+            timedelta(seconds=round(left)),
         )
 
     def finish(self, target: Path) -> None:
@@ -98,9 +99,3 @@ def with_progress_bar(items: Iterable[Item], title: str, total: int) -> Iterator
         for item in items:
             yield item
             advance()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

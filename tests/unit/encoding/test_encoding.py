@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import EncodingConfig, VocabularyConfig
-from pipeline.encoding import EncodingSummary, Vocabulary, encode, encode_texts, fit_vocabulary, load_sequences
+from pipeline.encoding import (
+    EncodedSplit,
+    EncodingSummary,
+    Vocabulary,
+    encode,
+    encode_texts,
+    fit_vocabulary,
+    load_sequences,
+)
 from pipeline.errors import ArtifactError
 from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactReference, ArtifactStore
@@ -20,6 +28,10 @@ from tests.unit.splitting.factories import CLEAN_SUMMARY, cleaned_table, place_c
 
 PROPERTY = settings(deadline=None, max_examples=100, derandomize=True)
 TEXTS = st.lists(st.lists(st.sampled_from(["tea", "good", "bad", "late"]), max_size=9).map(" ".join), max_size=12)
+
+
+def by_name(summary: EncodingSummary, name: str) -> EncodedSplit:
+    return next(split for split in summary.splits if split.name == name)
 
 
 def expected_ids(text: str, vocabulary: Vocabulary, config: EncodingConfig) -> list[int]:
@@ -93,7 +105,7 @@ def test_the_summary_accounts_for_every_row_and_word(
     assert account is not None
     assert (account.rows_in, account.kept) == (5, 5)
     assert (summary.vocabulary_size, summary.unknown_id) == (4, 1)
-    test, validation = summary.by_name("test"), summary.by_name("validation")
+    test, validation = by_name(summary, "test"), by_name(summary, "validation")
     assert (test.rows, test.positive, test.tokens, test.unknown_tokens, test.empty_rows) == (2, 1, 4, 3, 1)
     assert (validation.truncated_rows, validation.truncated_tokens, validation.tokens) == (1, 5, 20)
     assert (validation.mean_length, validation.percentiles[0].words, validation.percentiles[-1].words) == (25.0, 25, 25)
@@ -109,7 +121,7 @@ def test_percentiles_are_lengths_that_occur(store: ArtifactStore) -> None:
     splits = place_splits(store, dict.fromkeys(range(100), "train") | {100: "validation", 101: "test"})
     vocabulary = fit_vocabulary(cleaned, splits, VocabularyConfig(), store)
     summary = store.summary(encode(cleaned, splits, vocabulary, EncodingConfig(), store), EncodingSummary)
-    assert {p.percent: p.words for p in summary.by_name("train").percentiles} == {
+    assert {p.percent: p.words for p in by_name(summary, "train").percentiles} == {
         percent: percent for percent in (5, 25, 50, 75, 90, 95, 99, 100)
     }
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.config import HardwareConfig
 from pipeline.store import ArtifactStore
-from pipeline.training import TrainSummary, load_model, predict_probabilities, train
+from pipeline.training import Predictor, TrainSummary, load_model, train
 from pipeline.training.device import mirrored, strategy_for, use_device
 from pipeline.training.training_log import TrainingLog
 from tests.unit.training.factories import place_inputs, reviews, variant
@@ -52,7 +52,7 @@ def trained(devices: int, folder: Path, *, interrupted: bool = False) -> dict[st
     summary, model = store.summary(reference, TrainSummary), load_model(store.folder(reference))
     return {
         "epochs": np.array([[record.loss, record.accuracy, record.validation_loss] for record in summary.epochs]),
-        "probability": predict_probabilities(model, reviews(30, 2)),
+        "probability": Predictor(model)(reviews(30, 2)),
         "weights": np.concatenate([np.ravel(value) for value in model.get_weights()]),
         "resumed": np.array(summary.resumed_from_epoch or 0),
         "replicas": np.array(strategy.num_replicas_in_sync),

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.config import Activation
 from pipeline.errors import ArtifactError, ConfigurationError
-from pipeline.training import load_model, predict_probabilities
+from pipeline.training import Predictor, load_model
 from pipeline.training.batches import epoch_batches
 from pipeline.training.model import build_model, float32_copy
 from tests.unit.training.factories import MAX_LENGTH, reviews, variant
@@ -139,10 +139,10 @@ def test_mixed_precision_is_not_saved(keras, precision, tmp_path):
 
 def test_a_saved_model_loads_in_safe_mode_and_predicts_the_same(network, tmp_path):
     rows = reviews(40, 4)
-    before = predict_probabilities(network, rows)
+    before = Predictor(network)(rows)
     network.save(tmp_path / "model.keras")
     for place in (tmp_path, tmp_path / "model.keras"):
-        np.testing.assert_array_equal(predict_probabilities(load_model(place), rows), before)
+        np.testing.assert_array_equal(Predictor(load_model(place))(rows), before)
 
 
 def test_damaged_missing_and_foreign_models_are_refused(keras, tmp_path):
@@ -161,7 +161,7 @@ def test_damaged_missing_and_foreign_models_are_refused(keras, tmp_path):
 def test_predictions_are_in_the_order_of_the_rows(keras, padding):
     model = build_model(variant(padding=padding), 30, max_length=MAX_LENGTH)
     rows = reviews(50, 6)
-    probability = predict_probabilities(model, rows, batch_size=7)
+    probability = Predictor(model, batch_size=7)(rows)
     assert probability.dtype == np.float32
     whole = np.zeros((50, MAX_LENGTH), dtype=np.int32)
     for row in range(50):
@@ -173,11 +173,11 @@ def test_predictions_are_in_the_order_of_the_rows(keras, padding):
 def test_a_row_without_words_reads_as_one_unknown_word(network):
     rows = reviews(2, 1)
     empty = type(rows)(row=rows.row, label=rows.label, offsets=np.array([0, 0, 1]), ids=np.array([1], dtype=np.int32))
-    probability = predict_probabilities(network, empty)
+    probability = Predictor(network)(empty)
     assert probability[0] == probability[1]
 
 
 def test_no_rows_give_no_predictions(network):
     rows = reviews(2, 1)
     none = type(rows)(row=rows.row[:0], label=rows.label[:0], offsets=np.zeros(1, np.int64), ids=rows.ids[:0])
-    assert predict_probabilities(network, none).shape == (0,)
+    assert Predictor(network)(none).shape == (0,)

@@ -21,7 +21,7 @@ from pipeline.encoding import Sequences
 from pipeline.errors import ArtifactError, ConfigurationError, TrainingError
 from pipeline.statistics import log_losses
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.training import EpochRecord, TrainSummary, load_model, predict_probabilities, train
+from pipeline.training import EpochRecord, Predictor, TrainSummary, load_model, train
 from pipeline.training.batches import batch_of
 from pipeline.training.checkpoint import CHECKPOINT_FILE, Checkpoint
 from pipeline.training.model import build_model
@@ -98,7 +98,7 @@ def test_it_learns_and_records_metrics(shared):
     assert summary.resumed_from_epoch is None
     assert 0.55 < summary.label_entropy < 0.7
     rows = reviews(30, 2)
-    probability = predict_probabilities(load_model(store.folder(trained)), rows)
+    probability = Predictor(load_model(store.folder(trained)))(rows)
     last = summary.epochs[summary.restored_epoch - 1]
     assert log_losses(rows.label, probability).mean() == pytest.approx(last.validation_loss, rel=1e-4)
     assert roc_auc_score(rows.label, probability) == pytest.approx(last.validation_auc)
@@ -162,7 +162,7 @@ def test_other_precisions_train_the_same_and_save_float32(inputs, store, monkeyp
     model = load_model(store.folder(trained))
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     rows = reviews(30, 2)
-    loss = log_losses(rows.label, predict_probabilities(model, rows)).mean()
+    loss = log_losses(rows.label, Predictor(model)(rows)).mean()
     assert loss == pytest.approx(told.epochs[told.restored_epoch - 1].validation_loss, rel=1e-4)
 
 
@@ -225,7 +225,7 @@ def test_training_stops_early_and_restores_the_best_epoch(store):
         assert summary.best_epoch == 1 + int(np.argmin(losses))
         assert len(losses) == summary.best_epoch + 1
         rows = reviews(30, 2)
-        probability = predict_probabilities(load_model(store.folder(trained)), rows)
+        probability = Predictor(load_model(store.folder(trained)))(rows)
         ended[restore] = (summary.restored_epoch, log_losses(rows.label, probability).mean(), losses)
     epoch, loss, losses = ended[True]
     assert loss == pytest.approx(min(losses), rel=1e-4)
@@ -251,7 +251,7 @@ def test_a_training_that_failed_after_its_last_epoch_keeps_its_best_weights(stor
     summary = store.summary(trained, TrainSummary)
     assert summary.resumed_from_epoch == len(summary.epochs) == summary.best_epoch + 1
     rows = reviews(30, 2)
-    loss = log_losses(rows.label, predict_probabilities(load_model(store.folder(trained)), rows)).mean()
+    loss = log_losses(rows.label, Predictor(load_model(store.folder(trained)))(rows)).mean()
     assert loss == pytest.approx(min(record.validation_loss for record in summary.epochs), rel=1e-4)
 
 
@@ -318,7 +318,7 @@ def test_balanced_weights_reach_the_loss(inputs, store):
     trained = train(*inputs, variant(class_weights="balanced", epochs=1), CPU, store)
     told = store.summary(trained, TrainSummary).epochs[0]
     rows = reviews(30, 2)
-    losses = log_losses(rows.label, predict_probabilities(load_model(store.folder(trained)), rows))
+    losses = log_losses(rows.label, Predictor(load_model(store.folder(trained)))(rows))
     weight = class_weights(reviews(60, 1).label, variant(class_weights="balanced"))[rows.label]
     assert told.validation_loss == pytest.approx((weight * losses).mean(), rel=1e-4)
     assert told.validation_loss != pytest.approx(losses.mean(), rel=1e-3)
