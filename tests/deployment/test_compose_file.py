@@ -1,4 +1,4 @@
-"""The Compose file keeps its promises: no default secret, and everybody knows only what they need."""
+"""The Compose file has no default secrets, and each service gets only what it needs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ KNOWS = {
         "FERNET_KEY",
     },
 }
-"""Airflow's table of who should have what, and one column more for what is ours."""
+"""Secrets of each service: Airflow's recommendation, and the project's own services."""
 
 
 def written(folder: Path, *options: str) -> Path:
@@ -97,18 +97,18 @@ def test_no_secret_has_a_default_and_compose_says_what_to_do_without_one() -> No
             assert "make env" in found["rest"]
 
 
-def test_everybody_knows_only_the_secrets_they_need(services: dict[str, dict[str, Any]], env: dict[str, str]) -> None:
-    told = {name: {secret for secret in SECRETS if env[secret] in str(service)} for name, service in services.items()}
-    assert told == KNOWS
+def test_each_service_gets_only_the_secrets_it_needs(services: dict[str, dict[str, Any]], env: dict[str, str]) -> None:
+    known = {name: {secret for secret in SECRETS if env[secret] in str(service)} for name, service in services.items()}
+    assert known == KNOWS
 
 
-def test_no_secret_stands_on_a_command_line(services: dict[str, dict[str, Any]], env: dict[str, str]) -> None:
+def test_no_secret_is_on_a_command_line(services: dict[str, dict[str, Any]], env: dict[str, str]) -> None:
     for name, service in services.items():
-        shown = str([service.get(part) for part in ("command", "entrypoint", "healthcheck", "labels", "build")])
-        assert not [secret for secret in SECRETS if env[secret] in shown], name
+        visible = str([service.get(part) for part in ("command", "entrypoint", "healthcheck", "labels", "build")])
+        assert not [secret for secret in SECRETS if env[secret] in visible], name
 
 
-def test_workers_are_told_nothing_of_the_metadata_database_and_cannot_reach_it(
+def test_workers_have_no_settings_of_the_metadata_database_and_cannot_reach_it(
     services: dict[str, dict[str, Any]],
 ) -> None:
     for name in ("worker", "worker-gpu", "worker-gpu-2"):
@@ -117,7 +117,7 @@ def test_workers_are_told_nothing_of_the_metadata_database_and_cannot_reach_it(
         assert not set(services[name]["networks"]) & set(services["postgres"]["networks"])
 
 
-def test_postgres_and_redis_are_on_networks_that_lead_nowhere() -> None:
+def test_postgres_redis_and_mlflow_are_on_internal_networks() -> None:
     composition = yaml.safe_load((CHECKOUT / "docker-compose.yaml").read_text())
     for name in ("postgres", "redis", "mlflow"):
         for network in composition["services"][name]["networks"]:
@@ -146,7 +146,9 @@ def test_only_the_user_interface_is_published_and_only_to_this_machine(services:
     assert not [name for name, service in services.items() if service.get("network_mode") or service.get("privileged")]
 
 
-def test_every_service_has_health_limit_rotation_and_a_word_on_restarts(services: dict[str, dict[str, Any]]) -> None:
+def test_every_service_has_health_check_limits_rotation_and_restart_policy(
+    services: dict[str, dict[str, Any]],
+) -> None:
     for name, service in services.items():
         assert service["mem_limit"], name
         assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
@@ -160,7 +162,7 @@ def test_every_service_has_health_limit_rotation_and_a_word_on_restarts(services
         assert service["healthcheck"]["test"], name
 
 
-def test_what_only_reads_cannot_write(services: dict[str, dict[str, Any]]) -> None:
+def test_services_that_only_read_mount_read_only(services: dict[str, dict[str, Any]]) -> None:
     for name in ("api-server", "dag-processor", "triggerer"):
         assert "store:/opt/airflow/store:ro" in services[name]["volumes"], name
     for name, service in services.items():
@@ -184,13 +186,13 @@ def test_a_gpu_worker_takes_one_training_at_a_time_and_ends_its_epoch(services: 
 
 
 @pytest.mark.parametrize(("gpu", "queues"), [(False, "default,gpu"), (True, "default")])
-def test_somebody_takes_the_queue_gpu(tmp_path: Path, gpu: bool, queues: str) -> None:
+def test_one_worker_takes_the_queue_gpu(tmp_path: Path, gpu: bool, queues: str) -> None:
     made = settings(written(tmp_path, *(["--gpu"] if gpu else [])))
     assert made["WORKER_QUEUES"] == queues
     assert made["COMPOSE_PROFILES"] == ("gpu" if gpu else "")
 
 
-def test_every_setting_of_ours_is_one_that_the_code_reads(services: dict[str, dict[str, Any]]) -> None:
+def test_every_passed_setting_is_read_by_the_code(services: dict[str, dict[str, Any]]) -> None:
     passed = {key for key in services["worker"]["environment"] if key.startswith("REVIEW_SENTIMENT_")}
     assert passed <= set(fields_by_variable())
 
@@ -202,7 +204,7 @@ def test_a_run_may_read_dumps_of_the_inbox_alone_unless_the_team_says_more(
         assert services[name]["environment"]["REVIEW_SENTIMENT_ALLOWED_ROOTS"] == "/opt/airflow/inbox"
 
 
-def test_every_setting_stands_in_the_example_and_is_used() -> None:
+def test_every_setting_is_in_the_example_and_used() -> None:
     text = (CHECKOUT / "docker-compose.yaml").read_text()
     names = set(settings(CHECKOUT / ".env.example"))
     used = {found["name"] for found in REFERENCE.finditer(text)}

@@ -87,7 +87,7 @@ def test_every_secret_that_the_chart_would_make_up_is_named_and_documented() -> 
     assert not [name for name in names if name not in page]
 
 
-def test_nobody_gets_the_login_that_everybody_knows() -> None:
+def test_the_default_login_of_the_chart_is_not_created() -> None:
     assert VALUES["createUserJob"]["enabled"] is False
     assert VALUES["postgresql"]["enabled"] is False, "the chart's database has a password that everybody knows"
 

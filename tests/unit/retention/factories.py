@@ -1,4 +1,4 @@
-"""Stores with a past: artifacts, reports, champions and records of any age."""
+"""Stores with artifacts, reports, champions and records of any age."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLICY = RetentionPolicy(keep_reports=1, keep_days=30, keep_changes=2)
 
 
 class Nothing(Record):
-    """A summary that says nothing."""
+    """An empty summary."""
 
 
 class Asked(Record):

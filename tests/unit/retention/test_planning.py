@@ -1,4 +1,4 @@
-"""What would go and what stays, and that looking changes nothing."""
+"""Plans: what would be removed, what stays, and that planning changes nothing."""
 
 from __future__ import annotations
 

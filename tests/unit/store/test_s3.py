@@ -1,4 +1,4 @@
-"""Object stores that refuse, falter or are gone, and what another machine finds there."""
+"""Stores on S3: refused logins, failing requests, missing buckets, and work of several machines."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def url(s3: S3Server) -> str:
     return f"s3://{s3.make_bucket()}/reviews"
 
 
-def test_whatever_passes_by_itself_is_repeated(s3: S3Server, url: str, tmp_path: Path) -> None:
+def test_temporary_failures_are_retried(s3: S3Server, url: str, tmp_path: Path) -> None:
     s3.fault_every = 2
     made = produced(ArtifactStore(url, cache=tmp_path / "one"))
     found = ArtifactStore(url, cache=tmp_path / "other").folder(made)
@@ -46,22 +46,22 @@ def test_whatever_passes_by_itself_is_repeated(s3: S3Server, url: str, tmp_path:
     assert {request.fault for request in s3.requests} > {"slow down", "internal error", "reset before", "reset after"}
 
 
-def test_a_stranger_is_told_what_was_refused_and_whose_login_it_was(s3, url, tmp_path, monkeypatch, caplog) -> None:
+def test_a_refusal_names_the_bucket_and_the_source_of_the_login(s3, url, tmp_path, monkeypatch, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", STRANGER)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", GUESS)
     bucket = url.split("/")[2]
     for ask in (lambda: produced(ArtifactStore(url, cache=tmp_path)), lambda: scan_inbox(f"{url}/inbox/")):
-        with pytest.raises(ObjectStoreRefusedError) as told:
+        with pytest.raises(ObjectStoreRefusedError) as error:
             ask()
-        assert f"'s3://{bucket}' refuses the login of the environment" in str(told.value)
-        assert "AccessDenied" in str(told.value)
-        assert "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile" in str(told.value)
-        assert told.value.__suppress_context__, "what botocore keeps of a request holds its signature"
-        assert GUESS not in repr(told.value) + caplog.text
+        assert f"'s3://{bucket}' refuses the login of the environment" in str(error.value)
+        assert "AccessDenied" in str(error.value)
+        assert "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile" in str(error.value)
+        assert error.value.__suppress_context__, "what botocore keeps of a request holds its signature"
+        assert GUESS not in repr(error.value) + caplog.text
 
 
-def test_no_credentials_and_no_bucket_are_told_apart(s3, url, tmp_path, monkeypatch) -> None:
+def test_missing_credentials_and_missing_buckets_are_distinguished(s3, url, tmp_path, monkeypatch) -> None:
     with pytest.raises(ObjectStoreRefusedError, match="There is no bucket 's3://no-such-bucket'"):
         produced(ArtifactStore("s3://no-such-bucket/reviews", cache=tmp_path))
     only_these_credentials(monkeypatch, {"AWS_ENDPOINT_URL": s3.url})
@@ -70,14 +70,14 @@ def test_no_credentials_and_no_bucket_are_told_apart(s3, url, tmp_path, monkeypa
         produced(ArtifactStore(url, cache=tmp_path))
 
 
-def test_a_store_that_is_gone_is_tried_again_later(s3, url, tmp_path, monkeypatch) -> None:
+def test_an_unavailable_store_raises_an_error_that_tasks_retry(s3, url, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(SourceUnavailableError, match=r"is not available .* after 1 attempts"):
         produced(ArtifactStore(url, cache=tmp_path))
 
 
-def test_a_login_from_elsewhere_wins_and_is_shown_nowhere(s3, url, tmp_path, monkeypatch) -> None:
+def test_a_login_provider_takes_precedence_and_its_login_stays_secret(s3, url, tmp_path, monkeypatch) -> None:
     login = ObjectStoreLogin(ACCESS_KEY, SECRET_KEY, endpoint_url=s3.url, region="us-east-1", source="the test")
     asked = []
     monkeypatch.setattr("pipeline.store.login._providers", [])
@@ -94,13 +94,13 @@ def test_a_login_from_elsewhere_wins_and_is_shown_nowhere(s3, url, tmp_path, mon
     assert ACCESS_KEY not in "".join(texts)
 
 
-def test_a_login_in_the_address_is_refused_without_being_shown() -> None:
-    with pytest.raises(ConfigurationError, match="contains a login") as told:
+def test_a_login_in_the_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="contains a login") as error:
         ArtifactStore(f"s3://{ACCESS_KEY}:{GUESS}@bucket/reviews")
-    assert GUESS not in str(told.value)
+    assert GUESS not in str(error.value)
 
 
-def test_what_one_machine_began_another_ends(s3: S3Server, url: str, tmp_path: Path) -> None:
+def test_another_machine_resumes_from_a_checkpoint(s3: S3Server, url: str, tmp_path: Path) -> None:
     def build(work: Workspace) -> Outcome:
         work.restore_checkpoint("checkpoint")
         checkpoint = work.checkpoint_dir / "checkpoint"
@@ -122,7 +122,7 @@ def test_what_one_machine_began_another_ends(s3: S3Server, url: str, tmp_path: P
     assert not [key for key in s3.objects(url.split("/")[2]) if "/resumable/" in key]
 
 
-def test_a_checkpoint_that_cannot_be_kept_ends_no_training(s3, url, tmp_path, caplog) -> None:
+def test_a_failed_checkpoint_upload_does_not_end_the_training(s3, url, tmp_path, caplog) -> None:
     def build(work: Workspace) -> Outcome:
         work.checkpoint_dir.mkdir(parents=True)
         (work.checkpoint_dir / "checkpoint").write_text("1")
@@ -136,7 +136,7 @@ def test_a_checkpoint_that_cannot_be_kept_ends_no_training(s3, url, tmp_path, ca
     assert "checkpoint cannot be saved in the store for other machines" in caplog.text
 
 
-def test_of_two_machines_with_the_same_key_the_first_stands(s3, url, tmp_path) -> None:
+def test_of_two_machines_with_the_same_key_the_first_wins(s3, url, tmp_path) -> None:
     first, second = (ArtifactStore(url, cache=tmp_path / machine) for machine in "ab")
 
     def build(work: Workspace) -> Outcome:
@@ -148,7 +148,7 @@ def test_of_two_machines_with_the_same_key_the_first_stands(s3, url, tmp_path) -
     assert (second.folder(made) / "a").read_text() == "the first"
 
 
-def test_an_epoch_that_could_not_be_kept_is_not_replaced_by_an_older_one(s3, url, tmp_path) -> None:
+def test_a_newer_local_checkpoint_is_not_overwritten(s3, url, tmp_path) -> None:
     def build(work: Workspace) -> Outcome:
         work.restore_checkpoint("checkpoint")
         checkpoint = work.checkpoint_dir / "checkpoint"
@@ -171,7 +171,7 @@ def test_an_epoch_that_could_not_be_kept_is_not_replaced_by_an_older_one(s3, url
     assert (store.folder(made) / "epochs").read_text() == "40"
 
 
-def test_a_file_that_its_manifest_does_not_tell_of_is_not_served(s3, url, tmp_path) -> None:
+def test_a_file_with_another_digest_than_in_its_manifest_is_refused(s3, url, tmp_path) -> None:
     made = produced(ArtifactStore(url, cache=tmp_path / "a"), "the first")
     reader = ArtifactStore(url, cache=tmp_path / "b")
     (reader.root / "artifacts" / made.stage / made.key / "a").write_text("of another machine")
@@ -180,7 +180,7 @@ def test_a_file_that_its_manifest_does_not_tell_of_is_not_served(s3, url, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["../../../evil", "/evil", "a/../../evil", "a\\evil"])
-def test_a_manifest_writes_nothing_outside_the_copy(s3, url, tmp_path, name) -> None:
+def test_a_manifest_cannot_write_outside_the_local_copy(s3, url, tmp_path, name) -> None:
     made = produced(ArtifactStore(url, cache=tmp_path / "a"))
     reader = ArtifactStore(url, cache=tmp_path / "b")
     manifest = reader.root / "artifacts" / made.stage / made.key / "manifest.json"
@@ -192,6 +192,6 @@ def test_a_manifest_writes_nothing_outside_the_copy(s3, url, tmp_path, name) -> 
     assert not list(tmp_path.rglob("*evil"))
 
 
-def test_an_address_in_hadoops_words_is_refused() -> None:
+def test_an_s3a_address_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="Write s3://"):
         ArtifactStore("s3a://bucket/reviews")
