@@ -1,4 +1,4 @@
-"""Every shape in which reviews come gives the same rows."""
+"""Every format of a dump gives the same rows."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_shape_gives_the_same_rows(tmp_path, store, shape) -> None:
+def test_every_format_gives_the_same_rows(tmp_path, store, shape) -> None:
     name, content = SHAPES[shape]
     rows, summary = read(store, written(tmp_path / name, content))
     assert summary.rows == len(rows) == 2
@@ -96,7 +96,7 @@ def test_every_shape_gives_the_same_rows(tmp_path, store, shape) -> None:
         assert row["problem"] is row["problem_detail"] is row["raw"] is None
 
 
-def test_the_file_says_how_it_was_read(tmp_path, store) -> None:
+def test_the_summary_says_how_a_file_was_read(tmp_path, store) -> None:
     _, summary = read(store, written(tmp_path / "Reviews.csv", gzip.compress(csv_text(delimiter=";").encode())))
     (file,) = summary.files
     assert (file.format, file.compression, file.encoding, file.delimiter) == ("csv", "gzip", "utf-8", ";")
@@ -174,13 +174,13 @@ def test_amazon_json_of_2014_with_helpfulness_as_a_pair(tmp_path, store) -> None
     assert (row["helpfulness_numerator"], row["helpfulness_denominator"]) == (3, 4)
 
 
-def test_a_key_that_first_turns_up_later_in_json_lines_is_read(tmp_path, store) -> None:
+def test_a_key_that_first_occurs_later_in_json_lines_is_read(tmp_path, store) -> None:
     lines = [{"text": "a", "rating": 5}, {"text": "b", "rating": 1, "title": "late"}]
     rows, _ = read(store, written(tmp_path / "r.jsonl", "\n".join(map(json.dumps, lines))))
     assert [row["summary"] for row in rows] == [None, "late"]
 
 
-def test_broken_json_lines_are_set_apart_with_their_line(tmp_path, store) -> None:
+def test_broken_json_lines_are_kept_with_their_line_number(tmp_path, store) -> None:
     good = '{"text": "a", "score": 5}'
     broken = [
         '{"text": "b", "score":',
@@ -223,7 +223,7 @@ def test_encodings(tmp_path, store, content, asked, expected, text) -> None:  # 
     assert any("not valid UTF-8" in note for note in summary.notes) == ("\ufffd" in text)
 
 
-def test_words_that_look_like_missing_values_stay_words(tmp_path, store) -> None:
+def test_words_for_missing_values_stay_words(tmp_path, store) -> None:
     words = ["nan", "NA", "None", "null", "", "#N/A"]
     rows, _ = read(
         store,

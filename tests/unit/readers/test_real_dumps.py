@@ -1,4 +1,4 @@
-"""Real reviews: every row arrives, with the problems that are known."""
+"""Real reviews: every row is read, with the known problems."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.readers.factories import read
 MAPPINGS = Path(__file__).resolve().parents[3] / "docs" / "examples" / "column_mappings"
 
 
-def test_fine_foods_read_to_the_row(shared_data, store) -> None:
+def test_every_row_of_fine_foods_is_read(shared_data, store) -> None:
     rows, summary = read(store, shared_data / "fine_foods_a.csv.gz", shared_data / "fine_foods_b.csv.gz")
     assert [file.rows for file in summary.files] == [9_542, 10_632]
     assert (summary.problem_rows, summary.missing_columns, summary.notes) == (0, (), ())
@@ -28,7 +28,7 @@ def test_fine_foods_read_to_the_row(shared_data, store) -> None:
     assert sum((row["user_id"] or "").startswith("#oc-") for row in rows) > 0
 
 
-def test_flipkart_reads_by_its_mapping_with_its_three_shifted_rows(shared_data, store) -> None:
+def test_flipkart_is_read_with_its_mapping(shared_data, store) -> None:
     mapping = read_column_mapping(MAPPINGS / "flipkart.yaml")
     config = DataConfig(dumps=(str(shared_data / "flipkart_reviews.csv.gz"),), columns=mapping)
     ingested = ingest(fetch(config, store, check_dump), config, store)

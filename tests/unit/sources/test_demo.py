@@ -13,7 +13,7 @@ from tests.unit.readers.factories import read
 from tests.unit.sources.factories import KAGGLE_HEADER
 
 SHA256 = "98a6b0bab7d9279c459a3fd8cf520c1b84def30789feb3275d1aa9fb2550608a"
-"""A new digest means other demo figures in every document: change it knowingly."""
+"""A new digest means other demo figures in the documentation."""
 
 
 @pytest.fixture(scope="module")

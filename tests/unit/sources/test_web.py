@@ -23,6 +23,13 @@ from tests.unit.sources.factories import ScriptedHandler, csv_text, download, fe
 
 CSV = csv_text().encode()
 PACKED = gzip.compress(CSV)
+REDIRECTS = {
+    "/moved.csv": "/Reviews.csv",
+    "/circle.csv": "/circle.csv",
+    "/to-file.csv": "file:///etc/passwd",
+    "/to-plain.csv": None,
+}
+"""Targets by path; ``None`` is the URL of another server without TLS."""
 
 
 class Server(ThreadingHTTPServer):
@@ -37,6 +44,7 @@ class Server(ThreadingHTTPServer):
         self.hosts: list[str | None] = []
         self.version = '"one"'
         self.retry_after = "0"
+        self.plain = ""
 
     def url(self, path: str, login: str = "") -> str:
         return f"http://{login}127.0.0.1:{self.server_port}{path}"
@@ -68,12 +76,8 @@ class Handler(ScriptedHandler):
             self.answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html; charset=utf-8"})
         elif path == "/hidden-page.csv":
             self.answer(200, b"<!doctype html><title>Sign in</title>", {"Content-Type": "application/octet-stream"})
-        elif path == "/moved.csv":
-            self.answer(302, b"", {"Location": "/Reviews.csv"})
-        elif path == "/circle.csv":
-            self.answer(302, b"", {"Location": "/circle.csv"})
-        elif path == "/to-file.csv":
-            self.answer(302, b"", {"Location": "file:///etc/passwd"})
+        elif path in REDIRECTS:
+            self.answer(302, b"", {"Location": REDIRECTS[path] or self.server.plain})
         else:
             self.answer(404, b"nothing here")
 
@@ -318,6 +322,15 @@ def test_certificates_are_checked_for_the_name(certified, tmp_path, monkeypatch)
     with pytest.raises(SourceError, match="certificate"):
         download(f"https://other.example:{port}/Reviews.csv", tmp_path)
     assert len(certified.asked) == 1
+
+
+def test_a_redirect_from_https_to_http_is_refused(certified, tmp_path, monkeypatch) -> None:
+    resolve(monkeypatch, {"dumps.example": ["127.0.0.1"]})
+    plain = Server()
+    certified.plain = plain.url("/Reviews.csv")
+    with serving(plain), pytest.raises(SourceError, match="redirects from https to plain http"):
+        download(f"https://dumps.example:{certified.server_port}/to-plain.csv", tmp_path)
+    assert len(plain.asked) == 1
 
 
 def test_one_private_address_among_several_is_refused(server, monkeypatch) -> None:
