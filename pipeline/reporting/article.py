@@ -1,4 +1,8 @@
-"""The results that the article reports next to those of this run (docs/explanation/replicated_experiment.md)."""
+"""The results of the article that the profile ``article`` replicates, compared with those of a run.
+
+The article is "Long Short-Term Memory (LSTM) in Keras", notebook LSTMblog1.ipynb of
+github.com/riteshranjan110/MediumBlogsCode; see docs/explanation/replicated_experiment.md.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,9 @@ from pipeline.reporting import formatting
 from pipeline.reporting.records import ArticleComparison, ArticleFigures, VariantReport
 
 ARTICLE_PROFILE = "article"
-
-ARTICLE_TEST_ROWS = 36_418
-ARTICLE_TEST_POSITIVE = 30_307
-
-ARTICLE_RESULTS = (
+TEST_ROWS = 36_418
+TEST_POSITIVE = 30_307
+RESULTS = (
     ArticleFigures(
         direction="uni",
         accuracy=0.83,
@@ -31,65 +33,56 @@ ARTICLE_RESULTS = (
         seconds_per_epoch=51,
     ),
 )
-
+OPENING = (
+    "The article's unidirectional model has an accuracy of 83 %, and {majority} of its test reviews are positive. This "
+    "does not mean that the model is weaker: 83 % is the accuracy of the majority class. That is why precision, recall "
+    "and F1 of its negative class are zero."
+)
+PADDING = {
+    "unmasked": "The cause is the padding. Reviews are padded with zeros at the end, and the network reads all of "
+    "them. After about a hundred zeros, its last state has forgotten the review. The article's bidirectional model "
+    "still learns, because its backward half ends on the first word. With masked padding both models learn: set "
+    "Padding to “masked”.",
+    "masked": "This run masks the padding and the article does not, so the comparison shows the effect of masking.",
+}
 AT_ENTROPY = 0.03
-"""Relative distance of a training loss from the entropy of the labels below which nothing was learned."""
+"""Relative distance of the training loss from the label entropy up to which a model learned nothing."""
 
 
-def article_comparison(config: RunConfig, variants: Sequence[VariantReport]) -> ArticleComparison | None:
-    """Return the article's figures and their explanation, for a run of its profile; else ``None``."""
+def compare_with_article(config: RunConfig, variants: Sequence[VariantReport]) -> ArticleComparison | None:
+    """Return the results of the article and their explanation; ``None`` for a run of another profile."""
     if config.profile != ARTICLE_PROFILE:
         return None
+    majority = TEST_POSITIVE / TEST_ROWS
     return ArticleComparison(
-        test_rows=ARTICLE_TEST_ROWS,
-        majority_accuracy=ARTICLE_TEST_POSITIVE / ARTICLE_TEST_ROWS,
-        figures=ARTICLE_RESULTS,
-        explanation=tuple(_explanation(config, variants)),
+        test_rows=TEST_ROWS,
+        majority_accuracy=majority,
+        figures=RESULTS,
+        explanation=(
+            OPENING.format(majority=formatting.share(majority)),
+            *(sentence for variant in variants if (sentence := _of_variant(variant)) is not None),
+            PADDING[config.training.padding],
+        ),
     )
-
-
-def _explanation(config: RunConfig, variants: Sequence[VariantReport]) -> list[str]:
-    positive_share = formatting.share(ARTICLE_TEST_POSITIVE / ARTICLE_TEST_ROWS)
-    opening = (
-        f"The article's unidirectional model scores 83 %, and {positive_share} of its test reviews are positive. "
-        "That is no weaker model: it is the accuracy of answering “positive” every time, which is why precision, "
-        "recall and F1 of the negative class are all zero."
-    )
-    sentences = [opening]
-    sentences += [sentence for variant in variants if (sentence := _of_variant(variant))]
-    if config.training.padding == "unmasked":
-        sentences.append(
-            "The reason is the padding. Reviews are filled with zeros at the end and the network reads them all, so "
-            "its last state has forgotten the review after a hundred zeros. The article's bidirectional model "
-            "survives because its backward half ends on the first word. With masking, both train: choose "
-            "“masked” for Padding."
-        )
-    else:
-        sentences.append("This run masks the padding, which the article's does not: the comparison shows the effect.")
-    return sentences
 
 
 def _of_variant(variant: VariantReport) -> str | None:
     if variant.evaluated is None:
         return None
-    scores = variant.evaluated.scores
-    sentence = (
-        f"Here, {variant.title} calls {formatting.share(scores.predicted_positive_share)} of the test reviews "
-        f"positive, and its probabilities spread by {formatting.score(scores.probability_spread)} "
-        "(standard deviation)"
-    )
-    if variant.trained is not None and variant.trained.epochs:
-        loss, entropy = variant.trained.epochs[-1].loss, variant.trained.label_entropy
-        stayed = abs(loss - entropy) <= AT_ENTROPY * entropy
-        sentence += (
-            f"; its training loss ended at {formatting.score(loss)}, "
-            + ("still at the entropy of the labels" if stayed else "against an entropy of the labels of")
-            + (f" ({formatting.score(entropy)})" if stayed else f" {formatting.score(entropy)}")
+    scores, trained = variant.evaluated.scores, variant.trained
+    positive, spread = formatting.share(scores.predicted_positive_share), formatting.score(scores.probability_spread)
+    sentences = [f"In this run, {variant.title} predicts positive for {positive} of the test reviews."]
+    sentences.append(f"The standard deviation of its probabilities is {spread}.")
+    if trained is not None and trained.epochs:
+        loss, entropy = trained.epochs[-1].loss, trained.label_entropy
+        verb = "stayed at" if abs(loss - entropy) <= AT_ENTROPY * entropy else "ended at"
+        sentences.append(
+            f"Its training loss {verb} {formatting.score(loss)}; the label entropy is {formatting.score(entropy)}."
         )
     if not variant.evaluated.no_better_than_majority:
-        acceptance = "It has learned something."
+        sentences.append("The model has learned.")
     elif scores.predicted_positive_share in (0, 1):
-        acceptance = "It gives every review the same answer."
+        sentences.append("It predicts the same class for every review.")
     else:
-        acceptance = "It is no better than giving every review the same answer."
-    return f"{sentence}. {acceptance}"
+        sentences.append("It is no better than the majority class.")
+    return " ".join(sentences)

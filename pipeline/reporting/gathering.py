@@ -1,4 +1,4 @@
-"""Gather everything that the report shows from the store: read once, frozen, and the same for every format."""
+"""Load a run's summaries from the store, and derive from them everything that the report shows."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from pipeline.dataset.merging import MERGE, read_window
 from pipeline.encoding.records import EncodingSummary, VocabularySummary
 from pipeline.errors import DriftError
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
-from pipeline.evaluation.rules import MAJORITY, best_first
+from pipeline.evaluation.rules import best_first
 from pipeline.profiling.records import ProfileSummary
 from pipeline.profiling.stage import PREVIOUS
 from pipeline.promotion.records import AcceptanceResult, GateDecision, HeadToHeadSummary
 from pipeline.readers.records import IngestSummary
-from pipeline.reporting.answers import answers
-from pipeline.reporting.article import article_comparison
+from pipeline.reporting.article import compare_with_article
 from pipeline.reporting.funnel import funnel, window_funnel
 from pipeline.reporting.records import (
-    Outcome,
     QuarantinedRow,
     ReportContents,
+    RunEvidence,
+    RunOutcome,
     Setting,
     StageAccount,
     VariantReport,
 )
-from pipeline.reporting.warnings import warnings
+from pipeline.reporting.summary_questions import answer_summary_questions
+from pipeline.reporting.warnings import find_warnings
 from pipeline.run_state import RunState, VariantState
 from pipeline.sources.records import FetchSummary
 from pipeline.splitting.records import LeakageSummary, SplitSummary
@@ -42,11 +43,12 @@ from pipeline.training.records import ExportSummary, TrainSummary
 from pipeline.validation.records import ExpectationResult, ValidationSummary
 
 QUARANTINE_FILE = "quarantine.parquet"
-MOST_REASONS = 5
+MAX_REASONS = 5
 ROWS_PER_REASON = 3
 BATCH_ROWS = 4_096
 RAW_LIMIT = 300
 """Characters of a quarantined record that the report shows."""
+RERUN = "Fix the problem above and run again; completed stages are reused."
 
 COMMAND = ("review-sentiment", "run")
 
@@ -54,133 +56,121 @@ SummaryType = TypeVar("SummaryType", bound=Record)
 
 
 def gather(state: RunState, config: RunConfig, store: ArtifactStore, run_name: str = "") -> ReportContents:
-    """Read everything that the report shows of a run.
+    """Return everything that the report shows of a run.
 
     Args:
-        state: What the run has produced.
-        config: What the run was told.
-        store: Where the artifacts lie.
-        run_name: The run's name; hostile input.
+        state: The artifacts of the run.
+        config: The configuration of the run.
+        store: The artifact store.
+        run_name: The run's name; untrusted input.
 
     Raises:
-        ArtifactError: One of the artifacts is missing or was written in another schema.
+        ArtifactError: An artifact is missing or has another schema.
     """
-
-    def read(reference: ArtifactReference | None, kind: type[SummaryType]) -> SummaryType | None:
-        return None if reference is None else store.summary(reference, kind)
-
-    fetch = store.summary(state["fetch"], FetchSummary)
-    ingest = read(state.get("ingest"), IngestSummary)
-    validation_raw = read(state.get("validate_raw"), ValidationSummary)
-    clean = read(state.get("clean"), CleanSummary)
-    validation_clean = read(state.get("validate_clean"), ValidationSummary)
-    data_profile = read(state.get("profile"), ProfileSummary)
-    split = read(state.get("split"), SplitSummary)
-    leaks = read(state.get("check_leakage"), LeakageSummary)
-    variants = tuple(_variant(variant, config, store) for variant in state.variants)
-    best = _best(variants)
-    baselines = read(state.get("baselines"), BaselinesSummary)
-    comparison = read(state.get("compare"), ComparisonSummary)
-    acceptance = read(state.get("check_acceptance"), AcceptanceResult)
-    gate = read(state.get("gate"), GateDecision)
-    challenge = read(state.get("compare_to_champion"), HeadToHeadSummary)
-    # A run on its own dumps alone merges nothing: its clean reviews stand for the window.
-    merged = state.get("build_dataset") if state.is_merged else None
-    window = None if merged is None else read_window(merged, store)
     manifests = {
         role: store.manifest(reference)
         for role, reference in state.inputs().items()
-        if role != "build_dataset" or merged is not None
+        # Without a training window, the data set is the clean reviews of the run.
+        if role != "build_dataset" or state.is_merged
     }
-    split_rows = manifests["split"].rows if "split" in manifests else None
-    split_set_aside = split_rows.excluded if split_rows is not None else {}
+    evidence = load_evidence(state, config, manifests, store)
+    drift = _drift(evidence.refusal, state.get("profile"), config.drift, store)
     broken = tuple(
         expectation
-        for validation in (validation_raw, validation_clean)
+        for validation in (evidence.validation_raw, evidence.validation_clean)
         if validation is not None
         for expectation in validation.contract.failed
     )
-    drifted = _drift(state.refusal, state.get("profile"), config.drift, store)
-    outcome, headline, next_step = _outcome(state.refusal, broken, drifted, acceptance)
-    made_at = max(manifest.started_at for manifest in manifests.values())
-    warned = warnings(
-        config,
-        demo=fetch.demo,
-        ingest=ingest,
-        validation=validation_raw,
-        clean=clean,
-        data_profile=data_profile,
-        split=split,
-        leaks=leaks,
-        device=state.device,
-        variants=variants,
-        comparison=comparison,
-        best=best,
-    )
+    outcome, headline, next_step = _outcome(evidence, broken, drift)
+    made_at = max(stage.started_at for stage in evidence.stages)
+    warnings = find_warnings(evidence, config)
     return ReportContents(
+        **{name: getattr(evidence, name) for name in RunEvidence.model_fields},
         run_name=run_name,
         profile=config.profile,
-        demo=fetch.demo,
+        demo=evidence.fetch.demo,
         made_at=made_at,
         outcome=outcome,
         headline=headline,
-        refusal=state.refusal,
         broken_expectations=broken,
         next_step=next_step,
-        warnings=warned,
-        answers=answers(
-            outcome=outcome,
-            made_at=made_at,
-            fetch=fetch,
-            ingest=ingest,
-            clean=clean,
-            data_profile=data_profile,
-            best=next((variant for variant in variants if variant.name == best), None),
-            majority=_judged(baselines, MAJORITY),
-            variants=variants,
-            comparison=comparison,
-            acceptance=acceptance,
-            gate=gate,
-            challenge=challenge,
-            window=window,
-            warnings=warned,
-        ),
-        best_variant=best,
-        fetch=fetch,
-        ingest=ingest,
-        validation_raw=validation_raw,
-        clean=clean,
-        validation_clean=validation_clean,
-        split=split,
-        leaks=leaks,
-        vocabulary=read(state.get("fit_vocabulary"), VocabularySummary),
-        encoding=read(state.get("encode"), EncodingSummary),
-        device=state.device,
-        baselines=baselines,
-        variants=variants,
-        comparison=comparison,
-        acceptance=acceptance,
-        article=article_comparison(config, variants),
-        funnel=funnel(ingest, validation_raw, clean, split if window is None else None, split_set_aside),
+        warnings=warnings,
+        summary_questions=answer_summary_questions(evidence, outcome, warnings, made_at),
+        article=compare_with_article(config, evidence.variants),
+        funnel=funnel(evidence),
+        window_funnel=window_funnel(evidence),
         quarantined_rows=tuple(_quarantined_rows(state.get("validate_raw"), store)),
+        settings=tuple(_settings(config)),
+        total_seconds=round(sum(stage.seconds for stage in evidence.stages), 3),
+        peak_memory_bytes=max(stage.peak_memory_bytes for stage in evidence.stages),
+        reproduce=reproduce_command(config),
+    )
+
+
+def load_evidence(
+    state: RunState, config: RunConfig, manifests: Mapping[str, Manifest], store: ArtifactStore
+) -> RunEvidence:
+    """Return the summaries of a run's artifacts.
+
+    Args:
+        state: The artifacts of the run.
+        config: The configuration of the run.
+        manifests: The manifests of the artifacts by role.
+        store: The artifact store.
+
+    Raises:
+        ArtifactError: An artifact is missing or has another schema.
+    """
+
+    def read(stages: RunState | VariantState, stage: str, kind: type[SummaryType]) -> SummaryType | None:
+        reference = stages.get(stage)
+        return None if reference is None else store.summary(reference, kind)
+
+    titles = {variant.name: variant.title for variant in config.variants}
+    variants = []
+    for variant in state.variants:
+        evaluated = read(variant, "evaluate", EvaluationSummary)
+        variants.append(
+            VariantReport(
+                name=variant.name,
+                title=evaluated.title if evaluated is not None else titles.get(variant.name, variant.name),
+                trained=read(variant, "train", TrainSummary),
+                evaluated=evaluated,
+                exported=read(variant, "export", ExportSummary),
+                behavioral_tests=read(variant, "run_behavioral_tests", BehavioralTestsSummary),
+            )
+        )
+    ranked = best_first(variant.evaluated for variant in variants if variant.evaluated is not None)
+    return RunEvidence(
+        refusal=state.refusal,
+        best_variant=ranked[0].model if ranked else None,
+        fetch=store.summary(state["fetch"], FetchSummary),
+        ingest=read(state, "ingest", IngestSummary),
+        validation_raw=read(state, "validate_raw", ValidationSummary),
+        clean=read(state, "clean", CleanSummary),
+        validation_clean=read(state, "validate_clean", ValidationSummary),
+        data_profile=read(state, "profile", ProfileSummary),
+        split=read(state, "split", SplitSummary),
+        leaks=read(state, "check_leakage", LeakageSummary),
+        vocabulary=read(state, "fit_vocabulary", VocabularySummary),
+        encoding=read(state, "encode", EncodingSummary),
+        device=state.device,
+        variants=tuple(variants),
+        baselines=read(state, "baselines", BaselinesSummary),
+        baseline_behavioral_tests=read(state, "run_baseline_behavioral_tests", BehavioralTestsSummary),
+        comparison=read(state, "compare", ComparisonSummary),
+        acceptance=read(state, "check_acceptance", AcceptanceResult),
+        gate=read(state, "gate", GateDecision),
+        challenge=read(state, "compare_to_champion", HeadToHeadSummary),
+        window=read_window(state["build_dataset"], store) if state.is_merged else None,
+        earlier_is_window="profile" in manifests and _against_window(manifests["profile"]),
         stages=tuple(_account(role, manifest) for role, manifest in manifests.items()),
         libraries={name: version for manifest in manifests.values() for name, version in manifest.libraries.items()},
-        settings=tuple(_settings(config)),
-        total_seconds=round(sum(manifest.seconds for manifest in manifests.values()), 3),
-        peak_memory_bytes=max(manifest.peak_memory_bytes for manifest in manifests.values()),
-        reproduce=reproduce_command(config),
-        data_profile=data_profile,
-        baseline_behavioral_tests=read(state.get("run_baseline_behavioral_tests"), BehavioralTestsSummary),
-        gate=gate,
-        challenge=challenge,
-        window=window,
-        window_funnel=window_funnel(window, split, split_set_aside),
-        earlier_is_window="profile" in manifests and _against_window(manifests["profile"]),
     )
 
 
 def reproduce_command(config: RunConfig) -> str:
-    """Return the command line that runs a workflow with this configuration, quoted for a POSIX shell."""
+    """Return the command that runs a configuration, quoted for a POSIX shell."""
     words = [*COMMAND, "--profile", config.profile]
     for name, value in config.differences().items():
         words += _option(f"--{name.replace('_', '-')}", value)
@@ -193,26 +183,26 @@ def _option(flag: str, value: object) -> list[str]:
     if isinstance(value, bool):
         return [flag if value else flag.replace("--", "--no-", 1)]
     if isinstance(value, dict):
-        return [flag, *(f"{ours}={theirs}" for ours, theirs in value.items())]
+        return [flag, *(f"{name}={column}" for name, column in value.items())]
     if isinstance(value, list):
         return [flag, *map(str, value)]
     return [flag, str(value)]
 
 
 def _against_window(profiled: Manifest) -> bool:
-    """Return whether a profile is held against the reviews of several dumps."""
+    """Return whether a profile compares with the reviews of several dumps."""
     earlier = profiled.inputs.get(f"{PREVIOUS}clean")
     return earlier is not None and earlier.stage == MERGE.name
 
 
 @dataclass(frozen=True)
 class _Drift:
-    """What a dump was refused for that lies too far from the champion's.
+    """Why a dump was refused for drift.
 
     Attributes:
-        head: What it is about.
-        findings: Each figure beyond its limit.
-        advice: What to do about it, without repetitions.
+        head: What was found.
+        findings: Each value beyond its limit.
+        advice: What to do, without repetitions.
     """
 
     head: str
@@ -223,13 +213,13 @@ class _Drift:
 def _drift(
     refusal: str | None, profiled: ArtifactReference | None, limits: DriftConfig, store: ArtifactStore
 ) -> _Drift | None:
-    """Return what a refusal by drift says; ``None`` where something else stopped the run."""
+    """Return the parts of a refusal for drift; ``None`` if something else stopped the run."""
     if refusal is None or profiled is None:
         return None
     try:
         enforce_drift_limits(profiled, limits, store)
     except DriftError as error:
-        # Only this very message is taken to pieces: any other may look like it.
+        # Another message may only look like it.
         if str(error) != refusal:
             return None
     else:
@@ -244,55 +234,22 @@ def _drift(
 
 
 def _outcome(
-    refusal: str | None,
-    broken: tuple[ExpectationResult, ...],
-    drifted: _Drift | None,
-    acceptance: AcceptanceResult | None,
-) -> tuple[Outcome, str, str | None]:
+    evidence: RunEvidence, broken: tuple[ExpectationResult, ...], drift: _Drift | None
+) -> tuple[RunOutcome, str, str | None]:
+    """Return how the run ended, in one sentence, and what to do next."""
+    refusal, acceptance = evidence.refusal, evidence.acceptance
+    if refusal is not None and broken:
+        results = "; ".join(f"{one.title}: observed {one.observed}, expected {one.expected}" for one in broken)
+        advice = " ".join(dict.fromkeys(one.advice for one in broken if one.advice))
+        return "stopped", f"Training was refused because the data violate the contract. {results}.", advice or RERUN
+    if refusal is not None and drift is not None:
+        return "stopped", f"Training was refused. {drift.head}: {'. '.join(drift.findings)}.", " ".join(drift.advice)
     if refusal is not None:
-        if drifted is not None and not broken:
-            headline = f"Training was refused. {drifted.head}: {'. '.join(drifted.findings)}."
-            return "stopped", headline, " ".join(drifted.advice)
-        if broken:
-            clauses = "; ".join(
-                f"{expectation.title}: {expectation.observed}, expected {expectation.expected}"
-                for expectation in broken
-            )
-            headline = f"Training was refused, for the data break their contract. {clauses}."
-        else:
-            headline = "The run stopped before its acceptance: " + refusal.strip().partition("\n")[0]
-        advice = " ".join(dict.fromkeys(expectation.advice for expectation in broken if expectation.advice))
-        return "stopped", headline, advice or "Mend what the message names and run again; finished stages are reused."
+        first_line = refusal.strip().partition("\n")[0]
+        return "stopped", f"The run stopped before its acceptance check: {first_line}", RERUN
     if acceptance is None:
-        return "undecided", "This run has no verdict (yet): the figures below are what it has come to.", None
+        return "undecided", "The run has not reached its acceptance check. The report shows the results so far.", None
     return acceptance.decision, acceptance.sentence, None
-
-
-def _variant(state: VariantState, config: RunConfig, store: ArtifactStore) -> VariantReport:
-    def read(stage: str, kind: type[SummaryType]) -> SummaryType | None:
-        reference = state.get(stage)
-        return None if reference is None else store.summary(reference, kind)
-
-    evaluated = read("evaluate", EvaluationSummary)
-    titles = {variant.name: variant.title for variant in config.variants}
-    return VariantReport(
-        name=state.name,
-        title=evaluated.title if evaluated is not None else titles.get(state.name, state.name),
-        trained=store.summary(state["train"], TrainSummary),
-        evaluated=evaluated,
-        exported=read("export", ExportSummary),
-        behavioral_tests=read("run_behavioral_tests", BehavioralTestsSummary),
-    )
-
-
-def _judged(baselines: BaselinesSummary | None, model: str) -> EvaluationSummary | None:
-    found = baselines.evaluations if baselines is not None else ()
-    return next((evaluation for evaluation in found if evaluation.model == model), None)
-
-
-def _best(variants: tuple[VariantReport, ...]) -> str | None:
-    ranked = best_first(variant.evaluated for variant in variants if variant.evaluated is not None)
-    return ranked[0].model if ranked else None
 
 
 def _quarantined_rows(reference: ArtifactReference | None, store: ArtifactStore) -> Iterator[QuarantinedRow]:
@@ -306,10 +263,10 @@ def _quarantined_rows(reference: ArtifactReference | None, store: ArtifactStore)
 
     file = pq.ParquetFile(path)
     reasons: Counter[str] = Counter(file.read(columns=["reason"]).column("reason").to_pylist())
-    chosen = sorted(reasons, key=lambda reason: (-reasons[reason], reason))[:MOST_REASONS]
+    chosen = sorted(reasons, key=lambda reason: (-reasons[reason], reason))[:MAX_REASONS]
     found: dict[str, list[QuarantinedRow]] = {reason: [] for reason in chosen}
     wanted = {reason: min(ROWS_PER_REASON, reasons[reason]) for reason in chosen}
-    # A refused dump may be in quarantine as a whole: read only as far as the examples reach.
+    # A refused dump may be in quarantine as a whole, so stop reading after the last example.
     for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=["file", "line", "reason", "detail", "raw"]):
         for row in batch.to_pylist():
             examples = found.get(row["reason"])

@@ -1,4 +1,4 @@
-"""What was published so far: a page of history needs a few figures of each run, not two hundred whole reports."""
+"""The history of published runs: a few figures of each, so that a list of runs need not read whole reports."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 class PublishedRun(Record):
-    """One published run in a few figures (``run.json`` beside its report)."""
+    """The main figures of a published run (``run.json`` next to its report)."""
 
-    # A page may meet runs of a later version: what it does not know, it leaves out.
+    # Runs of a later version may have more fields.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     schema_version: Literal[1] = 1
@@ -49,21 +49,21 @@ class PublishedRun(Record):
     serious_warnings: int
     warnings: int
     validated_raw: ArtifactReference | None
-    """Where the quarantined rows lie."""
+    """Artifact with the quarantined rows."""
     exported: ArtifactReference | None
-    """The best variant as a model that can be asked."""
+    """Artifact with the exported best variant."""
     decision: str | None = None
-    """The gate's answer; ``None`` for a run that did not come to the gate, or was published before there was one."""
+    """Decision of the gate; ``None`` for a run that did not reach it."""
     folder: str = ""
-    """Name below ``reports/``; known once it is published."""
+    """Name below ``reports/``, set when it is read."""
 
 
 def published_run(contents: ReportContents, inputs: dict[str, ArtifactReference]) -> PublishedRun:
-    """Return a run in a few figures.
+    """Return the main figures of a run.
 
     Args:
-        contents: The report.
-        inputs: The report's artifacts by role.
+        contents: The contents of its report.
+        inputs: The artifacts of the report by role.
     """
     best = contents.best
     scores = best.evaluated.scores if best is not None and best.evaluated is not None else None
@@ -95,11 +95,11 @@ def published_run(contents: ReportContents, inputs: dict[str, ArtifactReference]
 
 @dataclass(frozen=True)
 class History:
-    """What lies below ``reports/``.
+    """The published runs.
 
     Attributes:
         runs: Every published run, the newest first.
-        unreadable: Folders whose record is damaged or of another version, in the order of their names.
+        unreadable: Folders whose record is damaged or of another version, sorted.
     """
 
     runs: tuple[PublishedRun, ...]
@@ -107,10 +107,7 @@ class History:
 
 
 def read_history(store: ArtifactStore) -> History:
-    """Return what was published; a record that cannot be read gets a line in the log.
-
-    A store without reports has none, and a folder without a record is on its way or no run's.
-    """
+    """Return every published run; records that cannot be read are logged, folders without one ignored."""
     home = store.root / REPORTS
     runs: list[PublishedRun] = []
     unreadable: list[str] = []
@@ -128,22 +125,19 @@ def read_history(store: ArtifactStore) -> History:
 
 
 def published_runs(store: ArtifactStore) -> tuple[PublishedRun, ...]:
-    """Return every published run, the newest first; one whose record is damaged is left out, with a line in the log.
-
-    A store without reports has none.
-    """
+    """Return every published run with a readable record, the newest first."""
     return read_history(store).runs
 
 
 def find_published_run(store: ArtifactStore, folder: str) -> PublishedRun | None:
-    """Return one published run, without reading the others.
+    """Return one published run without reading the others.
 
     Args:
         store: Where reports are published.
         folder: Name below ``reports/``, as :func:`pipeline.store.run_names.safe_run_name` gives it.
 
     Returns:
-        The run; ``None`` where there is none, or where its record is damaged, which gets a line in the log.
+        The run; ``None`` if there is none or its record is damaged, which is logged.
     """
     path = store.root / REPORTS / folder / RUN
     try:
@@ -159,7 +153,7 @@ def _read(path: UPath, name: str) -> PublishedRun:
     return _parsed(path.read_bytes(), name)
 
 
-# Keyed by the text itself, so that a run published anew is read anew; a page of 200 runs takes half the time.
+# Cached by content, so that a run that is published again is parsed again; halves the time of a page of 200 runs.
 @lru_cache(maxsize=2_048)
 def _parsed(text: bytes, name: str) -> PublishedRun:
     return PublishedRun.model_validate_json(text).model_copy(update={"folder": name})

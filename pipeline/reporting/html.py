@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, no request, readable by anyone who gets it by mail."""
+"""The report as one HTML file without scripts and requests, which can be sent by mail."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from pathlib import Path
 from jinja2 import Environment
 from markupsafe import Markup
 
-from pipeline.promotion.records import Rule
-from pipeline.reporting.explanation import EFFECT_STEPS, behavior_rows, explained
+from pipeline.behavioral_tests.records import BehaviorTest
+from pipeline.evaluation.records import EvaluationSummary, Mistake, SuspectedLabel
+from pipeline.promotion.records import ComparedSlice, Rule
+from pipeline.reporting.explanation import EFFECT_STEPS, ExplainedReview, explain
+from pipeline.reporting.figures_by_section import figures_by_section
 from pipeline.reporting.gate_text import (
     FAILURE_WORDS,
     HISTORY_HINT,
@@ -21,170 +24,178 @@ from pipeline.reporting.gate_text import (
     has_both_classes,
     worst_differences,
 )
-from pipeline.reporting.pictures import pictures
-from pipeline.reporting.records import Outcome, ReportContents
+from pipeline.reporting.records import ReportContents, ReportWarning, RunOutcome
 from pipeline.reporting.templating import template_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE_SHEETS = ("style.css", "figures.css")
-"""In this order they make the page's one style sheet."""
+"""The parts of the page's style sheet, in their order."""
 
-VERDICT_WORDS: dict[Outcome, str] = {
+OUTCOME_TITLES: dict[RunOutcome, str] = {
     "accepted": "Accepted",
     "rejected": "Rejected",
     "inconclusive": "Inconclusive",
     "stopped": "Stopped",
-    "undecided": "No verdict yet",
+    "undecided": "Not evaluated yet",
 }
-
-LEAK_TITLES = {
+LEAKAGE_TITLES = {
     "identical_text": "Identical text",
-    "near_duplicate": "Near-duplicate of a text",
+    "near_duplicate": "Near-duplicate text",
     "product": "Product",
     "user": "User",
 }
-
-BEHAVIOUR_KINDS = {
-    "minimum_functionality": "the plain case",
+BEHAVIOR_KINDS = {
+    "minimum_functionality": "minimum functionality",
     "negation": "negation",
-    "invariance": "must change nothing",
-    "direction": "must change one way",
+    "invariance": "invariance",
+    "direction": "directional expectation",
 }
 
-MOST_CAUTIONS = 6
-"""Warnings that stand open; the others fold away. Serious ones always stand open."""
-MOST_MATRICES = 4
-"""Confusion matrices up to which all stand open."""
-MOST_MISTAKES = 8
-MOST_TERMS = 15
-MOST_SUSPECTED = 6
-MOST_EXPLAINED = 6
-MOST_DUMPS = 12
-"""Dumps of a window up to which their table stands open: a year of monthly ones."""
-MOST_COMPARED_SLICES = 20
-"""Kinds of reviews on which challenger and champion are shown beside each other."""
+MAX_WARNINGS = 6
+"""Warnings that are shown; the others fold away. Serious ones are always shown."""
+MAX_MATRICES = 4
+"""With more models, the confusion matrices of the other variants fold away."""
+MAX_EXPLAINED = 6
+MAX_COMPARED_SLICES = 20
+"""Slices on which challenger and champion are compared."""
+
+
+class ReportView:
+    """What the templates show besides the contents: selections, their limits, and titles of codes."""
+
+    leakage_titles = LEAKAGE_TITLES
+    behavior_kinds = BEHAVIOR_KINDS
+    effect_steps = EFFECT_STEPS
+    failure_words = FAILURE_WORDS
+    row_set_titles = ROW_SET_TITLES
+    history_hint = HISTORY_HINT
+    has_both_classes = staticmethod(has_both_classes)
+    max_mistakes = 8
+    max_terms = 15
+    max_suspected = 6
+    max_dumps = 12
+    """Dumps of a training window from which their table folds away: a year of monthly dumps."""
+
+    def __init__(self, contents: ReportContents) -> None:
+        """Select what the page of a run shows."""
+        best = contents.best
+        self._contents = contents
+        self.best = best if best is not None and best.evaluated is not None else None
+        self.outcome = OUTCOME_TITLES[contents.outcome]
+        self.serious = [warning for warning in contents.warnings if warning.serious]
+        self.trained = [variant for variant in contents.variants if variant.trained is not None]
+        self.figures = figures_by_section(contents)
+        self.gate_word = gate_word(contents.gate) if contents.gate is not None else None
+        self.gate_notes = list(gate_notes(contents.gate)) if contents.gate is not None else []
+        self.compared_slices: tuple[ComparedSlice, ...] = worst_differences(contents.challenge, MAX_COMPARED_SLICES)
+        tests = self.best.behavioral_tests if self.best is not None else None
+        self.explained: list[ExplainedReview] = [
+            explain(mistake) for mistake in (tests.explained[:MAX_EXPLAINED] if tests is not None else ())
+        ]
+
+    @property
+    def title(self) -> str:
+        """The main heading."""
+        outcome = self._contents.outcome
+        if self._contents.demo and outcome in ("accepted", "rejected", "inconclusive"):
+            return f"Demo run: {self.outcome.lower()}"
+        return {
+            "accepted": "The model is accepted",
+            "rejected": "The model is rejected",
+            "inconclusive": "The evaluation is inconclusive",
+            "stopped": "The run stopped before its acceptance check",
+            "undecided": "The run is not finished",
+        }[outcome]
+
+    @property
+    def reasons(self) -> list[Rule]:
+        """The rules that explain the acceptance: those that failed, or all if none failed."""
+        rules = self._contents.acceptance.rules if self._contents.acceptance is not None else ()
+        return [rule for rule in rules if not rule.passed] or list(rules)
+
+    @property
+    def warnings(self) -> tuple[list[ReportWarning], list[ReportWarning]]:
+        """The warnings that are not serious: those shown, and those folded away."""
+        others = [warning for warning in self._contents.warnings if not warning.serious]
+        return others[:MAX_WARNINGS], others[MAX_WARNINGS:]
+
+    @property
+    def matrices(self) -> tuple[list[EvaluationSummary], list[EvaluationSummary]]:
+        """The evaluations whose confusion matrices are shown, and those folded away."""
+        evaluations, best = self._contents.evaluations, self._contents.best_variant
+        important = [one for one in evaluations if one.kind == "baseline" or one.model == best]
+        others = [one for one in evaluations if one not in important]
+        return (important + others, []) if len(evaluations) <= MAX_MATRICES else (important, others)
+
+    @property
+    def behavior_rows(self) -> list[tuple[BehaviorTest, list[BehaviorTest | None]]]:
+        """Each behavioral test with its result per model; ``None`` for a model without it."""
+        models = [{test.name: test for test in model.tests} for model in self._contents.behavioral_tests]
+        tests = {test.name: test for model in reversed(models) for test in model.values()}
+        names = dict.fromkeys(name for model in models for name in model)
+        return [(tests[name], [model.get(name) for model in models]) for name in names]
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """The mistakes of the best variant that are not explained word by word."""
+        mistakes = self.best.evaluated.mistakes if self.best is not None and self.best.evaluated is not None else ()
+        explained = {review.row for review in self.explained}
+        return [mistake for mistake in mistakes if mistake.row not in explained]
+
+    @property
+    def suspected_labels(self) -> list[SuspectedLabel]:
+        """The suspected label errors that are not shown among the mistakes."""
+        comparison = self._contents.comparison
+        shown = {review.row for review in self.explained}
+        shown |= {mistake.row for mistake in self.mistakes[: self.max_mistakes]}
+        return [one for one in (comparison.suspected_labels if comparison is not None else ()) if one.row not in shown]
+
+    @property
+    def sections(self) -> list[tuple[str, str]]:
+        """Identifier and name of each section with content."""
+        contents, comparison = self._contents, self._contents.comparison
+        evaluated = bool(contents.evaluations)
+        drawn = any(evaluation.curves is not None for evaluation in contents.evaluations)
+        terms = contents.baselines is not None and bool(contents.baselines.negative_terms)
+        suspected = comparison is not None and bool(comparison.suspected_labels)
+        slices = self.best is not None and self.best.evaluated is not None and bool(self.best.evaluated.slices)
+        present = [
+            ("acceptance", "Acceptance", True),
+            ("gate", "Promotion", contents.gate is not None),
+            ("warnings", "Warnings", bool(contents.warnings)),
+            ("scores", "Scores", evaluated),
+            (
+                "comparison",
+                "Comparison",
+                comparison is not None and bool(comparison.comparisons or comparison.seed_groups),
+            ),
+            ("article", "The article", contents.article is not None),
+            ("curves", "Curves and training", drawn or bool(self.trained)),
+            ("confusion", "Confusion matrices", evaluated),
+            ("slices", "Slices", slices),
+            ("behavior", "Behavioral tests", bool(contents.behavioral_tests)),
+            ("explanation", "Explanations", bool(self.explained or self.mistakes) or terms or suspected),
+            ("data", "Data", contents.ingest is not None),
+            ("provenance", "Provenance", True),
+        ]
+        return [(identifier, name) for identifier, name, shown in present if shown]
 
 
 def render_html(contents: ReportContents) -> str:
     """Return the page.
 
-    Its Content-Security-Policy allows nothing but the one style sheet, by its digest, and images that the page
-    holds itself; so even text that got through the escaping could neither run nor fetch anything.
+    Its Content-Security-Policy allows the page's one style sheet, by its digest, and embedded images, but nothing else.
+    So even text that was not escaped could neither run nor load anything.
     """
     style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in STYLE_SHEETS)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
-    best = contents.best if contents.best is not None and contents.best.evaluated is not None else None
-    behavioral_tests = best.behavioral_tests if best is not None else None
-    others = [warning for warning in contents.warnings if not warning.serious]
-    told = {mistake.row for mistake in behavioral_tests.explained[:MOST_EXPLAINED]} if behavioral_tests else set()
-    wrong = best.evaluated.mistakes if best is not None and best.evaluated is not None else ()
-    # A review that stands above word by word need not stand there again.
-    mistakes = [mistake for mistake in wrong if mistake.row not in told]
-    seen = told | {mistake.row for mistake in mistakes[:MOST_MISTAKES]}
-    suspected = contents.comparison.suspected_labels if contents.comparison is not None else ()
-    chosen = best.name if best is not None else None
-    # The chosen model and the baselines say most; the other variants fold away where they are many.
-    matrices = sorted(contents.evaluations, key=lambda judged: judged.kind == "variant" and judged.model != chosen)
-    first = len(matrices) if len(matrices) <= MOST_MATRICES else 1 + len(matrices) - len(contents.variants)
-    page = _environment().get_template("page.html.j2")
-    return page.render(
-        report=contents,
-        title=_title(contents),
-        acceptance_word=acceptance_word(contents),
-        reasons=_reasons(contents),
-        serious=[warning for warning in contents.warnings if warning.serious],
-        warnings=others[:MOST_CAUTIONS],
-        more_cautions=others[MOST_CAUTIONS:],
-        sections=_sections(contents),
-        evaluations=contents.evaluations,
-        best=best,
-        majority=contents.majority,
-        word_counts=contents.word_counts,
-        first_matrices=matrices[:first],
-        more_matrices=matrices[first:],
-        trained=[variant for variant in contents.variants if variant.trained is not None],
-        examinations=contents.examinations,
-        behavior=behavior_rows(contents.examinations),
-        behavior_kinds=BEHAVIOUR_KINDS,
-        explained=[explained(mistake) for mistake in behavioral_tests.explained[:MOST_EXPLAINED]]
-        if behavioral_tests
-        else [],
-        effect_steps=EFFECT_STEPS,
-        pictures=pictures(contents),
-        leak_titles=LEAK_TITLES,
-        mistakes=mistakes,
-        suspects=[one for one in suspected if one.row not in seen],
-        repeated=sum(one.row in seen for one in suspected),
-        most_mistakes=MOST_MISTAKES,
-        most_terms=MOST_TERMS,
-        most_suspected=MOST_SUSPECTED,
-        most_dumps=MOST_DUMPS,
-        gate_word=gate_word(contents.gate) if contents.gate is not None else None,
-        gate_notes=list(gate_notes(contents.gate)) if contents.gate is not None else [],
-        history_hint=HISTORY_HINT,
-        failure_words=FAILURE_WORDS,
-        row_set_titles=ROW_SET_TITLES,
-        has_both_classes=has_both_classes,
-        compared_slices=worst_differences(contents.challenge, MOST_COMPARED_SLICES),
-        # Both come from this package's own files, never from data.
-        style=Markup(style),  # noqa: S704
-        policy=Markup(policy),  # noqa: S704
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        # Both texts are parts of this package, never data.
+        .render(report=contents, view=ReportView(contents), style=Markup(style), policy=Markup(policy))  # noqa: S704
     )
-
-
-def acceptance_word(contents: ReportContents) -> str:
-    """Return the outcome in a word or two."""
-    return VERDICT_WORDS[contents.outcome]
-
-
-def _reasons(contents: ReportContents) -> list[Rule]:
-    """Return the rules that explain the acceptance: those that failed, or else all that hold."""
-    rules = contents.acceptance.rules if contents.acceptance is not None else ()
-    return [rule for rule in rules if not rule.passed] or list(rules)
-
-
-def _title(contents: ReportContents) -> str:
-    if contents.demo and contents.outcome in ("accepted", "rejected", "inconclusive"):
-        return f"A demo run: {acceptance_word(contents).lower()}"
-    return {
-        "accepted": "The model is accepted",
-        "rejected": "The model is rejected",
-        "inconclusive": "The evaluation is inconclusive",
-        "stopped": "The run stopped before its acceptance check",
-        "undecided": "An unfinished run",
-    }[contents.outcome]
-
-
-def _sections(contents: ReportContents) -> list[tuple[str, str]]:
-    judged = bool(contents.evaluations)
-    trained = any(variant.trained is not None for variant in contents.variants)
-    best = contents.best.evaluated if contents.best is not None else None
-    behavioral_tests = contents.best.behavioral_tests if contents.best is not None else None
-    compared = contents.comparison
-    drawn = any(evaluation.curves is not None for evaluation in contents.evaluations)
-    explains = (
-        (best is not None and bool(best.mistakes))
-        or (behavioral_tests is not None and bool(behavioral_tests.explained))
-        or (contents.baselines is not None and bool(contents.baselines.negative_terms))
-        or (compared is not None and bool(compared.suspected_labels))
-    )
-    present = [
-        ("acceptance", "AcceptanceResult", True),
-        ("gate", "Promotion", contents.gate is not None),
-        ("warnings", "Warnings", bool(contents.warnings)),
-        ("scores", "Scores", judged),
-        ("comparison", "Comparison", compared is not None and bool(compared.comparisons or compared.seed_groups)),
-        ("article", "The article", contents.article is not None),
-        ("curves", "Curves", drawn or trained),
-        ("confusion", "Confusion", judged),
-        ("slices", "Slices", best is not None and bool(best.slices)),
-        ("behavior", "Behavior", bool(contents.examinations)),
-        ("explanation", "Explanation", explains),
-        ("data", "Data", contents.ingest is not None),
-        ("provenance", "Provenance", True),
-    ]
-    return [(identifier, name) for identifier, name, shown in present if shown]
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The model card (Mitchell et al. 2019): what a model is for, how it was judged and what is not known of it."""
+"""The model card (Mitchell et al. 2019): intended use, evaluation and limits of a model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from pipeline.behavioral_tests.records import BehavioralTestsSummary, BehaviorTest
 from pipeline.errors import PipelineError
-from pipeline.evaluation.records import EvaluationSummary, Slice
 from pipeline.reporting import formatting
 from pipeline.reporting.gate_text import HISTORY_HINT, gate_word
 from pipeline.reporting.records import ReportContents
+from pipeline.reporting.summary_questions import worst_slices
 from pipeline.reporting.templating import template_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -32,16 +31,16 @@ SECTIONS = (
 )
 """Of Mitchell et al., *Model Cards for Model Reporting*, FAT* 2019, section 4, in their order."""
 
-MOST_SLICES = 5
-MOST_CHARACTERS = 500
-"""Of each text that comes from elsewhere."""
+MAX_SLICES = 5
+MAX_CHARACTERS = 500
+"""Maximum length of an outside text."""
 
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _TABLE_RULE = re.compile(r"^\|[ :|-]+\|$")
 
 
 class ModelCardError(PipelineError):
-    """The model card would lack a section or leave one empty."""
+    """The model card lacks a section or has an empty one."""
 
 
 class _Ready(str):
@@ -51,28 +50,29 @@ class _Ready(str):
 
 
 def render_model_card(contents: ReportContents) -> str:
-    """Return the model card of a run as Markdown; of a run without a model it says so in each section.
+    """Return the model card of a run as Markdown; without a model, each section says so.
 
     Args:
-        contents: What the report shows; the texts in it from outside are shown as plain text.
+        contents: The contents of the report; texts from outside are escaped.
 
     Raises:
         ModelCardError: A section is missing or empty.
     """
     best = contents.best
-    judged = best.evaluated if best is not None else None
+    evaluated = best.evaluated if best is not None else None
+    tests = best.behavioral_tests if best is not None else None
     card = (
         _environment()
         .get_template(TEMPLATE)
         .render(
             report=contents,
             best=best,
-            judged=judged,
+            evaluated=evaluated,
             trained=best.trained if best is not None else None,
             exported=best.exported if best is not None else None,
-            behavioral_tests=best.behavioral_tests if best is not None else None,
-            worst=_worst(judged),
-            failed=_failed(best.behavioral_tests if best is not None else None),
+            behavioral_tests=tests,
+            worst_slices=worst_slices(evaluated)[:MAX_SLICES] if evaluated is not None else [],
+            failed_tests=[test for test in tests.tests if test.passed < test.cases] if tests is not None else [],
             code=_code,
             gate_word=gate_word(contents.gate) if contents.gate is not None else None,
             history_hint=HISTORY_HINT,
@@ -82,14 +82,14 @@ def render_model_card(contents: ReportContents) -> str:
     empty = [name for name in SECTIONS if not _says_something(found.get(name, ""))]
     if empty:
         raise ModelCardError(
-            f"The model card of run {contents.run_name!r} says nothing under: {', '.join(empty)}. Each section of a "
-            f"model card must say what is known or that nothing is; mend {TEMPLATE}."
+            f"The model card of run {contents.run_name!r} has empty sections: {', '.join(empty)}. Each section needs a "
+            f"sentence and each table a row; fix {TEMPLATE}."
         )
     return card
 
 
 def sections(card: str) -> dict[str, str]:
-    """Return the sections of a card: what stands under each heading of the second level, by its name.
+    """Return the text of each section by its heading.
 
     Args:
         card: Markdown of :func:`render_model_card`.
@@ -107,33 +107,18 @@ def _says_something(body: str) -> bool:
     return any(line.strip() and not line.startswith(("#", "|")) for line in lines)
 
 
-def _worst(judged: EvaluationSummary | None) -> tuple[Slice, ...]:
-    if judged is None:
-        return ()
-    telling = [one for one in judged.slices if not one.too_small and one.gap.high < 0]
-    return tuple(sorted(telling, key=lambda one: one.gap.value)[:MOST_SLICES])
-
-
-def _failed(behavioral_tests: BehavioralTestsSummary | None) -> tuple[BehaviorTest, ...]:
-    return (
-        tuple(test for test in behavioral_tests.tests if test.passed < test.cases)
-        if behavioral_tests is not None
-        else ()
-    )
-
-
 def _plain(value: object) -> str:
-    """Return what stands between the template's words: outside text as plain text, cut to a length."""
+    """Return an outside text as plain text, cut to a length."""
     if isinstance(value, _Ready):
         return value
     text = str(value)
-    line = formatting.markdown(text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…")
-    # The template's own words begin or end with a space where they join others.
+    line = formatting.markdown(text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…")
+    # Keep the spaces of texts in the template itself.
     return " " * text.startswith(" ") + line + " " * text.endswith(" ")
 
 
 def _code(text: str) -> _Ready:
-    """Return a text as a piece of code on one line; a backtick would end it and becomes an apostrophe."""
+    """Return a text as inline code on one line; backticks become apostrophes."""
     return _Ready("`" + " ".join(formatting.visible(text).replace("`", "'").split()) + "`")
 
 

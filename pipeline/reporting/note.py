@@ -1,4 +1,4 @@
-"""A run in a few lines: what stands beside it in Airflow's list of runs, and in a mail or a chat about it."""
+"""A note on a run in a few lines: for Airflow's list of runs, mails and chat messages."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Literal
 
 from pipeline.reporting import formatting
 from pipeline.reporting.history import PublishedRun, find_published_run
-from pipeline.reporting.html import VERDICT_WORDS
+from pipeline.reporting.html import OUTCOME_TITLES
 from pipeline.sources.naming import without_secrets
 from pipeline.store import ArtifactStore, Record
 from pipeline.store.run_names import safe_run_name
 
 NOTE_CHARACTERS = 900
-"""Longest note in characters; Airflow keeps 1,000 for a run, and a promotion may add a line."""
-MOST_CHARACTERS = 400
-"""Of the sentence, and of the report's place."""
+"""Maximum length; Airflow allows 1,000 characters, and a promotion may add a line."""
+MAX_CHARACTERS = 400
+"""Maximum length of the sentence and of the report's address."""
 
 NoteKind = Literal["judged", "stopped", "refused", "failed", "skipped", "promoted"]
 
@@ -22,34 +22,34 @@ _DECISIONS = ("accepted", "rejected", "inconclusive")
 
 
 class RunNote(Record):
-    """What a run has to say in a few lines, as plain text."""
+    """A note on a run, as plain text."""
 
     kind: NoteKind
-    """``judged``: the report has a verdict. ``stopped``: it has none. ``refused``: a contract or a promise stopped the
-    run. ``failed``: a step broke. ``skipped``: there was nothing to do. ``promoted``: the model went into service."""
+    """``judged``: a model was evaluated. ``stopped``: none was. ``refused``: a data contract or a guarantee stopped the
+    run. ``failed``: a task failed. ``skipped``: there was nothing to do. ``promoted``: the model was promoted."""
     heading: str
     """One or two words."""
     sentence: str
-    """What came of the run, or why nothing did."""
+    """The result of the run, or why there is none."""
     figures: tuple[str, ...] = ()
-    """Balanced accuracy with its interval, ROC-AUC, and the share of negative reviews found, where they are known."""
+    """Balanced accuracy with its interval, ROC-AUC and negative recall, if known."""
     report: str | None = None
     """Path or URL of the report, without credentials."""
 
 
 def note_of_run(run_name: str, report: str, store: ArtifactStore) -> RunNote | None:
-    """Return what a published run has to say; ``None`` where its record cannot be read.
+    """Return the note of a published run; ``None`` if its record cannot be read.
 
     Args:
-        run_name: The run's name, as it was published under.
-        report: The report's place.
-        store: Where it was published.
+        run_name: The name under which the run was published.
+        report: Path or URL of the report.
+        store: The artifact store.
     """
     run = find_published_run(store, safe_run_name(run_name))
     if run is None:
         return None
-    # A later version may know more outcomes.
-    heading = {str(outcome): word for outcome, word in VERDICT_WORDS.items()}.get(run.outcome, run.outcome)
+    # A later version may have more outcomes.
+    heading = {str(outcome): title for outcome, title in OUTCOME_TITLES.items()}.get(run.outcome, run.outcome)
     return RunNote(
         kind="judged" if run.outcome in _DECISIONS else "stopped",
         heading=f"{heading} (demo data)" if run.demo else heading,
@@ -60,14 +60,14 @@ def note_of_run(run_name: str, report: str, store: ArtifactStore) -> RunNote | N
 
 
 def render_note(note: RunNote) -> str:
-    """Return a note as Markdown of at most ``NOTE_CHARACTERS`` characters, outside texts harmless."""
+    """Return a note as Markdown of at most ``NOTE_CHARACTERS`` characters; outside texts are escaped."""
     lines = [f"**{formatting.markdown(note.heading)}**: {_cut(note.sentence)}"]
     if note.figures:
         lines.append(" · ".join(formatting.markdown(figure) for figure in note.figures))
     if note.report is not None:
-        # Without an ending of its own a place is cut at the front: its end tells most.
-        place = formatting.visible(note.report).replace("`", "'")[-MOST_CHARACTERS:]
-        lines.append(f"Report: `{' '.join(place.split())}`")
+        # Cut at the front: the end of an address identifies the report.
+        address = formatting.visible(note.report).replace("`", "'")[-MAX_CHARACTERS:]
+        lines.append(f"Report: `{' '.join(address.split())}`")
     text = "\n\n".join(lines)
     return text if len(text) <= NOTE_CHARACTERS else text[: NOTE_CHARACTERS - 1].rstrip("\\&") + "…"
 
@@ -80,9 +80,9 @@ def _figures(run: PublishedRun) -> tuple[str, ...]:
     if ranked is not None:
         figures.append(f"ROC-AUC {formatting.score(ranked.value)}")
     if found is not None:
-        figures.append(f"Negative reviews found {formatting.share(found.value)}")
+        figures.append(f"Negative recall {formatting.share(found.value)}")
     return tuple(figures)
 
 
 def _cut(text: str) -> str:
-    return formatting.markdown(text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…")
+    return formatting.markdown(text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…")

@@ -1,4 +1,4 @@
-"""Put a finished report where people look for it: ``<store>/reports/<safe run name>/`` and ``latest.json``."""
+"""Publish a finished report under ``<store>/reports/<safe run name>/`` and in ``latest.json``."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ REPORTS = "reports"
 LATEST = "latest.json"
 PAGE, DATA, MESSAGE, MODEL_CARD = "report.html", "report.json", "report.md", "model_card.md"
 RUN = "run.json"
-"""The run in a few figures, for pages that list many: see :mod:`pipeline.reporting.history`."""
+"""The main figures of the run: see :mod:`pipeline.reporting.history`."""
 DATA_DOCS = {"validate_raw": "data_docs_raw", "validate_clean": "data_docs_clean"}
-"""Stage of a validation → the folder beside the report that holds its Data Docs."""
+"""Stage of a validation → the folder next to the report with its Data Docs."""
 
 
 def publish(reported: ArtifactReference, run_name: str, store: ArtifactStore) -> str:
-    """Publish a report with the Data Docs of its validations, and name it the latest.
+    """Publish a report with the Data Docs of its validations, and record it as the latest.
 
-    In a folder store the folder is written aside and renamed, so that nobody sees half a report; in an object
-    store the page comes last. Publishing the same run again replaces its report.
+    In a folder store, a temporary folder is renamed, so that no reader sees an incomplete report; in an object store,
+    the page is written last. Publishing the same run again replaces its report.
 
     Args:
-        reported: The report's artifact.
+        reported: The artifact of the report.
         run_name: The run's name; hostile text is made safe.
-        store: Where the artifacts lie and the report goes.
+        store: The artifact store.
 
     Returns:
         Path or URL of ``report.html``.
@@ -65,7 +65,7 @@ def publish(reported: ArtifactReference, run_name: str, store: ArtifactStore) ->
 
 
 def _sources(reported: ArtifactReference, store: ArtifactStore) -> dict[str, Path]:
-    """Return every file of the published folder by its name there."""
+    """Return the source of each file of the published folder by its name there."""
     folder = store.folder(reported)
     sources = {name: folder / name for name in (PAGE, DATA, MESSAGE, MODEL_CARD, RUN)}
     inputs = store.manifest(reported).inputs
@@ -81,7 +81,7 @@ def _sources(reported: ArtifactReference, store: ArtifactStore) -> dict[str, Pat
 
 def _publish_folder(sources: dict[str, Path], home: Path) -> None:
     home.parent.mkdir(parents=True, exist_ok=True)
-    # A dot in front: no run's name can hold one, so nothing in progress is ever taken for a report.
+    # No run name starts with a dot, so an unfinished folder is never listed as a report.
     aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=home.parent))
     try:
         written = aside / "new"

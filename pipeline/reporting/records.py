@@ -1,4 +1,4 @@
-"""What the report is made of: one frozen object, from which the page, the JSON and the message all come."""
+"""Records of the report: the evidence of a run, and the contents from which every format is rendered."""
 
 from __future__ import annotations
 
@@ -24,105 +24,98 @@ from pipeline.store import Record, RowAccount
 from pipeline.training.records import DeviceRecord, ExportSummary, TrainSummary
 from pipeline.validation.records import ExpectationResult, ValidationSummary
 
-SCHEMA_VERSION = 3
-"""Raised when a field of report.json changes its meaning or goes away."""
+RunOutcome = Literal["accepted", "rejected", "inconclusive", "stopped", "undecided"]
+"""``stopped``: the run ended before its acceptance check. ``undecided``: it has not reached that check yet."""
 
-Outcome = Literal["accepted", "rejected", "inconclusive", "stopped", "undecided"]
-"""``stopped``: the run ended before its acceptance check. ``undecided``: it has not come to that check yet."""
+
+WarningCode = Literal[
+    "collapsed_model",
+    "diverged_model",
+    "below_baseline",
+    "failed_behavior",
+    "violated_guarantee",
+    "data_leakage",
+    "vocabulary_leakage",
+    "unmasked_padding",
+    "small_test_split",
+    "one_seed",
+    "differing_splits",
+    "calibration",
+    "threshold",
+    "drift",
+    "quarantine",
+    "device",
+    "export",
+    "note",
+]
 
 
 class ReportWarning(Record):
-    """Something that a reader must know before trusting the figures."""
+    """A reason to doubt the figures of a run."""
 
-    kind: Literal[
-        "collapsed_model",
-        "diverged_model",
-        "below_baseline",
-        "failed_behavior",
-        "broken_promise",
-        "leak",
-        "vocabulary_leakage",
-        "unmasked_padding",
-        "small_test_part",
-        "one_seed",
-        "differing_parts",
-        "calibration",
-        "threshold",
-        "drift",
-        "quarantine",
-        "device",
-        "export",
-        "note",
-    ]
-    serious: bool
-    """Whether the figures must not be used as they stand."""
+    code: WarningCode
+    serious: bool = False
+    """Whether the figures must not be used as they are."""
     title: str
     text: str
 
 
-Tone = Literal["good", "bad", "unknown"]
-"""How an answer strikes someone who wants to use the model; ``unknown`` where the figures do not settle it."""
+Status = Literal["good", "bad", "unknown"]
+"""What an answer means for the use of the model; ``unknown`` if the figures do not settle it."""
 
 
-class Answer(Record):
-    """A question that a reader comes with, answered in plain words."""
+class SummaryQuestion(Record):
+    """A question of the first screen with its answer."""
 
     question: str
     answer: str
-    """In a word or a few."""
-    sentence: str
-    """The figures behind it, with their intervals."""
-    tone: Tone
+    """A few words."""
+    evidence: str
+    """The figures behind the answer, with their intervals."""
+    status: Status
 
 
-class Answers(Record):
-    """The first screen's questions; those that a run has not come to are ``None``."""
+class SummaryQuestions(Record):
+    """The questions of the first screen in their order; ``None`` for those that a run did not reach."""
 
-    trust: Answer
-    """May I trust this model?"""
-    against_majority: Answer | None
-    """Is it better than doing nothing?"""
-    against_word_counts: Answer | None
-    """Is it better than counting words?"""
-    against_other_variant: Answer | None
-    """Is it better than the other way of training it?"""
-    against_champion: Answer | None
-    """Is it better than the model in service?"""
-    data: Answer
-    """On what data?"""
-    weakness: Answer | None
-    """Where does it fail?"""
+    usable: SummaryQuestion
+    better_than_majority: SummaryQuestion | None
+    better_than_tfidf: SummaryQuestion | None
+    better_than_other_variant: SummaryQuestion | None
+    better_than_champion: SummaryQuestion | None
+    data: SummaryQuestion
+    weaknesses: SummaryQuestion | None
 
     @property
-    def given(self) -> tuple[Answer, ...]:
-        """Every answer that there is, in the order of the page."""
+    def answered(self) -> tuple[SummaryQuestion, ...]:
+        """Every question with an answer."""
         found = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(answer for answer in found if answer is not None)
+        return tuple(question for question in found if question is not None)
 
 
 class FunnelStage(Record):
-    """One step of the way of the rows: from the dump to clean reviews, or on to the three parts."""
+    """One step of the row funnel."""
 
     title: str
     reason: str | None
-    """The named reason for which rows left here; ``None`` where none do."""
+    """Why rows were excluded; ``None`` for the first step."""
     excluded: int
     rows_left: int
 
 
 class QuarantinedRow(Record):
-    """A row that broke a rule, as an example."""
+    """An example of a row that broke a row rule."""
 
     reason: str
     file: str
     line: int
     detail: str
     raw: str
-    """The record as found, cut; hostile input."""
+    """The record as found, cut; untrusted input."""
 
 
 class VariantReport(Record):
-    """Everything about one trained model."""
+    """The summaries of one trained model."""
 
     name: str
     title: str
@@ -133,7 +126,7 @@ class VariantReport(Record):
 
 
 class ArticleFigures(Record):
-    """What the article reports of one of its models (docs/explanation/replicated_experiment.md)."""
+    """The results of one model in the article (docs/explanation/replicated_experiment.md)."""
 
     direction: Literal["uni", "bi"]
     accuracy: float
@@ -144,19 +137,18 @@ class ArticleFigures(Record):
 
 
 class ArticleComparison(Record):
-    """The article's figures beside ours, for a run of the profile ``article``."""
+    """The results of the article, and sentences that compare them with this run."""
 
     test_rows: int
-    """Of the article's test part."""
+    """Rows of the article's test set."""
     majority_accuracy: float
-    """Share of positive reviews in the article's test part: what "always positive" scores there."""
+    """Share of positive reviews in the article's test set, which is the accuracy of the majority class."""
     figures: tuple[ArticleFigures, ...]
     explanation: tuple[str, ...]
-    """What the figures hide, in sentences made from this run's own figures."""
 
 
 class StageAccount(Record):
-    """The provenance of one artifact, from its manifest."""
+    """Provenance of one artifact, from its manifest."""
 
     role: str
     stage: str
@@ -166,14 +158,14 @@ class StageAccount(Record):
     seconds: float
     rows: RowAccount | None
     bytes: int
-    """Of all its files."""
+    """Size of all its files."""
     peak_memory_bytes: int
     machine: str
     python: str
 
 
 class Setting(Record):
-    """One knob of the run."""
+    """One parameter of the run."""
 
     section: str
     name: str
@@ -181,43 +173,25 @@ class Setting(Record):
     value: str
     """As JSON."""
     profile_value: str
-    """What the profile alone would say, as JSON."""
+    """Value in the profile, as JSON."""
 
     @property
     def differs(self) -> bool:
-        """Whether the run departs from its profile."""
+        """Whether the run sets another value than its profile."""
         return self.value != self.profile_value
 
 
-class ReportContents(Record):
-    """Everything that the report shows.
+class RunEvidence(Record):
+    """Everything that a run has produced so far: the summaries of its artifacts, loaded once.
 
-    Every text in it, at any depth, is neutralized on construction: control characters and bidi overrides are
-    spelled out (:func:`pipeline.reporting.formatting.visible`), since names, messages and reviews come from outside.
+    Every text in it, at any depth, is neutralized on construction: control characters and bidirectional overrides are
+    replaced by visible codes (:func:`pipeline.reporting.formatting.visible`), since texts come from outside.
     """
 
-    schema_version: Literal[3] = 3
-    run_name: str
-    profile: str
-    demo: bool
-    """Whether the reviews are generated ones; no figure then says anything about a real shop."""
-    made_at: datetime
-    """When the newest of the artifacts was started."""
-    outcome: Outcome
-    headline: str
-    """The verdict, or the refusal, in one sentence."""
     refusal: str | None
-    """The message that stopped the run."""
-    broken_expectations: tuple[ExpectationResult, ...]
-    next_step: str | None
-    """What a person does now, for a run without an accepted model."""
-    warnings: tuple[ReportWarning, ...]
-    """The serious ones first."""
-    answers: Answers
-    """What the first screen says."""
+    """The message of the error that stopped the run."""
     best_variant: str | None
-    """Name of the variant that is best on the validation part; the test part does not choose."""
-
+    """Name of the best variant on the validation split; the test split does not choose."""
     fetch: FetchSummary
     ingest: IngestSummary | None
     validation_raw: ValidationSummary | None
@@ -232,34 +206,21 @@ class ReportContents(Record):
     variants: tuple[VariantReport, ...]
     comparison: ComparisonSummary | None
     acceptance: AcceptanceResult | None
-
-    article: ArticleComparison | None
-    funnel: tuple[FunnelStage, ...]
-    """From the run's own dump to the three parts; to its clean reviews where several dumps were laid together."""
-    quarantined_rows: tuple[QuarantinedRow, ...]
-    """Examples: the first rows of the most frequent reasons."""
+    data_profile: ProfileSummary | None = None
+    """Profile of the clean reviews of this run's dump, and their drift against earlier reviews."""
+    baseline_behavioral_tests: BehavioralTestsSummary | None = None
+    """Behavioral tests of the TF-IDF baseline."""
+    gate: GateDecision | None = None
+    """Whether the best variant is promoted; ``None`` for a run that did not reach the gate."""
+    challenge: HeadToHeadSummary | None = None
+    """The best variant and the champion on the same rows; ``None`` if they were not compared."""
+    window: Window | None = None
+    """The dumps of the training window; ``None`` for a run on its own dump only."""
+    earlier_is_window: bool = False
+    """Whether ``data_profile`` compares with several earlier dumps; it names only the newest."""
     stages: tuple[StageAccount, ...]
     libraries: dict[str, str]
-    settings: tuple[Setting, ...]
-    total_seconds: float
-    """Sum of the stages' durations; stages that were reused count with what they once took."""
-    peak_memory_bytes: int
-    reproduce: str
-    """The command that runs the same workflow again."""
-    data_profile: ProfileSummary | None = None
-    """The shape of the run's own clean reviews, and how they differ from earlier ones."""
-    baseline_behavioral_tests: BehavioralTestsSummary | None = None
-    """The baseline that counts words, behavioral_tests like the variants."""
-    gate: GateDecision | None = None
-    """Whether the best variant goes into service; ``None`` for a run that did not come to the gate."""
-    challenge: HeadToHeadSummary | None = None
-    """The best variant and the model in service on the same rows; ``None`` where they were not compared."""
-    window: Window | None = None
-    """The dumps whose reviews were laid together; ``None`` for a run on its own dumps alone."""
-    window_funnel: tuple[FunnelStage, ...] = ()
-    """From the clean reviews of the window's dumps to the three parts; empty without a window."""
-    earlier_is_window: bool = False
-    """Whether the earlier reviews of ``data_profile`` are of several dumps, of which it names the newest alone."""
+    """Version by name."""
 
     @model_validator(mode="before")
     @classmethod
@@ -268,7 +229,7 @@ class ReportContents(Record):
 
     @property
     def evaluations(self) -> tuple[EvaluationSummary, ...]:
-        """Every judged model on the same rows: the variants in their order, then the baselines."""
+        """Every evaluated model on the same rows: the variants in their order, then the baselines."""
         variants = tuple(variant.evaluated for variant in self.variants if variant.evaluated is not None)
         return variants + (self.baselines.evaluations if self.baselines is not None else ())
 
@@ -279,30 +240,65 @@ class ReportContents(Record):
 
     @property
     def majority(self) -> EvaluationSummary | None:
-        """The baseline that knows only the share of the labels."""
+        """The majority-class baseline."""
         return self._baseline(MAJORITY)
 
     @property
-    def word_counts(self) -> EvaluationSummary | None:
-        """The baseline that counts words."""
+    def tfidf(self) -> EvaluationSummary | None:
+        """The TF-IDF baseline."""
         return self._baseline(TFIDF)
 
     @property
-    def examinations(self) -> tuple[BehavioralTestsSummary, ...]:
-        """Every examined model: the best variant first, the others in their order, then the baseline."""
+    def behavioral_tests(self) -> tuple[BehavioralTestsSummary, ...]:
+        """The behavioral tests of each model: the best variant first, the others in their order, then the baseline."""
         variants = sorted(self.variants, key=lambda variant: variant.name != self.best_variant)
         found = (*(variant.behavioral_tests for variant in variants), self.baseline_behavioral_tests)
-        return tuple(examination for examination in found if examination is not None)
+        return tuple(tests for tests in found if tests is not None)
 
     def _baseline(self, model: str) -> EvaluationSummary | None:
         found = self.baselines.evaluations if self.baselines is not None else ()
         return next((evaluation for evaluation in found if evaluation.model == model), None)
 
 
-class ReportSummary(Record):
-    """What the report's own artifact says of itself."""
+class ReportContents(RunEvidence):
+    """Everything that the report shows."""
 
-    outcome: Outcome
+    schema_version: Literal[3] = 3
+    """Raised when a field of report.json changes its meaning or is removed."""
+    run_name: str
+    profile: str
+    demo: bool
+    """Whether the reviews are generated, so that no figure applies to real reviews."""
+    made_at: datetime
+    """When the newest artifact was started."""
+    outcome: RunOutcome
+    headline: str
+    """The acceptance or the refusal in one sentence."""
+    broken_expectations: tuple[ExpectationResult, ...]
+    next_step: str | None
+    """What to do now, for a run without an accepted model."""
+    warnings: tuple[ReportWarning, ...]
+    """The serious ones first."""
+    summary_questions: SummaryQuestions
+    article: ArticleComparison | None
+    funnel: tuple[FunnelStage, ...]
+    """From this run's dump to the splits, or to its clean reviews if a training window follows."""
+    window_funnel: tuple[FunnelStage, ...] = ()
+    """From the clean reviews of the training window to the splits; empty without a window."""
+    quarantined_rows: tuple[QuarantinedRow, ...]
+    """Examples: the first rows of the most frequent reasons."""
+    settings: tuple[Setting, ...]
+    total_seconds: float
+    """Sum of the durations of all stages, including reused ones."""
+    peak_memory_bytes: int
+    reproduce: str
+    """The command that repeats the run."""
+
+
+class ReportSummary(Record):
+    """Summary of the report's own artifact."""
+
+    outcome: RunOutcome
     headline: str
     demo: bool
     warnings: int = Field(ge=0)

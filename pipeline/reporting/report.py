@@ -1,4 +1,4 @@
-"""The stage ``report``: page, JSON, message and model card, all made of the same frozen contents."""
+"""The stage ``report``: renders page, JSON, message and model card from the same frozen contents."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pipeline.sources.naming import without_secrets
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import DeviceRecord
 
-STAGE = Stage("report", version=3)
+STAGE = Stage("report", version=4)
 
 
 class ReportParams(BaseModel):
-    """What the report depends on besides the artifacts."""
+    """Parameters of the report besides its input artifacts."""
 
     run_name: str
     config: RunConfig
@@ -31,24 +31,24 @@ class ReportParams(BaseModel):
 
 
 def report(state: RunState, config: RunConfig, run_name: str, store: ArtifactStore) -> ArtifactReference:
-    """Write the report of a run, whether it ended with a verdict, was refused, or is still on its way.
+    """Write the report of a run that is complete, refused or unfinished.
 
-    Addresses in the configuration lose their login and query first: a report is mailed around.
+    Logins and queries are removed from the addresses of the configuration, because reports are shared.
 
     Args:
-        state: What the run has produced.
-        config: What the run was told.
-        run_name: The run's name; hostile text is made safe.
-        store: Where the artifacts lie and the report goes.
+        state: The artifacts of the run.
+        config: The configuration of the run.
+        run_name: The run's name; untrusted text.
+        store: The artifact store.
 
     Returns:
         An artifact with ``report.html``, ``report.json``, ``report.md``, ``model_card.md``, ``run.json``; its summary
         is a ``ReportSummary``.
 
     Raises:
-        ArtifactError: One of the artifacts is missing or was written in another schema.
+        ArtifactError: An artifact is missing or has another schema.
     """
-    # Lone surrogates reach us in arguments of a shell with a broken locale; they fit into no file.
+    # Arguments of a shell with a broken locale have lone surrogates, which cannot be written to a file.
     name = run_name.encode("utf-8", "backslashreplace").decode()
     config = _without_secrets(config)
 

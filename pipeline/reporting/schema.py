@@ -11,7 +11,7 @@ from pipeline.reporting.records import ReportContents
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema of ``report.json``.
 
-    A number that is not finite (the loss of a diverged training) is ``null`` there, since JSON has no word for it.
+    A number that is not finite (the loss of a diverged training) is ``null`` there, since JSON has no such numbers.
     """
     schema = _with_null_numbers(ReportContents.model_json_schema(mode="serialization"))
     assert isinstance(schema, dict)  # noqa: S101 - a schema of a record is an object, and stays one
@@ -19,7 +19,7 @@ def report_schema() -> dict[str, Any]:
 
 
 def report_schema_text() -> str:
-    """Return the schema as it stands in ``docs/reference/report.schema.json``."""
+    """Return the text of ``docs/reference/report.schema.json``."""
     return json.dumps(report_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

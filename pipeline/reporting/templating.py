@@ -1,4 +1,4 @@
-"""How every template of ours is read: nothing undefined passes, and numbers look the same everywhere."""
+"""The Jinja environment of every template: undefined names are errors, numbers have one format."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ FILTERS = (
     "size",
     "visible",
 )
-"""Functions of :mod:`pipeline.reporting.formatting` that templates may call by their names."""
+"""Functions of :mod:`pipeline.reporting.formatting` that templates use as filters."""
 
 
 def template_environment(folder: Path, *, escape: Callable[[object], object] | None = None) -> Environment:
     """Return the environment of a folder of templates.
 
     Args:
-        folder: Where the templates lie.
-        escape: What makes a value harmless in another language than HTML; without it values are escaped for HTML.
+        folder: The folder of the templates.
+        escape: Escapes a value for another language than HTML; the default escapes for HTML.
     """
     environment = Environment(
         loader=FileSystemLoader(folder),
-        autoescape=escape is None,  # noqa: S701 - what is no HTML brings an escape of its own
+        autoescape=escape is None,  # noqa: S701 - other languages bring their own escape
         finalize=escape,
         undefined=StrictUndefined,
         trim_blocks=True,

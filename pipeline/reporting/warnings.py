@@ -1,346 +1,285 @@
-"""What a reader must be warned of, derived from the figures of a run."""
+"""Warnings of the report, derived from the evidence of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.cleaning.records import CleanSummary
 from pipeline.config import RunConfig
-from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary, Scores
+from pipeline.evaluation.records import EvaluationSummary, Scores
 from pipeline.evaluation.rules import MAJORITY_BOUND, TFIDF
 from pipeline.evaluation.text import comparison_sentence
-from pipeline.profiling.records import ProfileSummary
-from pipeline.readers.records import IngestSummary
 from pipeline.reporting import formatting
-from pipeline.reporting.records import ReportWarning, VariantReport
-from pipeline.splitting.records import LeakageFigure, LeakageSummary, SplitSummary
-from pipeline.training.records import DeviceRecord
-from pipeline.validation.records import ValidationSummary
+from pipeline.reporting.records import ReportWarning, RunEvidence, VariantReport
+from pipeline.splitting.records import LeakageFigure
 
 SMALL_CLASS_ROWS = 400
-"""Test rows of the rarer class below which its recall has a 95 % interval wider than ±0.05 (at 0.5)."""
-
+"""Test rows of the rarer class below which the 95 % interval of its recall is wider than ±0.05 (at 0.5)."""
 DIFFERING_SHARE = 0.03
-"""Difference of the positive share between two parts from which a reader is told."""
-
+"""Difference of the positive share between two splits from which there is a warning."""
 CALIBRATION_BOUND = 0.05
-"""Expected calibration error that its interval must pass before a reader is told: five points are what the verdict
-counts as a difference that matters (docs/explanation/evaluation.md)."""
-
+"""Lower end of the expected calibration error above which there is a warning (docs/explanation/evaluation.md)."""
 CHANCE = 0.5
-"""What a coin passes of the behavior tests."""
-
-TELLING_THRESHOLD = 0.01
-"""Difference of balanced accuracy between the chosen threshold and 0.5 from which the choice is worth a word."""
-
-MOST_MOVED = 3
-"""Columns, and words, of the comparison with earlier reviews that a warning names."""
-
+"""Pass rate of a behavioral test by guessing."""
+RELEVANT_GAIN = 0.01
+"""Difference of balanced accuracy between the chosen threshold and 0.5 from which there is a warning."""
+MAX_NAMED = 3
+"""Drifted columns and new words that a warning names."""
 NEW_WORD_SHARE = 0.05
-"""Share of words that earlier reviews lack from which a reader is told (one word in twenty)."""
-
-LEAK_WORDS = {
-    "identical_text": "repeat a text",
-    "near_duplicate": "nearly repeat a text",
-    "product": "are of a product",
-    "user": "are by a user",
+"""Share of words that are not in earlier reviews above which there is a warning."""
+LEAK_TEXTS = {
+    "identical_text": "have the text of a row",
+    "near_duplicate": "are near-duplicates of a row",
+    "product": "have the product of a row",
+    "user": "have the user of a row",
 }
-"""What a test row shares with the other two parts."""
+"""What a test row shares with the other two splits."""
 
 
-def warnings(
-    config: RunConfig,
-    *,
-    demo: bool,
-    ingest: IngestSummary | None,
-    validation: ValidationSummary | None,
-    clean: CleanSummary | None,
-    data_profile: ProfileSummary | None,
-    split: SplitSummary | None,
-    leaks: LeakageSummary | None,
-    device: DeviceRecord | None,
-    variants: tuple[VariantReport, ...],
-    comparison: ComparisonSummary | None,
-    best: str | None,
-) -> tuple[ReportWarning, ...]:
-    """Return every warning, the serious ones first, each group in the order of what it says of the figures."""
+def find_warnings(evidence: RunEvidence, config: RunConfig) -> tuple[ReportWarning, ...]:
+    """Return every warning about a run, the serious ones first.
+
+    Args:
+        evidence: The summaries of the run.
+        config: Its configuration.
+    """
+    best = evidence.best
     found = [
-        *_of_models(variants),
-        *_of_baseline(comparison, best),
-        *_of_behavior(variants, best, demo=demo),
-        *_of_leaks(leaks),
-        *_of_probabilities(variants, best),
-        *_of_training(config, variants),
-        *_of_drift(data_profile),
-        *_of_device(device, variants),
-        *_of_parts(split),
-        *_of_quarantine(validation),
-        *_of_notes(ingest, clean, split),
+        *(warning for variant in evidence.variants for warning in _of_variant(variant)),
+        *_of_evaluations(evidence.variants),
+        *_of_baseline(evidence),
+        *(_of_behavior(best, demo=evidence.fetch.demo) if best is not None else ()),
+        *_of_leakage(evidence),
+        *(_of_probabilities(best.title, best.evaluated) if best is not None and best.evaluated is not None else ()),
+        *_of_training(evidence, config),
+        *_of_drift(evidence),
+        *_of_splits(evidence),
+        *_of_quarantine(evidence),
+        *_of_notes(evidence),
     ]
     return tuple(sorted(dict.fromkeys(found), key=lambda warning: not warning.serious))
 
 
-def _of_models(variants: tuple[VariantReport, ...]) -> Iterator[ReportWarning]:
-    for variant in variants:
-        evaluated = variant.evaluated
-        if evaluated is not None and evaluated.no_better_than_majority:
-            scores = evaluated.scores
-            yield ReportWarning(
-                kind="collapsed_model",
-                serious=True,
-                title=f"{variant.title} is no better than the majority",
-                text=f"It calls {formatting.share(scores.predicted_positive_share)} of the test reviews positive; its "
-                f"balanced accuracy is {formatting.score(scores.balanced_accuracy.value)}, and 0.5 is chance. Its "
-                f"accuracy of {formatting.score(scores.accuracy.value)} is "
-                + (
-                    "the share of one class, not skill."
-                    if scores.predicted_positive_share in (0, 1)
-                    else f"no skill: always the larger class has {formatting.score(_larger_share(scores))}."
-                )
-                + _ranking(evaluated),
-            )
-        exported = variant.exported
-        if exported is not None and exported.identical_ids < exported.checked_rows:
-            yield ReportWarning(
-                kind="export",
-                serious=False,
-                title=f"The exported {variant.title} reads some reviews differently",
-                text=f"{formatting.count(exported.checked_rows - exported.identical_ids)} of "
-                f"{formatting.count(exported.checked_rows)} checked reviews get other word ids from the exported "
-                f"model than from the pipeline; the largest difference of a probability is "
-                f"{formatting.score(exported.largest_difference)}.",
-            )
-        if evaluated is not None and evaluated.unusable_probabilities:
-            yield ReportWarning(
-                kind="diverged_model",
-                serious=True,
-                title=f"{variant.title} gives no probability for some reviews",
-                text=f"{formatting.plural(evaluated.unusable_probabilities, 'validation or test review')} got "
-                "something that is no number of 0–1 and counts as 0.5: the training diverged or the model is damaged.",
-            )
-    told: dict[str, list[str]] = {}
+def _of_variant(variant: VariantReport) -> Iterator[ReportWarning]:
+    evaluated, exported = variant.evaluated, variant.exported
+    if evaluated is not None and evaluated.no_better_than_majority:
+        yield ReportWarning(
+            code="collapsed_model",
+            serious=True,
+            title=f"{variant.title} is no better than the majority class",
+            text=_collapse(evaluated),
+        )
+    if exported is not None and exported.identical_ids < exported.checked_rows:
+        yield ReportWarning(
+            code="export",
+            title=f"The exported {variant.title} encodes some reviews differently",
+            text=f"{formatting.count(exported.checked_rows - exported.identical_ids)} of "
+            f"{formatting.count(exported.checked_rows)} checked reviews have other token ids in the exported model "
+            "than in the pipeline. The largest difference in probability is "
+            f"{formatting.score(exported.largest_difference)}.",
+        )
+    if evaluated is not None and evaluated.unusable_probabilities:
+        yield ReportWarning(
+            code="diverged_model",
+            serious=True,
+            title=f"{variant.title} predicts NaN or infinity for some reviews",
+            text=f"{formatting.plural(evaluated.unusable_probabilities, 'validation or test review')} had no valid "
+            "probability and count as 0.5. The training diverged or the model is corrupt.",
+        )
+
+
+def _collapse(evaluated: EvaluationSummary) -> str:
+    scores = evaluated.scores
+    sentences = [
+        f"It predicts positive for {formatting.share(scores.predicted_positive_share)} of the test reviews.",
+        f"Its balanced accuracy is {formatting.score(scores.balanced_accuracy.value)} (chance: 0.5).",
+        f"Its accuracy is {formatting.score(scores.accuracy.value)} (majority: {formatting.score(_majority(scores))}).",
+    ]
+    best = next((point for point in evaluated.operating_points if point.goal == "balanced_accuracy"), None)
+    area = scores.roc_auc
+    if best is not None and area.low > MAJORITY_BOUND and best.test.balanced_accuracy > MAJORITY_BOUND:
+        sentences.append(
+            f"Its probabilities do rank the reviews (ROC-AUC {formatting.score(area.value)}): with a threshold of "
+            f"{formatting.score(best.threshold)}, the best on validation, it would find "
+            f"{formatting.share(best.test.negative_recall)} of the negative reviews."
+        )
+    return " ".join(sentences)
+
+
+def _majority(scores: Scores) -> float:
+    return max(scores.negative.rows, scores.positive.rows) / scores.rows if scores.rows else 0.0
+
+
+def _of_evaluations(variants: Sequence[VariantReport]) -> Iterator[ReportWarning]:
+    """Yield the warnings of the evaluations, each with all variants that it concerns."""
+    titles: dict[str, list[str]] = {}
     for variant in variants:
         evaluated = variant.evaluated
         if evaluated is not None and not evaluated.no_better_than_majority and not evaluated.unusable_probabilities:
             for warning in evaluated.warnings:
-                told.setdefault(warning, []).append(variant.title)
-    for warning, titles in told.items():
-        # Up to its colon a warning says what, behind it why: that makes a title and a text.
-        what, colon, why = warning.partition(": ")
-        title = f"{'; '.join(titles)}: {_lower(what)}" if colon else "; ".join(titles)
+                titles.setdefault(warning, []).append(variant.title)
+    for warning, concerned in titles.items():
+        yield ReportWarning(code="note", title="; ".join(concerned), text=warning)
+
+
+def _of_baseline(evidence: RunEvidence) -> Iterator[ReportWarning]:
+    comparison, best = evidence.comparison, evidence.best_variant
+    pair = comparison.between(best, TFIDF) if comparison is not None and best is not None else None
+    if pair is not None and pair.significant and pair.balanced_accuracy_difference.value < 0:
         yield ReportWarning(
-            kind="note", serious=False, title=title, text=why[:1].upper() + why[1:] if colon else warning
+            code="below_baseline", title="The TF-IDF baseline is better", text=comparison_sentence(pair)
         )
 
 
-def _larger_share(scores: Scores) -> float:
-    return max(scores.negative.rows, scores.positive.rows) / scores.rows if scores.rows else 0.0
+def _of_behavior(best: VariantReport, *, demo: bool) -> Iterator[ReportWarning]:
+    """Yield the behavioral tests that the best variant fails more often than guessing would.
+
+    The words of generated reviews are few, so the failures of a demo model are not serious.
+    """
+    for test in best.behavioral_tests.tests if best.behavioral_tests is not None else ():
+        if test.pass_rate.high < CHANCE:
+            yield ReportWarning(
+                code="failed_behavior",
+                serious=test.kind == "minimum_functionality" and not demo,
+                title=f"{best.title} fails a behavioral test: {test.title}",
+                text=f"It passes {formatting.count(test.passed)} of {formatting.plural(test.cases, 'case')} "
+                f"({formatting.share_interval(test.pass_rate)}). Expectation: {test.expectation}",
+            )
 
 
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+def _of_probabilities(title: str, evaluated: EvaluationSummary) -> Iterator[ReportWarning]:
+    error = evaluated.scores.calibration_error
+    if error.low > CALIBRATION_BOUND:
+        yield ReportWarning(
+            code="calibration",
+            title=f"{title} is poorly calibrated",
+            text=f"Its expected calibration error is {formatting.share(error.value)} "
+            f"({formatting.share_interval(error)}).{_worst_bin(evaluated)} The predicted classes may still be right.",
+        )
+    chosen = next((point for point in evaluated.operating_points if point.chosen), None)
+    half = next((point for point in evaluated.operating_points if point.goal == "half"), None)
+    if chosen is None or half is None or chosen.goal == "half":
+        return
+    if abs(chosen.test.balanced_accuracy - half.test.balanced_accuracy) >= RELEVANT_GAIN:
+        yield ReportWarning(
+            code="threshold",
+            title=f"The scores apply only to the threshold {formatting.score(chosen.threshold)}",
+            text=f"It was chosen on the validation split. At 0.5 the balanced accuracy is "
+            f"{formatting.score(half.test.balanced_accuracy)} instead of "
+            f"{formatting.score(chosen.test.balanced_accuracy)}, and the negative recall is "
+            f"{formatting.share(half.test.negative_recall)} instead of "
+            f"{formatting.share(chosen.test.negative_recall)}.",
+        )
 
 
-def _ranking(evaluated: EvaluationSummary) -> str:
-    """Say what a model could do that only its threshold spoils."""
-    best = next((point for point in evaluated.operating_points if point.goal == "balanced_accuracy"), None)
-    area = evaluated.scores.roc_auc
-    if best is None or area.low <= MAJORITY_BOUND or best.test.balanced_accuracy <= MAJORITY_BOUND:
-        return ""
-    return (
-        f" Its probabilities do rank the reviews (ROC-AUC {formatting.score(area.value)}): at the threshold "
-        f"{formatting.score(best.threshold)}, the best on validation, it would find "
-        f"{formatting.share(best.test.negative_recall)} of the negative reviews."
-    )
-
-
-def _example(evaluated: EvaluationSummary) -> str:
-    """Return the bin of probabilities that is furthest from the truth, in words."""
+def _worst_bin(evaluated: EvaluationSummary) -> str:
     bins = evaluated.curves.calibration if evaluated.curves is not None else ()
     if not bins:
         return ""
     worst = max(bins, key=lambda one: one.rows * abs(one.mean_probability - one.positive_share.value))
     return (
-        f" Of {formatting.plural(worst.rows, 'review')} given about {formatting.score(worst.mean_probability)}, "
-        f"{formatting.share(worst.positive_share.value)} are positive."
+        f" Of {formatting.plural(worst.rows, 'review')} with a mean probability of "
+        f"{formatting.score(worst.mean_probability)}, {formatting.share(worst.positive_share.value)} are positive."
     )
 
 
-def _of_baseline(comparison: ComparisonSummary | None, best: str | None) -> Iterator[ReportWarning]:
-    pair = comparison.between(best, TFIDF) if comparison is not None and best is not None else None
-    if pair is not None and pair.significant and pair.balanced_accuracy_difference.value < 0:
-        yield ReportWarning(
-            kind="below_baseline",
-            serious=False,
-            title="A baseline that counts words is better",
-            text=comparison_sentence(pair),
-        )
-
-
-def _of_behavior(variants: tuple[VariantReport, ...], best: str | None, *, demo: bool) -> Iterator[ReportWarning]:
-    """Warn of behavior tests that the chosen model passes less often than a coin would.
-
-    Generated reviews teach few of the words that plain English has, so that a demo model's failure is no surprise.
-    """
-    for variant in variants:
-        if variant.name != best or variant.behavioral_tests is None:
-            continue
-        for test in variant.behavioral_tests.tests:
-            if test.pass_rate.high < CHANCE:
-                plain = test.kind == "minimum_functionality"
-                yield ReportWarning(
-                    kind="failed_behavior",
-                    serious=plain and not demo,
-                    title=f"{variant.title} fails a test of plain sentences: {test.title}"
-                    if plain
-                    else f"{variant.title} fails a behavior test: {test.title}",
-                    text=f"It passes {formatting.count(test.passed)} of {formatting.plural(test.cases, 'case')} "
-                    f"({formatting.share_interval(test.pass_rate)}). Expected: {_lower(test.expectation)}",
-                )
-
-
-def _of_probabilities(variants: tuple[VariantReport, ...], best: str | None) -> Iterator[ReportWarning]:
-    """Warn of the chosen model's probabilities: badly calibrated, or useless at the customary threshold."""
-    for variant in variants:
-        evaluated = variant.evaluated
-        if variant.name != best or evaluated is None:
-            continue
-        error = evaluated.scores.calibration_error
-        if error.low > CALIBRATION_BOUND:
-            yield ReportWarning(
-                kind="calibration",
-                serious=False,
-                title=f"The probabilities of {variant.title} are no chances",
-                text=f"They are off by {formatting.share(error.value)} on average ({formatting.share_interval(error)}; "
-                f"expected calibration error).{_example(evaluated)} Its answers may still be right.",
-            )
-        chosen = next((point for point in evaluated.operating_points if point.chosen), None)
-        half = next((point for point in evaluated.operating_points if point.goal == "half"), None)
-        if chosen is None or half is None or chosen.goal == "half":
-            continue
-        gain = chosen.test.balanced_accuracy - half.test.balanced_accuracy
-        if abs(gain) >= TELLING_THRESHOLD:
-            yield ReportWarning(
-                kind="threshold",
-                serious=False,
-                title=f"The figures hold at the threshold {formatting.score(chosen.threshold)} only",
-                text=f"It was chosen on the validation part. At 0.5 balanced accuracy would be "
-                f"{formatting.score(half.test.balanced_accuracy)} instead of "
-                f"{formatting.score(chosen.test.balanced_accuracy)}, and {formatting.share(half.test.negative_recall)} "
-                f"of the negative reviews would be found instead of {formatting.share(chosen.test.negative_recall)}.",
-            )
-
-
-def _of_drift(data_profile: ProfileSummary | None) -> Iterator[ReportWarning]:
-    before = data_profile.comparison if data_profile is not None else None
-    if before is None:
+def _of_drift(evidence: RunEvidence) -> Iterator[ReportWarning]:
+    comparison = evidence.data_profile.comparison if evidence.data_profile is not None else None
+    if comparison is None:
         return
-    moved = [column for column in before.columns if column.moved]
-    if moved:
+    drifted = [column for column in comparison.columns if column.moved]
+    if drifted:
         named = "; ".join(
-            f"{column.title} (stability index {formatting.score(column.stability_index)}, chance stays below "
+            f"{column.title} (population stability index {formatting.score(column.stability_index)}, bound "
             f"{formatting.score(column.bound)})"
-            for column in moved[:MOST_MOVED]
+            for column in drifted[:MAX_NAMED]
         )
-        more = f"; and {len(moved) - MOST_MOVED} more" if len(moved) > MOST_MOVED else ""
+        more = f"; and {len(drifted) - MAX_NAMED} more" if len(drifted) > MAX_NAMED else ""
         yield ReportWarning(
-            kind="drift",
-            serious=False,
-            title="The reviews differ from earlier ones",
-            text=f"Moved beyond chance: {named}{more}. A model of the earlier reviews may not fit these.",
+            code="drift",
+            title="The reviews have drifted from earlier ones",
+            text=f"Drifted columns: {named}{more}. A model of earlier reviews may not fit these.",
         )
-    if before.label_shifted:
+    if comparison.label_shifted:
         yield ReportWarning(
-            kind="drift",
-            serious=False,
-            title="The share of positive reviews differs from earlier ones",
-            text=f"By {formatting.points(before.positive_share_shift.value)} "
-            f"({formatting.points_interval(before.positive_share_shift)}).",
+            code="drift",
+            title="The share of positive reviews has changed",
+            text=f"By {formatting.points(comparison.positive_share_shift.value)} "
+            f"({formatting.points_interval(comparison.positive_share_shift)}) since the earlier reviews.",
         )
-    if before.new_word_share > NEW_WORD_SHARE:
-        words = ", ".join(f"“{new.word}”" for new in before.new_words[:MOST_MOVED])
+    if comparison.new_word_share > NEW_WORD_SHARE:
+        words = ", ".join(f"“{new.word}”" for new in comparison.new_words[:MAX_NAMED])
         yield ReportWarning(
-            kind="drift",
-            serious=False,
-            title="Many words stand in no earlier review",
-            text=f"{formatting.share(before.new_word_share)} of the words" + (f", such as {words}." if words else "."),
+            code="drift",
+            title="Many words are new",
+            text=f"{formatting.share(comparison.new_word_share)} of the words are not in earlier reviews"
+            + (f", for example {words}." if words else "."),
         )
-    if before.quarantine_risen:
+    if comparison.quarantine_risen:
         yield ReportWarning(
-            kind="quarantine",
-            serious=False,
-            title="More rows break the rules than before",
-            text=f"{formatting.share(before.quarantined_share)} of the rows are in quarantine, "
-            f"{formatting.share(before.previous_quarantined_share)} were: the export that makes the dump may have "
-            "changed.",
+            code="quarantine",
+            title="More rows break the row rules than before",
+            text=f"{formatting.share(comparison.quarantined_share)} of the rows are quarantined, earlier "
+            f"{formatting.share(comparison.previous_quarantined_share)}. The export of the dump may have changed.",
         )
 
 
-def _of_leaks(leaks: LeakageSummary | None) -> Iterator[ReportWarning]:
-    if leaks is None:
+def _of_leakage(evidence: RunEvidence) -> Iterator[ReportWarning]:
+    leakage = evidence.leaks
+    if leakage is None:
         return
-    broken = leaks.violated
-    if broken:
+    if leakage.violated:
         yield ReportWarning(
-            kind="broken_promise",
+            code="violated_guarantee",
             serious=True,
-            title="The split breaks its promise",
-            text=f"{_shared(broken)}. The strategy promises none; scores on such rows show memory, not skill.",
+            title="The split violates its guarantee",
+            text=f"{_shared(leakage.violated)} The strategy guarantees none. Scores on such rows measure memorization.",
         )
-    known = [figure for figure in leaks.figures if figure.rows and not figure.guaranteed]
+    known = [figure for figure in leakage.figures if figure.rows and not figure.guaranteed]
     if known:
         yield ReportWarning(
-            kind="leak",
-            serious=False,
-            title="Training knows something of the test part",
-            text=f"{_shared(known)}. This split does not promise otherwise; the scores may be a little too good.",
+            code="data_leakage",
+            title="Test and training data overlap",
+            text=f"{_shared(known)} The split strategy allows this; the scores may be slightly too high.",
         )
-    if leaks.vocabulary_leakage:
+    if leakage.vocabulary_leakage:
         yield ReportWarning(
-            kind="vocabulary_leakage",
-            serious=False,
-            title="The vocabulary counts words of the test reviews",
-            text="Words were counted in every row, so the choice of words knows the test part: a small leak. Count "
-            "words in the training part to be rid of it.",
+            code="vocabulary_leakage",
+            title="The vocabulary includes words of the test reviews",
+            text="The words of all rows were counted, so the vocabulary depends on the test split: a small leakage. "
+            "Count the words of the training split to avoid it.",
         )
 
 
 def _shared(figures: Sequence[LeakageFigure]) -> str:
     parts = [
-        f"{formatting.count(figure.rows)} ({formatting.share(figure.share)}) {LEAK_WORDS[figure.kind]}"
+        f"{formatting.count(figure.rows)} ({formatting.share(figure.share)}) {LEAK_TEXTS[figure.kind]}"
         for figure in figures
     ]
-    return "Of the test rows, " + "; ".join(parts) + " known from training or validation"
+    return f"Of the test rows, {'; '.join(parts)} of the training or validation split."
 
 
-def _of_training(config: RunConfig, variants: tuple[VariantReport, ...]) -> Iterator[ReportWarning]:
-    if not variants:
-        return
-    if config.training.padding == "unmasked":
+def _of_training(evidence: RunEvidence, config: RunConfig) -> Iterator[ReportWarning]:
+    if evidence.variants and config.training.padding == "unmasked":
         yield ReportWarning(
-            kind="unmasked_padding",
-            serious=False,
+            code="unmasked_padding",
             title="The padding is not masked",
-            text="The network reads the zeros after each review, as the article's does. Short reviews are forgotten.",
+            text="The network reads the zeros after each review, as the network of the article does, and forgets short "
+            "reviews.",
         )
-    if len(config.training.seeds) == 1:
+    if evidence.variants and len(config.training.seeds) == 1:
         yield ReportWarning(
-            kind="one_seed",
-            serious=False,
-            title="One seed only",
-            text="Each model was trained once. The intervals cover the choice of test reviews, not the luck of a "
-            "training: train with three seeds or more before trusting a small difference.",
+            code="one_seed",
+            title="Only one training seed",
+            text="Each model was trained once. The intervals cover the sampling of test reviews, not the randomness of "
+            "training. Train with three seeds or more before you rely on a small difference.",
         )
+    devices = [evidence.device, *(variant.trained.device for variant in evidence.variants if variant.trained)]
+    for text in dict.fromkeys(device.warning for device in devices if device is not None and device.warning):
+        yield ReportWarning(code="device", title="Trained on the CPU instead of a GPU", text=text)
 
 
-def _of_device(device: DeviceRecord | None, variants: tuple[VariantReport, ...]) -> Iterator[ReportWarning]:
-    devices = [device] if device is not None else []
-    devices += [variant.trained.device for variant in variants if variant.trained is not None]
-    for text in dict.fromkeys(found.warning for found in devices if found.warning):
-        yield ReportWarning(kind="device", serious=False, title="Trained on the CPU instead of a GPU", text=text)
-
-
-def _of_parts(split: SplitSummary | None) -> Iterator[ReportWarning]:
+def _of_splits(evidence: RunEvidence) -> Iterator[ReportWarning]:
+    split = evidence.split
     if split is None or not split.splits:
         return
     test = split.by_name("test")
@@ -348,43 +287,39 @@ def _of_parts(split: SplitSummary | None) -> Iterator[ReportWarning]:
     if rarer < SMALL_CLASS_ROWS:
         name = "positive" if test.positive < test.rows - test.positive else "negative"
         yield ReportWarning(
-            kind="small_test_part",
-            serious=False,
-            title="The test part is small",
-            text=f"It holds {formatting.plural(test.rows, 'row')}, of which {formatting.count(rarer)} are {name}. "
-            "Intervals are wide: read them before the figures.",
+            code="small_test_split",
+            title="The test split is small",
+            text=f"It has {formatting.plural(test.rows, 'row')}, of which {formatting.count(rarer)} are {name}. The "
+            "intervals are wide; read them before the scores.",
         )
-    shares = [part.positive_share for part in split.splits if part.rows]
+    shares = [one.positive_share for one in split.splits if one.rows]
     if shares and max(shares) - min(shares) > DIFFERING_SHARE:
-        parts = ", ".join(f"{part.name} {formatting.share(part.positive_share)}" for part in split.splits)
+        named = ", ".join(f"{one.name} {formatting.share(one.positive_share)}" for one in split.splits)
         yield ReportWarning(
-            kind="differing_parts",
-            serious=False,
-            title="The parts differ in their share of positive reviews",
-            text=f"Positive: {parts}. A threshold chosen on validation fits the test part less well.",
+            code="differing_splits",
+            title="The splits differ in their share of positive reviews",
+            text=f"Positive: {named}. A threshold chosen on validation fits the test split less well.",
         )
 
 
-def _of_quarantine(validation: ValidationSummary | None) -> Iterator[ReportWarning]:
+def _of_quarantine(evidence: RunEvidence) -> Iterator[ReportWarning]:
+    validation = evidence.validation_raw
     quarantined = sum(validation.quarantined.values()) if validation is not None else 0
     if validation is not None and quarantined:
         reasons = ", ".join(f"{reason} {formatting.count(rows)}" for reason, rows in validation.quarantined.items())
         yield ReportWarning(
-            kind="quarantine",
-            serious=False,
-            title=f"{formatting.plural(quarantined, 'row')} in quarantine",
+            code="quarantine",
+            title=f"{formatting.plural(quarantined, 'row')} quarantined",
             text=f"{formatting.share(quarantined / validation.rows if validation.rows else 0)} of the rows broke a row "
             f"rule and were excluded: {reasons}.",
         )
 
 
-def _of_notes(
-    ingest: IngestSummary | None, clean: CleanSummary | None, split: SplitSummary | None
-) -> Iterator[ReportWarning]:
-    for title, notes in (
-        ("While reading", ingest.notes if ingest is not None else ()),
-        ("While cleaning", clean.notes if clean is not None else ()),
-        ("While splitting", split.notes if split is not None else ()),
+def _of_notes(evidence: RunEvidence) -> Iterator[ReportWarning]:
+    for title, summary in (
+        ("Reading the dump", evidence.ingest),
+        ("Cleaning", evidence.clean),
+        ("Splitting", evidence.split),
     ):
-        for note in notes:
-            yield ReportWarning(kind="note", serious=False, title=title, text=note)
+        for note in summary.notes if summary is not None else ():
+            yield ReportWarning(code="note", title=title, text=note)

@@ -186,7 +186,7 @@ def test_the_run_shows_its_report_in_a_tab(site: Site, page: Page, run_id: str) 
     page.goto(f"{site.address}/dags/{DAG}/runs/{run_id.replace('+', '%2B')}")
     page.get_by_role("link", name="Evaluation report").click()
     report = page.frame_locator("iframe")
-    expect(report.locator("#verdict")).to_be_visible(timeout=60_000)
+    expect(report.locator("#acceptance")).to_be_visible(timeout=60_000)
     expect(report.locator("h1")).not_to_be_empty()
     expect(report.get_by_text(run_id)).to_be_visible()
     keep(page, "report")
@@ -230,7 +230,7 @@ def test_two_runs_are_compared_with_the_keyboard_alone(site: Site, page: Page, r
     frames = page.locator("iframe")
     expect(frames).to_have_count(2)
     for number in (0, 1):
-        expect(frames.nth(number).content_frame.locator("#verdict")).to_be_visible()
+        expect(frames.nth(number).content_frame.locator("#acceptance")).to_be_visible()
     left, right = (frames.nth(number).bounding_box() for number in (0, 1))
     assert left is not None
     assert right is not None
@@ -238,7 +238,7 @@ def test_two_runs_are_compared_with_the_keyboard_alone(site: Site, page: Page, r
     keep(page, "compare")
     page.get_by_role("link", name="Open this report alone").first.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#verdict")).to_be_visible()
+    expect(page.locator("#acceptance")).to_be_visible()
 
 
 PAGES = ("", "history", "training", "score", "history with two compared", "two reports")

@@ -14,7 +14,7 @@ from pipeline.reporting import gather
 from pipeline.reporting.html import render_html
 from pipeline.store import ArtifactStore
 from tests.browser.accessibility import accessibility_violations
-from tests.unit.reporting.example import ExampleRun, example_run, refused_run, window_run
+from tests.unit.reporting.factories import ExampleRun, example_run, refused_run, window_run
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SCREENS = {"desktop": DESKTOP, "phone": PHONE}
@@ -158,7 +158,7 @@ def test_the_keyboard_reaches_everything(browser: Browser, pages: dict[str, Path
         assert page.locator("details:not([open])").count() == 0, "Enter opens every <details>"
 
 
-def test_the_first_tab_skips_to_the_verdict(browser: Browser, pages: dict[str, Path]) -> None:
+def test_the_first_tab_skips_to_the_acceptance_check(browser: Browser, pages: dict[str, Path]) -> None:
     with opened(browser, pages["default"], viewport=PHONE) as page:
         page.keyboard.press("Tab")
         skip = page.locator(":focus")
@@ -174,9 +174,9 @@ def test_the_first_tab_skips_to_the_verdict(browser: Browser, pages: dict[str, P
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_the_first_screen_shows_the_verdict(browser: Browser, pages: dict[str, Path], run: str) -> None:
+def test_the_first_screen_shows_the_acceptance(browser: Browser, pages: dict[str, Path], run: str) -> None:
     with opened(browser, pages[run]) as page:
-        for part in ("h1", "#verdict h2", "#verdict .lead"):
+        for part in ("h1", "#acceptance h2", "#acceptance .lead"):
             box = page.locator(part).first.bounding_box()
             assert box is not None
             assert box["y"] + box["height"] <= DESKTOP["height"], part

@@ -14,8 +14,8 @@ from jinja2 import Environment
 
 from pipeline.errors import PipelineError
 from pipeline.reporting import formatting
+from pipeline.reporting.html import OUTCOME_TITLES
 from pipeline.reporting.html import TEMPLATES as REPORT_TEMPLATES
-from pipeline.reporting.html import VERDICT_WORDS
 from pipeline.reporting.templating import template_environment
 from pipeline.settings import load_settings
 
@@ -98,7 +98,7 @@ def about() -> str:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = template_environment(TEMPLATES)
-    environment.globals |= {"navigation": NAVIGATION, "outcomes": VERDICT_WORDS}
+    environment.globals |= {"navigation": NAVIGATION, "outcomes": OUTCOME_TITLES}
     environment.filters["difference_of_log_odds"] = lambda value: f"{value:+.2f}".replace("-", formatting.MINUS)
     # Before escaping, and not for markup, which the templates make.
     environment.finalize = lambda value: formatting.visible(value) if type(value) is str else value

@@ -11,7 +11,7 @@ from pipeline.profiling.records import ProfileSummary
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.factories import place
-from tests.unit.reporting.example import profile_summary
+from tests.unit.reporting.factories import profile_summary
 
 
 def profiled(store: ArtifactStore, shift: Interval | None = None, index: float | None = None) -> ArtifactReference:

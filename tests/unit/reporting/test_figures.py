@@ -24,7 +24,7 @@ from pipeline.reporting.figures.svg import Drawing, FigureTable
 from pipeline.reporting.records import FunnelStage
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactStore
-from tests.unit.reporting.example import example_run, minimal_run, refused_run, window_run
+from tests.unit.reporting.factories import example_run, minimal_run, refused_run, window_run
 
 SVG = "{http://www.w3.org/2000/svg}"
 STYLE = Path("pipeline/reporting/templates/figures.css")
@@ -61,7 +61,7 @@ def drawn(report: ReportContents) -> Iterator[Figure]:
         figures.roc(judged),
         figures.precision_recall_negative(judged),
         figures.calibration(judged),
-        figures.behavior(report.examinations, judged),
+        figures.behavior(report.behavioral_tests, judged),
         figures.drift(before),
         *(figures.column_drift(column) for column in (before.columns if before is not None else ())),
         figures.model_words(report.baselines),
@@ -353,7 +353,7 @@ def test_a_model_looks_the_same_in_every_figure(folder: Path) -> None:
         return looks
 
     curves = colors(figures.roc(report.evaluations))
-    tests = colors(figures.behavior(report.examinations, report.evaluations))
+    tests = colors(figures.behavior(report.behavioral_tests, report.evaluations))
     both = curves.keys() & tests.keys()
     assert len(both) >= 3
     assert {title: curves[title] for title in both} == {title: tests[title] for title in both}

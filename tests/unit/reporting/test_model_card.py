@@ -13,7 +13,7 @@ from pipeline.reporting import ReportContents, formatting, gather, model_card
 from pipeline.reporting.model_card import SECTIONS, ModelCardError, render_model_card, sections
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactStore
-from tests.unit.reporting.example import example_run, minimal_run, refused_run, rejected_run, window_run
+from tests.unit.reporting.factories import example_run, minimal_run, refused_run, rejected_run, window_run
 
 HOSTILE = (
     "| cell | `code` <script>alert(1)</script> [here](javascript:alert(2)) ![x](http://evil/x.png) @all\n"
@@ -55,8 +55,8 @@ def test_a_refused_run_says_in_each_section_about_a_model_that_none_came_of_it(t
     card = render_model_card(gathered(tmp_path, refused_run))
     found = sections(card)
     for name in set(SECTIONS) - {"Evaluation data"}:
-        assert "no model came of this run" in found[name].lower(), name
-    assert "did not come to its split" in found["Evaluation data"]
+        assert "this run has no model" in found[name].lower(), name
+    assert "did not reach its split" in found["Evaluation data"]
     assert "9,542 read" in found["Training data"]
     assert "374 of 9,542" in found["Model details"]
 
@@ -86,12 +86,12 @@ def test_the_figures_are_those_of_the_json(tmp_path: Path) -> None:
 
 def test_the_dumps_of_the_window_are_named_with_their_digests(tmp_path: Path) -> None:
     training = sections(render_model_card(gathered(tmp_path, window_run)))["Training data"]
-    assert "- Window: 3 dumps laid together, 19,044 clean reviews; " in training
+    assert "- Training window: 3 dumps, 19,044 clean reviews; " in training
     assert (
-        "; Copy of a review of an earlier dump: 5,211 went; Near-duplicate of a row in another part: 7 went; 13,826 "
-        "left." in training
+        "; Duplicate of a review of an earlier dump: 5,211 excluded; Near-duplicate of a row in another split: 7 "
+        "excluded; 13,826 left." in training
     )
-    dumps = [line for line in training.splitlines() if line.startswith("- Dump taken")]
+    dumps = [line for line in training.splitlines() if line.startswith("- Dump received")]
     assert [line[line.index("(SHA") :][:23] for line in dumps] == [
         "(SHA-256 0a0a0a0a0a0a…)",
         "(SHA-256 7e7e7e7e7e7e…)",
@@ -103,14 +103,14 @@ def test_the_dumps_of_the_window_are_named_with_their_digests(tmp_path: Path) ->
 def test_the_gates_decision_is_told_and_that_it_is_not_the_last_word(tmp_path: Path) -> None:
     use = sections(render_model_card(gathered(tmp_path)))["Intended use"]
     assert "- Promotion: Needs approval. Bidirectional LSTM, seed 2 needs manual approval to replace" in use
-    assert "told on the page of the champion and in its history" in use
+    assert "The champion page and its history" in use
 
 
 def test_the_collapsed_model_is_named_as_such(tmp_path: Path) -> None:
     contents = gathered(tmp_path, example_run, "article")
     collapsed = next(item for item in contents.variants if item.evaluated.no_better_than_majority)
     card = render_model_card(contents.model_copy(update={"best_variant": collapsed.name}))
-    assert "not shown to be better than giving every review the same answer" in sections(card)["Quantitative analyses"]
+    assert "not significantly better than the majority class" in sections(card)["Quantitative analyses"]
 
 
 def test_every_caution_is_told(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_only_slices_that_are_shown_to_be_worse_are_called_so(tmp_path: Path) ->
     changed = best.model_copy(update={"evaluated": best.evaluated.model_copy(update={"slices": (unsure,)})})
     card = render_model_card(contents.model_copy(update={"variants": (changed,)}))
     assert "perhaps" not in card
-    assert "is shown to do worse" in card
+    assert "is significantly worse" in card
 
 
 def test_outside_text_stays_plain_text(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_outside_text_stays_plain_text(tmp_path: Path) -> None:
 def test_an_empty_section_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contents = gathered(tmp_path, refused_run)
     monkeypatch.setattr(model_card, "SECTIONS", (*SECTIONS, "Color"))
-    with pytest.raises(ModelCardError, match="says nothing under: Color"):
+    with pytest.raises(ModelCardError, match="empty sections: Color"):
         render_model_card(contents)
 
 

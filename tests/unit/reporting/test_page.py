@@ -35,7 +35,7 @@ from pipeline.stages import STAGE_NAMES
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome
 from tests.factories import Given, place, replaced
-from tests.unit.reporting.example import (
+from tests.unit.reporting.factories import (
     ExampleRun,
     curves,
     example_run,
@@ -236,18 +236,18 @@ def test_both_funnels_of_a_window_add_up_and_are_on_the_page(folder: Path) -> No
 def test_the_window_names_its_dumps_oldest_first_and_sums_them_up(folder: Path) -> None:
     rows = [
         [cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])]
-        for row in rows_below(page_of(folder, "window"), "dumps of the window")
+        for row in rows_below(page_of(folder, "window"), "dumps of the training window")
     ]
 
     assert rows == [
         ["fine_foods_2010.csv.gz", "0a0a0a0a0a0a", "2026-08-02 04:01 UTC", "4,310", "0", "4,310"],
         ["fine_foods_2011.csv.gz", "7e7e7e7e7e7e", "2026-09-02 04:01 UTC", "6,204", "612", "5,592"],
         ["fine_foods_a.csv.gz of this run", "5d1f4bcf1f9e", "2026-10-02 04:01 UTC", "8,530", "4,599", "3,931"],
-        ["Together", "", "", "19,044", "5,211", "13,833"],
+        ["Total", "", "", "19,044", "5,211", "13,833"],
     ]
-    assert not list(rows_below(page_of(folder, "default"), "dumps of the window"))
-    answer = contents_of(folder, "window").answers.data.sentence
-    assert "With those of earlier dumps it was trained and judged on 13,833 reviews of 3 dumps." in answer
+    assert not list(rows_below(page_of(folder, "default"), "dumps of the training window"))
+    answer = contents_of(folder, "window").summary_questions.data.evidence
+    assert "The training window has 13,833 reviews of 3 dumps." in answer
 
 
 def test_a_run_that_stopped_behind_the_merge_shows_its_window(folder: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_run_that_stopped_behind_the_merge_shows_its_window(folder: Path) -> N
     contents = gather(data, run.config, store, RUN_NAME)
 
     assert contents.window_funnel[-1].rows_left == 13_833
-    assert "The window" in BeautifulSoup(render_html(contents), "lxml").select_one("#data").get_text()
+    assert "Training window" in BeautifulSoup(render_html(contents), "lxml").select_one("#data").get_text()
 
 
 def test_a_long_window_folds_away(folder: Path) -> None:
@@ -264,7 +264,9 @@ def test_a_long_window_folds_away(folder: Path) -> None:
     window = contents.window.model_copy(update={"dumps": contents.window.dumps * 5})
     page = BeautifulSoup(render_html(contents.model_copy(update={"window": window})), "lxml")
 
-    assert "All 15 dumps" in page.select_one("#data details > summary:-soup-contains('of the window')").get_text()
+    assert (
+        "All 15 dumps" in page.select_one("#data details > summary:-soup-contains('of the training window')").get_text()
+    )
 
 
 def test_an_artifact_that_stands_for_two_roles_is_counted_once(folder: Path) -> None:
@@ -356,26 +358,28 @@ def test_first_forced_and_demo_decisions_say_so(folder: Path) -> None:
     assert [note.partition(":")[0] for note in on_the_page] == ["First champion", "Demo"]
     forced = gate_result(folder, force_reason="it is better", decision="promoted")
     assert notes(forced).startswith("By force")
-    assert forced.answers.against_champion.sentence.endswith("A user promotes it regardless of the rules.")
+    assert forced.summary_questions.better_than_champion.evidence.endswith(
+        "A user promotes it regardless of the rules."
+    )
     replaced = gate_result(folder, challenge=False, first=True, champion_title="The demo's model")
     assert "First champion of real reviews: The demo's model" in notes(replaced)
-    assert replaced.answers.against_champion.answer == "Not compared"
+    assert replaced.summary_questions.better_than_champion.answer == "Not compared"
 
 
 def test_the_model_in_service_is_compared_where_it_can_be(folder: Path, store: ArtifactStore) -> None:
-    assert contents_of(folder, "article").answers.against_champion.answer == "None yet"
-    assert contents_of(folder, "minimal").answers.against_champion.answer == "None yet"
-    told = contents_of(folder, "default").answers.against_champion.sentence
-    assert "against Bidirectional LSTM, seed 3" in told
-    assert "right on 45 reviews, the other alone on 34" in told
+    assert contents_of(folder, "article").summary_questions.better_than_champion.answer == "No champion yet"
+    assert contents_of(folder, "minimal").summary_questions.better_than_champion.answer == "No champion yet"
+    told = contents_of(folder, "default").summary_questions.better_than_champion.evidence
+    assert "compared with Bidirectional LSTM, seed 3" in told
+    assert "right on 45 reviews, only the other on 34" in told
     assert told.endswith("Its promotion needs manual approval.")
 
-    uncompared = gate_result(folder, challenge=False).answers.against_champion
-    assert (uncompared.answer, uncompared.tone) == ("Not compared", "unknown")
+    uncompared = gate_result(folder, challenge=False).summary_questions.better_than_champion
+    assert (uncompared.answer, uncompared.status) == ("Not compared", "unknown")
     itself = Rule(code="new_model", passed=False, if_failed="kept", details={"run_name": "run"})
-    same = gate_result(folder, challenge=False, rules=(itself,), decision="kept").answers.against_champion
-    assert same.answer == "It is that model"
-    assert same.sentence.endswith("The gate keeps the champion.")
+    same = gate_result(folder, challenge=False, rules=(itself,), decision="kept").summary_questions.better_than_champion
+    assert same.answer == "It is the champion"
+    assert same.evidence.endswith("The gate keeps the champion.")
 
 
 @pytest.mark.parametrize(
@@ -397,7 +401,7 @@ def test_better_than_the_champion_means_beyond_chance(
     )
     contents = gather(with_models(run, compare_to_champion=head_to_head), run.config, store)
 
-    assert contents.answers.against_champion.answer == answer
+    assert contents.summary_questions.better_than_champion.answer == answer
 
 
 def test_without_a_class_there_is_no_balanced_accuracy_to_compare(folder: Path) -> None:
@@ -412,7 +416,7 @@ def test_without_a_class_there_is_no_balanced_accuracy_to_compare(folder: Path) 
         section = BeautifulSoup(render_html(contents), "lxml").select_one("#gate").get_text()
         assert told in section
         assert "use the same split" in section
-        assert contents.answers.against_champion.answer == "Not compared"
+        assert contents.summary_questions.better_than_champion.answer == "Not compared"
 
 
 def test_a_run_that_stopped_in_front_of_the_gate_says_nothing_of_a_champion(folder: Path) -> None:
@@ -420,7 +424,7 @@ def test_a_run_that_stopped_in_front_of_the_gate_says_nothing_of_a_champion(fold
     stopped = with_models(run, compare_to_champion=None, gate=None).model_copy(update={"refusal": "The store is full."})
     contents = gather(stopped, run.config, store)
 
-    assert contents.answers.against_champion is None
+    assert contents.summary_questions.better_than_champion is None
     assert BeautifulSoup(render_html(contents), "lxml").select_one("#gate") is None
 
 
@@ -450,7 +454,9 @@ def test_a_refusal_by_drift_says_which_figures_and_what_to_do(store: ArtifactSto
     assert "- Length in words" in page.select_one("#acceptance pre.message").get_text()
     # Another message that looks like it is shown as it is.
     forged = references.model_copy(update={"refusal": str(refused.value).replace("Stars", "x") + "\n- a. Next: b"})
-    assert gather(forged, config, store).headline.startswith("The run stopped before its acceptance: The dump differs")
+    assert gather(forged, config, store).headline.startswith(
+        "The run stopped before its acceptance check: The dump differs"
+    )
 
 
 def test_earlier_reviews_of_several_dumps_are_not_taken_for_one(store: ArtifactStore) -> None:
@@ -463,7 +469,7 @@ def test_earlier_reviews_of_several_dumps_are_not_taken_for_one(store: ArtifactS
     )
     contents = gather(replaced(run.state, {"profile": profiled}), run.config, store)
 
-    told = "fine_foods_2011.csv.gz and the dumps that it was laid together with"
+    told = "fine_foods_2011.csv.gz and the other dumps of its training window"
     assert told in BeautifulSoup(render_html(contents), "lxml").select_one("#data").get_text()
     assert told not in render_html(gather(run.state, run.config, store))
 
@@ -478,8 +484,8 @@ def test_a_collapsed_model_is_called_out_at_the_top_in_the_table_and_beside_the_
     assert "no better than the majority" in row.get_text()
     article = page.select_one("#article").get_text(" ")
     assert "0.830" in article
-    assert "gives every review the same answer" in article
-    assert "still at the entropy of the labels (0.423)" in article
+    assert "predicts the same class for every review" in article
+    assert "stayed at 0.424; the label entropy is 0.423" in article
     assert "no better than the majority" not in page_of(folder, "default").select_one("#scores").get_text()
 
 
@@ -487,7 +493,7 @@ def test_a_baseline_that_is_shown_to_be_better_is_a_warning(store: ArtifactStore
     run = example_run(store, "default")
     contents = gather(run.state, run.config, store)
     pair = contents.comparison.between("bi-seed2", TFIDF)
-    assert not any(warning.kind == "below_baseline" for warning in contents.warnings)
+    assert not any(warning.code == "below_baseline" for warning in contents.warnings)
 
     worse = pair.model_copy(
         update={"significant": True, "balanced_accuracy_difference": Interval(value=-0.018, low=-0.035, high=-0.002)}
@@ -495,8 +501,8 @@ def test_a_baseline_that_is_shown_to_be_better_is_a_warning(store: ArtifactStore
     comparison = place(store, "compare", ComparisonSummary(comparisons=(worse,)), label="worse")
     references = with_models(run, compare=comparison)
     contents = gather(references, run.config, store)
-    assert contents.warnings[0].kind == "below_baseline"
-    assert contents.answers.against_word_counts.answer == "No, worse"
+    assert contents.warnings[0].code == "below_baseline"
+    assert contents.summary_questions.better_than_tfidf.answer == "No, worse"
 
 
 def test_the_article_is_mentioned_in_its_profile_only(folder: Path) -> None:
@@ -508,7 +514,7 @@ def test_demo_data_are_called_so_in_every_format(folder: Path, store: ArtifactSt
     made_report = store.folder(report(run.state, run.config, RUN_NAME, store))
 
     assert (
-        "These reviews were generated"
+        "The reviews are generated"
         in BeautifulSoup((made_report / "report.html").read_text("utf-8"), "lxml").select_one(".demo").get_text()
     )
     assert json.loads((made_report / "report.json").read_text("utf-8"))["demo"] is True
@@ -634,21 +640,21 @@ def test_the_first_screen_answers_what_a_reader_asks(folder: Path) -> None:
     contents = contents_of(folder, "default")
     page = page_of(folder, "default")
 
-    asked = {row.dt.get_text(): row.dd.get_text(" ", strip=True) for row in page.select("#acceptance .answers > div")}
+    asked = {row.dt.get_text(): row.dd.get_text(" ", strip=True) for row in page.select("#acceptance .questions > div")}
     assert asked == {
-        "May I trust this model?": "✓ Yes",
-        "Is it better than doing nothing?": "✓ Yes",
-        "Is it better than counting words?": "? Not shown",
+        "Can I use this model?": "✓ Yes",
+        "Is it better than always predicting the majority class?": "✓ Yes",
+        "Is it better than TF-IDF with logistic regression?": "? Not shown",
         "Is it better than Unidirectional LSTM, seed 1?": "? Not shown",
-        "Is it better than the model in service?": "? Not shown",
-        "On what data?": "? Newest review 14 years old",
+        "Is it better than the champion?": "? Not shown",
+        "Which data was it trained on?": "? Newest review 14 years old",
         "Where does it fail?": "✕ Stars: 4 stars; Negation: with a negation",
     }
     tiles = page.select_one("#acceptance .figures").get_text(" ", strip=True)
     scores = contents.best.evaluated.scores
     for figure in (scores.balanced_accuracy, scores.accuracy, scores.roc_auc):
         assert f"{figure.value:.3f} {figure.low:.3f}–{figure.high:.3f}" in tiles
-    assert f"counting words {contents.word_counts.scores.balanced_accuracy.value:.3f}" in tiles
+    assert f"TF-IDF {contents.tfidf.scores.balanced_accuracy.value:.3f}" in tiles
 
 
 def test_a_refused_model_says_so_first_and_names_the_rule(folder: Path) -> None:
@@ -658,9 +664,9 @@ def test_a_refused_model_says_so_first_and_names_the_rule(folder: Path) -> None:
     reasons = [reason.get_text(" ", strip=True) for reason in page.select("#acceptance .reasons li")]
     assert len(reasons) == 1
     assert reasons[0].startswith("✕ Failed: Balanced accuracy is")
-    trust = page.select_one("#acceptance .answers > div")
+    trust = page.select_one("#acceptance .questions > div")
     assert "bad" in trust["class"]
-    assert "1 of 3 rules of the verdict fails" in trust.get_text()
+    assert "fails 1 of 3 rules of the acceptance check" in trust.get_text()
 
 
 def test_serious_warnings_stand_on_the_first_screen(folder: Path) -> None:
@@ -679,7 +685,7 @@ def test_words_are_marked_by_effect_in_shape_and_named_in_text(folder: Path) -> 
     assert marked["wanted"] == "effect-negative-1"
     assert "smell" not in marked
     named = page.select_one("#explanation article").get_text()
-    assert "For negative: awful (÷4.2), not (÷2.4)" in named
+    assert "Towards negative: awful (÷4.2), not (÷2.4)" in named
     for name in set(marked.values()):
         assert page.select_one(f"#explanation .legend .{name}") is not None
     assert "text-decoration-style: dashed" in page.style.string
@@ -700,7 +706,7 @@ def test_slices_too_small_to_tell_say_so(folder: Path) -> None:
     rows = page_of(folder, "default").select("#slices .stack tbody tr")
     texts = [row.get_text(" ", strip=True) for row in rows]
 
-    small = [text for text in texts if "too few to tell" in text]
+    small = [text for text in texts if "too few reviews" in text]
     assert len(small) == 1
     assert small[0].startswith("Votes: 10 and more")
 
@@ -711,8 +717,8 @@ def test_what_changed_since_the_previous_dump_is_told(folder: Path) -> None:
 
     assert "fine_foods_2011.csv.gz" in data
     assert "keurig" in data
-    assert [warning.title for warning in contents.warnings if warning.kind == "drift"] == [
-        "The reviews differ from earlier ones"
+    assert [warning.title for warning in contents.warnings if warning.code == "drift"] == [
+        "The reviews have drifted from earlier ones"
     ]
 
 
@@ -766,10 +772,10 @@ def test_a_model_that_fails_plain_sentences_is_a_serious_warning(store: Artifact
     contents = gather(with_models(run, variants=variants), run.config, store)
 
     assert contents.warnings[0].serious
-    assert contents.warnings[0].kind == "failed_behavior"
+    assert contents.warnings[0].code == "failed_behavior"
     assert "12 of 60 cases" in contents.warnings[0].text
-    assert contents.answers.trust.answer == "Not before reading the warnings"
-    assert "Plain praise and complaint" in contents.answers.weakness.sentence
+    assert contents.summary_questions.usable.answer == "Read the warnings first"
+    assert "Plain praise and complaint" in contents.summary_questions.weaknesses.evidence
 
 
 @pytest.mark.parametrize(("low", "told"), [(0.051, True), (0.049, False)])
@@ -785,4 +791,4 @@ def test_probabilities_that_are_no_chances_are_told_beyond_the_bound(
     variants = (*run.state.variants[:-1], replaced(best, {"evaluate": evaluated}))
     contents = gather(with_models(run, variants=variants), run.config, store)
 
-    assert any(warning.kind == "calibration" for warning in contents.warnings) == told
+    assert any(warning.code == "calibration" for warning in contents.warnings) == told

@@ -14,7 +14,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.store.run_names import safe_run_name
 from pipeline.validation.records import ValidationSummary
 from tests.factories import replaced
-from tests.unit.reporting.example import ExampleRun, refused_run, validation_summary
+from tests.unit.reporting.factories import ExampleRun, refused_run, validation_summary
 
 AIRFLOW_NAME = "manual__2026-11-23T05:33:00+00:00"
 HOSTILE_NAMES = (

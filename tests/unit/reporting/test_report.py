@@ -22,7 +22,7 @@ from pipeline.run_state import RunState
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.factories import contents as files_of
 from tests.factories import replaced
-from tests.unit.reporting.example import ExampleRun, example_run, minimal_run, refused_run, rejected_run, window_run
+from tests.unit.reporting.factories import ExampleRun, example_run, minimal_run, refused_run, rejected_run, window_run
 
 
 def with_data(run: ExampleRun, **artifacts: ArtifactReference | None) -> RunState:
@@ -133,9 +133,9 @@ def test_the_message_is_short_and_says_verdict_figures_warnings_and_command(stor
     folder = store.folder(report(run.state, run.config, "manual__2026-11-23T05:33:00+00:00", store))
     message = (folder / "report.md").read_text("utf-8")
 
-    assert message.startswith("**Refused**: Bidirectional LSTM, seed 1 must not be used")
+    assert message.startswith("**Rejected**: Bidirectional LSTM, seed 1 is rejected.")
     assert "\nPromotion: **Rejected**: Bidirectional LSTM, seed 1 is rejected. " in message
-    assert "Balanced accuracy 0.872 (0.846–0.898; always the majority: 0.500; counting words: 0.875)" in message
+    assert "Balanced accuracy 0.872 (0.846–0.898; majority class: 0.500; TF-IDF: 0.875)" in message
     assert "**Serious.** Unidirectional LSTM, seed 1 is no better than the majority" in message
     assert "`manual__2026-11-23T05:33:00+00:00`" in message
     assert "review-sentiment run --profile article" in message

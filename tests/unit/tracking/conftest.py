@@ -11,7 +11,7 @@ import pytest
 from pipeline.store import ArtifactStore
 from pipeline.store.run_names import safe_run_name
 from tests.factories import replaced
-from tests.unit.reporting.example import example_run
+from tests.unit.reporting.factories import example_run
 from tests.unit.tracking.factories import BEST, RUN_NAME, Example, place_export
 
 
