@@ -28,7 +28,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.cleaning.parallel import words_in_order
-from pipeline.cleaning.rules import NORMALISATIONS, apply_normalization
+from pipeline.cleaning.rules import NORMALIZATIONS, apply_normalization
 from pipeline.cleaning.words import normalizer
 from pipeline.store import ArtifactStore
 from tests.reference.article_cleaning import article_words_of_all
@@ -120,7 +120,7 @@ def measure(name: str, texts: list[str], parts: int, processes: int) -> None:
 
 def default_against_rules(texts: list[str]) -> None:
     """Print what remembering tokens gains for ``default``, whose plain way is its rules one by one."""
-    for normalization in NORMALISATIONS:
+    for normalization in NORMALIZATIONS:
         plain, fast = Clock(), Clock()
         normalizer.cache_clear()
         plain.run(lambda name=normalization: [apply_normalization(text, name) for text in texts])

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.cleaning import rules
-from pipeline.cleaning.funnel import decide
+from pipeline.cleaning.funnel import run_funnel
 from pipeline.cleaning.words import normalize_many
 from tests.unit.cleaning.support import fine_foods
 
@@ -83,8 +83,8 @@ def kept(folder: Path) -> pa.Table:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "reviews.parquet")
         pq.write_table(table, path)
-        acceptance = decide(path, deduplicate=True)
-    return table.append_column("label", pa.array(acceptance.labels)).take(pa.array(acceptance.order))
+        result = run_funnel(path, deduplicate=True)
+    return table.append_column("label", pa.array(result.labels)).take(pa.array(result.order))
 
 
 def scores(words: list[str], labels: np.ndarray, products: np.ndarray, splits: int) -> np.ndarray:

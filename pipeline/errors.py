@@ -57,6 +57,10 @@ class SourceUnavailableError(SourceError):
     """The server of a dump cannot be reached; tasks retry it, since it may work later."""
 
 
+class CleaningError(PipelineError):
+    """Reviews cannot be cleaned."""
+
+
 class ContractViolationError(PipelineError):
     """The data violate the data contract, so they must not be used for training."""
 

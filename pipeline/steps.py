@@ -90,17 +90,17 @@ class Run:
 
 
 def fetch(run: Run, state: RunState) -> ArtifactReference:  # noqa: ARG001 - the first step: there is no state yet
-    """Fetch the raw files; see :func:`pipeline.dataset.take`.
+    """Fetch the raw files; see :func:`pipeline.dataset.claim_batch`.
 
     Raises:
         NothingNewError: There is no new dump and no other reason to train.
         ConfigurationError: A dump or the embeddings' file is outside the deployment's allowed roots.
     """
-    from pipeline.dataset import take
+    from pipeline.dataset import claim_batch
     from pipeline.sources.allowed_roots import require_allowed_vectors
 
     require_allowed_vectors(run.config.training.vectors)
-    return take(run.config, run.store, run.name).fetched
+    return claim_batch(run.config, run.store, run.name).fetched
 
 
 def clean(run: Run, state: RunState) -> ArtifactReference:
@@ -151,22 +151,22 @@ def build_dataset(run: Run, state: RunState) -> ArtifactReference:
     from pipeline.dataset import (
         DatasetPart,
         accepted_batches,
+        batch_of,
         choose_window,
-        dump_batch_of,
+        find_claim,
         ingested_rows,
         merge,
         record_batch,
-        taking,
     )
 
     config, store, cleaned = run.config, run.store, state["clean"]
-    claim = taking(store, run.name) if config.collects else None
+    claim = find_claim(store, run.name) if config.collects else None
     if claim is None:
         return cleaned
     if claim.new:
         rows = store.manifest(cleaned).rows
         kept = None if rows is None else rows.kept
-        record_batch(store, dump_batch_of(claim, store, validated_raw=state["validate_raw"], rows=kept))
+        record_batch(store, batch_of(claim, store, validated_raw=state["validate_raw"], rows=kept))
     if config.dataset.window == "these" and config.dataset.as_of is None:
         return cleaned
     # Not what was received after this run: a run that is cleared trains on the same window again.

@@ -155,12 +155,12 @@ def _refusal(run: Run, state: RunState) -> str | None:
 
 def _reject_batch(run: Run, state: RunState, reason: str) -> None:
     """Record that the run's batch may not be trained on; a batch that was accepted before stays accepted."""
-    from pipeline.dataset import dump_batch_of, record_batch, taking
+    from pipeline.dataset import batch_of, find_claim, record_batch
 
-    claim = taking(run.store, run.name) if run.config.collects else None
+    claim = find_claim(run.store, run.name) if run.config.collects else None
     if claim is not None and claim.new and state.get("build_dataset") is None:
         validated = state.get("validate_raw")
-        batch = dump_batch_of(claim, run.store, validated_raw=validated, rows=None, refused_because=reason)
+        batch = batch_of(claim, run.store, validated_raw=validated, rows=None, refused_because=reason)
         record_batch(run.store, batch)
 
 

@@ -1,4 +1,4 @@
-"""Which reviews repeat an earlier one: by numbers and digests, so that no text stays in memory."""
+"""Finds duplicate reviews by numbers and digests, without texts in memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ TEXT_DIGEST = np.dtype([("first", "<u8"), ("second", "<u8")])
 
 
 def text_digests(texts: Iterable[str | None]) -> bytes:
-    """Return the digest of each text, one after the other; ``np.frombuffer`` with ``TEXT_DIGEST`` reads them."""
-    # A missing text is not an empty one; no text holds this byte alone in UTF-8.
+    """Return the digests of all texts, concatenated; read them with ``np.frombuffer`` and ``TEXT_DIGEST``."""
+    # A missing text differs from an empty one. The byte 0xFF never occurs in UTF-8.
     return b"".join(
         hashlib.blake2b(b"\xff" if text is None else text.encode(), digest_size=TEXT_DIGEST.itemsize).digest()
         for text in texts
@@ -23,17 +23,17 @@ def text_digests(texts: Iterable[str | None]) -> bytes:
 
 
 def value_codes(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """Return a number for each value, equal for equal values; a missing value is one of them."""
+    """Return int64 ``[rows]``, equal numbers for equal values; null counts as a value."""
     # One array, so that all values share one dictionary.
-    folded = pa.concat_arrays(column.chunks or [pa.array([], column.type)]).dictionary_encode(null_encoding="encode")
-    codes: npt.NDArray[np.int64] = folded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    encoded = pa.concat_arrays(column.chunks or [pa.array([], column.type)]).dictionary_encode(null_encoding="encode")
+    codes: npt.NDArray[np.int64] = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return codes
 
 
 def first_equal(columns: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.int64]:
-    """Return for each row the position, int64 ``[rows]``, of the first that equals it in every column."""
+    """Return for each row the position of the first row with equal values in all columns, int64 ``[rows]``."""
     rows = len(columns[0])
-    # Sorting is stable: within equal rows the first one stays first.
+    # The sort is stable, so the first of equal rows stays first.
     order = np.lexsort(columns)
     starts = np.ones(rows, dtype=bool)
     if rows:

@@ -1,4 +1,4 @@
-"""Which reviews stay, and in which order: the funnel, decided on keys alone before any text is cleaned."""
+"""The cleaning funnel: which reviews are kept and in which order, found without cleaning any text."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.cleaning.duplicates import TEXT_DIGEST, first_equal, text_digests, value_codes
-from pipeline.cleaning.errors import CleaningError
-from pipeline.errors import quoted
+from pipeline.errors import CleaningError, quoted
+from pipeline.validation.rules import NEUTRAL_SCORE
 
-NEUTRAL_SCORE = 3
 NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS = "neutral_score", "duplicate", "helpfulness_above_denominator", "no_words"
 KEPT = 0
-"""Reason number of rows that stay; the others count from 1 in the order of ``REASONS``."""
+"""Reason number of kept rows; excluded rows have 1 + the position of their reason in ``REASONS``."""
 REASONS = (NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS)
 
 KEYS = (
@@ -37,14 +36,14 @@ BATCH_ROWS = 16_384
 
 @dataclass(frozen=True)
 class FunnelResult:
-    """What the funnel decided.
+    """Which rows are kept, in which order.
 
     Attributes:
-        rows: int64 [input rows], the column ``row``.
-        reasons: int8 [input rows], ``KEPT`` or 1 + the place in ``REASONS``.
-        order: int64 [kept rows], input positions in the order of the output: by product, id and row.
-        labels: int8 [input rows], 1 where the score is above neutral, else 0.
-        text_bytes: int64 [input rows], UTF-8 length of summary and text.
+        rows: int64 ``[input rows]``, the column ``row``.
+        reasons: int8 ``[input rows]``, ``KEPT`` or 1 + the position in ``REASONS``.
+        order: int64 ``[kept rows]``, input positions in the order of the output: by product, id and row.
+        labels: int8 ``[input rows]``, 1 for a score above neutral, else 0.
+        text_bytes: int64 ``[input rows]``, UTF-8 length of summary and text.
         notes: What could not be done.
     """
 
@@ -56,19 +55,18 @@ class FunnelResult:
     notes: tuple[str, ...]
 
 
-def decide(reviews: Path, *, deduplicate: bool) -> FunnelResult:
-    """Run the funnel over a Parquet file of reviews.
+def run_funnel(reviews: Path, *, deduplicate: bool) -> FunnelResult:
+    """Run the cleaning funnel over a Parquet file of reviews.
 
-    Neutral scores leave first; the rest is sorted by product (stable by id, then row; missing ones last), of rows
-    equal in user, profile name, time and text the first stays (missing values are equal, as in pandas); then rows
-    with more helpful votes than votes leave. Texts are read in batches and compared
-    by 128 bits of BLAKE2b, so the memory needed is some hundred bytes a row.
+    Neutral scores are excluded first. The rest is sorted by product, id and row, missing values last. Of rows with
+    equal user, profile name, time and text the first is kept (missing values are equal, as in pandas). Then rows with
+    more helpful votes than votes are excluded. Source: docs/explanation/replicated_experiment.md.
 
-    Source: docs/explanation/replicated_experiment.md, "The cleaning funnel".
+    Texts are read in batches and compared by 128 bits of BLAKE2b: the memory needed is some hundred bytes per row.
 
     Args:
         reviews: ``reviews.parquet`` of ``validate_raw``.
-        deduplicate: Whether duplicates leave.
+        deduplicate: Whether duplicates are excluded.
 
     Raises:
         CleaningError: A row has no score.
@@ -79,7 +77,7 @@ def decide(reviews: Path, *, deduplicate: bool) -> FunnelResult:
         row = keys.filter(pc.is_null(score))["row"][0].as_py()
         raise CleaningError(
             f"{score.null_count} validated reviews have no score, the first is row {row} of {quoted(reviews.name)}. "
-            "Validation sets such rows aside; run it again."
+            "Validation quarantines such rows: remove the folder of its artifact and run again."
         )
     reasons = np.zeros(len(keys), dtype=np.int8)
     reasons[_mask(pc.equal(score, NEUTRAL_SCORE))] = 1 + REASONS.index(NEUTRAL)
@@ -93,7 +91,7 @@ def decide(reviews: Path, *, deduplicate: bool) -> FunnelResult:
     if deduplicate:
         same = [digests["first"], digests["second"]]
         if len(keys) and keys["user_id"].null_count == len(keys):
-            notes.append("The dump names no users: reviews of equal text count as duplicates, whoever wrote them.")
+            notes.append("The dump has no users: reviews with equal texts count as duplicates.")
         else:
             same += [value_codes(keys[name]) for name in ("user_id", "profile_name", "time")]
         first = first_equal([column[order] for column in same])
@@ -113,7 +111,7 @@ def decide(reviews: Path, *, deduplicate: bool) -> FunnelResult:
 
 
 def _texts(reviews: Path) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
-    """Return each text's digest and each row's bytes of text, reading batch by batch."""
+    """Return ``TEXT_DIGEST`` ``[rows]`` of the texts, and the bytes of summary and text, int64 ``[rows]``."""
     digests = bytearray()
     lengths = []
     with pq.ParquetFile(reviews) as file:

@@ -1,4 +1,4 @@
-"""HTML to text, with the very text of BeautifulSoup over lxml, but without building a tree.
+"""Converts HTML to exactly the text that BeautifulSoup with lxml returns, without building a tree.
 
 Source: ``bs4.BeautifulSoup(text, "lxml").get_text()``, as in the replicated article
 (docs/explanation/replicated_experiment.md). lxml's parser reports the same start, end and text
@@ -14,17 +14,17 @@ HIDDEN_ELEMENTS = frozenset({"rp", "rt", "script", "style", "template"})
 
 _LINE_BREAK = re.compile(r"<[bB][rR] ?/?>")
 _MARKUP = re.compile(r"<|&[A-Za-z#]")
-"""What can be markup at all; a lone ampersand (`M & M`) is text to every HTML parser."""
+"""The start of any markup. A single ampersand (`M & M`) is text for every HTML parser."""
 
 
 def html_to_text(text: str) -> str:
-    """Return the text of an HTML fragment; elements vanish without leaving a space.
+    """Return the text of an HTML fragment; tags are removed without leaving a space.
 
-    Line breaks are nine tenths of the markup in reviews, and a parser leaves nothing of them: a text without other
-    markup is not parsed.
+    Line breaks are nine tenths of the markup in reviews, and a parser removes them: a text without other markup is not
+    parsed.
     """
     without_breaks = _LINE_BREAK.sub("", text) if "<" in text else text
-    # What is parsed is the text as it came: an attribute left open may reach over line breaks.
+    # The parser gets the original text: an unclosed attribute may include line breaks.
     return _parsed(text) if _MARKUP.search(without_breaks) else without_breaks
 
 
@@ -33,14 +33,14 @@ def _parsed(text: str) -> str:
 
     collector = _TextCollector()
     parser = etree.HTMLParser(target=collector, strip_cdata=False, recover=True)
-    # Half a surrogate pair is no character and no letter; lxml would refuse the whole text for it.
+    # A lone surrogate is not a letter, and lxml would reject the whole text because of it.
     parser.feed(text.encode("utf-8", "replace").decode("utf-8"))
     parser.close()
     return collector.text()
 
 
 class _TextCollector:
-    """Receives lxml's events; a parser target, so its methods are named by lxml."""
+    """A parser target of lxml, which prescribes the names of its methods."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -57,10 +57,10 @@ class _TextCollector:
             self._parts.append(content)
 
     def comment(self, content: str) -> None:
-        """Leave comments out."""
+        """Ignore comments."""
 
     def close(self) -> None:
-        """End of the document: nothing is left to do."""
+        """End the document, which needs no work."""
 
     def text(self) -> str:
         return "".join(self._parts)

@@ -1,4 +1,4 @@
-"""Words of many reviews on all cores, in order, whatever the number of processes."""
+"""Cleans the texts of many reviews in several processes; the result does not depend on their number."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from typing import IO, Self
 
 import pyarrow as pa
 
-from pipeline.cleaning.errors import CleaningError
 from pipeline.cleaning.rules import Normalization
 from pipeline.cleaning.words import normalizer
 from pipeline.cleaning.worker import words_of_batch
+from pipeline.errors import CleaningError
 
 log = logging.getLogger(__name__)
 
 ROWS_WORTH_A_PROCESS = 40_000
-"""Below, a process costs more to start, and to learn the frequent tokens anew, than it saves."""
+"""Rows per process. With fewer, starting a process and filling its token cache costs more than it saves."""
 
 SECONDS_TO_END = 10
-"""A process whose input has ended has nothing left to do; after this long it is killed."""
+"""Seconds that a process may take to exit after the end of its input; then it is killed."""
 
 
 def processes_for(rows: int, asked: int = 0) -> int:
-    """Return how many processes clean that many rows.
+    """Return the number of processes for a number of rows.
 
     Args:
         rows: Rows to clean.
-        asked: At most this many; 0: one per core that this process may use.
+        asked: Upper limit; 0: one per core that this process may use.
     """
     return max(1, min(asked or _cores(), rows // ROWS_WORTH_A_PROCESS))
 
@@ -43,19 +43,19 @@ def processes_for(rows: int, asked: int = 0) -> int:
 def words_in_order(
     batches: Iterable[pa.RecordBatch], normalization: Normalization, processes: int
 ) -> Generator[pa.Array, None, None]:
-    """Yield the words of each batch (large_string ``[rows]``, no nulls), in the order given.
+    """Yield the words of each batch (large_string ``[rows]``, no nulls), in the order of the batches.
 
-    Only ``processes + 1`` batches are held at a time. Close the generator if it is not read to its end: its processes
-    end with it.
+    At most ``processes + 1`` batches are in memory. Close the generator if you do not read it to its end: this ends its
+    processes.
 
     Args:
-        batches: With the strings ``text`` and, where the summary is read too, ``summary``.
-        normalization: Which words.
-        processes: With 1, the work is done here; with more, in that many child processes. Where the system lets none
-            be started, the work is done here too, and the log says so.
+        batches: With the string columns ``text`` and, if the summary is part of the text, ``summary``.
+        normalization: The normalization.
+        processes: 1: this process does the work; more: that many child processes do. If no child process can be
+            started, this process does the work and the log says so.
 
     Raises:
-        CleaningError: A child process ended before its work did.
+        CleaningError: A child process ended before its work was complete.
     """
     with ExitStack() as stack:
         workers: list[_Worker] = []
@@ -81,7 +81,7 @@ def words_in_order(
                 idle.put(worker)
 
         threads = ThreadPoolExecutor(len(workers), thread_name_prefix="cleaning")
-        # Left before the workers: a thread that waits for one would wait for ever.
+        # Ends before the workers do: otherwise a thread could wait forever for the answer of a worker.
         stack.callback(threads.shutdown, wait=True, cancel_futures=True)
         waiting: deque[Future[pa.Array]] = deque()
         for batch in batches:
@@ -97,7 +97,7 @@ class _Worker:
 
     def __init__(self, normalization: str) -> None:
         if not sys.executable:
-            raise OSError("this Python does not know its own executable")
+            raise OSError("sys.executable is not set")
         self._process = subprocess.Popen(  # noqa: S603 - our own module, by this interpreter; the argument is checked.
             [sys.executable, "-c", "from pipeline.cleaning.worker import main; main()", normalization],
             stdin=subprocess.PIPE,
@@ -121,8 +121,8 @@ class _Worker:
         except (OSError, pa.ArrowInvalid, StopIteration) as error:
             self._process.kill()
             raise CleaningError(
-                f"A process that cleaned text ended early (status {self._process.wait()}), most likely killed for want "
-                "of memory; what it wrote stands in the log. Give the task more memory, or set num_workers to 1."
+                f"A child process of the stage clean ended early (status {self._process.wait()}), most likely for lack "
+                "of memory; its output is in the log. Give the task more memory, or set num_workers to 1."
             ) from error
 
     @property
@@ -141,7 +141,7 @@ class _Worker:
         if kind is not None:
             self._process.kill()
         try:
-            # The end of its input ends the process; what it still says is the end of its own stream.
+            # The end of its input ends the process. The rest of its output is the end of the stream.
             self._process.communicate(timeout=SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             self._process.kill()

@@ -1,4 +1,4 @@
-"""What cleaning did."""
+"""Records of cleaning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FunnelStep(Record):
 
 
 class CleanSummary(Record):
-    """The cleaned reviews."""
+    """Counts of the clean reviews, and the rules that their words were made with."""
 
     normalization: str
     summary_joined: bool
@@ -29,5 +29,5 @@ class CleanSummary(Record):
 
     @property
     def text_rules(self) -> tuple[str, bool, str]:
-        """What made words of the texts: the words of two dumps compare only if these are equal."""
+        """The rules that the words were made with: words of two dumps are comparable only if these are equal."""
         return self.normalization, self.summary_joined, self.stop_words_sha256

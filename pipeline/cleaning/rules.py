@@ -1,4 +1,4 @@
-r"""Both normalizations as data: patterns that Python and the exported model's graph read alike.
+r"""Both normalizations as regular expressions with the same meaning in Python and in an exported model.
 
 A rule is one regular expression and its replacement. The patterns keep to what Python's ``re`` (with
 ``re.ASCII``) and RE2 [1]_ understand in the same way: explicit classes instead of ``\S``, no look-around, no
@@ -25,13 +25,13 @@ from typing import Literal, get_args
 from pipeline.errors import ConfigurationError, quoted
 
 Normalization = Literal["default", "article"]
-NORMALISATIONS: tuple[str, ...] = get_args(Normalization)
+NORMALIZATIONS: tuple[str, ...] = get_args(Normalization)
 
 STOP_WORDS_FILE = "stop_words.txt"
 NEGATIONS = frozenset({"no", "nor", "not"})
 """What the article takes out of NLTK's list: without them, "not good" reads as "good"."""
 
-TELLING_STOP_WORDS = frozenset(
+OPINION_STOP_WORDS = frozenset(
     {
         "against",
         "but",
@@ -50,7 +50,7 @@ TELLING_STOP_WORDS = frozenset(
         "very",
     }
 )
-"""Stop words of NLTK's list that carry an opinion ("too", "only") or turn one ("but"); ``default`` keeps them.
+"""Stop words of NLTK's list that carry an opinion ("too", "only") or change one ("but"); ``default`` keeps them.
 Measured in docs/decisions/0002-cleaning.md."""
 
 
@@ -72,18 +72,18 @@ class TextRule:
 _WHITE = r" \t\r\n\f\v"
 
 DEFAULT_RULES: tuple[TextRule, ...] = (
-    # A space, so that the words on both sides of `<br />` stay two. A sign that no tag starts with (`<3`) is text.
+    # A space, so that the words before and after `<br />` stay two. `<3` is text: no tag starts like this.
     TextRule("HTML tags", r"<[a-z/!?][^<>]*>", " "),
-    # `(?:amp;)*`: dumps that were escaped twice.
+    # `(?:amp;)*` is for dumps that were escaped twice.
     TextRule("entities of the apostrophe", r"&(?:amp;)*(?:apos|lsquo|rsquo|#0*39|#x0*27|#8216|#8217|#x201[89]);", "'"),
     TextRule(
         "other entities",
         r"&(?:amp;)*(?:(?:amp|quot|nbsp|lt|gt)\b;?|[a-z][a-z0-9]{1,30};|#[0-9]{1,7};|#x[0-9a-f]{1,6};)",
         " ",
     ),
-    # Only printable ASCII belongs to an address, so that no kind of space is eaten.
+    # Only printable ASCII belongs to an address, so that no kind of space is removed.
     TextRule("web addresses", r"(?:https?://|\bwww\.[a-z0-9])[!-~]*", " "),
-    # The last one is U+2019 in UTF-8 that was read as cp1252, as dumps that were saved twice have it.
+    # The last one is U+2019 in UTF-8 that was decoded as cp1252, which happens in dumps that were saved twice.
     TextRule("typographic apostrophes", "[‘’ʼ´`]|â€™", "'"),
     TextRule("won't", r"\bwon'?t\b", "will not"),
     TextRule("can't", r"\bcan(?:'?t|not)\b", "can not"),
@@ -99,11 +99,11 @@ DEFAULT_RULES: tuple[TextRule, ...] = (
     TextRule("'m", r"'m\b", " am"),
     TextRule("everything but letters", r"[^a-z]+", " "),
 )
-"""``default``, applied in this order to text in lower-case; what comes out is ``[a-z ]`` only."""
+"""``default``, applied in this order to lower-case text; the result has only ``[a-z ]``."""
 
 ARTICLE_GRAPH_RULES: tuple[TextRule, ...] = (
     TextRule("web addresses", rf"http[^{_WHITE}]+", ""),
-    # Dropping an address often cuts a tag open inside its quotes; the parser then reads on to the next quote.
+    # Removing an address often opens a tag inside its quotes; the parser then continues to the next quote.
     TextRule("HTML comments", r"<!--(?:[^-]|-[^-]|--[^>])*-->", ""),
     TextRule("HTML tags", r"""<[A-Za-z/!?](?:[^>=]|=(?:"[^"]*"|'[^']*'|[^"'>]))*>""", ""),
     TextRule("tags never closed", r"""<[A-Za-z/!?](?:[^>=]|=(?:"[^"]*"|'[^']*'|[^"'>]))*=?(?:"[^"]*|'[^']*)?$""", ""),
@@ -130,14 +130,14 @@ docs/decisions/0002-cleaning.md measures how far they agree with the parser.
 
 
 def graph_rules(normalization: str) -> tuple[TextRule, ...]:
-    """Return the rules that stand for a normalization in an exported model."""
+    """Return the rules of a normalization in an exported model."""
     return DEFAULT_RULES if _known(normalization) == "default" else ARTICLE_GRAPH_RULES
 
 
 def lower_case_before(normalization: str) -> int:
-    """Return how many of ``graph_rules`` see the text before it is lower-cased (ASCII letters only).
+    """Return how many of ``graph_rules`` apply before the text is converted to lower case (ASCII letters only).
 
-    ``default``: 0, lower-casing comes first. ``article``: all of them, lower-casing comes last.
+    ``default``: 0, lower case comes first. ``article``: all of them, lower case comes last.
     """
     return 0 if _known(normalization) == "default" else len(ARTICLE_GRAPH_RULES)
 
@@ -157,12 +157,12 @@ def stop_words(normalization: str) -> tuple[str, ...]:
     """Return the words dropped after the rules, sorted; only those that can match a token of a–z.
 
     ``article``: NLTK's list without *no, nor, not*, plus *br*. ``default``: the same list without the words of
-    ``TELLING_STOP_WORDS``, and without *br*, which its rules never leave behind.
+    ``OPINION_STOP_WORDS``, and without *br*, which its rules never leave behind.
     """
     listed = {word for word in shipped_stop_words() if re.fullmatch("[a-z]+", word)} - NEGATIONS
     if _known(normalization) == "article":
         return tuple(sorted(listed | {"br"}))
-    return tuple(sorted(listed - TELLING_STOP_WORDS))
+    return tuple(sorted(listed - OPINION_STOP_WORDS))
 
 
 def stop_words_sha256(normalization: str) -> str:
@@ -171,26 +171,26 @@ def stop_words_sha256(normalization: str) -> str:
 
 
 def joined(summary: str | None, text: str) -> str:
-    """Return what the rules act on where the summary is read too: summary, one space, text."""
+    """Return the text with its summary: summary, one space, text."""
     return f"{summary} {text}" if summary else text
 
 
 def ascii_lower(text: str) -> str:
-    """Lower-case A–Z and nothing else, as the graph does: ``str.lower`` makes a letter k of the Kelvin sign."""
+    """Convert only A–Z to lower case, as an exported model does; ``str.lower`` turns the Kelvin sign into a k."""
     if text.isascii():
         return text.lower()
     return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
 def apply_rules(text: str, rules: Sequence[TextRule]) -> str:
-    """Apply rules one by one with Python's ``re``: slow and plain, the meaning that faster ways must keep."""
+    """Apply rules one by one with Python's ``re``: slow, but the definition for all faster implementations."""
     for rule in rules:
         text = re.sub(rule.pattern, rule.replacement, text, flags=re.ASCII)
     return text
 
 
 def apply_normalization(text: str, normalization: str) -> str:
-    """Normalize one text by ``graph_rules`` alone: what an exported model computes, and the meaning of ``default``."""
+    """Normalize one text by ``graph_rules`` alone, as an exported model does; this also defines ``default``."""
     rules, before = graph_rules(normalization), lower_case_before(normalization)
     text = apply_rules(ascii_lower(apply_rules(text, rules[:before])), rules[before:])
     dropped = set(stop_words(normalization))
@@ -198,8 +198,8 @@ def apply_normalization(text: str, normalization: str) -> str:
 
 
 def _known(normalization: str) -> str:
-    if normalization not in NORMALISATIONS:
+    if normalization not in NORMALIZATIONS:
         raise ConfigurationError(
-            f"Normalization {quoted(normalization)} does not exist; choose one of {', '.join(NORMALISATIONS)}."
+            f"Normalization {quoted(normalization)} does not exist; choose one of {', '.join(NORMALIZATIONS)}."
         )
     return normalization

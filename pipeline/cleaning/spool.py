@@ -1,4 +1,4 @@
-"""The reviews that stay, on disk and mapped into memory: any of them can be had in any order, none stays in memory."""
+"""The kept reviews in a memory-mapped file: readable in any order, without keeping them in memory."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ COLUMNS = pa.schema(
         pa.field("text", pa.string()),
     ]
 )
-"""What ``clean`` hands on as it came."""
+"""Columns that ``clean`` copies unchanged."""
 
 
 @dataclass(frozen=True)
 class KeptReviews:
-    """Rows by their position in the input.
+    """The kept reviews, addressed by their position in the input.
 
     Attributes:
         batches: Views of the file.
-        starts: int64 [batches], place of each batch's first row among the rows that stay.
-        places: int64 [input rows], place of each input row among the rows that stay.
+        starts: int64 ``[batches]``, position of the first row of each batch among the kept rows.
+        places: int64 ``[input rows]``, position of each input row among the kept rows.
     """
 
     batches: tuple[pa.RecordBatch, ...]
@@ -46,19 +46,19 @@ class KeptReviews:
 
     @classmethod
     def spooled(cls, source: Path, spool: Path, keep: npt.NDArray[np.bool_]) -> KeptReviews:
-        """Copy the rows that stay from Parquet into an Arrow file, batch by batch.
+        """Copy the kept rows from Parquet into an Arrow file, batch by batch.
 
         Args:
             source: ``reviews.parquet`` of ``validate_raw``.
             spool: File to write; the caller removes it.
-            keep: bool [input rows], which rows stay.
+            keep: bool ``[input rows]``, which rows are kept.
         """
         done = 0
         with pq.ParquetFile(source) as file, pa.ipc.new_file(str(spool), COLUMNS) as writer:
             for batch in file.iter_batches(BATCH_ROWS, columns=COLUMNS.names, use_threads=False):
                 part = batch.filter(pa.array(keep[done : done + len(batch)]))
                 done += len(batch)
-                # By name: a reader returns columns in the order of the file.
+                # By name, because a reader returns columns in the order of the file.
                 writer.write_batch(pa.record_batch([part[f.name].cast(f.type) for f in COLUMNS], schema=COLUMNS))
         return cls.mapped(spool, np.cumsum(keep, dtype=np.int64) - 1)
 
@@ -68,7 +68,7 @@ class KeptReviews:
 
         Args:
             spool: The file.
-            places: int64 [input rows], place of each input row in the file.
+            places: int64 ``[input rows]``, position of each input row in the file.
         """
         reader = pa.ipc.open_file(pa.memory_map(str(spool)))
         batches = tuple(reader.get_batch(number) for number in range(reader.num_record_batches))
@@ -76,16 +76,16 @@ class KeptReviews:
         return cls(batches, starts, places)
 
     def rows(self, positions: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.RecordBatch:
-        """Return rows in the order asked for.
+        """Return rows in the order of ``positions``.
 
         Args:
-            positions: int64 [rows], at least one, positions in the input.
+            positions: int64 ``[rows]``, at least one position in the input.
             columns: Names of the columns.
         """
         places = self.places[positions]
         ascending = np.argsort(places, kind="stable")
         places = places[ascending]
-        # Every batch is visited once; where its run of places begins and ends:
+        # Each batch is read once: its rows are the run of places between two cuts.
         cuts = np.searchsorted(places, [*self.starts, np.iinfo(np.int64).max])
         parts = [
             batch.select(list(columns)).take(pa.array(places[start:stop] - first))

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.cleaning.funnel import DUPLICATE, HELPFULNESS, KEPT, NEUTRAL, NO_WORDS, REASONS, FunnelResult, decide
+from pipeline.cleaning.funnel import DUPLICATE, HELPFULNESS, KEPT, NEUTRAL, NO_WORDS, REASONS, FunnelResult, run_funnel
 from pipeline.cleaning.parallel import processes_for, words_in_order
 from pipeline.cleaning.records import CleanSummary, FunnelStep
 from pipeline.cleaning.rules import stop_words_sha256
@@ -29,7 +29,7 @@ SPOOL = "kept.arrow"
 
 SLICE_ROWS = 16_384
 SLICE_BYTES = 32 * 2**20
-"""A slice, which is also a row group of the output, ends at whichever comes first."""
+"""Limits of a slice; a slice is also a row group of the output."""
 
 PROGRESS_ROWS = 100_000
 
@@ -39,7 +39,7 @@ STEP_NAMES = {
     HELPFULNESS: "drop more helpful votes than votes",
     NO_WORDS: "drop reviews without words",
 }
-"""The steps in words, by the reason of the rows that leave in them."""
+"""The name of each step by the reason of the rows that it excludes."""
 
 _SCHEMA = pa.schema(
     [
@@ -48,7 +48,7 @@ _SCHEMA = pa.schema(
         pa.field("words", pa.string(), nullable=False),
     ]
 )
-_SET_ASIDE_SCHEMA = pa.schema(
+_EXCLUDED_SCHEMA = pa.schema(
     [pa.field("row", pa.int64(), nullable=False), pa.field("reason", pa.string(), nullable=False)]
 )
 
@@ -56,7 +56,7 @@ _SET_ASIDE_SCHEMA = pa.schema(
 def clean(
     validated: ArtifactReference, config: TextConfig, store: ArtifactStore, processes: int = 0
 ) -> ArtifactReference:
-    """Drop neutral and repeated reviews, label the rest and turn their text into words.
+    """Exclude neutral and duplicate reviews, label the rest and turn their texts into words.
 
     Output as in docs/reference/artifacts.md, in ProductId order (stable by id, then row). ``default`` also excludes
     rows without any word; ``article`` keeps them, as the counts of docs/explanation/replicated_experiment.md do.
@@ -64,11 +64,11 @@ def clean(
     Args:
         validated: Artifact of ``validate_raw``.
         config: How text becomes words.
-        store: Where artifacts lie.
-        processes: At most this many processes clean text; 0: one per core. The result does not depend on it.
+        store: The store.
+        processes: Most processes that clean text; 0: one per core. The result does not depend on it.
 
     Raises:
-        CleaningError: The input breaks its contract, or a child process died.
+        CleaningError: A validated review has no score, or a child process ended early.
     """
     return store.produce(
         Stage("clean", version=2),
@@ -79,13 +79,13 @@ def clean(
 
 
 def _build(work: Workspace, source: Path, config: TextConfig, processes: int) -> Outcome:
-    funnel_result = decide(source, deduplicate=config.deduplicate)
+    funnel_result = run_funnel(source, deduplicate=config.deduplicate)
     spool = work.folder / SPOOL
     kept = KeptReviews.spooled(source, spool, funnel_result.reasons == KEPT)
-    wordless = _write_reviews(work.folder / REVIEWS, kept, funnel_result, config, processes)
+    without_words = _write_reviews(work.folder / REVIEWS, kept, funnel_result, config, processes)
     spool.unlink()
     reasons = funnel_result.reasons.copy()
-    reasons[wordless] = 1 + REASONS.index(NO_WORDS)
+    reasons[without_words] = 1 + REASONS.index(NO_WORDS)
     _write_excluded(work.folder / EXCLUDED, funnel_result.rows, reasons)
     return _outcome(funnel_result, reasons, config)
 
@@ -126,13 +126,13 @@ def _write_excluded(target: Path, rows: npt.NDArray[np.int64], reasons: npt.NDAr
     gone = np.flatnonzero(reasons != KEPT)
     gone = gone[np.argsort(rows[gone], kind="stable")]
     names = np.array(REASONS, dtype=object)[reasons[gone] - 1]
-    pq.write_table(pa.table({"row": rows[gone], "reason": names}, schema=_SET_ASIDE_SCHEMA), target, compression="zstd")
+    pq.write_table(pa.table({"row": rows[gone], "reason": names}, schema=_EXCLUDED_SCHEMA), target, compression="zstd")
 
 
 def _write_reviews(
     target: Path, kept: KeptReviews, funnel_result: FunnelResult, config: TextConfig, processes: int
 ) -> npt.NDArray[np.int64]:
-    """Clean and write slice by slice; return the input positions of rows left out for want of words."""
+    """Clean and write slice by slice; return the input positions of rows without words, which are not written."""
     slices = list(_slices(funnel_result.order, funnel_result.text_bytes))
     processes = min(processes_for(len(funnel_result.order), processes), max(1, len(slices)))
     log.info(
@@ -140,7 +140,7 @@ def _write_reviews(
     )
     read = ["summary", "text"] if config.include_summary else ["text"]
     texts = (kept.rows(positions, read) for positions in slices)
-    wordless, done = [], 0
+    without_words, done = [], 0
     with (
         closing(words_in_order(texts, config.normalization, processes)) as cleaned,
         pq.ParquetWriter(target, _SCHEMA, compression="zstd") as writer,
@@ -149,7 +149,7 @@ def _write_reviews(
             keep = np.ones(len(positions), dtype=bool)
             if _needs_words(config):
                 keep = np.asarray(pc.not_equal(words, "").to_numpy(zero_copy_only=False), dtype=bool)
-                wordless.append(positions[~keep])
+                without_words.append(positions[~keep])
             if keep.any():
                 batch = kept.rows(positions[keep], COLUMNS.names)
                 labels = pa.array(funnel_result.labels[positions[keep]])
@@ -158,7 +158,7 @@ def _write_reviews(
             if done // PROGRESS_ROWS != (done + len(positions)) // PROGRESS_ROWS:
                 log.info("clean: %d of %d reviews", done + len(positions), len(funnel_result.order))
             done += len(positions)
-    return np.concatenate([np.empty(0, dtype=np.int64), *wordless])
+    return np.concatenate([np.empty(0, dtype=np.int64), *without_words])
 
 
 def _slices(order: npt.NDArray[np.int64], text_bytes: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

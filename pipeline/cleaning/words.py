@@ -1,8 +1,8 @@
-"""Review text to words, fast: the whole text only where it must be seen whole, then token by token from memory.
+"""Turns review texts into words with a cache of tokens.
 
 After the markup is gone, every further step of both normalizations acts on one whitespace-separated token alone, and
 nine of ten tokens are among the few thousand most frequent. So a token is cleaned once and then looked up. The
-result is the same as that of the plain way (``rules.apply_normalization``; for ``article`` the steps of
+result is equal to that of the plain way (``rules.apply_normalization``; for ``article`` the steps of
 docs/explanation/replicated_experiment.md).
 """
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pipeline.cleaning.html import html_to_text
 from pipeline.cleaning.rules import (
     DEFAULT_RULES,
-    NORMALISATIONS,
+    NORMALIZATIONS,
     Normalization,
     ascii_lower,
     joined,
@@ -27,23 +27,23 @@ from pipeline.errors import ConfigurationError, quoted
 if TYPE_CHECKING:
     from pipeline.config import TextConfig
 
-REMEMBERED_TOKENS = 262_144
-"""Tokens kept with their words, about 50 MB; when they are full, all are forgotten, so memory stays bounded."""
+CACHED_TOKENS = 262_144
+"""Size of the cache, about 50 MB. A full cache is cleared, so that memory stays bounded."""
 
-LONGEST_REMEMBERED_TOKEN = 64
-"""Characters; longer ones are rare, and a hostile dump may hold huge ones."""
+LONGEST_CACHED_TOKEN = 64
+"""Characters. Longer tokens are rare, and those of a hostile dump may be huge."""
 
 WHOLE_TEXT_RULES = 3
-"""How many of ``DEFAULT_RULES`` look further than one token: tags and entities. They act only on texts with < or &."""
+"""The first rules of ``DEFAULT_RULES`` read the whole text, not single tokens: tags and entities, so < or &."""
 
 
 def normalize(summary: str | None, text: str, config: TextConfig) -> str:
     """Return the words of one review, joined by one space.
 
     Args:
-        summary: The review's summary; read only where ``config.include_summary``.
-        text: The raw review, HTML and all.
-        config: Which normalization, and whether the summary is read.
+        summary: The summary; used only with ``config.include_summary``.
+        text: The raw text with its HTML.
+        config: The normalization, and whether the summary is part of the text.
     """
     whole = joined(summary, text) if config.include_summary else text
     return normalizer(config.normalization)(whole)
@@ -62,27 +62,27 @@ class Normalizer:
     """Text → its words in lower-case a–z, joined by one space."""
 
     def __init__(self, without_markup: Callable[[str], str], words_of_token: Callable[[str], str]) -> None:
-        """Put a normalization together.
+        """Build a normalizer.
 
         Args:
-            without_markup: Does what needs the whole text.
+            without_markup: The steps that need the whole text.
             words_of_token: Words of one whitespace-separated token, each followed by a space.
         """
         self._without_markup = without_markup
-        self._memory = _Memory(words_of_token)
+        self._cache = _TokenCache(words_of_token)
 
     def __call__(self, text: str) -> str:
         """Return one text's words."""
-        return "".join(map(self._memory.__getitem__, self._without_markup(text).split()))[:-1]
+        return "".join(map(self._cache.__getitem__, self._without_markup(text).split()))[:-1]
 
     def many(self, texts: Iterable[str]) -> list[str]:
         """Return every text's words."""
-        without_markup, words_of, join = self._without_markup, self._memory.__getitem__, "".join
+        without_markup, words_of, join = self._without_markup, self._cache.__getitem__, "".join
         return [join(map(words_of, without_markup(text).split()))[:-1] for text in texts]
 
 
-class _Memory(dict[str, str]):
-    """Token → its words, found once."""
+class _TokenCache(dict[str, str]):
+    """The words of each token, computed once."""
 
     def __init__(self, words_of_token: Callable[[str], str]) -> None:
         super().__init__()
@@ -90,8 +90,8 @@ class _Memory(dict[str, str]):
 
     def __missing__(self, token: str) -> str:
         words = self._words_of_token(token)
-        if len(token) <= LONGEST_REMEMBERED_TOKEN:
-            if len(self) >= REMEMBERED_TOKENS:
+        if len(token) <= LONGEST_CACHED_TOKEN:
+            if len(self) >= CACHED_TOKENS:
                 self.clear()
             self[token] = words
         return words
@@ -99,7 +99,7 @@ class _Memory(dict[str, str]):
 
 @cache
 def normalizer(normalization: str) -> Normalizer:
-    """Return the normalizer of that name; it keeps its memory of tokens as long as the process lives.
+    """Return the normalizer of that name; it keeps its token cache for the life of the process.
 
     Raises:
         ConfigurationError: There is no such normalization.
@@ -109,7 +109,7 @@ def normalizer(normalization: str) -> Normalizer:
     if normalization == "article":
         return Normalizer(_article_without_markup, _article_token())
     raise ConfigurationError(
-        f"Normalization {quoted(normalization)} does not exist; choose one of {', '.join(NORMALISATIONS)}."
+        f"Normalization {quoted(normalization)} does not exist; choose one of {', '.join(NORMALIZATIONS)}."
     )
 
 
@@ -182,7 +182,7 @@ def _default_token() -> Callable[[str], str]:
     *rules, letters = [
         (re.compile(rule.pattern, re.ASCII), rule.replacement) for rule in DEFAULT_RULES[WHOLE_TEXT_RULES:]
     ]
-    # Where no rule matches the token as it stands, none comes to match later: one search instead of a dozen.
+    # If no rule matches the token, none will match later: one search instead of a dozen.
     any_rule = re.compile("|".join(f"(?:{rule.pattern})" for rule in DEFAULT_RULES[WHOLE_TEXT_RULES:-1]), re.ASCII)
     only_letters, space = letters
 

@@ -1,7 +1,7 @@
-"""A process that cleans text for another one: Arrow record batches in by its input, words out by its output.
+"""A child process that cleans text: it reads Arrow record batches from its input and writes words to its output.
 
-``parallel`` starts it. A plain child process with two pipes needs nothing of
-``multiprocessing``: the parent may be daemonic, its main module is not run again, and no text is pickled.
+``parallel`` starts it. It is not a process of ``multiprocessing``, so that the parent may be daemonic, the parent's
+main module does not run again, and no text is pickled.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def words_of_batch(batch: pa.RecordBatch, normalize: Normalizer) -> pa.RecordBat
     """Return the words of each row, schema ``WORDS``.
 
     Args:
-        batch: Strings ``text`` and, where the summary is read too, ``summary``; a null counts as an empty text.
+        batch: String columns ``text`` and, if the summary is part of the text, ``summary``; null counts as empty.
         normalize: The normalization.
     """
     texts = [text or "" for text in batch["text"].to_pylist()]
@@ -33,7 +33,7 @@ def words_of_batch(batch: pa.RecordBatch, normalize: Normalizer) -> pa.RecordBat
 
 
 def _string_array(words: list[str]) -> pa.LargeStringArray:
-    """Lay ASCII strings out as Arrow does; ``pa.array`` would import pandas first, a second in each process."""
+    """Return ASCII strings as an Arrow array; ``pa.array`` would import pandas first, a second per process."""
     ends = np.cumsum([0, *map(len, words)], dtype=np.int64)
     return pa.LargeStringArray.from_buffers(
         len(words), pa.py_buffer(ends), pa.py_buffer("".join(words).encode("ascii"))
@@ -41,10 +41,10 @@ def _string_array(words: list[str]) -> pa.LargeStringArray:
 
 
 def main() -> None:
-    """Answer every batch of the input until it ends, which it also does when the parent dies."""
-    # Ctrl-C reaches the whole process group: the parent decides, and its children end with their input.
+    """Answer each batch until the input ends; it also ends if the parent dies."""
+    # Ctrl-C reaches the whole process group. The parent handles it, and closing the input ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The pipe is ours alone: whatever a library prints goes to the log, not between the batches.
+    # Only batches go to the pipe: the output of libraries goes to the log.
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     source = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115 - a pipe, read to its end.

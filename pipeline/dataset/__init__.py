@@ -1,19 +1,18 @@
-"""The collection: which dumps were taken, which of them a run trains on, and their reviews laid together."""
+"""The batch registry, the training window, and the merge of its reviews."""
 
-from pipeline.dataset.claims import dump_batch_of, take
+from pipeline.dataset.claims import batch_of, choose_window, claim_batch
 from pipeline.dataset.drift import enforce_drift_limits
 from pipeline.dataset.merging import DatasetPart, ingested_rows, merge, read_window
 from pipeline.dataset.records import BatchClaim, ClaimedFile, DumpBatch, Window, WindowDump
-from pipeline.dataset.register import (
+from pipeline.dataset.registry import (
     accepted_batches,
     batches,
+    find_claim,
     record_batch,
     record_evaluated,
     seen_digests,
-    taking,
     was_evaluated,
 )
-from pipeline.dataset.window import choose_window
 
 __all__ = [
     "BatchClaim",
@@ -23,17 +22,17 @@ __all__ = [
     "Window",
     "WindowDump",
     "accepted_batches",
+    "batch_of",
     "batches",
     "choose_window",
-    "dump_batch_of",
+    "claim_batch",
     "enforce_drift_limits",
+    "find_claim",
     "ingested_rows",
     "merge",
     "read_window",
     "record_batch",
     "record_evaluated",
     "seen_digests",
-    "take",
-    "taking",
     "was_evaluated",
 ]

@@ -1,4 +1,4 @@
-"""The gate between a dump and the collection: drift that a configured limit forbids."""
+"""Stops a run whose dump differs from the champion's training data by more than the configured limits."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pipeline.store import ArtifactReference, ArtifactStore
 
 
 def enforce_drift_limits(profiled: ArtifactReference, config: DriftConfig, store: ArtifactStore) -> None:
-    """Let a dump into the collection only if it is like what the champion was trained on.
+    """Stop the run if the dump differs from the champion's training data by more than a limit.
 
     Args:
-        profiled: Artifact of ``profile``, made beside the champion's reviews.
+        profiled: Artifact of ``profile``, compared with the champion's reviews.
         config: The limits.
-        store: Where it lies.
+        store: The store.
 
     Raises:
-        DriftError: A limit is passed; the message has every figure beyond one.
+        DriftError: A limit is exceeded; the message has all figures above their limits.
     """
     comparison = store.summary(profiled, ProfileSummary).comparison
     if comparison is None:
         return
     found = []
     shift = comparison.positive_share_shift
-    # The interval's near end: a small dump may lie far off by chance.
+    # The end of the interval next to zero: a small dump may differ by chance.
     if min(abs(shift.low), abs(shift.high)) > config.max_label_shift and shift.low * shift.high > 0:
         found.append(
             f"- Share of positive reviews: {100 * shift.value:+.1f} points ({100 * shift.low:+.1f} to "

@@ -1,4 +1,4 @@
-"""The stage ``merge``: the clean reviews of several batches as one table, as if they had come in one dump."""
+"""The stage ``merge``: the clean reviews of several batches as one table, as if they had arrived in one dump."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 MERGE = Stage("merge", version=1)
 REVIEWS, EXCLUDED, WINDOW = "reviews.parquet", "excluded.parquet", "window.json"
 REPEATED = "repeated_across_dumps"
-"""Reason of rows that an earlier batch holds too."""
+"""Reason of rows that repeat a review of an earlier batch."""
 SLICE_ROWS = 16_384
-"""Rows that are read and written at once; also a row group of the output."""
+"""Rows that are read and written at once, and rows of a row group."""
 
-_SET_ASIDE_SCHEMA = pa.schema(
+_EXCLUDED_SCHEMA = pa.schema(
     [
         pa.field("row", pa.int64(), nullable=False),
         pa.field("fetched", pa.string(), nullable=False),
@@ -42,12 +42,12 @@ _SET_ASIDE_SCHEMA = pa.schema(
 
 
 class _MergeParameters(BaseModel):
-    """Part of the key: the digests of the dumps, spelled out, and whether copies leave."""
+    """The parameters in the key: the digests of the raw files, and whether duplicates are excluded."""
 
     model_config = ConfigDict(frozen=True)
 
     dumps: tuple[tuple[str, ...], ...]
-    """Of each batch, oldest first, the SHA-256 of its files."""
+    """The SHA-256 of the files of each batch, oldest first."""
     deduplicate: bool
 
 
@@ -56,9 +56,9 @@ class DatasetPart:
     """One batch's clean reviews.
 
     Attributes:
-        batch: What was taken.
+        batch: The batch.
         cleaned: Its artifact of ``clean``.
-        ingested_rows: Rows of its dump before any left: the numbers that its rows take up in the window.
+        ingested_rows: Its rows before any were excluded: its share of the row numbers of the window.
     """
 
     batch: DumpBatch
@@ -73,43 +73,46 @@ class DatasetPart:
             ArtifactError: The batch was refused before anything was fetched.
         """
         if self.batch.fetched is None:
-            raise ArtifactError(f"The batch {self.batch.key} has no fetched files and cannot be trained on.")
+            raise ArtifactError(
+                f"Batch {self.batch.key} has no raw files and cannot be trained on. Restore its record from a backup "
+                "of the store."
+            )
         return self.batch.fetched
 
 
-def merge(portions: Sequence[DatasetPart], store: ArtifactStore, *, deduplicate: bool) -> ArtifactReference:
-    """Lay the clean reviews of a window together.
+def merge(parts: Sequence[DatasetPart], store: ArtifactStore, *, deduplicate: bool) -> ArtifactReference:
+    """Merge the clean reviews of a training window.
 
-    Rows are numbered anew: the rows of an batch follow those of the batch before. Of reviews equal in user, time and
-    text the copy of the earlier batch stays; where a window names no users, equal text counts, as in ``clean``. No
-    text is cleaned again. The result is ordered by product, id and row like that of ``clean``, and has its columns and
-    its summary, so that later stages need not know how many dumps there were.
+    Rows get new numbers: the rows of a batch follow those of the batch before. Of reviews with equal user, time and
+    text the one of the earliest batch is kept; in a window without users, equal text is enough, as in ``clean``. No
+    text is cleaned again. Order, columns and summary are those of ``clean``, so that later stages do not depend on the
+    number of batches.
 
     Args:
-        portions: At least one, oldest first, all cleaned by the same rules.
-        store: Where artifacts lie.
-        deduplicate: Whether copies leave.
+        parts: At least one, oldest first, all cleaned by the same rules.
+        store: The store.
+        deduplicate: Whether duplicates are excluded.
 
     Returns:
         An artifact with ``reviews.parquet``, ``excluded.parquet`` and ``window.json`` (a ``Window``); its summary is a
         ``CleanSummary``.
 
     Raises:
-        ArtifactError: A portion is missing, or was cleaned by other rules.
+        ArtifactError: A part is missing, or was cleaned by other rules.
     """
     return store.produce(
         MERGE,
-        inputs={f"cleaned {number:04}": portion.cleaned for number, portion in enumerate(portions)},
+        inputs={f"cleaned {number:04}": part.cleaned for number, part in enumerate(parts)},
         params=_MergeParameters(
-            dumps=tuple(tuple(file.sha256 for file in portion.batch.files) for portion in portions),
+            dumps=tuple(tuple(file.sha256 for file in part.batch.files) for part in parts),
             deduplicate=deduplicate,
         ),
-        build=lambda work: _build(work, portions, store, deduplicate=deduplicate),
+        build=lambda work: _build(work, parts, store, deduplicate=deduplicate),
     )
 
 
 def read_window(merged: ArtifactReference, store: ArtifactStore) -> Window:
-    """Return the batches behind a ``merge`` artifact.
+    """Return the training window of a ``merge`` artifact.
 
     Raises:
         ArtifactError: It is missing or damaged.
@@ -118,48 +121,48 @@ def read_window(merged: ArtifactReference, store: ArtifactStore) -> Window:
         return Window.model_validate_json((store.folder(merged) / WINDOW).read_bytes())
     except (OSError, ValueError) as error:
         raise ArtifactError(
-            f"{WINDOW} of {merged} cannot be read. Remove that artifact's folder, run again."
+            f"{WINDOW} of {merged} cannot be read. Remove the folder of that artifact and run again."
         ) from error
 
 
 def ingested_rows(validated_raw: ArtifactReference, store: ArtifactStore) -> int:
-    """Return how many rows the dump behind a validation had before any left."""
+    """Return how many rows a validated dump had before any were excluded."""
     return store.summary(store.manifest(validated_raw).inputs["ingested"], IngestSummary).rows
 
 
-def _build(work: Workspace, portions: Sequence[DatasetPart], store: ArtifactStore, *, deduplicate: bool) -> Outcome:
-    summaries = [store.summary(portion.cleaned, CleanSummary) for portion in portions]
-    _require_same_rules(portions, summaries)
-    files = [store.folder(portion.cleaned) / REVIEWS for portion in portions]
+def _build(work: Workspace, parts: Sequence[DatasetPart], store: ArtifactStore, *, deduplicate: bool) -> Outcome:
+    summaries = [store.summary(part.cleaned, CleanSummary) for part in parts]
+    _require_same_rules(parts, summaries)
+    files = [store.folder(part.cleaned) / REVIEWS for part in parts]
     keys = [_Keys.read(file) for file in files]
     counts = [len(key.rows) for key in keys]
-    portion_of = np.repeat(np.arange(len(portions)), counts)
-    rows = np.concatenate([key.rows + offset for key, offset in zip(keys, _offsets(portions), strict=True)])
-    repeated = _repeated(keys, portion_of) if deduplicate else np.zeros(len(rows), dtype=bool)
+    part_of = np.repeat(np.arange(len(parts)), counts)
+    rows = np.concatenate([key.rows + offset for key, offset in zip(keys, _offsets(parts), strict=True)])
+    repeated = _repeated(keys, part_of) if deduplicate else np.zeros(len(rows), dtype=bool)
     _write(work.folder / REVIEWS, files, keys, rows, repeated)
-    _write_excluded(work.folder / EXCLUDED, portions, rows, portion_of, repeated)
-    gone = np.bincount(portion_of[repeated], minlength=len(portions))
+    _write_excluded(work.folder / EXCLUDED, parts, rows, part_of, repeated)
+    gone = np.bincount(part_of[repeated], minlength=len(parts))
     window = Window(
         dumps=tuple(
             WindowDump(
-                fetched=portion.fetched,
-                files=portion.batch.files,
-                received_at=portion.batch.received_at,
+                fetched=part.fetched,
+                files=part.batch.files,
+                received_at=part.batch.received_at,
                 rows=count,
                 repeated=int(copies),
             )
-            for portion, count, copies in zip(portions, counts, gone, strict=True)
+            for part, count, copies in zip(parts, counts, gone, strict=True)
         )
     )
     (work.folder / WINDOW).write_text(window.model_dump_json(indent=2) + "\n", encoding="utf-8")
     labels = np.concatenate([key.labels for key in keys])[~repeated]
-    copies, kept = int(repeated.sum()), len(labels)
-    log.info("merge: %d reviews of %d dumps, %d copies of earlier ones excluded", kept, len(portions), copies)
+    duplicates, kept = int(repeated.sum()), len(labels)
+    log.info("merge: %d reviews of %d dumps, %d duplicates of earlier dumps excluded", kept, len(parts), duplicates)
     summary = summaries[-1].model_copy(
         update={
             "steps": (
                 FunnelStep(name="read", reason=None, rows=len(rows)),
-                FunnelStep(name="drop copies of reviews of earlier dumps", reason=REPEATED, rows=kept),
+                FunnelStep(name="drop reviews of earlier dumps", reason=REPEATED, rows=kept),
             ),
             "positive": int(labels.sum()),
             "negative": int(kept - labels.sum()),
@@ -167,16 +170,16 @@ def _build(work: Workspace, portions: Sequence[DatasetPart], store: ArtifactStor
         }
     )
     return Outcome(
-        summary, rows=RowAccount(rows_in=len(rows), kept=kept, excluded={REPEATED: copies} if copies else {})
+        summary, rows=RowAccount(rows_in=len(rows), kept=kept, excluded={REPEATED: duplicates} if duplicates else {})
     )
 
 
-def _require_same_rules(portions: Sequence[DatasetPart], summaries: Sequence[CleanSummary]) -> None:
+def _require_same_rules(parts: Sequence[DatasetPart], summaries: Sequence[CleanSummary]) -> None:
     rules = [summary.text_rules for summary in summaries]
-    for portion, rule in zip(portions, rules, strict=True):
+    for part, rule in zip(parts, rules, strict=True):
         if rule != rules[-1]:
             raise ArtifactError(
-                f"{portion.cleaned} was cleaned by other rules ({_rules_in_words(rule)}) than {portions[-1].cleaned} "
+                f"{part.cleaned} was cleaned by other rules ({_rules_in_words(rule)}) than {parts[-1].cleaned} "
                 f"({_rules_in_words(rules[-1])}). Clean both with the same configuration and version of this project."
             )
 
@@ -191,13 +194,13 @@ def _rules_in_words(rules: tuple[str, bool, str]) -> str:
 
 @dataclass(frozen=True)
 class _Keys:
-    """What decides a review's place and whether it is a copy, without its text.
+    """What the order and the duplicates of a batch's reviews depend on, without texts.
 
     Attributes:
-        table: ``product_id``, ``id`` for the order; ``user_id``, ``time``.
-        rows: int64 [rows], number in the dump.
-        labels: int8 [rows].
-        digests: Two times uint64 [rows], 128 bits of BLAKE2b of the text.
+        table: ``product_id`` and ``id`` for the order; ``user_id`` and ``time``.
+        rows: int64 ``[rows]``, row numbers in the dump.
+        labels: int8 ``[rows]``.
+        digests: ``TEXT_DIGEST`` ``[rows]``, digests of the texts.
     """
 
     table: pa.Table
@@ -207,7 +210,7 @@ class _Keys:
 
     @classmethod
     def read(cls, file: Path) -> _Keys:
-        """Read one batch's keys; texts pass by in batches."""
+        """Read the keys of one batch; the texts are read some rows at a time."""
         table = pq.read_table(file, columns=["row", "product_id", "id", "user_id", "time", "label"])
         digests = bytearray()
         with pq.ParquetFile(file) as parquet:
@@ -221,8 +224,8 @@ class _Keys:
         )
 
 
-def _repeated(keys: Sequence[_Keys], portion_of: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
-    """Return where a review repeats one of an earlier batch; copies within one are ``clean``'s business."""
+def _repeated(keys: Sequence[_Keys], part_of: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+    """Return which reviews repeat one of an earlier batch, bool ``[rows]``."""
     named = [
         pa.chunked_array([chunk for key in keys for chunk in key.table[name].chunks], key_type)
         for name, key_type in (("user_id", pa.string()), ("time", pa.int64()))
@@ -231,7 +234,7 @@ def _repeated(keys: Sequence[_Keys], portion_of: npt.NDArray[np.intp]) -> npt.ND
     same: list[npt.NDArray[np.generic]] = [digests["first"], digests["second"]]
     if named[0].null_count < len(named[0]):
         same += [value_codes(column) for column in named]
-    return portion_of > portion_of[first_equal(same)]
+    return part_of > part_of[first_equal(same)]
 
 
 def _write(
@@ -241,14 +244,14 @@ def _write(
     rows: npt.NDArray[np.int64],
     repeated: npt.NDArray[np.bool_],
 ) -> None:
-    """Write the reviews that stay, by product, id and row."""
+    """Write the kept reviews by product, id and row."""
     order = _order(keys, rows)
     order = order[~repeated[order]]
     spool = target.with_suffix(".arrow")
     schema = pq.read_schema(files[0]).remove_metadata()
     try:
         with pa.ipc.new_file(str(spool), schema) as spooled:
-            for batch in _batches(files, rows, schema):
+            for batch in _numbered(files, rows, schema):
                 spooled.write_batch(batch)
         reviews = KeptReviews.mapped(spool, np.arange(len(rows)))
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:
@@ -267,8 +270,8 @@ def _order(keys: Sequence[_Keys], rows: npt.NDArray[np.int64]) -> npt.NDArray[np
     return found
 
 
-def _batches(files: Sequence[Path], rows: npt.NDArray[np.int64], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield every review of the batches with its new number."""
+def _numbered(files: Sequence[Path], rows: npt.NDArray[np.int64], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield all reviews of the batches with their new row numbers."""
     done = 0
     for file in files:
         with pq.ParquetFile(file) as parquet:
@@ -281,27 +284,27 @@ def _batches(files: Sequence[Path], rows: npt.NDArray[np.int64], schema: pa.Sche
 
 def _write_excluded(
     target: Path,
-    portions: Sequence[DatasetPart],
+    parts: Sequence[DatasetPart],
     rows: npt.NDArray[np.int64],
-    portion_of: npt.NDArray[np.intp],
+    part_of: npt.NDArray[np.intp],
     repeated: npt.NDArray[np.bool_],
 ) -> None:
     gone = np.flatnonzero(repeated)
     gone = gone[np.argsort(rows[gone], kind="stable")]
-    offsets = _offsets(portions)
-    fetched = np.array([portion.fetched.key for portion in portions], dtype=object)
+    offsets = _offsets(parts)
+    fetched = np.array([part.fetched.key for part in parts], dtype=object)
     table = pa.table(
         {
             "row": rows[gone],
-            "fetched": pa.array(fetched[portion_of[gone]], pa.string()),
-            "row_in_dump": rows[gone] - offsets[portion_of[gone]],
+            "fetched": pa.array(fetched[part_of[gone]], pa.string()),
+            "row_in_dump": rows[gone] - offsets[part_of[gone]],
             "reason": pa.array([REPEATED] * len(gone), pa.string()),
         },
-        schema=_SET_ASIDE_SCHEMA,
+        schema=_EXCLUDED_SCHEMA,
     )
     pq.write_table(table, target, compression="zstd")
 
 
-def _offsets(portions: Sequence[DatasetPart]) -> npt.NDArray[np.int64]:
-    """Return, int64 ``[portions]``, the number of each portion's row 0 in the window."""
-    return np.cumsum([0, *(portion.ingested_rows for portion in portions[:-1])], dtype=np.int64)
+def _offsets(parts: Sequence[DatasetPart]) -> npt.NDArray[np.int64]:
+    """Return, int64 ``[parts]``, the row number in the window of row 0 of each part."""
+    return np.cumsum([0, *(part.ingested_rows for part in parts[:-1])], dtype=np.int64)

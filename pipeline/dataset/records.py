@@ -1,4 +1,4 @@
-"""What the collection remembers: batches, what a run took, and the window that a model was trained on."""
+"""Records of the batch registry and of the training window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.store import ArtifactReference, Record
 
 
 class ClaimedFile(Record):
-    """One raw file, by what it holds."""
+    """One raw file of a batch."""
 
     name: str
     sha256: str
@@ -19,7 +19,7 @@ class ClaimedFile(Record):
 
 
 class DumpBatch(Record):
-    """What one run took, and what became of it (``collection/batches/<key>.json``)."""
+    """Dump files that were received together, and their outcome (``collection/batches/<key>.json``)."""
 
     schema_version: Literal[1] = 1
     run_name: str
@@ -30,41 +30,41 @@ class DumpBatch(Record):
     files: tuple[ClaimedFile, ...]
     demo: bool
     rows: int | None = None
-    """Clean reviews, duplicates with other batches counted."""
+    """Clean reviews, including those that repeat other batches."""
     fetched: ArtifactReference | None
-    """The raw files; ``None`` for a file that could not be opened as a dump."""
+    """The raw files; ``None`` if the file is not a dump."""
     validated_raw: ArtifactReference | None = None
     versions: tuple[SourceVersion, ...] = ()
-    """Which versions of their sources the files are, so that the next run asks for newer ones only."""
+    """The versions that the sources named, so that the next run asks only for newer ones."""
 
     @property
     def key(self) -> str:
-        """Name of the record: the fetched artifact's key, or that of the bytes that could not be fetched."""
+        """Name of the record: the key of the fetched artifact, or the digest of a file that is not a dump."""
         return self.fetched.key if self.fetched is not None else self.files[0].sha256[:32]
 
 
 class BatchClaim(Record):
-    """Which raw files a run works on; kept, so that clearing the run takes the same (``collection/takings/``)."""
+    """The raw files that a run works on, recorded so that a cleared run uses the same (``collection/claims/``)."""
 
     schema_version: Literal[1] = 1
     run_name: str
     received_at: AwareDatetime
     fetched: ArtifactReference
     new: bool
-    """Whether the files were new; else the run trains on what the collection holds."""
+    """Whether the files are new; if not, the run trains on batches of the registry."""
     versions: tuple[SourceVersion, ...] = ()
 
 
 class WindowDump(Record):
-    """One batch's part in a window."""
+    """One batch of a training window."""
 
     fetched: ArtifactReference
     files: tuple[ClaimedFile, ...]
     received_at: AwareDatetime
     rows: int
-    """Clean reviews that came in."""
+    """Clean reviews of the batch."""
     repeated: int
-    """Of these, copies of reviews of earlier batches."""
+    """Of these, duplicates of reviews of earlier batches, which are excluded."""
 
 
 class Window(Record):

@@ -19,7 +19,7 @@ import great_expectations  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 import tensorflow  # noqa: F401, ICN001
 
-import pipeline.dataset.register
+import pipeline.dataset.registry
 import pipeline.promotion.champions
 import pipeline.reporting.publishing
 from pipeline.config import RunConfig
@@ -30,7 +30,7 @@ from pipeline.workflow import run_workflow
 MOST_PROCESSES = 200
 CHANGES: tuple[tuple[Any, str], ...] = (
     (ArtifactStore, "_show"),
-    (pipeline.dataset.register, "_write"),
+    (pipeline.dataset.registry, "_write"),
     (pipeline.promotion.champions, "_created"),
     (pipeline.reporting.publishing, "_publish_folder"),
     (pipeline.reporting.publishing, "_write_latest"),

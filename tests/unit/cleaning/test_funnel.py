@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cleaning import CleaningError
-from pipeline.cleaning.funnel import KEPT, REASONS, decide
+from pipeline.cleaning.funnel import KEPT, REASONS, run_funnel
+from pipeline.errors import CleaningError
 from tests.reference.article_cleaning import article_funnel
 from tests.unit.cleaning.support import fine_foods, reviews
 
@@ -40,7 +40,7 @@ def decided(table: pa.Table, *, deduplicate: bool) -> tuple[list[int], list[int]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "reviews.parquet")
         pq.write_table(table, path, row_group_size=5)
-        funnel_result = decide(path, deduplicate=deduplicate)
+        funnel_result = run_funnel(path, deduplicate=deduplicate)
     gone = {
         int(row): REASONS[reason - 1]
         for row, reason in zip(funnel_result.rows, funnel_result.reasons, strict=True)

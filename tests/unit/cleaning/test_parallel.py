@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from pipeline.cleaning import CleaningError, parallel
+from pipeline.cleaning import parallel
 from pipeline.cleaning.parallel import processes_for, words_in_order
+from pipeline.errors import CleaningError
 
 BATCHES = [
     pa.record_batch(

@@ -30,7 +30,7 @@ def test_each_rule_means_the_same_in_re2(text: str) -> None:
 @settings(deadline=None, max_examples=100, derandomize=True)
 @given(text=hostile)
 def test_words_are_a_to_z_and_no_stop_words(text: str) -> None:
-    for normalization in rules.NORMALISATIONS:
+    for normalization in rules.NORMALIZATIONS:
         words = rules.apply_normalization(text, normalization)
         assert re.fullmatch(r"(?:[a-z]+(?: [a-z]+)*)?", words)
         assert not set(words.split()) & set(rules.stop_words(normalization))
@@ -79,7 +79,7 @@ def test_the_shipped_list_is_that_of_nltk() -> None:
 
 
 def test_the_digest_of_the_stop_words_depends_on_the_list_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    digests = {rules.stop_words_sha256(name) for name in rules.NORMALISATIONS}
-    assert len(digests) == len(rules.NORMALISATIONS)
+    digests = {rules.stop_words_sha256(name) for name in rules.NORMALIZATIONS}
+    assert len(digests) == len(rules.NORMALIZATIONS)
     monkeypatch.setattr(rules, "stop_words", lambda _: ("the",))
     assert rules.stop_words_sha256("default") not in digests

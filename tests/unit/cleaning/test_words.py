@@ -52,14 +52,14 @@ def test_golden(case: dict[str, str]) -> None:
 @settings(deadline=None, max_examples=30, derandomize=True)
 @given(texts=st.lists(hostile, max_size=8))
 def test_forgetting_tokens_changes_nothing(texts: list[str]) -> None:
-    for normalization in rules.NORMALISATIONS:
+    for normalization in rules.NORMALIZATIONS:
         known = normalize_many(texts, normalization)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(words, "REMEMBERED_TOKENS", 2)
-            patch.setattr(words, "LONGEST_REMEMBERED_TOKEN", 4)
+            patch.setattr(words, "CACHED_TOKENS", 2)
+            patch.setattr(words, "LONGEST_CACHED_TOKEN", 4)
             words.normalizer.cache_clear()
             assert normalize_many(texts, normalization) == known
-            assert len(words.normalizer(normalization)._memory) <= 2
+            assert len(words.normalizer(normalization)._cache) <= 2
 
 
 def test_one_review_is_read_as_many_are() -> None:

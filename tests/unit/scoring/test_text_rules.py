@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cleaning.rules import NORMALISATIONS, apply_normalization, stop_words
+from pipeline.cleaning.rules import NORMALIZATIONS, apply_normalization, stop_words
 from pipeline.scoring.text_rules import apply_text_rules, current_text_rules
 
 tf = pytest.importorskip("tensorflow")
@@ -40,7 +40,7 @@ def in_graph():
     signature = [tf.TensorSpec([None], tf.string)]
     traced = {
         name: tf.function(normalizer(current_text_rules(name)).call, input_signature=signature, autograph=False)
-        for name in NORMALISATIONS
+        for name in NORMALIZATIONS
     }
 
     def run(texts, normalization):
@@ -50,7 +50,7 @@ def in_graph():
     return run
 
 
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @settings(deadline=None, max_examples=100, derandomize=True)
 @given(texts=st.lists(TEXTS, min_size=20, max_size=60))
 def test_any_text_has_the_same_words(in_graph, normalization, texts):
@@ -92,12 +92,12 @@ def test_bytes_that_are_no_text_separate_words(in_graph):
 
 
 def test_stop_words_of_both_normalizations_are_dropped_and_negations_kept(in_graph):
-    for normalization in NORMALISATIONS:
+    for normalization in NORMALIZATIONS:
         assert in_graph([" ".join(stop_words(normalization))], normalization) == [""]
         assert in_graph(["no nor not"], normalization) == ["no nor not"]
 
 
-@pytest.mark.parametrize("normalization", NORMALISATIONS)
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_real_reviews_have_the_same_words(in_graph, shared_data: Path, normalization):
     with gzip.open(shared_data / "fine_foods_a.csv.gz", "rt", encoding="utf-8", newline="") as file:
         reviews = [f"{row['Summary']} {row['Text']}" for row, _ in zip(csv.DictReader(file), range(1500), strict=False)]

@@ -1,4 +1,4 @@
-"""New dumps are taken once, whatever happens; and a run without a reason to train says so."""
+"""Each new dump is claimed once, and a run without a reason to train says so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import steps as pipeline_steps
-from pipeline.dataset import accepted_batches, batches, record_evaluated, seen_digests, taking
+from pipeline.dataset import accepted_batches, batches, find_claim, record_evaluated, seen_digests
 from pipeline.errors import ArtifactError, ContractViolationError, EmptyWindowError, NothingNewError, SourceError
 from pipeline.run_state import RunState
 from pipeline.sources import FetchSummary
@@ -44,7 +44,7 @@ def test_all_new_files_are_taken_by_one_run_and_none_by_the_next(inbox: Path, st
     assert [file.name for file in batch.files] == [f"part-{number}.csv" for number in range(10)]
     assert batch.run_name == "first"
     record_evaluated(store, [data["fetch"]], "first")
-    with pytest.raises(NothingNewError, match="judged already"):
+    with pytest.raises(NothingNewError, match="evaluated already"):
         run(store, "second").fetch()
     dump(inbox, "late.csv", ROWS)
     assert names(run(store, "third"), store) == ["late.csv"]
@@ -68,7 +68,7 @@ def test_a_run_that_asks_again_keeps_to_its_dumps(inbox: Path, store: ArtifactSt
     fetched = collected(run(store, "first"))["fetch"]
     dump(inbox, "b.csv", ROWS)
     assert names(run(store, "first"), store) == fetched
-    assert taking(store, "first").fetched == fetched
+    assert find_claim(store, "first").fetched == fetched
     assert names(run(store, "second"), store) == ["b.csv"]
 
 
@@ -84,7 +84,7 @@ def test_an_accepted_dump_that_nobody_judged_is_a_reason_to_train(inbox: Path, s
     fetched = collected(run(store, "gpu was lost"))["fetch"]
     again = run(store, "a week later")
     assert again.fetch() == fetched
-    assert taking(store, "a week later").new is False
+    assert find_claim(store, "a week later").new is False
 
 
 def test_a_file_that_is_no_dump_keeps_no_other_waiting(inbox: Path, store: ArtifactStore) -> None:
@@ -99,7 +99,7 @@ def test_a_file_that_is_no_dump_keeps_no_other_waiting(inbox: Path, store: Artif
     assert refused.reason
     # Alone it fails the run that finds it, once.
     no_dump(inbox / "worse.csv", 2)
-    with pytest.raises(SourceError, match="nothing new that can be read"):
+    with pytest.raises(SourceError, match="no new file that can be read"):
         run(store, "second").fetch()
     assert len(seen_digests(store)) == 3
 
@@ -145,7 +145,7 @@ def test_an_experiment_leaves_the_collection_alone(inbox: Path, store: ArtifactS
     data = collected(run(store, "experiment", dumps=[str(path)], window="these"))
     assert data["build_dataset"] == data["clean"]
     assert batches(store) == ()
-    assert taking(store, "experiment") is None
+    assert find_claim(store, "experiment") is None
 
 
 def test_as_of_trains_on_what_was_known_then(inbox: Path, store: ArtifactStore) -> None:
@@ -177,5 +177,5 @@ def test_an_inbox_that_nobody_configured_is_told(store: ArtifactStore, monkeypat
 
 
 def test_an_empty_inbox_is_no_failure(inbox: Path, store: ArtifactStore) -> None:
-    with pytest.raises(NothingNewError, match="collection is empty"):
+    with pytest.raises(NothingNewError, match="registry is empty"):
         names(run(store, "first"), store)
