@@ -32,7 +32,7 @@ from pipeline.cleaning.rules import NORMALIZATIONS, apply_normalization
 from pipeline.cleaning.words import normalizer
 from pipeline.store import ArtifactStore
 from tests.reference.article_cleaning import article_words_of_all
-from tests.unit.cleaning.support import SCHEMA, reviews, validated
+from tests.unit.cleaning.factories import SCHEMA, reviews, validated
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.cleaning import rules
 from pipeline.cleaning.funnel import run_funnel
 from pipeline.cleaning.words import normalize_many
-from tests.unit.cleaning.support import fine_foods
+from tests.unit.cleaning.factories import fine_foods
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,11 +1,18 @@
-"""What a dump looks like, and how it differs from the dump before (docs/explanation/drift.md).
+"""The profile of a dump, and its drift since the previous dump (docs/explanation/drift.md).
 
-Importing the package is cheap; pandas and pyarrow load when a dump is read.
+The import is cheap: pandas and pyarrow are imported when a dump is read.
 """
 
-from pipeline.profiling.dump import ProfiledDump
 from pipeline.profiling.previous import previous_dump
-from pipeline.profiling.records import ColumnDrift, DriftBin, DumpComparison, NewWord, PeriodShare, ProfileSummary
+from pipeline.profiling.records import (
+    ColumnDrift,
+    DriftBin,
+    DumpComparison,
+    NewWord,
+    PeriodShare,
+    ProfiledDump,
+    ProfileSummary,
+)
 from pipeline.profiling.stage import profile
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""A dump beside the dump before."""
+"""Compares a dump with the previous dump."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.cleaning.records import CleanSummary
+from pipeline.profiling.clean_reviews import CleanReviews
 from pipeline.profiling.drift import column_drift, share_difference
-from pipeline.profiling.dump import ProfiledDump
 from pipeline.profiling.periods import moment
-from pipeline.profiling.reading import CleanReviews
-from pipeline.profiling.records import ColumnDrift, DumpComparison, NewWord
+from pipeline.profiling.records import ColumnDrift, DumpComparison, NewWord, ProfiledDump
 from pipeline.sources.records import FetchSummary
 from pipeline.store import ArtifactStore
 from pipeline.validation.records import ValidationSummary
 
-SHOWN_WORDS = 20
+MAX_NEW_WORDS = 20
 
 
 def same_words_rules(dump: ProfiledDump, previous: ProfiledDump, store: ArtifactStore) -> bool:
-    """Return whether the same rules made words of both dumps' texts, so that their words may be compared."""
-    now, before = (store.summary(one.cleaned, CleanSummary) for one in (dump, previous))
-    return now.text_rules == before.text_rules
+    """Return whether the words of both dumps were made with the same rules, so that they can be compared."""
+    rules = [store.summary(one.cleaned, CleanSummary).text_rules for one in (dump, previous)]
+    return rules[0] == rules[1]
 
 
 def compare_dumps(
@@ -35,17 +34,17 @@ def compare_dumps(
 
     Args:
         dump: This dump.
-        reviews: Its clean reviews, read with the previous dump's words as known ones, unless words do not compare.
-        previous: The dump before.
+        reviews: Its clean reviews, read with the words of the previous dump as known words if words are comparable.
+        previous: The previous dump.
         previous_reviews: Its clean reviews.
-        store: Where the artifacts lie.
+        store: The store.
 
     Raises:
         ArtifactError: The summary of an artifact is missing or damaged.
     """
     import pyarrow.compute as pc
 
-    alike = reviews.vocabulary.known is not None
+    comparable = reviews.vocabulary.known is not None
     fetched = store.summary(previous.fetched, FetchSummary)
     shift = share_difference(reviews.positive, reviews.rows, previous_reviews.positive, previous_reviews.rows)
     quarantine, previous_quarantine = (_Quarantine.of(one, store) for one in (dump, previous))
@@ -57,30 +56,26 @@ def compare_dumps(
         previous_rows=previous_reviews.rows,
         previous_newest=moment(previous_reviews.newest),
         repeated_rows=int(pc.sum(pc.is_in(reviews.texts, value_set=previous_reviews.texts)).as_py() or 0),
-        columns=_columns(reviews, previous_reviews, words_compare=alike),
+        columns=_columns(reviews, previous_reviews, with_words=comparable),
         positive_share_shift=shift,
-        label_shifted=_leaves_out_zero(shift.low, shift.high),
-        new_word_share=_new_word_share(reviews) if alike else 0.0,
-        new_words=_new_words(reviews.vocabulary.unknown_reviews) if alike else (),
+        label_shifted=shift.low > 0 or shift.high < 0,
+        new_word_share=_new_word_share(reviews) if comparable else 0.0,
+        new_words=_new_words(reviews.vocabulary.unknown_reviews) if comparable else (),
         quarantined_share=quarantine.share,
         previous_quarantined_share=previous_quarantine.share,
         quarantine_risen=risen.low > 0,
-        words_compared=alike,
+        words_compared=comparable,
     )
 
 
-def _leaves_out_zero(low: float, high: float) -> bool:
-    return low > 0 or high < 0
-
-
-def _columns(reviews: CleanReviews, before: CleanReviews, *, words_compare: bool) -> tuple[ColumnDrift, ...]:
+def _columns(reviews: CleanReviews, before: CleanReviews, *, with_words: bool) -> tuple[ColumnDrift, ...]:
     columns = [
         column_drift("stars", "Stars", reviews.stars, before.stars),
         column_drift("characters", "Characters in the text", reviews.characters, before.characters),
         column_drift("votes", "Votes on helpfulness", reviews.votes, before.votes),
         column_drift("product_reviews", "Reviews of a product", reviews.product_sizes, before.product_sizes),
     ]
-    if words_compare:
+    if with_words:
         columns.insert(1, column_drift("words", "Words after normalization", reviews.word_counts, before.word_counts))
     return tuple(sorted((column for column in columns if column), key=lambda column: -column.stability_index))
 
@@ -107,6 +102,6 @@ def _new_word_share(reviews: CleanReviews) -> float:
 
 
 def _new_words(unknown_reviews: Counter[str]) -> tuple[NewWord, ...]:
-    # Of equally frequent words the first in code point order, so that the order of rows does not matter.
-    most = sorted(unknown_reviews.items(), key=lambda pair: (-pair[1], pair[0]))[:SHOWN_WORDS]
+    # Equally frequent words are sorted by code points, so that the order of rows does not matter.
+    most = sorted(unknown_reviews.items(), key=lambda pair: (-pair[1], pair[0]))[:MAX_NEW_WORDS]
     return tuple(NewWord(word=word, reviews=count) for word, count in most)

@@ -1,4 +1,4 @@
-"""How far two samples of counts lie apart, and how far chance alone puts them (docs/explanation/drift.md)."""
+"""The drift between two samples, and its bound under chance alone (docs/explanation/drift.md)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 EMPTY_BIN_ROWS = 0.5
-"""An empty bin counts as half a row: the logarithm of nothing would make the index infinite."""
+"""Rows that an empty bin counts as: with zero the index would be infinite."""
 BOUND_DRAWS = 1_000
-"""Pairs of random samples behind a bound."""
+"""Pairs of random samples that a bound is computed from."""
 NATURAL_VALUES = 10
-"""Up to so many different values each have a bin of their own; more are cut at the previous dump's deciles."""
+"""Up to this number of distinct values, each has its own bin; more are cut at the deciles of the previous dump."""
 
 
 def stability_index(counts: npt.NDArray[np.int64], previous: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return the population stability index Σ (p − q) · ln(p / q) (Siddiqi 2006, *Credit Risk Scorecards*, chapter 6).
 
-    It is zero for equal shares and above zero otherwise, and does not care which sample came first. A bin that one of
-    the two lacks counts as ``EMPTY_BIN_ROWS`` there; one that both lack counts nothing.
+    It is zero for equal shares, positive otherwise, and symmetric. A bin that is empty in one sample counts as
+    ``EMPTY_BIN_ROWS`` there; a bin that is empty in both is ignored.
 
     Args:
         counts: int64 ``[…, bins]``, at least one row in all.
@@ -45,12 +45,12 @@ def stability_index(counts: npt.NDArray[np.int64], previous: npt.NDArray[np.int6
 
 
 def chance_bound(counts: npt.NDArray[np.int64], previous: npt.NDArray[np.int64], purpose: str) -> float:
-    """Return what the index stays below in 95 % of pairs of samples of these sizes from the pooled shares.
+    """Return the 95th percentile of the index for pairs of random samples from the pooled shares, of the same sizes.
 
     Args:
         counts: int64 ``[bins]``.
         previous: int64 ``[bins]``.
-        purpose: Names the random numbers (:func:`pipeline.statistics.generator`).
+        purpose: Name of the random numbers (:func:`pipeline.statistics.generator`).
     """
     import numpy as np
 
@@ -67,8 +67,8 @@ class Bins:
     """Ranges of whole numbers, open at both ends.
 
     Attributes:
-        cuts: int64 ``[bins − 1]``, rising; each is the largest value of its bin.
-        labels: Each bin in words: ``5``, ``6–9``, ``up to 24``, ``80 and more``.
+        cuts: int64 ``[bins − 1]``, ascending; each is the largest value of its bin.
+        labels: The label of each bin: ``5``, ``6–9``, ``up to 24``, ``80 and more``.
     """
 
     cuts: npt.NDArray[np.int64]
@@ -76,9 +76,9 @@ class Bins:
 
     @classmethod
     def between(cls, values: npt.NDArray[np.int64], previous: npt.NDArray[np.int64]) -> Bins:
-        """Return bins for two samples: each value's own, or the ranges between the previous one's deciles.
+        """Return bins for two samples: one per value, or the ranges between the deciles of the previous sample.
 
-        A value that fills more than a tenth of the previous sample gets a bin of its own.
+        A value that makes up more than a tenth of the previous sample gets its own bin.
 
         Args:
             values: int64 ``[values]``, not empty.
@@ -101,7 +101,7 @@ class Bins:
         return cls(cuts, (*labels, f"{highs[-1] + 1:,} and more"))
 
     def count(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return how many values lie in each bin, int64 ``[bins]``."""
+        """Return the number of values in each bin, int64 ``[bins]``."""
         import numpy as np
 
         return np.bincount(np.searchsorted(self.cuts, values, side="left"), minlength=len(self.labels))
@@ -110,13 +110,13 @@ class Bins:
 def column_drift(
     name: str, title: str, values: npt.NDArray[np.int64], previous: npt.NDArray[np.int64]
 ) -> ColumnDrift | None:
-    """Return how far a column has moved, or ``None`` where one of the dumps has no value in it.
+    """Return the drift of a column, or ``None`` if one of the dumps has no values in it.
 
     Args:
         name: The column.
-        title: The column in words.
-        values: int64 ``[rows]``, whole numbers of this dump.
-        previous: int64 ``[previous rows]``, those of the dump before.
+        title: Its title in the report.
+        values: int64 ``[rows]``, values of this dump.
+        previous: int64 ``[previous rows]``, values of the previous dump.
     """
     if not len(values) or not len(previous):
         return None
@@ -138,16 +138,15 @@ def column_drift(
 
 
 def share_difference(successes: int, rows: int, previous_successes: int, previous_rows: int) -> Interval:
-    """Return a share minus an earlier one with its 95 % hybrid score interval.
+    """Return a share minus the previous share with its 95 % hybrid score interval.
 
-    Newcombe, *Statistics in Medicine* 17 (1998) 873–890, method 10: the ends of both Wilson intervals, squared and
-    added.
+    Source: Newcombe, *Statistics in Medicine* 17 (1998) 873–890, method 10, from both Wilson intervals.
 
     Args:
-        successes: Rows of ``rows`` that count.
-        rows: Rows now.
-        previous_successes: Rows of ``previous_rows`` that count.
-        previous_rows: Rows before.
+        successes: Rows in the numerator.
+        rows: All rows.
+        previous_successes: Rows in the numerator of the previous share.
+        previous_rows: All rows of the previous dump.
     """
     now, before = wilson_interval(successes, rows), wilson_interval(previous_successes, previous_rows)
     difference = now.value - before.value

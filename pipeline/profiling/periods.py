@@ -1,4 +1,4 @@
-"""Label share over time: how long a period is, and what each one holds."""
+"""The label share over time."""
 
 from __future__ import annotations
 
@@ -15,42 +15,41 @@ if TYPE_CHECKING:
 YEAR_SECONDS = 31_556_952
 """The mean Gregorian year: 365.2425 days."""
 YEARS_ABOVE = 3 * YEAR_SECONDS
-"""A longer span is shown in years."""
+"""Longer time spans are shown in years."""
 QUARTERS_ABOVE = 9 * YEAR_SECONDS // 12
-"""A longer span, up to ``YEARS_ABOVE``, is shown in quarters, a shorter one in months."""
-MOST_PERIODS = 120
-"""Years between the oldest and the newest review beyond which the oldest ones are left out: a picture has an end. Times
-that passed validation span 105 years at most."""
+"""Longer time spans, up to ``YEARS_ABOVE``, are shown in quarters, shorter ones in months."""
+MAX_PERIODS = 120
+"""Most periods of the figure; older ones are left out. Valid times span at most 105 years."""
 
 EARLIEST_SECOND = -62_135_596_800
 LATEST_SECOND = 253_402_300_799
-"""The first and the last second that a ``datetime`` can hold: years 1 to 9999."""
+"""The first and the last Unix second of ``datetime``: years 1 to 9999."""
 
 
 def moment(seconds: int | None) -> datetime | None:
-    """Return Unix seconds as a time in UTC, or ``None`` where there is none or no calendar has it."""
+    """Return Unix seconds as a time in UTC, or ``None`` for no time and for times outside the years 1 to 9999."""
     if seconds is None or not EARLIEST_SECOND <= seconds <= LATEST_SECOND:
         return None
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def label_share_over_time(times: npt.NDArray[np.int64], labels: npt.NDArray[np.int8]) -> tuple[PeriodShare, ...]:
-    """Return the share of positive reviews per period, oldest first; periods without reviews are there too.
+    """Return the share of positive reviews per period, oldest first, including periods without reviews.
 
     Args:
-        times: int64 ``[reviews]``, Unix seconds of the years 1 to 9999; in any order.
+        times: int64 ``[reviews]``, Unix seconds of the years 1 to 9999, in any order.
         labels: int8 ``[reviews]``, 1 positive, 0 negative.
     """
     import numpy as np
 
     if not len(times):
         return ()
-    # The calendar's months, counted from January 1970.
+    # Calendar months since January 1970.
     months = times.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
     length = _months_in_a_period(int(times.max()) - int(times.min()))
     periods = months // length
     last = int(periods.max())
-    first = max(int(periods.min()), last - MOST_PERIODS + 1)
+    first = max(int(periods.min()), last - MAX_PERIODS + 1)
     shown = periods >= first
     rows = np.bincount(periods[shown] - first)
     positive = np.bincount(periods[shown] - first, weights=labels[shown])

@@ -1,4 +1,4 @@
-"""Which dump a new one is held against: the one that the last published report with other raw files was made from."""
+"""Finds the dump to compare a new one with: that of the last published report on other raw files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.errors import ArtifactError
-from pipeline.profiling.dump import STAGE_OF, ProfiledDump
-from pipeline.profiling.reading import REVIEWS
+from pipeline.profiling.clean_reviews import REVIEWS
+from pipeline.profiling.records import STAGE_OF, ProfiledDump
 from pipeline.profiling.stage import PREVIOUS
 from pipeline.sources.records import FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Manifest
@@ -24,20 +24,20 @@ LATEST = ("reports", "latest.json")
 """Where ``pipeline.reporting`` names the report that was published last."""
 REPORT_STAGE = "report"
 UNREADABLE = (ArtifactError, OSError, ValueError, KeyError, TypeError, AttributeError)
-"""What damaged files of an earlier run come to. An earlier run may be lost; it must never stop a new one."""
+"""Errors that damaged files of an earlier run raise. They must not stop a new run."""
 
 Roles = Mapping[str, ArtifactReference]
 
 
 def previous_dump(store: ArtifactStore, fetched: ArtifactReference) -> ProfiledDump | None:
-    """Return the dump to hold a new one against, or ``None`` where the store knows none.
+    """Return the dump to compare a new one with, or ``None`` if the store has none.
 
-    The newest report decides. Was it made of the same raw files, its own comparison is made again, so that running a
-    dump twice gives the same profile. Was its dump refused, the reports before it are asked, newest first. The
-    generated demo dump and real ones are not compared with each other.
+    The newest report decides. If it is about the same raw files, its comparison is repeated, so that a second run of a
+    dump gives the same profile. If its dump was refused, the reports before it are used, newest first. Generated demo
+    dumps and real dumps are not compared with each other.
 
     Args:
-        store: Where the reports and the artifacts lie.
+        store: The store of the reports and artifacts.
         fetched: The new dump's raw files.
 
     Raises:
@@ -65,7 +65,7 @@ def _reports(store: ArtifactStore) -> Iterator[Roles]:
     roles = _inputs(latest, store)
     if roles is not None:
         yield roles
-    # Reached after a refused run only: every report's manifest is read.
+    # This reads the manifest of every report, but only after a refused run.
     found = [manifest for path in _report_keys(store, latest) if (manifest := _manifest(path, store)) is not None]
     for manifest in sorted(found, key=lambda manifest: manifest.started_at, reverse=True):
         yield manifest.inputs
@@ -79,7 +79,7 @@ def _latest(store: ArtifactStore) -> ArtifactReference | None:
         stage, _, key = json.loads(path.read_text(encoding="utf-8"))["artifact"].partition("/")
         return ArtifactReference(stage=stage, key=key)
     except UNREADABLE as error:
-        log.warning("The record of the last report is damaged (%s): no earlier dump is compared with.", error)
+        log.warning("The record of the last report is damaged (%s): no comparison.", error)
         return None
 
 
@@ -88,7 +88,7 @@ def _report_keys(store: ArtifactStore, latest: ArtifactReference) -> list[Artifa
     try:
         folders = list((store.root / "artifacts" / REPORT_STAGE).iterdir())
     except OSError as error:
-        log.warning("The reports of earlier runs cannot be listed (%s): no earlier dump is compared with.", error)
+        log.warning("The reports of earlier runs cannot be listed (%s): no comparison.", error)
         return []
     for folder in folders:
         try:
@@ -104,7 +104,7 @@ def _manifest(reference: ArtifactReference, store: ArtifactStore) -> Manifest | 
     try:
         return store.manifest(reference)
     except UNREADABLE as error:
-        log.warning("%s of an earlier run cannot be read (%s): it is passed over.", reference, error)
+        log.warning("%s of an earlier run cannot be read (%s): it is skipped.", reference, error)
         return None
 
 
@@ -114,16 +114,16 @@ def _inputs(reference: ArtifactReference, store: ArtifactStore) -> Roles | None:
 
 
 def _dump(roles: Roles, prefix: str, store: ArtifactStore, *, demo: bool) -> ProfiledDump | None:
-    """Return the dump behind some roles if it was cleaned, kept its contract, is still whole and of the same kind."""
-    there = {field: roles.get(prefix + stage) for field, stage in STAGE_OF.items()}
-    if None in there.values():
+    """Return the dump of a report if it was cleaned, kept its contract, is complete and of the same kind."""
+    artifacts = {field: roles.get(prefix + stage) for field, stage in STAGE_OF.items()}
+    if None in artifacts.values():
         return None
-    dump = ProfiledDump.model_validate(there)
+    dump = ProfiledDump.model_validate(artifacts)
     try:
         kept_contract = _kept_contract(dump, roles.get("validate_clean"), store)
         _require_whole(dump, store)
     except UNREADABLE as error:
-        log.warning("The dump of an earlier run cannot be compared with: %s", error)
+        log.warning("There is no comparison with the dump of an earlier run: %s", error)
         return None
     return dump if kept_contract and store.summary(dump.fetched, FetchSummary).demo == demo else None
 
@@ -134,10 +134,10 @@ def _kept_contract(dump: ProfiledDump, validated_clean: ArtifactReference | None
 
 
 def _require_whole(dump: ProfiledDump, store: ArtifactStore) -> None:
-    """Read what the comparison will read, so that a damaged earlier dump is found before the stage relies on it.
+    """Read what the comparison will read, so that damage is found before the stage starts.
 
     Raises:
-        ArtifactError: A summary cannot be read, or the reviews are not what their manifest says.
+        ArtifactError: A summary cannot be read, or the digest of the reviews is not that of their manifest.
     """
     for reference in dump.inputs().values():
         store.manifest(reference)
@@ -149,5 +149,5 @@ def _require_whole(dump: ProfiledDump, store: ArtifactStore) -> None:
     if found != recorded:
         raise ArtifactError(
             f"{REVIEWS} of artifact {dump.cleaned} is damaged: its digest is {found[:12]}…, the manifest says "
-            f"{recorded[:12]}…. Remove that artifact's folder; the next run of that dump makes it anew."
+            f"{recorded[:12]}…. Remove the folder of that artifact; the next run of that dump produces it again."
         )

@@ -1,11 +1,26 @@
-"""What a dump's profile holds: its shape, and how it differs from the dump before."""
+"""Records of a profile: the distributions of a dump, and the drift since the previous dump."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from pipeline.statistics import Interval
-from pipeline.store import Record
+from pipeline.store import ArtifactReference, Record
+
+STAGE_OF = {"fetched": "fetch", "validated_raw": "validate_raw", "cleaned": "clean"}
+"""The stage that produces each artifact of a dump."""
+
+
+class ProfiledDump(Record):
+    """The artifacts of one dump."""
+
+    fetched: ArtifactReference
+    validated_raw: ArtifactReference
+    cleaned: ArtifactReference
+
+    def inputs(self, prefix: str = "") -> dict[str, ArtifactReference]:
+        """Return the artifacts by their stage, with ``prefix`` before each name."""
+        return {prefix + stage: getattr(self, field) for field, stage in STAGE_OF.items()}
 
 
 class PeriodShare(Record):
@@ -19,7 +34,7 @@ class PeriodShare(Record):
 
 
 class DriftBin(Record):
-    """Share of one range of a column, now and before."""
+    """Share of one bin of a column in this dump and in the previous one."""
 
     label: str
     share: float
@@ -27,7 +42,7 @@ class DriftBin(Record):
 
 
 class ColumnDrift(Record):
-    """How far a column's distribution has moved since the previous dump."""
+    """Drift of the distribution of one column since the previous dump."""
 
     name: str
     title: str
@@ -35,9 +50,9 @@ class ColumnDrift(Record):
     stability_index: float
     """Population stability index: Σ (share − previous) · ln(share / previous)."""
     bound: float
-    """What the index stays below in 95 % of two random halves of the pooled rows of the same sizes."""
+    """95th percentile of the index for two random samples of the pooled rows, of the same sizes."""
     moved: bool
-    """Whether the index passes the bound."""
+    """Whether the index exceeds the bound."""
 
 
 class NewWord(Record):
@@ -45,51 +60,51 @@ class NewWord(Record):
 
     word: str
     reviews: int
-    """Reviews that hold it."""
+    """Reviews that contain it."""
 
 
 class DumpComparison(Record):
-    """This dump beside the one that the last run with another dump read."""
+    """This dump compared with the previous one: the dump of the last run with other raw files."""
 
     previous_dumps: tuple[str, ...]
     """File names of the previous dump, as fetched."""
     previous_rows: int
     previous_newest: datetime | None
     repeated_rows: int
-    """Reviews of this dump whose text stands in the previous one too."""
+    """Reviews of this dump whose text is also in the previous one."""
     columns: tuple[ColumnDrift, ...]
-    """The most moved first."""
+    """The column with the largest drift first."""
     positive_share_shift: Interval
-    """Share of positive reviews now minus before, with its 95 % interval (Newcombe 1998, from Wilson's)."""
+    """Share of positive reviews minus the previous share, with its 95 % interval (Newcombe 1998, method 10)."""
     label_shifted: bool
-    """Whether that interval leaves out zero."""
+    """Whether that interval excludes zero."""
     new_word_share: float
-    """Share of this dump's words (repetitions counted) that the previous dump does not have."""
+    """Share of the words of this dump (repetitions included) that the previous dump does not have."""
     new_words: tuple[NewWord, ...]
     """The most frequent of them."""
     quarantined_share: float
     previous_quarantined_share: float
     quarantine_risen: bool
-    """Whether more rows than before are excluded, beyond chance (95 %)."""
+    """Whether the share of quarantined rows has increased significantly (95 %)."""
     words_compared: bool = True
-    """Whether the same rules made words of both dumps; where not, the figures of words are left empty."""
+    """Whether the words of both dumps were made with the same rules; if not, figures of words are empty."""
 
 
 class ProfileSummary(Record):
-    """The clean reviews of a dump in figures."""
+    """The profile of the clean reviews of a dump."""
 
     rows: int
     positive: int
     stars: tuple[int, ...]
-    """Clean reviews with 1, 2, 3, 4, 5 stars; neutral ones are excluded before."""
+    """Clean reviews with 1, 2, 3, 4 and 5 stars; the stage ``clean`` excludes neutral ones."""
     oldest: datetime | None
     newest: datetime | None
-    """Of the reviews' own times, UTC; ``None`` without a time column."""
+    """Times of the oldest and the newest review, UTC; ``None`` without times."""
     products: int | None
     users: int | None
     repeated_texts: int
-    """Reviews whose text an earlier review of this dump has too (by another user, or they would be duplicates)."""
+    """Reviews with the text of an earlier review of this dump, by another user or at another time."""
     periods: tuple[PeriodShare, ...]
-    """Label share over time, oldest first, without gaps; periods are years, quarters or months by the dump's span."""
+    """Label share over time, oldest first, without gaps; years, quarters or months, depending on the time span."""
     comparison: DumpComparison | None
     """``None`` for the first dump of a store."""

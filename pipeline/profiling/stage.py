@@ -1,4 +1,4 @@
-"""The stage ``profile``: the shape of a dump's clean reviews, and their distance from the dump before."""
+"""The stage ``profile``: the distributions of the clean reviews of a dump, and their drift since the previous dump."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ArtifactError, quoted
+from pipeline.profiling.clean_reviews import CleanReviews, read_clean_reviews
 from pipeline.profiling.comparison import compare_dumps, same_words_rules
-from pipeline.profiling.dump import ProfiledDump
 from pipeline.profiling.periods import label_share_over_time, moment
-from pipeline.profiling.reading import CleanReviews, read_clean_reviews
-from pipeline.profiling.records import DumpComparison, ProfileSummary
+from pipeline.profiling.records import DumpComparison, ProfiledDump, ProfileSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 
 if TYPE_CHECKING:
@@ -20,21 +19,21 @@ log = logging.getLogger(__name__)
 
 STAGE = Stage("profile", version=1)
 PREVIOUS = "previous_"
-"""Stands in front of the roles of the previous dump's artifacts."""
+"""Prefix of the input names of the previous dump's artifacts."""
 MOST_STARS = 5
 
 
 def profile(dump: ProfiledDump, previous: ProfiledDump | None, store: ArtifactStore) -> ArtifactReference:
-    """Describe the clean reviews of a dump, beside those of the dump before.
+    """Profile the clean reviews of a dump, and compare them with those of the previous dump.
 
     Args:
         dump: The dump.
-        previous: The dump to hold it against, as :func:`pipeline.profiling.previous_dump` finds it; ``None`` for
-            the first dump of a store.
-        store: Where artifacts lie.
+        previous: The dump to compare it with (:func:`pipeline.profiling.previous_dump`); ``None`` for the first dump of
+            a store.
+        store: The store.
 
     Returns:
-        An artifact without files of its own; its summary is a ``ProfileSummary``.
+        An artifact with nothing but its summary, a ``ProfileSummary``.
 
     Raises:
         ArtifactError: One of the artifacts is missing or damaged.
@@ -53,7 +52,7 @@ def _build(dump: ProfiledDump, previous: ProfiledDump | None, store: ArtifactSto
     else:
         reviews, comparison = _read_both(dump, previous, store)
     moved = [column.name for column in comparison.columns if column.moved] if comparison else []
-    log.info("profile: %d reviews; moved since the previous dump: %s", reviews.rows, ", ".join(moved) or "nothing")
+    log.info("profile: %d reviews; drift since the previous dump: %s", reviews.rows, ", ".join(moved) or "none")
     return Outcome(_summary(reviews, comparison))
 
 
@@ -64,8 +63,8 @@ def _read(cleaned: ArtifactReference, store: ArtifactStore, known_words: pa.Arra
         return read_clean_reviews(store.folder(cleaned), known_words)
     except (pa.ArrowInvalid, OSError) as error:
         raise ArtifactError(
-            f"The clean reviews of {cleaned} cannot be read: {quoted(str(error), 200)}. Remove that artifact's folder "
-            "from the store and run again; it is made anew."
+            f"The clean reviews of {cleaned} cannot be read: {quoted(str(error), 200)}. Remove the folder of that "
+            "artifact and run again, which produces it again."
         ) from error
 
 

@@ -17,7 +17,7 @@ from pipeline.dataset import batches
 from pipeline.promotion import champion_changes
 from pipeline.sources.demo import write_demo_dump
 from pipeline.store import ArtifactStore
-from tests.unit.dataset.conftest import settle
+from tests.unit.dataset.factories import settle
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TOLD = {

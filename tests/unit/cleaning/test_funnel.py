@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.cleaning.funnel import KEPT, REASONS, run_funnel
 from pipeline.errors import CleaningError
 from tests.reference.article_cleaning import article_funnel
-from tests.unit.cleaning.support import fine_foods, reviews
+from tests.unit.cleaning.factories import fine_foods, reviews
 
 some = st.sampled_from
 rows_of_reviews = st.lists(

@@ -7,7 +7,7 @@ from bs4 import BeautifulSoup
 from hypothesis import given, settings
 
 from pipeline.cleaning.html import html_to_text
-from tests.unit.cleaning.texts import hostile
+from tests.unit.cleaning.factories import hostile
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::bs4.MarkupResemblesLocatorWarning", "ignore::bs4.XMLParsedAsHTMLWarning"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from pipeline.cleaning import rules
 from pipeline.errors import ConfigurationError
 from tests.reference.article_cleaning import STOP_WORDS
-from tests.unit.cleaning.texts import hostile
+from tests.unit.cleaning.factories import hostile
 
 EVERY_RULE = (*rules.DEFAULT_RULES, *rules.ARTICLE_GRAPH_RULES)
 

@@ -11,7 +11,7 @@ from pipeline.config import RunConfig, TextConfig
 from pipeline.store import ArtifactStore, RowAccount
 from tests.factories import contents
 from tests.reference.article_cleaning import article_funnel, article_words_of_all
-from tests.unit.cleaning.support import fine_foods, read, reviews, summary, validated
+from tests.unit.cleaning.factories import fine_foods, read, reviews, summary, validated
 
 ARTICLE = TextConfig(normalization="article", include_summary=False)
 MIXED = [

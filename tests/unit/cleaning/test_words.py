@@ -13,8 +13,7 @@ from pipeline.cleaning import normalize, normalize_many, rules, words
 from pipeline.config import TextConfig
 from pipeline.errors import ConfigurationError
 from tests.reference.article_cleaning import article_words, article_words_of_all
-from tests.unit.cleaning.support import fine_foods
-from tests.unit.cleaning.texts import hostile
+from tests.unit.cleaning.factories import fine_foods, hostile
 
 GOLDEN = Path(__file__).with_name("golden.jsonl")
 

@@ -16,7 +16,7 @@ from pipeline.steps import Run
 from pipeline.store import ArtifactStore
 from pipeline.workflow import run_stages
 from tests.factories import reviews, write_csv
-from tests.unit.dataset.conftest import collected, run, settle
+from tests.unit.dataset.factories import collected, run, settle
 
 ROWS = 400
 
@@ -34,7 +34,7 @@ def names(run: Run, store: ArtifactStore) -> list[str]:
     return [file.name for file in store.summary(pipeline_steps.fetch(run, RunState()), FetchSummary).files]
 
 
-def test_all_new_files_are_taken_by_one_run_and_none_by_the_next(inbox: Path, store: ArtifactStore) -> None:
+def test_one_run_claims_all_new_files_and_the_next_none(inbox: Path, store: ArtifactStore) -> None:
     for number in range(10):
         settle(write_csv(inbox / f"part-{number}.csv", reviews(ROWS)[number * 40 : number * 40 + 40]))
     first = run(store, "first")
@@ -63,7 +63,7 @@ def test_the_same_content_under_another_name_is_not_new(inbox: Path, store: Arti
     assert len(batches(store)) == 1
 
 
-def test_a_run_that_asks_again_keeps_to_its_dumps(inbox: Path, store: ArtifactStore) -> None:
+def test_a_repeated_run_uses_its_claim_again(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
     fetched = collected(run(store, "first"))["fetch"]
     dump(inbox, "b.csv", ROWS)
@@ -72,14 +72,14 @@ def test_a_run_that_asks_again_keeps_to_its_dumps(inbox: Path, store: ArtifactSt
     assert names(run(store, "second"), store) == ["b.csv"]
 
 
-def test_what_a_killed_run_had_landed_is_still_new(inbox: Path, store: ArtifactStore) -> None:
+def test_files_that_a_killed_run_fetched_are_still_new(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
     fetched = run(store, "killed").fetch()
     assert seen_digests(store) == frozenset()
     assert run(store, "next").fetch() == fetched
 
 
-def test_an_accepted_dump_that_nobody_judged_is_a_reason_to_train(inbox: Path, store: ArtifactStore) -> None:
+def test_an_accepted_dump_without_a_decision_is_a_reason_to_train(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
     fetched = collected(run(store, "gpu was lost"))["fetch"]
     again = run(store, "a week later")
@@ -87,7 +87,7 @@ def test_an_accepted_dump_that_nobody_judged_is_a_reason_to_train(inbox: Path, s
     assert find_claim(store, "a week later").new is False
 
 
-def test_a_file_that_is_no_dump_keeps_no_other_waiting(inbox: Path, store: ArtifactStore) -> None:
+def test_a_file_that_is_not_a_dump_does_not_block_the_others(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "good.csv")
     no_dump(inbox / "bad.csv", 1)
     collected(run(store, "first"))
@@ -111,7 +111,7 @@ def test_a_file_that_is_no_dump_keeps_no_other_waiting(inbox: Path, store: Artif
         ("Id,ProductId,UserId,Score,Time,Text\n", "no review below them"),
     ],
 )
-def test_a_table_that_holds_no_reviews_keeps_no_other_waiting(
+def test_a_table_without_reviews_does_not_block_the_others(
     inbox: Path, store: ArtifactStore, foreign: str, problem: str
 ) -> None:
     (inbox / "foreign.csv").write_text(foreign)
@@ -125,7 +125,7 @@ def test_a_table_that_holds_no_reviews_keeps_no_other_waiting(
     assert problem in str(refused.reason)
 
 
-def test_a_refused_dump_is_not_taken_again_but_can_be_insisted_on(inbox: Path, store: ArtifactStore) -> None:
+def test_a_refused_dump_is_claimed_again_only_by_name(inbox: Path, store: ArtifactStore) -> None:
     rows = reviews(ROWS, lambda i: "no stars" if i % 10 == 0 else 5 if i % 4 else 1)
     path = settle(write_csv(inbox / "sloppy.csv", rows))
     first = run(store, "first")
@@ -140,7 +140,7 @@ def test_a_refused_dump_is_not_taken_again_but_can_be_insisted_on(inbox: Path, s
     assert [batch.outcome for batch in batches(store)] == ["accepted"]
 
 
-def test_an_experiment_leaves_the_collection_alone(inbox: Path, store: ArtifactStore) -> None:
+def test_an_experiment_does_not_change_the_registry(inbox: Path, store: ArtifactStore) -> None:
     path = dump(inbox, "a.csv")
     data = collected(run(store, "experiment", dumps=[str(path)], window="these"))
     assert data["build_dataset"] == data["clean"]

@@ -20,9 +20,9 @@ from pipeline.steps import Run
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.workflow import RunStoppedError
 from tests.factories import HEADER, contents, place, reviews, write_csv
-from tests.unit.dataset.conftest import collected, run, settle
+from tests.unit.dataset.factories import collected, run, settle
 
-TOLD = {"profile": "demo", "min_rows": 1, "min_class_share": 0.0, "num_workers": 1}
+PARAMETERS = {"profile": "demo", "min_rows": 1, "min_class_share": 0.0, "num_workers": 1}
 WITHOUT_ROW = ["id", "product_id", "user_id", "time", "score", "summary", "text", "label", "words"]
 
 
@@ -35,7 +35,7 @@ def season(store: ArtifactStore, inbox: Path, *dumps: list[list[object]]):
     data = None
     for number, rows in enumerate(dumps):
         settle(write_csv(inbox / f"{number}.csv", rows))
-        data = collected(run(store, f"run-{number}", **TOLD))
+        data = collected(run(store, f"run-{number}", **PARAMETERS))
     return data
 
 
@@ -45,7 +45,7 @@ def test_a_window_is_what_one_dump_would_have_been(inbox: Path, store: ArtifactS
     copies = [[5_000 + row[0], *row[1:]] for row in rows[:50]]
     data = season(store, inbox, rows[:500], [*rows[500:], *copies])
     together = write_csv(tmp_path / "together.csv", [*rows, *copies])
-    one = collected(Run(RunConfig.from_flat({**TOLD, "dumps": [str(together)]}), store, "one"))
+    one = collected(Run(RunConfig.from_flat({**PARAMETERS, "dumps": [str(together)]}), store, "one"))
     merged, single = table(store, data["build_dataset"]), table(store, one["build_dataset"])
     assert merged.schema.equals(single.schema)
     assert merged.select(WITHOUT_ROW).equals(single.select(WITHOUT_ROW))
@@ -77,13 +77,13 @@ def test_rows_keep_a_number_of_their_own_and_copies_name_their_dump(inbox: Path,
 @pytest.mark.parametrize(
     ("window", "expected"), [({"window": "last", "window_dumps": 2}, 200), ({"window": "all"}, 300)]
 )
-def test_the_window_reaches_as_far_as_it_is_told(
+def test_the_window_has_the_configured_batches(
     inbox: Path, store: ArtifactStore, window: dict[str, object], expected: int
 ) -> None:
     rows = reviews(300)
     for number in range(3):
         settle(write_csv(inbox / f"{number}.csv", rows[100 * number :][:100]))
-        data = collected(run(store, f"run-{number}", **TOLD, **window))
+        data = collected(run(store, f"run-{number}", **PARAMETERS, **window))
     assert len(table(store, data["build_dataset"])) == expected
 
 
@@ -101,9 +101,9 @@ def test_an_earlier_dump_is_neither_read_nor_cleaned_again(
 def test_without_deduplication_copies_stay(inbox: Path, store: ArtifactStore) -> None:
     rows = reviews(100)
     settle(write_csv(inbox / "a.csv", rows))
-    collected(run(store, "a", **TOLD, deduplicate=False))
+    collected(run(store, "a", **PARAMETERS, deduplicate=False))
     settle(write_csv(inbox / "b.csv", [[500 + row[0], *row[1:]] for row in rows]))
-    data = collected(run(store, "b", **TOLD, deduplicate=False))
+    data = collected(run(store, "b", **PARAMETERS, deduplicate=False))
     assert len(table(store, data["build_dataset"])) == 200
 
 
@@ -122,8 +122,8 @@ def test_the_same_window_gives_the_same_bytes(inbox: Path, tmp_path: Path) -> No
     assert found[0] == found[1]
 
 
-def portion(store: ArtifactStore, number: int, rows: list[int]) -> DatasetPart:
-    """Return an batch of these reviews as ``clean`` leaves them; an id says which copy it is."""
+def part_of_window(store: ArtifactStore, number: int, rows: list[int]) -> DatasetPart:
+    """Return a batch of these reviews as ``clean`` leaves them; an id says which copy it is."""
     source = sorted(rows, key=lambda row: f"B{row % 3}")
     cleaned = pa.table(
         {
@@ -157,8 +157,8 @@ def portion(store: ArtifactStore, number: int, rows: list[int]) -> DatasetPart:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.integers(0, 11), min_size=1, max_size=8, unique=True), min_size=2, max_size=4))
 def test_the_first_copy_wins_and_none_is_lost(store: ArtifactStore, dumps: list[list[int]]) -> None:
-    portions = [portion(store, number, rows) for number, rows in enumerate(dumps)]
-    merged = merge(portions, store, deduplicate=True)
+    parts = [part_of_window(store, number, rows) for number, rows in enumerate(dumps)]
+    merged = merge(parts, store, deduplicate=True)
     found = table(store, merged).to_pylist()
     expected = {row: number for number, rows in reversed(list(enumerate(dumps))) for row in rows}
     assert {review["id"] % 1000: review["id"] // 1000 for review in found} == expected
@@ -175,17 +175,17 @@ def test_dumps_without_users_lose_copies_by_text_alone(inbox: Path, store: Artif
     rows = [[row[index] for index in keep] for row in reviews(120)]
     for name, part in (("a", rows[:100]), ("b", [[900, *rows[0][1:]], *rows[100:]])):
         settle(write_csv(inbox / f"{name}.csv", part, [HEADER[index] for index in keep]))
-        data = collected(run(store, name, **TOLD))
+        data = collected(run(store, name, **PARAMETERS))
     assert len(table(store, data["build_dataset"])) == 120
 
 
-def test_a_gone_portion_is_named(inbox: Path, store: ArtifactStore) -> None:
+def test_a_missing_part_is_named(inbox: Path, store: ArtifactStore) -> None:
     rows = reviews(200)
     data = season(store, inbox, rows[:100])
     (store.folder(data.validated_raw) / "manifest.json").unlink()
     settle(write_csv(inbox / "b.csv", rows[100:]))
     with pytest.raises(RunStoppedError, match="holds no complete artifact"):
-        collected(run(store, "b", **TOLD))
+        collected(run(store, "b", **PARAMETERS))
 
 
 def test_real_dumps(shared_data: Path, inbox: Path, store: ArtifactStore) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pipeline.profiling import ProfiledDump, previous_dump, profile
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.factories import place
-from tests.unit.profiling.given import name_latest, placed_dump, placed_report, validation
+from tests.unit.profiling.factories import name_latest, placed_dump, placed_report, validation
 
 
 def finished(
@@ -100,7 +100,7 @@ def test_an_earlier_dump_that_is_gone_is_not_compared_with(
     else:
         (folder / ("manifest.json" if damage == "no manifest" else "summary.json")).unlink()
     assert previous_dump(store, placed_dump(store, "now").fetched) is None
-    assert "cannot be compared with" in caplog.text
+    assert "no comparison with the dump" in caplog.text
 
 
 def test_reviews_that_rotted_are_not_compared_with(store: ArtifactStore, caplog: pytest.LogCaptureFixture) -> None:

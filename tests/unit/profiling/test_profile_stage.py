@@ -19,7 +19,7 @@ from pipeline.profiling.periods import MOST_PERIODS, label_share_over_time, mome
 from pipeline.steps import Run
 from pipeline.store import ArtifactStore
 from pipeline.workflow import run_stages
-from tests.unit.profiling.given import placed_dump, review
+from tests.unit.profiling.factories import placed_dump, review
 
 YEAR = 31_556_952
 
@@ -163,7 +163,7 @@ def test_new_words_are_counted_by_occurrence_and_by_review(store: ArtifactStore)
 def test_new_words_are_what_counting_by_hand_finds(now: list[list[str]], before: list[list[str]]) -> None:
     import pyarrow as pa
 
-    from pipeline.profiling.reading import Vocabulary
+    from pipeline.profiling.clean_reviews import Vocabulary
 
     known = {word for words in before for word in words}
     vocabulary = Vocabulary(known=pa.array(sorted(known), type=pa.string()))

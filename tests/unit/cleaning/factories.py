@@ -1,4 +1,4 @@
-"""Reviews as ``validate_raw`` leaves them, for the tests of cleaning."""
+"""Validated reviews, real dumps and hostile texts for the tests of cleaning."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from hypothesis import strategies as st
 
 from pipeline.cleaning import CleanSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Record
@@ -36,11 +37,11 @@ SCHEMA = pa.schema(
 
 
 class Upstream(Record):
-    """A summary that nobody reads."""
+    """An empty summary."""
 
 
 def reviews(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return rows as a table of ``validate_raw``; what a row does not say has a harmless value of its own."""
+    """Return rows as a table of ``validate_raw``; missing values get a valid default."""
     full = [
         {
             "row": number,
@@ -80,7 +81,7 @@ def summary(store: ArtifactStore, cleaned: ArtifactReference) -> CleanSummary:
 
 @cache
 def fine_foods(folder: Path, *names: str) -> pa.Table:
-    """Return the real reviews of one or more dumps, as ``validate_raw`` would leave them."""
+    """Return the real reviews of one or more dumps as a table of ``validate_raw``."""
     rows = []
     for name in names:
         with gzip.open(folder / f"{name}.csv.gz", "rt", encoding="utf-8", newline="") as file:
@@ -100,3 +101,55 @@ def fine_foods(folder: Path, *names: str) -> pa.Table:
                 for row in csv.DictReader(file)
             ]
     return reviews(rows)
+
+
+FRAGMENTS = (
+    *("great", "Tea", "NOT", "i", "very", "don't", "DON'T", "dont", "won't", "wont", "can't", "cannot", "I've", "it's"),
+    *(
+        "'tis",
+        "'t",
+        "don’t",
+        "donâ€™t",
+        "didn´t",
+        "'",
+        '"',
+        "`",
+        "5oz",
+        "6-pack",
+        "v2's",
+        "٣x",
+        "½",
+        "café",
+        "\u0130",
+        "\u212a",
+    ),
+    *(" ", "  ", "\n", "\t", "\r\n", "\r", "\v", "\f", "\x1c", "\x85", "\xa0", "\u2028", "\u200b"),
+    *("\x00", "\x01", "\x1f", "\x7f", "\ufeff", "\ufffe", "\U0001f600"),
+    *("<br />", "<br>", "<BR/>", "</br>", "<p>", "</p>", "<b>", "</b>", "<a href=x>", "<a href='x y'>", "</a>"),
+    *('<a href="', '">', '<a href=" Pancake</a>', '<span class="tiny">', "</span>", "<img src=x>", "<o:p>", "<x<y>"),
+    *(
+        "<",
+        ">",
+        "<3",
+        "< b",
+        "</",
+        "<!",
+        "<?",
+        "<!-- c -->",
+        "<!--",
+        "-->",
+        "<!DOCTYPE html>",
+        "<![CDATA[x]]>",
+        "<?pi x?>",
+    ),
+    *("<script>", "</script>", "<style>", "</style>", "<template>", "</template>", "<noscript>", "</noscript>"),
+    *("<table>", "<tr>", "<td>", "</table>", "<ul>", "<li>", "<select>", "<option>", "<textarea>", "</textarea>"),
+    *("<title>", "</title>", "<head>", "<body>", "</body>", "<html>", "</html>", "<frameset>", "<plaintext>", "<xmp>"),
+    *("<ruby>", "<rt>", "</rt>", "<svg>", "<math>", "<iframe>", "</iframe>", "<pre>", "</pre>", "<form>", "<input>"),
+    *("&", " & ", "&&", "M&M's", "AT&T", "&amp;", "&lt;", "&gt;", "&quot;", "&apos;", "&#39;", "&#039;", "&#x27;"),
+    *("&amp;#39;", "&amp;lt;", "&amp;amp;quot;", "&nbsp;", "&nbsp", "&eacute;", "&eacute", "&bogus;", "&#0;", "&#65;"),
+    *("&#xD800;", "&#9999999;", "&#;", "&;", "&rsquo;", "&ampx"),
+    *("http", "http://", "http://a.b/c?d=e", "https://x.y", "HTTP://X.Y", "www.", "www.a.com", "awww.so", "httpx"),
+)
+
+hostile = st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join) | st.text(max_size=40)

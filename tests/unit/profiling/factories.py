@@ -60,15 +60,15 @@ def cleaned_table(reviews: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def validation(rows: int, quarantined: int = 0, *, success: bool = True, data_set: str = "raw") -> ValidationSummary:
-    """Return what validation found; a broken contract has one broken clause."""
-    clause = ExpectationResult(
-        name="expect", title="a clause", column=None, success=success, observed="", expected="", advice=""
+    """Return a validation summary with one expectation."""
+    expectation = ExpectationResult(
+        name="expect", title="an expectation", column=None, success=success, observed="", expected="", advice=""
     )
     return ValidationSummary(
         data_set=data_set,
         rows=rows,
         quarantined={"bad_score": quarantined} if quarantined else {},
-        contract=ContractResult(success=success, expectations=(clause,)),
+        contract=ContractResult(success=success, expectations=(expectation,)),
         data_docs=None,
     )
 
@@ -115,7 +115,7 @@ class _Run(BaseModel):
 def placed_report(
     store: ArtifactStore, run: str, inputs: Mapping[str, ArtifactReference], *, latest: bool = True
 ) -> ArtifactReference:
-    """Put a report made of some artifacts into the store and, unless told otherwise, name it the last published."""
+    """Put a report on some artifacts into the store and, with ``latest``, record it as the last published."""
     reported = store.produce(
         Stage("report"), inputs=dict(inputs), params=_Run(run=run), build=lambda _: Outcome(_Nothing())
     )

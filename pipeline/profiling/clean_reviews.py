@@ -1,4 +1,4 @@
-"""One pass over the clean reviews of a dump: everything that its profile needs, without keeping any text."""
+"""Reads from the clean reviews of a dump what its profile needs, in one pass and without keeping texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REVIEWS = "reviews.parquet"
 BATCH_ROWS = 16_384
 COLUMNS = ("product_id", "user_id", "time", "score", "helpfulness_denominator", "text", "label", "words")
 DIGEST_BYTES = 16
-"""Texts are told apart by their BLAKE2b digests of 128 bits: even on purpose nobody makes two texts alike."""
+"""Texts are compared by BLAKE2b digests of 128 bits, for which collisions cannot be constructed in practice."""
 
 
 @dataclass
@@ -26,9 +26,9 @@ class Vocabulary:
     """The words of a dump.
 
     Attributes:
-        occurrences: How often each word stands in the reviews.
-        unknown_reviews: Of the words that ``known`` lacks: how many reviews hold each.
-        known: string ``[words]``, the words of the dump before, or ``None`` where there is none.
+        occurrences: Occurrences of each word.
+        unknown_reviews: Reviews with each word that is not in ``known``.
+        known: string ``[words]``, the words of the previous dump; ``None`` if there is none to compare with.
     """
 
     known: pa.Array | None = None
@@ -47,9 +47,9 @@ class Vocabulary:
 
         split = pc.split_pattern(pc.fill_null(words, ""), " ")
         flat, reviews = split.flatten(), pc.list_parent_indices(split)
-        # An empty text is cut into one empty word.
-        there = pc.not_equal(flat, "")
-        flat, reviews = flat.filter(there), reviews.filter(there)
+        # An empty text is split into one empty word.
+        is_word = pc.not_equal(flat, "")
+        flat, reviews = flat.filter(is_word), reviews.filter(is_word)
         _count(self.occurrences, flat)
         if self.known is not None:
             unknown = pc.invert(pc.is_in(flat, value_set=self.known))
@@ -60,7 +60,7 @@ class Vocabulary:
 
 @dataclass
 class CleanReviews:
-    """What a dump's clean reviews come to.
+    """The columns of the clean reviews of a dump, as numbers.
 
     Attributes:
         rows: Reviews.
@@ -68,12 +68,12 @@ class CleanReviews:
         stars: int64 ``[reviews]``.
         word_counts: int64 ``[reviews]``, words after normalization.
         characters: int64 ``[reviews]``, Unicode characters of the text as written.
-        votes: int64 ``[reviews with votes]``, how many people said whether it was helpful.
-        times: int64 ``[reviews with a time]``, Unix seconds that a calendar has.
+        votes: int64 ``[reviews with votes]``, votes on helpfulness.
+        times: int64 ``[reviews with a time]``, Unix seconds of the years 1 to 9999.
         timed_labels: int8 ``[reviews with a time]``.
         texts: fixed-size binary ``[reviews with a text]``, the digest of each text.
-        products: Reviews by product.
-        users: Everyone who wrote.
+        products: Number of reviews by product.
+        users: All users.
         vocabulary: The words.
     """
 
@@ -122,7 +122,7 @@ def read_clean_reviews(folder: Path, known_words: pa.Array | None = None) -> Cle
 
     Args:
         folder: Folder of the artifact of ``clean``.
-        known_words: string ``[words]``, the words of the dump before; reviews with other words are counted.
+        known_words: string ``[words]``, the words of the previous dump; reviews with other words are counted.
     """
     import numpy as np
     import pyarrow as pa
@@ -149,7 +149,7 @@ def read_clean_reviews(folder: Path, known_words: pa.Array | None = None) -> Cle
         found = {
             "labels": column["label"],
             "stars": column["score"],
-            # Words are joined by one space, so that they are one more than the spaces.
+            # Words are joined by one space, so there is one more word than spaces.
             "word_counts": pc.if_else(pc.equal(words, ""), 0, pc.add(pc.count_substring(words, " "), 1)),
             "characters": pc.utf8_length(text),
             "votes": column["helpfulness_denominator"].drop_null(),
@@ -195,7 +195,7 @@ def _digests(texts: pa.Array) -> list[bytes]:
 
 
 def _count(counter: Counter[str], values: pa.Array) -> None:
-    """Add how often each value stands in ``values`` (string, no nulls) to a counter."""
+    """Add the occurrences of each value (string ``[values]``, no nulls) to a counter."""
     import pyarrow.compute as pc
 
     counted = pc.value_counts(values)
