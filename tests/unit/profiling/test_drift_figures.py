@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.profiling.drift import EMPTY_BIN_ROWS, Bins, chance_bound, column_drift, share_difference, stability_index
@@ -33,6 +33,7 @@ def test_a_bin_that_neither_has_counts_nothing() -> None:
     assert index_of([10, 0, 30], [20, 0, 40]) == pytest.approx(index_of([10, 30], [20, 40]))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_index_is_never_below_zero_and_the_same_either_way(data: st.DataObject) -> None:
     now = data.draw(counts)
@@ -41,11 +42,13 @@ def test_index_is_never_below_zero_and_the_same_either_way(data: st.DataObject) 
     assert index_of(now, before) == pytest.approx(index_of(before, now))
 
 
+@settings(deadline=None)
 @given(counts, st.integers(1, 9))
 def test_index_of_equal_shares_is_zero(now: list[int], times: int) -> None:
     assert index_of(now, [times * count for count in now]) == pytest.approx(0, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 2**40), min_size=1, max_size=60), st.lists(st.integers(0, 2**40), min_size=1, max_size=60)
 )
@@ -126,6 +129,7 @@ def test_newcombes_own_example() -> None:
     assert (shift.value, shift.low, shift.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6), st.integers(1, 10**6), st.floats(0, 1), st.floats(0, 1))
 def test_interval_of_a_difference_holds_it_and_turns_around(rows: int, before: int, now: float, then: float) -> None:
     successes, previous = round(now * rows), round(then * before)
