@@ -1,4 +1,4 @@
-"""Review sentiment: from a raw dump of reviews to a judged, explained and exported model.
+"""Review sentiment: from a raw dump of reviews to an evaluated and exported model.
 
 The modules read in the order of the data: ``config`` → ``store`` → ``ingest`` → ``validation`` →
 ``cleaning`` → ``splitting`` → ``vocabulary`` → ``encoding`` → ``training`` → ``evaluation`` →

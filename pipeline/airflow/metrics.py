@@ -68,7 +68,7 @@ STAGE_SECONDS = Metric(
     ("stage", "how", "direction"),
     "s",
     "what a stage's artifact cost to compute; `how`: `computed` just then, or `reused`, which saved that time; "
-    "`direction` (`uni`, `bi`) where there is one for each model",
+    "`direction` (`uni`, `bi`) for a stage of one model",
 )
 DUMP_LANDED_AT = Metric(
     "review_sentiment.dump.landed_at", (), "Unix time", "when the raw files of the last run first came into the store"
@@ -93,9 +93,7 @@ GATE_DECIDED_AT = Metric(
     "Unix time",
     "when the gate last decided so: `promoted`, `kept`, `rejected`, `needs_approval`",
 )
-CHAMPION_SINCE = Metric(
-    "review_sentiment.champion.since", (), "Unix time", "when the model in service went into service"
-)
+CHAMPION_SINCE = Metric("review_sentiment.champion.since", (), "Unix time", "when the champion was promoted")
 REPORT_PUBLISHED_AT = Metric(
     "review_sentiment.report.published_at",
     ("outcome",),

@@ -3,7 +3,7 @@
 docs/how-to/send_notifications.md describes the configuration.
 
 Nothing here may fail a run: what cannot be sent is a line in the log. Texts of a run come from outside; in a mail they
-are escaped, never rendered as a template, and in a chat they mention nobody.
+are escaped, never rendered as a template, and in a chat they mention no user.
 """
 
 from __future__ import annotations

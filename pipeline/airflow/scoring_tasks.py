@@ -36,7 +36,7 @@ READING = ("dumps", "columns", "delimiter", "encoding")
 
 
 def schedule() -> list[Asset] | None:
-    """Return when the DAG runs by itself: on a new champion, where the deployment names dumps to score."""
+    """Return the schedule: a new champion, if the deployment names dumps to score."""
     return [CHAMPION] if load_settings().score_after_promotion else None
 
 
@@ -53,7 +53,7 @@ def scoring_form() -> dict[str, Param]:
             type="string",
             minLength=1,
             title="Model",
-            description_md="`champion`, the model in service; `latest`, the newest exported one; or `export/KEY`.",
+            description_md="`champion`; `latest`, the newest exported one; or `export/KEY`.",
         ),
     }
     params |= {name: training[name] for name in READING[1:]}
@@ -139,7 +139,7 @@ def score(shard: Json, model: Json, ingested: Json) -> Json:
 
 @task(outlets=[PREDICTIONS])
 def publish(scored: Sequence[Json]) -> Json:
-    """Put the predictions of all shards where people look for them, in one file, and tell of them."""
+    """Publish the predictions of all shards in one file and report their figures."""
     from pipeline.scoring import publish_predictions
 
     context = get_current_context()

@@ -294,7 +294,7 @@ STAGE_METRICS: dict[str, Callable[[RunState], None]] = {
     "compare_to_champion": metrics.record_head_to_head,
     "gate": metrics.record_gate,
 }
-"""Further metrics of a stage, beside its rows and seconds."""
+"""Further metrics of a stage, in addition to its rows and seconds."""
 
 
 def _event(asset: Asset, figures: Json) -> None:
