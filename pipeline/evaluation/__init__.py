@@ -1,4 +1,4 @@
-"""How models are judged: the scores of one, two baselines that cost nothing, and pairs on the same rows.
+"""How models are evaluated: the scores of one, two baselines that cost nothing, and pairs on the same rows.
 
 ``docs/explanation/evaluation.md`` explains each figure and rule.
 """

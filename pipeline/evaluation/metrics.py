@@ -1,4 +1,4 @@
-"""Every figure that judges a model: its value by scikit-learn, its interval by our own resampling.
+"""Every metric of a model: its value by scikit-learn, its interval by our own resampling.
 
 Class 1 is positive, class 0 negative; a review is called positive when its probability is at least the
 threshold. Each figure is defined for every input, also for a model that says one thing of all rows: a

@@ -12,7 +12,7 @@ from pipeline.evaluation.resampling import HALF, RankedCounts
 from pipeline.statistics import share_of
 
 RECALL_GOALS = (0.8, 0.9, 0.95)
-"""Shares of the negative reviews to find that every report shows, beside the configured one."""
+"""Shares of the negative reviews to find that every report shows, in addition to the configured one."""
 ROUNDING = 1e-9
 """What a share times a number of rows may be off in floating point: 0.55 · 100 is 55.00000000000001."""
 

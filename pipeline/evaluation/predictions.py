@@ -87,7 +87,7 @@ def part_predictions(
 ) -> PartPredictions:
     """Return predictions with every probability that is no number of 0–1 replaced by 0.5 and counted.
 
-    A model that diverged must be judged, and refused, like any other: not a number is "knows nothing".
+    A model that diverged must be evaluated, and rejected, like any other: not a number is "knows nothing".
     """
     wide = probabilities.astype(np.float64)
     usable = (wide >= 0) & (wide <= 1)
@@ -162,7 +162,7 @@ def _part(table: pa.Table, name: str, reference: ArtifactReference) -> PartPredi
     chosen = table.filter(pc.equal(table["split"], name))
     if not chosen.num_rows:
         raise PredictionsError(
-            f"{PREDICTIONS} of {reference} has no {name} rows, so that the model cannot be judged. Raise the part's "
+            f"{PREDICTIONS} of {reference} has no {name} rows, so that the model cannot be evaluated. Raise the part's "
             "share in the configuration, or give more reviews."
         )
     rows, labels = chosen["row"].to_numpy(), chosen["label"].to_numpy()

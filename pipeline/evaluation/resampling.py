@@ -114,7 +114,7 @@ class CountedFigures:
         positives = rows - negatives
         # A positive row stands above the negative ones up to its probability; a tie counts half.
         ordered_pairs = _dot(of_positive, negative_up_to) - _dot(of_positive, of_negative) / 2
-        # Of the rows up to a probability, the negative ones; where there are no rows the weight is 0 as well.
+        # Of the rows up to a probability, the negative ones; without rows the weight is 0 as well.
         np.maximum(both_up_to, 1, out=share)
         np.divide(negative_up_to, share, out=share)
         negative_precision_by_rank = _dot(of_negative, share)
@@ -165,7 +165,7 @@ def resampled_figures(
         ranked: The test part.
         threshold: Least probability that counts as positive.
         bin_starts: int64 ``[bins]``; the bins stay those of the test part itself.
-        samples: Resamples; beside the result, memory does not grow with them.
+        samples: Resamples; apart from the result, memory does not grow with them.
     """
     distinct = len(ranked.probability)
     places = [np.repeat(np.arange(distinct), counts) for counts in (ranked.negative, ranked.positive)]

@@ -1,4 +1,4 @@
-"""The bounds that say "no better than the majority" and which model is best; shared with the verdict."""
+"""The bounds that say "no better than the majority" and which model is best; shared with the acceptance check."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The champion: which model is in service, who put it there and why, and what was there before.
 
-The truth is a row of numbered files, ``<store>/champions/000001.json`` and on, each a change that somebody made: the
+The truth is a row of numbered files, ``<store>/champions/000001.json`` and on, each a change that a user or the gate made: the
 last one says which model serves. A file appears whole and never changes, and a number can be taken only once. So a
 reader sees one whole model at each instant, and of two runs that would replace the same champion the second is told
 that it has changed (compare and swap).
@@ -68,7 +68,7 @@ class ChampionChange(Record):
     number: int = Field(ge=1)
     kind: ChangeKind
     model: ChampionModel
-    """The model in service from now on."""
+    """The champion from now on."""
     who: str
     """The user, or ``the gate``."""
     why: str
@@ -154,7 +154,7 @@ def change_champion(
 
 
 def rolled_back(store: ArtifactStore) -> ChampionModel:
-    """Return the model that served before the present champion: what a roll-back puts into service.
+    """Return the model that served before the present champion: what a rollback restores.
 
     Rolling back twice returns to where one was, so a roll-back can be undone like any change.
 

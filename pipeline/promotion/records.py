@@ -14,7 +14,7 @@ from pipeline.store import Record
 
 AcceptanceDecision = Literal["accepted", "rejected", "inconclusive"]
 GateAnswer = Literal["promoted", "kept", "rejected", "needs_approval"]
-"""``kept``: the champion stays, or no model is promoted where there is none."""
+"""``kept``: the champion stays, or no model is promoted if there is none."""
 Failure = Literal["rejected", "kept", "inconclusive"]
 FAILURES: tuple[Failure, ...] = ("rejected", "kept", "inconclusive")
 """Of several failed rules, the first of these decides."""

@@ -15,7 +15,7 @@ from pipeline.airflow.ui.pages import POLICY, PageFile, base, describe_error, pa
 log = logging.getLogger(__name__)
 
 DAG_ID = "train_review_sentiment"
-"""Whoever may read this DAG may read its results."""
+"""Every user who may read this DAG may read its results."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
