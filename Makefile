@@ -78,11 +78,12 @@ servers: ## Find Postgres, Redis and Compose, or install Debian's as root, for t
 	@sh scripts/servers.sh
 
 .PHONY: lint
-lint: $(VENV)/.dev ## ruff, its format check, mypy --strict on pipeline/, the layers
+lint: $(VENV)/.dev ## ruff, its format check, mypy --strict on pipeline/, the layers, the prose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_prose.py
 
 .PHONY: audit
 audit: $(VENV)/.dev ## Check every locked package for known vulnerabilities

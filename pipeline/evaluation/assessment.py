@@ -1,4 +1,4 @@
-"""From predictions to a judged model: threshold, scores, the worst mistakes, and warnings in plain words."""
+"""From predictions to an evaluated model: threshold, scores, the worst mistakes, and warnings in plain words."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def warnings_for(summary: EvaluationSummary, label_entropy: float) -> tuple[str,
     """Return what a reader must know before trusting the figures, most serious first.
 
     Args:
-        summary: The judged model; its own warnings are not read.
+        summary: The evaluated model; its own warnings are not read.
         label_entropy: Of the test labels, in nats.
     """
     scores, warnings = summary.scores, []

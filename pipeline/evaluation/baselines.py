@@ -141,7 +141,7 @@ def _build(
     for model, of_part in probabilities.items():
         judged_parts = {}
         for name, probability in of_part.items():
-            # The file holds float32; what is judged must be what it holds.
+            # The file holds float32; what is evaluated must be what it holds.
             stored = probability.astype(np.float32)
             rows, labels = reviews.rows[chosen[name]], reviews.labels[chosen[name]]
             judged_parts[name] = part_predictions(rows, labels, stored)

@@ -1,4 +1,4 @@
-"""The stage ``evaluate``: one trained model judged on the test part."""
+"""The stage ``evaluate``: one trained model evaluated on the test split."""
 
 from __future__ import annotations
 

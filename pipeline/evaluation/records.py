@@ -156,7 +156,7 @@ class Mistake(Record):
 
 
 class EvaluationSummary(Record):
-    """One model judged."""
+    """One evaluated model."""
 
     model: str
     kind: Literal["variant", "baseline"]
@@ -189,7 +189,7 @@ class WordWeight(Record):
 
 
 class BaselinesSummary(Record):
-    """The two baselines, judged like the models."""
+    """The two baselines, evaluated like the models."""
 
     evaluations: tuple[EvaluationSummary, ...]
     positive_terms: tuple[WordWeight, ...] = ()

@@ -1,6 +1,6 @@
 """The champion: which model is in service, who put it there and why, and what was there before.
 
-The truth is a row of numbered files, ``<store>/champions/000001.json`` and on, each a change that a user or the gate made: the
+The truth is a row of numbered files, ``<store>/champions/000001.json`` and on, each one change: the
 last one says which model serves. A file appears whole and never changes, and a number can be taken only once. So a
 reader sees one whole model at each instant, and of two runs that would replace the same champion the second is told
 that it has changed (compare and swap).
