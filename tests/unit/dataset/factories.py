@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipeline.config import RunConfig
 from pipeline.run_state import RunState
-from pipeline.steps import Run
-from pipeline.store import ArtifactStore
+from pipeline.steps import Run, fetch
+from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.workflow import run_stages
 
 SETTLED_SECONDS = 3_600
@@ -33,3 +33,8 @@ def collected(run: Run) -> RunState:
     """Return the run's state after its dataset was built."""
     *_, state = run_stages(run, until="build_dataset")
     return state
+
+
+def fetched(run: Run) -> ArtifactReference:
+    """Return the raw files that the run claims."""
+    return fetch(run, RunState())

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import steps as pipeline_steps
 from pipeline.dataset import accepted_batches, batches, find_claim, record_evaluated, seen_digests
 from pipeline.errors import ArtifactError, ContractViolationError, EmptyWindowError, NothingNewError, SourceError
-from pipeline.run_state import RunState
 from pipeline.sources import FetchSummary
 from pipeline.steps import Run
 from pipeline.store import ArtifactStore
-from pipeline.workflow import run_stages
+from pipeline.workflow import RunStoppedError, publish_report, run_stages
 from tests.factories import reviews, write_csv
-from tests.unit.dataset.factories import collected, run, settle
+from tests.unit.dataset.factories import collected, fetched, run, settle
 
 ROWS = 400
 
@@ -31,7 +29,7 @@ def no_dump(path: Path, number: int) -> None:
 
 
 def names(run: Run, store: ArtifactStore) -> list[str]:
-    return [file.name for file in store.summary(pipeline_steps.fetch(run, RunState()), FetchSummary).files]
+    return [file.name for file in store.summary(fetched(run), FetchSummary).files]
 
 
 def test_one_run_claims_all_new_files_and_the_next_none(inbox: Path, store: ArtifactStore) -> None:
@@ -45,7 +43,7 @@ def test_one_run_claims_all_new_files_and_the_next_none(inbox: Path, store: Arti
     assert batch.run_name == "first"
     record_evaluated(store, [data["fetch"]], "first")
     with pytest.raises(NothingNewError, match="evaluated already"):
-        run(store, "second").fetch()
+        fetched(run(store, "second"))
     dump(inbox, "late.csv", ROWS)
     assert names(run(store, "third"), store) == ["late.csv"]
 
@@ -56,34 +54,34 @@ def test_the_same_content_under_another_name_is_not_new(inbox: Path, store: Arti
     record_evaluated(store, [data["fetch"]], "first")
     dump(inbox, "copy-of-a.csv")
     with pytest.raises(NothingNewError):
-        run(store, "second").fetch()
+        fetched(run(store, "second"))
     # Neither by name.
     with pytest.raises(NothingNewError):
-        run(store, "third", dumps=[str(inbox / "copy-of-a.csv")]).fetch()
+        fetched(run(store, "third", dumps=[str(inbox / "copy-of-a.csv")]))
     assert len(batches(store)) == 1
 
 
 def test_a_repeated_run_uses_its_claim_again(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
-    fetched = collected(run(store, "first"))["fetch"]
+    reference = collected(run(store, "first"))["fetch"]
     dump(inbox, "b.csv", ROWS)
-    assert names(run(store, "first"), store) == fetched
-    assert find_claim(store, "first").fetched == fetched
+    assert fetched(run(store, "first")) == reference
+    assert find_claim(store, "first").fetched == reference
     assert names(run(store, "second"), store) == ["b.csv"]
 
 
 def test_files_that_a_killed_run_fetched_are_still_new(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
-    fetched = run(store, "killed").fetch()
+    reference = fetched(run(store, "killed"))
     assert seen_digests(store) == frozenset()
-    assert run(store, "next").fetch() == fetched
+    assert fetched(run(store, "next")) == reference
 
 
 def test_an_accepted_dump_without_a_decision_is_a_reason_to_train(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
-    fetched = collected(run(store, "gpu was lost"))["fetch"]
+    reference = collected(run(store, "gpu was lost"))["fetch"]
     again = run(store, "a week later")
-    assert again.fetch() == fetched
+    assert fetched(again) == reference
     assert find_claim(store, "a week later").new is False
 
 
@@ -100,7 +98,7 @@ def test_a_file_that_is_not_a_dump_does_not_block_the_others(inbox: Path, store:
     # Alone it fails the run that finds it, once.
     no_dump(inbox / "worse.csv", 2)
     with pytest.raises(SourceError, match="no new file that can be read"):
-        run(store, "second").fetch()
+        fetched(run(store, "second"))
     assert len(seen_digests(store)) == 3
 
 
@@ -108,7 +106,7 @@ def test_a_file_that_is_not_a_dump_does_not_block_the_others(inbox: Path, store:
     ("foreign", "problem"),
     [
         ("not,a,review\n1,2,3\n", "No column for 'score'"),
-        ("Id,ProductId,UserId,Score,Time,Text\n", "no review below them"),
+        ("Id,ProductId,UserId,Score,Time,Text\n", "only column names and no reviews"),
     ],
 )
 def test_a_table_without_reviews_does_not_block_the_others(
@@ -129,13 +127,15 @@ def test_a_refused_dump_is_claimed_again_only_by_name(inbox: Path, store: Artifa
     rows = reviews(ROWS, lambda i: "no stars" if i % 10 == 0 else 5 if i % 4 else 1)
     path = settle(write_csv(inbox / "sloppy.csv", rows))
     first = run(store, "first")
-    with pytest.raises(ContractViolationError):
-        first.run("first")
+    with pytest.raises(RunStoppedError) as stopped:
+        collected(first)
+    assert isinstance(stopped.value.cause, ContractViolationError)
+    publish_report(first, stopped.value.state)
     [batch] = batches(store)
     assert batch.outcome == "refused"
     assert "bad" in batch.reason.lower() or "quarantine" in batch.reason.lower()
     with pytest.raises(NothingNewError):
-        run(store, "second").fetch()
+        fetched(run(store, "second"))
     collected(run(store, "third", dumps=[str(path)], max_bad_row_share=0.2))
     assert [batch.outcome for batch in batches(store)] == ["accepted"]
 
@@ -158,7 +158,7 @@ def test_as_of_trains_on_what_was_known_then(inbox: Path, store: ArtifactStore) 
     then = collected(run(store, "back", as_of=between.isoformat()))
     assert (then["fetch"], then["build_dataset"]) == (first["fetch"], first["clean"])
     with pytest.raises(EmptyWindowError, match="until 2001"):
-        run(store, "too far back", as_of="2001-01-01T00:00:00Z").fetch()
+        fetched(run(store, "too far back", as_of="2001-01-01T00:00:00Z"))
 
 
 def test_a_damaged_record_stops_the_run_instead_of_shrinking_its_window(inbox: Path, store: ArtifactStore) -> None:
@@ -167,7 +167,7 @@ def test_a_damaged_record_stops_the_run_instead_of_shrinking_its_window(inbox: P
     [record] = (Path(store.url) / "collection" / "batches").iterdir()
     record.write_text(record.read_text()[:40])
     with pytest.raises(ArtifactError, match="Restore it from a backup"):
-        run(store, "second").fetch()
+        fetched(run(store, "second"))
 
 
 def test_an_inbox_that_nobody_configured_is_told(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,7 @@ def test_dumps_without_users_lose_copies_by_text_alone(inbox: Path, store: Artif
 def test_a_missing_part_is_named(inbox: Path, store: ArtifactStore) -> None:
     rows = reviews(200)
     data = season(store, inbox, rows[:100])
-    (store.folder(data.validated_raw) / "manifest.json").unlink()
+    (store.folder(data["validate_raw"]) / "manifest.json").unlink()
     settle(write_csv(inbox / "b.csv", rows[100:]))
     with pytest.raises(RunStoppedError, match="holds no complete artifact"):
         collected(run(store, "b", **PARAMETERS))
