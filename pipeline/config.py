@@ -442,15 +442,34 @@ class VariantConfig(Section):
     @property
     def name(self) -> str:
         """Unique name within a run: direction, seed and the varied fields (``bi-seed1-units64``)."""
-        return "-".join([self.direction, f"seed{self.seed}", *(f"{name}{getattr(self, name)}" for name in self.varied)])
+        return "-".join([self.direction, f"seed{self.seed}", *self._varied_names])
 
     @property
     def title(self) -> str:
         """Name for reports: ``Bidirectional LSTM, seed 1, LSTM units 64``."""
-        direction = {"uni": "Unidirectional LSTM", "bi": "Bidirectional LSTM"}[self.direction]
-        titles = {name: TrainingConfig.model_fields[name].title for name in self.varied}
-        varied = [f"{title} {getattr(self, name)}" for name, title in titles.items()]
-        return ", ".join([direction, f"seed {self.seed}", *varied])
+        return ", ".join([self._direction_title, f"seed {self.seed}", *self._varied_titles])
+
+    @property
+    def group(self) -> str:
+        """Name that variants share if they differ only in their seed (``bi-units64``)."""
+        return "-".join([self.direction, *self._varied_names])
+
+    @property
+    def group_title(self) -> str:
+        """Name of the group for reports: ``Bidirectional LSTM, LSTM units 64``."""
+        return ", ".join([self._direction_title, *self._varied_titles])
+
+    @property
+    def _direction_title(self) -> str:
+        return {"uni": "Unidirectional LSTM", "bi": "Bidirectional LSTM"}[self.direction]
+
+    @property
+    def _varied_names(self) -> list[str]:
+        return [f"{name}{getattr(self, name)}" for name in self.varied]
+
+    @property
+    def _varied_titles(self) -> list[str]:
+        return [f"{TrainingConfig.model_fields[name].title} {getattr(self, name)}" for name in self.varied]
 
 
 class RunConfig(Section):

@@ -230,8 +230,7 @@ def evaluate(run: Run, state: RunState, variant: VariantState) -> ArtifactRefere
         state["fit_vocabulary"],
         config=run.config.evaluation,
         store=run.store,
-        model=variant.name,
-        title=run.variant(variant.name).title,
+        variant=run.variant(variant.name),
     )
 
 

@@ -120,7 +120,7 @@ def _build(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from pipeline.evaluation.assessment import judged
+    from pipeline.evaluation.assessment import evaluate_predictions
     from pipeline.evaluation.predictions import PREDICTIONS, Predictions, part_predictions
 
     reviews = _read(cleaned, parts, store)
@@ -139,12 +139,12 @@ def _build(
     }
     tables, evaluations = [], []
     for model, of_part in probabilities.items():
-        judged_parts = {}
+        evaluated = {}
         for name, probability in of_part.items():
             # The file holds float32; what is evaluated must be what it holds.
             stored = probability.astype(np.float32)
             rows, labels = reviews.rows[chosen[name]], reviews.labels[chosen[name]]
-            judged_parts[name] = part_predictions(rows, labels, stored)
+            evaluated[name] = part_predictions(rows, labels, stored)
             tables.append(
                 pa.table(
                     {
@@ -157,8 +157,8 @@ def _build(
                 )
             )
         evaluations.append(
-            judged(
-                Predictions(validation=judged_parts["validation"], test=judged_parts["test"]),
+            evaluate_predictions(
+                Predictions(validation=evaluated["validation"], test=evaluated["test"]),
                 # Always the majority needs no threshold: from one half on it says what is more frequent.
                 config.model_copy(update={"threshold": "half"}) if model == MAJORITY else config,
                 model=model,

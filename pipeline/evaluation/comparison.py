@@ -92,15 +92,15 @@ def compare(
 
 
 def pairs_to_compare(evaluations: Sequence[EvaluationSummary]) -> tuple[tuple[str, str], ...]:
-    """Return the pairs worth telling, the better on validation first.
+    """Return the pairs to compare, the better model on validation first.
 
-    These are the best model and the runner-up, the best of each two directions (``uni``, ``bi``: a variant's name
-    begins with it), and each model against TF-IDF.
+    These are the best model and the runner-up, the best of each direction, and each model against TF-IDF.
     """
     ranked = best_first(evaluations)
     best_of_direction: dict[str, EvaluationSummary] = {}
     for summary in ranked:
-        best_of_direction.setdefault(summary.model.partition("-")[0], summary)
+        if summary.variant is not None:
+            best_of_direction.setdefault(summary.variant.direction, summary)
     leaders = list(best_of_direction.values())
     pairs = [(ranked[0].model, other.model) for other in ranked[1:2]]
     pairs += [(first.model, second.model) for place, first in enumerate(leaders) for second in leaders[place + 1 :]]

@@ -1,13 +1,14 @@
-"""The stage ``evaluate``: one trained model evaluated on the test split."""
+"""The stage ``evaluate``: one trained model, evaluated on the test split."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel
 
-from pipeline.config import EvaluationConfig
+from pipeline.config import EvaluationConfig, VariantConfig
+from pipeline.evaluation.records import VariantIdentity
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
-STAGE = Stage("evaluate", version=2)
+STAGE = Stage("evaluate", version=3)
 
 
 class EvaluateParams(BaseModel):
@@ -16,6 +17,7 @@ class EvaluateParams(BaseModel):
     evaluation: EvaluationConfig
     model: str
     title: str
+    variant: VariantIdentity
 
 
 def evaluate(
@@ -25,19 +27,17 @@ def evaluate(
     config: EvaluationConfig,
     store: ArtifactStore,
     *,
-    model: str,
-    title: str,
+    variant: VariantConfig,
 ) -> ArtifactReference:
     """Judge one model's predictions: the threshold on validation, the scores on the test, once.
 
     Args:
-        predicted: The model's ``predict`` artifact.
+        predicted: The ``predict`` artifact of the model.
         cleaned: The reviews that were predicted, for slices and the texts of the worst mistakes.
-        vocabulary: The words that the model knows.
-        config: How the threshold is chosen and how many resamples are behind an interval.
-        store: Where artifacts lie.
-        model: The variant's name.
-        title: The model's name for a reader.
+        vocabulary: The vocabulary of the model.
+        config: Choice of the threshold and bootstrap samples.
+        store: Where artifacts are kept.
+        variant: The model that predicted.
 
     Returns:
         An artifact whose summary is an ``EvaluationSummary``.
@@ -45,14 +45,24 @@ def evaluate(
     Raises:
         PredictionsError: The predictions break their format or are of other reviews.
     """
+    identity = VariantIdentity.of(variant)
 
     def build(_: Workspace) -> Outcome:
-        from pipeline.evaluation.assessment import judged
+        from pipeline.evaluation.assessment import evaluate_predictions
         from pipeline.evaluation.predictions import read_predictions
         from pipeline.evaluation.slices import slices
 
         predictions = read_predictions(store, predicted)
-        summary = judged(predictions, config, model=model, title=title, kind="variant", store=store, cleaned=cleaned)
+        summary = evaluate_predictions(
+            predictions,
+            config,
+            model=variant.name,
+            title=variant.title,
+            kind="variant",
+            variant=identity,
+            store=store,
+            cleaned=cleaned,
+        )
         found = slices(
             predictions.test,
             summary.threshold,
@@ -66,6 +76,6 @@ def evaluate(
     return store.produce(
         STAGE,
         inputs={"predicted": predicted, "cleaned": cleaned, "vocabulary": vocabulary},
-        params=EvaluateParams(evaluation=config, model=model, title=title),
+        params=EvaluateParams(evaluation=config, model=variant.name, title=variant.title, variant=identity),
         build=build,
     )

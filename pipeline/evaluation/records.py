@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pipeline.config import VariantConfig
 from pipeline.statistics import Interval
 from pipeline.store import Record
 
@@ -155,19 +156,59 @@ class Mistake(Record):
     """Its headline; hostile input."""
 
 
+WarningCode = Literal[
+    "unusable_probabilities",
+    "no_better_than_majority",
+    "few_test_rows",
+    "below_majority_share",
+    "validation_drop",
+    "worse_than_constant",
+    "poor_calibration",
+]
+
+
+class VariantIdentity(Record):
+    """What distinguishes a trained variant from the others of its run."""
+
+    direction: Literal["uni", "bi"]
+    seed: int
+    group: str
+    """Name without the seed, e.g. ``bi-units64``: variants of one group differ only in their seed."""
+    group_title: str
+
+    @classmethod
+    def of(cls, variant: VariantConfig) -> VariantIdentity:
+        """Return the identity of a configured variant."""
+        return cls(direction=variant.direction, seed=variant.seed, group=variant.group, group_title=variant.group_title)
+
+
+class ModelWarning(Record):
+    """What a reader must know before trusting the metrics of a model."""
+
+    code: WarningCode
+    severity: Literal["serious", "note"]
+    """``serious``: the model must not be used as it is."""
+    value: float
+    bound: float
+    """What the value would have to reach, or not to exceed."""
+
+
 class EvaluationSummary(Record):
     """One evaluated model."""
 
     model: str
     kind: Literal["variant", "baseline"]
     title: str
+    variant: VariantIdentity | None = None
+    """``None`` for a baseline."""
     threshold: float
     threshold_source: str
     scores: Scores
     validation_balanced_accuracy: float
     no_better_than_majority: bool
     """By the rule in docs/explanation/evaluation.md: the balanced accuracy's interval does not clear 0.51."""
-    warnings: tuple[str, ...]
+    warnings: tuple[ModelWarning, ...]
+    """The most serious first."""
     mistakes: tuple[Mistake, ...]
     unusable_probabilities: int = 0
     """Validation and test rows whose probability was no number of 0–1; they are scored as 0.5."""

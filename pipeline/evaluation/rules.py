@@ -22,6 +22,9 @@ With n rows the 95 % half-width of the class's recall is at worst 1.96·0.5/√n
 the class's half of the balanced accuracy less than 0.05.
 """
 
+SMALL_CLASS_ROWS = 400
+"""Test rows of the smaller class below which its recall has a 95 % interval wider than ±0.05 (at 0.5)."""
+
 MAJORITY = "always_majority"
 TFIDF = "tfidf_logistic_regression"
 

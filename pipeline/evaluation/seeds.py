@@ -1,39 +1,31 @@
-"""What a score owes to the luck of a seed: variants that differ in nothing else, put side by side."""
+"""Spread over seeds: variants that differ only in their seed."""
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Sequence
 
-from pipeline.evaluation.records import EvaluationSummary, SeedGroup, Spread
-
-_SEED_IN_NAME = re.compile(r"-seed(-?\d+)(?=-|$)")
-_SEED_IN_TITLE = re.compile(r", seed -?\d+")
+from pipeline.evaluation.records import EvaluationSummary, SeedGroup, Spread, VariantIdentity
 
 
 def seed_groups(evaluations: Sequence[EvaluationSummary]) -> tuple[SeedGroup, ...]:
-    """Return the variants by what they have in common besides the seed, in their order, each with its seeds ascending.
-
-    A variant's name holds its seed (``bi-seed1-units64``: :class:`pipeline.config.VariantConfig`); one without a seed
-    in its name makes no group.
-    """
-    members: dict[str, list[tuple[int, EvaluationSummary]]] = {}
+    """Return the variants by group, in their order, each group with its seeds ascending; baselines have no group."""
+    members: dict[str, list[tuple[VariantIdentity, EvaluationSummary]]] = {}
     for summary in evaluations:
-        if found := _SEED_IN_NAME.search(summary.model):
-            members.setdefault(_SEED_IN_NAME.sub("", summary.model), []).append((int(found[1]), summary))
+        if summary.variant is not None:
+            members.setdefault(summary.variant.group, []).append((summary.variant, summary))
     groups = []
     for name, group in members.items():
-        group.sort(key=lambda member: member[0])
-        judged = [summary.scores for _, summary in group]
+        group.sort(key=lambda member: member[0].seed)
+        found = [summary.scores for _, summary in group]
         groups.append(
             SeedGroup(
                 name=name,
-                title=_SEED_IN_TITLE.sub("", group[0][1].title),
-                seeds=tuple(seed for seed, _ in group),
-                accuracy=_spread([scores.accuracy.value for scores in judged]),
-                balanced_accuracy=_spread([scores.balanced_accuracy.value for scores in judged]),
-                roc_auc=_spread([scores.roc_auc.value for scores in judged]),
+                title=group[0][0].group_title,
+                seeds=tuple(variant.seed for variant, _ in group),
+                accuracy=_spread([scores.accuracy.value for scores in found]),
+                balanced_accuracy=_spread([scores.balanced_accuracy.value for scores in found]),
+                roc_auc=_spread([scores.roc_auc.value for scores in found]),
             )
         )
     return tuple(groups)

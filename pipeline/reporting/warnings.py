@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeline.config import RunConfig
-from pipeline.evaluation.records import EvaluationSummary, Scores
-from pipeline.evaluation.rules import MAJORITY_BOUND, TFIDF
+from pipeline.evaluation.records import EvaluationSummary, Scores, WarningCode
+from pipeline.evaluation.rules import MAJORITY_BOUND, SMALL_CLASS_ROWS, TFIDF
 from pipeline.evaluation.text import comparison_sentence
 from pipeline.reporting import formatting
 from pipeline.reporting.records import ReportWarning, RunEvidence, VariantReport
 from pipeline.splitting.records import LeakageFigure
 
-SMALL_CLASS_ROWS = 400
-"""Test rows of the rarer class below which the 95 % interval of its recall is wider than ±0.05 (at 0.5)."""
 DIFFERING_SHARE = 0.03
 """Difference of the positive share between two splits from which there is a warning."""
-CALIBRATION_BOUND = 0.05
-"""Lower end of the expected calibration error above which there is a warning (docs/explanation/evaluation.md)."""
 CHANCE = 0.5
 """Pass rate of a behavioral test by guessing."""
 RELEVANT_GAIN = 0.01
@@ -109,16 +105,36 @@ def _majority(scores: Scores) -> float:
     return max(scores.negative.rows, scores.positive.rows) / scores.rows if scores.rows else 0.0
 
 
+NOTE_TEXTS: dict[WarningCode, tuple[str, str]] = {
+    "below_majority_share": (
+        "The accuracy of {title} is below the share of the majority class",
+        "{value} against {bound}: the threshold also serves the smaller class. Use balanced accuracy.",
+    ),
+    "validation_drop": (
+        "{title} is worse on the test split than on validation",
+        (
+            "Balanced accuracy was {bound} on validation and is {value} on the test split: the test reviews differ, or "
+            "the model overfits validation."
+        ),
+    ),
+    "worse_than_constant": (
+        "The probabilities of {title} are worse than a constant",
+        (
+            "Its log loss is {value}; always predicting the share of positive reviews has {bound}."
+            " The predicted classes may still be right."
+        ),
+    ),
+}
+"""Title and text of the warnings of an evaluation that name no further figures."""
+
+
 def _of_evaluations(variants: Sequence[VariantReport]) -> Iterator[ReportWarning]:
-    """Yield the warnings of the evaluations, each with all variants that it concerns."""
-    titles: dict[str, list[str]] = {}
     for variant in variants:
-        evaluated = variant.evaluated
-        if evaluated is not None and not evaluated.no_better_than_majority and not evaluated.unusable_probabilities:
-            for warning in evaluated.warnings:
-                titles.setdefault(warning, []).append(variant.title)
-    for warning, concerned in titles.items():
-        yield ReportWarning(code="note", title="; ".join(concerned), text=warning)
+        for warning in variant.evaluated.warnings if variant.evaluated is not None else ():
+            if warning.code in NOTE_TEXTS:
+                figures = {"value": formatting.score(warning.value), "bound": formatting.score(warning.bound)}
+                title, text = (text.format(title=variant.title, **figures) for text in NOTE_TEXTS[warning.code])
+                yield ReportWarning(code="note", title=title, text=text)
 
 
 def _of_baseline(evidence: RunEvidence) -> Iterator[ReportWarning]:
@@ -148,7 +164,7 @@ def _of_behavior(best: VariantReport, *, demo: bool) -> Iterator[ReportWarning]:
 
 def _of_probabilities(title: str, evaluated: EvaluationSummary) -> Iterator[ReportWarning]:
     error = evaluated.scores.calibration_error
-    if error.low > CALIBRATION_BOUND:
+    if any(warning.code == "poor_calibration" for warning in evaluated.warnings):
         yield ReportWarning(
             code="calibration",
             title=f"{title} is poorly calibrated",

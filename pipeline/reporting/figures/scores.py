@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from pipeline.evaluation.records import EvaluationSummary, Scores, SeedGroup, Spread
@@ -32,8 +31,6 @@ ROW, BLOCK_HEAD = 19, 22
 LEFT, RIGHT = 136, 48
 FINE_FROM = 0.4
 """An axis that starts here or above has ticks 0.1 apart, others 0.2."""
-SEED = re.compile(r"-seed-?\d+")
-"""Suffix of a variant's name that its seed group lacks (``VariantConfig.name``)."""
 
 
 def score_forest(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
@@ -80,9 +77,7 @@ def seed_spread(seed_groups: Sequence[SeedGroup], evaluations: Sequence[Evaluati
     """Draw the scores of each seed and their mean; ``None`` if every model has one seed."""
     groups = [group for group in seed_groups if len(group.seeds) > 1]
     members = {
-        group.name: [
-            item for item in evaluations if item.kind == "variant" and SEED.sub("", item.model, count=1) == group.name
-        ]
+        group.name: [item for item in evaluations if item.variant is not None and item.variant.group == group.name]
         for group in groups
     }
     values = [of(item.scores).value for found in members.values() for item in found for _, of, _ in SPREADS]

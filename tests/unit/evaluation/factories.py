@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.cleaning.records import CleanSummary
+from pipeline.config import RunConfig, VariantConfig
 from pipeline.encoding import VOCABULARY_FILE, Vocabulary, VocabularySummary
 from pipeline.evaluation import MAJORITY_BOUND, ClassScores, ConfusionMatrix, EvaluationSummary, Scores
+from pipeline.evaluation.records import VariantIdentity
 from pipeline.splitting.records import SplitSummary
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactReference, ArtifactStore
@@ -91,9 +94,17 @@ def predictions(
     return place(store, "predict", summary, tables={"predictions.parquet": table}, label=model)
 
 
+def variant(direction: str = "bi", seed: int = 1, units: int | None = None) -> VariantConfig:
+    """Return a variant; with ``units``, the sweep varies them."""
+    first = RunConfig().variants[0]
+    varied: dict[str, Any] = {} if units is None else {"units": units, "varied": ("units",)}
+    return first.model_copy(update={"direction": direction, "seed": seed, **varied})
+
+
 def evaluation(
     model: str = "bi-seed1",
     *,
+    variant: VariantConfig | None = None,
     title: str | None = None,
     threshold: float = 0.5,
     validation: float = 0.9,
@@ -114,6 +125,7 @@ def evaluation(
         model=model,
         kind="variant",
         title=model if title is None else title,
+        variant=None if variant is None else VariantIdentity.of(variant),
         threshold=threshold,
         threshold_source="0.5, as configured",
         scores=Scores(

@@ -12,7 +12,7 @@ from pipeline.evaluation.predictions import part_predictions
 from pipeline.evaluation.text import comparison_sentence
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactStore
-from tests.unit.evaluation.factories import evaluation, predictions, reviews, split, vocabulary
+from tests.unit.evaluation.factories import evaluation, predictions, reviews, split, variant, vocabulary
 
 CONFIG = EvaluationConfig(bootstrap_samples=200, threshold="half")
 
@@ -93,10 +93,10 @@ def test_different_rows_are_refused():
 
 def test_pairs_are_runner_up_directions_and_tfidf():
     judged = [
-        evaluation("uni-seed1", validation=0.80),
-        evaluation("uni-seed2", validation=0.83),
-        evaluation("bi-seed1", validation=0.90),
-        evaluation("bi-seed2", validation=0.85),
+        evaluation("uni-seed1", variant=variant("uni", 1), validation=0.80),
+        evaluation("uni-seed2", variant=variant("uni", 2), validation=0.83),
+        evaluation("bi-seed1", variant=variant("bi", 1), validation=0.90),
+        evaluation("bi-seed2", variant=variant("bi", 2), validation=0.85),
     ]
     assert pairs_to_compare(judged) == (
         ("bi-seed1", "bi-seed2"),
@@ -110,8 +110,8 @@ def test_pairs_are_runner_up_directions_and_tfidf():
 
 
 def test_pairs_do_not_look_at_the_test_part():
-    one = evaluation("bi-seed1", validation=0.9, low=0.6)
-    other = evaluation("uni-seed1", validation=0.8, low=0.95)
+    one = evaluation("bi-seed1", variant=variant("bi", 1), validation=0.9, low=0.6)
+    other = evaluation("uni-seed1", variant=variant("uni", 1), validation=0.8, low=0.95)
     assert pairs_to_compare([other, one])[0] == ("bi-seed1", "uni-seed1")
 
 
@@ -128,7 +128,7 @@ def stages(store: ArtifactStore):
         probabilities = np.clip(labels[held_out] * 0.6 + 0.2 + noise * (random.random(120) - 0.5), 0, 1)
         predicted[name] = predictions(store, labels[held_out], probabilities, parts[120:], model=name, rows=held_out)
         evaluated[name] = evaluate(
-            predicted[name], cleaned, words_known, config=CONFIG, store=store, model=name, title=name.split("-")[0]
+            predicted[name], cleaned, words_known, config=CONFIG, store=store, variant=variant(name.split("-")[0], 1)
         )
     return predicted, evaluated, cleaned, baselines(cleaned, split(store, parts), CONFIG, store)
 

@@ -10,7 +10,7 @@ from pipeline.evaluation.predictions import part_predictions
 from pipeline.evaluation.seeds import seed_groups
 from pipeline.evaluation.suspects import SHOWN, suspected_labels
 from pipeline.store import ArtifactStore
-from tests.unit.evaluation.factories import evaluation, reviews
+from tests.unit.evaluation.factories import evaluation, reviews, variant
 
 
 def test_only_reviews_of_which_both_models_are_sure_are_suspected(store: ArtifactStore) -> None:
@@ -39,12 +39,12 @@ def test_the_surest_are_shown_and_all_are_counted(store: ArtifactStore) -> None:
 
 def test_variants_that_differ_in_their_seed_alone_are_one_group() -> None:
     judged = [
-        evaluation("bi-seed1-units64", title="Bidirectional LSTM, seed 1, units64", value=0.90),
-        evaluation("bi-seed2-units64", title="Bidirectional LSTM, seed 2, units64", value=0.94),
-        evaluation("bi-seed1-units128", title="Bidirectional LSTM, seed 1, units128", value=0.8),
+        evaluation(variant=variant("bi", 1, 64), value=0.90),
+        evaluation(variant=variant("bi", 2, 64), value=0.94),
+        evaluation(variant=variant("bi", 1, 128), value=0.8),
     ]
     wide, narrow = seed_groups(judged)
-    assert (wide.name, wide.title, wide.seeds) == ("bi-units64", "Bidirectional LSTM, units64", (1, 2))
+    assert (wide.name, wide.title, wide.seeds) == ("bi-units64", "Bidirectional LSTM, LSTM units 64", (1, 2))
     assert wide.balanced_accuracy.mean == pytest.approx(0.92)
     assert wide.balanced_accuracy.standard_deviation == pytest.approx(0.02 * np.sqrt(2))
     assert (wide.balanced_accuracy.low, wide.balanced_accuracy.high) == (0.90, 0.94)

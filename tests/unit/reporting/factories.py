@@ -30,6 +30,7 @@ from pipeline.encoding.records import (
     SplitCoverage,
     VocabularySummary,
 )
+from pipeline.evaluation.assessment import warnings_for
 from pipeline.evaluation.paired import accuracy_difference, paired_differences
 from pipeline.evaluation.records import (
     BaselinesSummary,
@@ -50,6 +51,7 @@ from pipeline.evaluation.records import (
     Spread,
     SuspectedLabel,
     ThresholdScores,
+    VariantIdentity,
     WordWeight,
 )
 from pipeline.evaluation.rules import MAJORITY, TFIDF
@@ -645,10 +647,11 @@ def evaluation(variant: VariantConfig, *, collapsed: bool, **changes: Any) -> Ev
         "I wanted to love this.<br /><br />The smell is wonderful & the packaging is lovely, my sister's cats adore "
         "theirs — but ours will not touch it, and it is NOT cheap. Maybe a bad batch.",
     )
-    return EvaluationSummary(
+    summary = EvaluationSummary(
         model=variant.name,
         kind="variant",
         title=variant.title,
+        variant=VariantIdentity.of(variant),
         threshold=threshold,
         threshold_source="best balanced accuracy on 768 validation reviews",
         scores=scores(matrix, roc_auc=0.5 if collapsed else 0.934, spread=0.0004 if collapsed else 0.302),
@@ -673,6 +676,7 @@ def evaluation(variant: VariantConfig, *, collapsed: bool, **changes: Any) -> Ev
         slices=() if collapsed else slices(**changes),
         label_entropy=TEST_ENTROPY,
     )
+    return summary.model_copy(update={"warnings": tuple(warnings_for(summary))})
 
 
 def majority() -> EvaluationSummary:

@@ -22,6 +22,7 @@ from pipeline.behavioral_tests.records import BehavioralTestsSummary
 from pipeline.config import DriftConfig
 from pipeline.dataset.drift import enforce_drift_limits
 from pipeline.errors import DriftError
+from pipeline.evaluation.assessment import warnings_for
 from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary, PairedCounts
 from pipeline.evaluation.rules import TFIDF
 from pipeline.profiling.stage import STAGE as PROFILE
@@ -787,6 +788,7 @@ def test_probabilities_that_are_no_chances_are_told_beyond_the_bound(
     judged = store.summary(best["evaluate"], EvaluationSummary)
     error = Interval(value=0.08, low=low, high=0.11)
     changed = judged.model_copy(update={"scores": judged.scores.model_copy(update={"calibration_error": error})})
+    changed = changed.model_copy(update={"warnings": tuple(warnings_for(changed))})
     evaluated = place(store, "evaluate", changed, label="calibrated")
     variants = (*run.state.variants[:-1], replaced(best, {"evaluate": evaluated}))
     contents = gather(with_models(run, variants=variants), run.config, store)
