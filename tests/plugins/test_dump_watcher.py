@@ -200,8 +200,8 @@ def test_an_outage_is_told_once_and_slept_off(watching, inbox, caplog) -> None:
     assert [names(event) for event in told] == [["Reviews.csv"]]
     assert pauses == [60.0, 120.0, 240.0, 480.0, 600.0, 600.0, 30.0, 30.0]
     assert [record.message.partition(":")[0] for record in caplog.records] == [
-        "The inbox cannot be watched for now; looking again, less often",
-        "The inbox can be watched again, after 6 looks in vain.",
+        "The inbox is unreachable; scanning less often",
+        "Inbox reachable again after 6 failed scans.",
     ]
 
 
