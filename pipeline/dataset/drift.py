@@ -2,10 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pipeline.config import DriftConfig
 from pipeline.errors import DriftError
-from pipeline.profiling.records import ProfileSummary
+from pipeline.profiling.records import DumpComparison, ProfileSummary
 from pipeline.store import ArtifactReference, ArtifactStore
+
+HEADLINE = "The dump differs from the champion's training data"
+
+
+@dataclass(frozen=True)
+class DriftFinding:
+    """A figure above its limit.
+
+    Attributes:
+        figure: The figure, its value and its limit, in words.
+        advice: What to do next.
+    """
+
+    figure: str
+    advice: str
+
+
+def find_drift(comparison: DumpComparison | None, limits: DriftConfig) -> tuple[DriftFinding, ...]:
+    """Return the figures of a comparison with the champion's training data that are above their limits."""
+    if comparison is None:
+        return ()
+    found = []
+    shift = comparison.positive_share_shift
+    # The end of the interval next to zero: a small dump may differ by chance.
+    if min(abs(shift.low), abs(shift.high)) > limits.max_label_shift and shift.low * shift.high > 0:
+        figure = (
+            f"Share of positive reviews: {100 * shift.value:+.1f} points ({100 * shift.low:+.1f} to "
+            f"{100 * shift.high:+.1f}); the limit is {100 * limits.max_label_shift:.0f}"
+        )
+        advice = (
+            "Check whether stars or labels were inverted; if the reviews really changed, raise 'Maximum label shift' "
+            "(max_label_shift)."
+        )
+        found.append(DriftFinding(figure, advice))
+    if limits.max_psi is not None:
+        advice = "Check the columns in the report; if they really changed, raise 'Maximum PSI' (max_psi)."
+        found += [
+            DriftFinding(
+                f"{column.title}: population stability index {column.stability_index:.3f}; the limit is "
+                f"{limits.max_psi:g}",
+                advice,
+            )
+            for column in comparison.columns
+            if column.stability_index > limits.max_psi
+        ]
+    return tuple(found)
+
+
+def drift_message(findings: tuple[DriftFinding, ...]) -> str:
+    """Return the message of a run that was stopped for drift."""
+    lines = [f"- {finding.figure}." for finding in findings]
+    advice = dict.fromkeys(finding.advice for finding in findings)
+    return "\n".join([f"{HEADLINE}:", *lines, *advice, "It was not added to the dataset, and nothing was trained."])
 
 
 def enforce_drift_limits(profiled: ArtifactReference, config: DriftConfig, store: ArtifactStore) -> None:
@@ -19,27 +74,5 @@ def enforce_drift_limits(profiled: ArtifactReference, config: DriftConfig, store
     Raises:
         DriftError: A limit is exceeded; the message has all figures above their limits.
     """
-    comparison = store.summary(profiled, ProfileSummary).comparison
-    if comparison is None:
-        return
-    found = []
-    shift = comparison.positive_share_shift
-    # The end of the interval next to zero: a small dump may differ by chance.
-    if min(abs(shift.low), abs(shift.high)) > config.max_label_shift and shift.low * shift.high > 0:
-        found.append(
-            f"- Share of positive reviews: {100 * shift.value:+.1f} points ({100 * shift.low:+.1f} to "
-            f"{100 * shift.high:+.1f}); allowed are {100 * config.max_label_shift:.0f}. Next: look whether stars or "
-            "labels were turned round; if the reviews really changed, raise 'Maximum label shift' (max_label_shift)."
-        )
-    if config.max_psi is not None:
-        found += [
-            f"- {column.title}: population stability index {column.stability_index:.3f}; allowed is "
-            f"{config.max_psi:g}. Next: look at the column in the report; if it really changed, raise "
-            "'Maximum PSI' (max_psi)."
-            for column in comparison.columns
-            if column.stability_index > config.max_psi
-        ]
-    if found:
-        figures = "a figure beyond its limit" if len(found) == 1 else f"{len(found)} figures beyond their limits"
-        head = f"The dump differs from what the champion was trained on by {figures}:"
-        raise DriftError("\n".join([head, *found, "It was not added to the collection, and nothing was trained."]))
+    if findings := find_drift(store.summary(profiled, ProfileSummary).comparison, config):
+        raise DriftError(drift_message(findings))

@@ -6,16 +6,14 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pipeline.behavioral_tests.records import BehavioralTestsSummary
 from pipeline.cleaning.records import CleanSummary
-from pipeline.config import DriftConfig, RunConfig
-from pipeline.dataset.drift import enforce_drift_limits
+from pipeline.config import RunConfig
+from pipeline.dataset.drift import HEADLINE, DriftFinding, drift_message, find_drift
 from pipeline.dataset.merging import MERGE, read_window
 from pipeline.encoding.records import EncodingSummary, VocabularySummary
-from pipeline.errors import DriftError
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import best_first
 from pipeline.profiling.records import ProfileSummary
@@ -74,7 +72,7 @@ def gather(state: RunState, config: RunConfig, store: ArtifactStore, run_name: s
         if role != "build_dataset" or state.is_merged
     }
     evidence = load_evidence(state, config, manifests, store)
-    drift = _drift(evidence.refusal, state.get("profile"), config.drift, store)
+    drift = find_drift(evidence.data_profile.comparison if evidence.data_profile else None, config.drift)
     broken = tuple(
         expectation
         for validation in (evidence.validation_raw, evidence.validation_clean)
@@ -195,46 +193,8 @@ def _against_window(profiled: Manifest) -> bool:
     return earlier is not None and earlier.stage == MERGE.name
 
 
-@dataclass(frozen=True)
-class _Drift:
-    """Why a dump was refused for drift.
-
-    Attributes:
-        head: What was found.
-        findings: Each value beyond its limit.
-        advice: What to do, without repetitions.
-    """
-
-    head: str
-    findings: tuple[str, ...]
-    advice: tuple[str, ...]
-
-
-def _drift(
-    refusal: str | None, profiled: ArtifactReference | None, limits: DriftConfig, store: ArtifactStore
-) -> _Drift | None:
-    """Return the parts of a refusal for drift; ``None`` if something else stopped the run."""
-    if refusal is None or profiled is None:
-        return None
-    try:
-        enforce_drift_limits(profiled, limits, store)
-    except DriftError as error:
-        # Another message may only look like it.
-        if str(error) != refusal:
-            return None
-    else:
-        return None
-    head, *lines = refusal.splitlines()
-    found = [line.removeprefix("- ").partition(" Next: ") for line in lines if line.startswith("- ")]
-    return _Drift(
-        head=head.removesuffix(":"),
-        findings=tuple(finding.removesuffix(".") for finding, _, _ in found),
-        advice=tuple(dict.fromkeys(advice[:1].upper() + advice[1:] for _, _, advice in found if advice)),
-    )
-
-
 def _outcome(
-    evidence: RunEvidence, broken: tuple[ExpectationResult, ...], drift: _Drift | None
+    evidence: RunEvidence, broken: tuple[ExpectationResult, ...], drift: tuple[DriftFinding, ...]
 ) -> tuple[RunOutcome, str, str | None]:
     """Return how the run ended, in one sentence, and what to do next."""
     refusal, acceptance = evidence.refusal, evidence.acceptance
@@ -242,8 +202,10 @@ def _outcome(
         results = "; ".join(f"{one.title}: observed {one.observed}, expected {one.expected}" for one in broken)
         advice = " ".join(dict.fromkeys(one.advice for one in broken if one.advice))
         return "stopped", f"Training was refused because the data violate the contract. {results}.", advice or RERUN
-    if refusal is not None and drift is not None:
-        return "stopped", f"Training was refused. {drift.head}: {'. '.join(drift.findings)}.", " ".join(drift.advice)
+    if refusal is not None and drift and refusal == drift_message(drift):
+        figures = ". ".join(finding.figure for finding in drift)
+        advice = " ".join(dict.fromkeys(finding.advice for finding in drift))
+        return "stopped", f"Training was refused. {HEADLINE}: {figures}.", advice
     if refusal is not None:
         first_line = refusal.strip().partition("\n")[0]
         return "stopped", f"The run stopped before its acceptance check: {first_line}", RERUN

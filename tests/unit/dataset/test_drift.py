@@ -33,7 +33,7 @@ def test_a_label_share_far_off_is_refused_in_words(store: ArtifactStore, sign: i
     with pytest.raises(DriftError) as refused:
         enforce_drift_limits(profiled(store, shift), DriftConfig(), store)
     assert isinstance(refused.value, ContractViolationError)
-    for word in (f"{60 * sign:+.1f} points", "allowed are 25", "max_label_shift", "not added to the collection"):
+    for word in (f"{60 * sign:+.1f} points", "the limit is 25", "max_label_shift", "not added to the dataset"):
         assert word in str(refused.value)
 
 
@@ -53,7 +53,7 @@ def test_columns_are_held_to_a_limit_only_if_there_is_one(store: ArtifactStore) 
     calm = Interval(value=0.0, low=-0.01, high=0.01)
     reference = profiled(store, calm, index=0.4)
     enforce_drift_limits(reference, DriftConfig(), store)
-    with pytest.raises(DriftError, match=r"Stars: population stability index 0\.400; allowed is 0\.2"):
+    with pytest.raises(DriftError, match=r"Stars: population stability index 0\.400; the limit is 0\.2"):
         enforce_drift_limits(reference, DriftConfig(max_psi=0.2), store)
 
 

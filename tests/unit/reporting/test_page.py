@@ -445,16 +445,15 @@ def test_a_refusal_by_drift_says_which_figures_and_what_to_do(store: ArtifactSto
 
     assert contents.outcome == "stopped"
     assert contents.headline == (
-        "Training was refused. The dump differs from what the champion was trained on by 2 figures beyond their "
-        "limits: Share of positive reviews: -20.0 points (-22.0 to -18.0); allowed are 0. Length in words: population "
-        "stability index 0.033; allowed is 0.02."
+        "Training was refused. The dump differs from the champion's training data: Share of positive reviews: -20.0 "
+        "points (-22.0 to -18.0); the limit is 0. Length in words: population stability index 0.033; the limit is 0.02."
     )
-    assert contents.next_step.startswith("Look whether stars or labels were turned round")
+    assert contents.next_step.startswith("Check whether stars or labels were inverted")
     assert "raise 'Maximum PSI' (max_psi)." in contents.next_step
     page = BeautifulSoup(render_html(contents), "lxml")
     assert "- Length in words" in page.select_one("#acceptance pre.message").get_text()
     # Another message that looks like it is shown as it is.
-    forged = references.model_copy(update={"refusal": str(refused.value).replace("Stars", "x") + "\n- a. Next: b"})
+    forged = references.model_copy(update={"refusal": str(refused.value) + "\n- a."})
     assert gather(forged, config, store).headline.startswith(
         "The run stopped before its acceptance check: The dump differs"
     )
