@@ -157,7 +157,7 @@ def test_a_url_that_gives_no_reviews(
     server: str, path: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        main(["ingest", "--dumps", f"{server}{path}", "--store", str(tmp_path / "store")])
+        main(["run", "--until", "ingest", "--dumps", f"{server}{path}", "--store", str(tmp_path / "store")])
     message = capsys.readouterr().err
     assert left.value.code == 3
     assert words in message

@@ -35,6 +35,7 @@ TINY = [
     "--profile",
     "default",
 ]
+PROGRAM = (str(Path(sys.executable).with_name("review-sentiment")),)
 TIME_TO_CHECKPOINT_SECONDS = 180
 """How long a loaded machine may take to load TensorFlow and train one tiny epoch."""
 
@@ -48,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(folder: Path, *arguments: str) -> list[str]:
     dump, store = str(folder / "Reviews.csv"), str(folder / "store")
-    return [sys.executable, "-m", "pipeline", "run", "--dumps", dump, "--store", store, *TINY, *arguments]
+    return [*PROGRAM, "run", "--dumps", dump, "--store", store, *TINY, *arguments]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -102,16 +103,7 @@ def test_what_a_second_run_reuses(folder: Path) -> None:
     assert computed(longer.stderr) == [*MODEL_STAGES, "gate", "report"]
 
     scored = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pipeline",
-            "predict",
-            "latest",
-            "delicious, perfect tea",
-            "--store",
-            str(folder / "store"),
-        ],
+        [*PROGRAM, "score", "delicious, perfect tea", "--model", "latest", "--store", str(folder / "store")],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
