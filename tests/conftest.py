@@ -14,8 +14,31 @@ from pipeline.store import ArtifactStore
 from tests.factories import SHARED_DATA
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, only_these_credentials
 
-SLOW_FOLDERS = ("tests/browser/", "tests/deployment/", "tests/e2e/")
-"""Folders whose tests are all marked ``slow``: they start servers, browsers or whole runs."""
+SLOW = (
+    # They start servers, browsers or whole runs.
+    "tests/browser/",
+    "tests/deployment/",
+    "tests/e2e/",
+    "tests/dags/test_clean_up_artifacts.py",
+    "tests/dags/test_score_reviews.py",
+    "tests/unit/retention/test_any_store.py",
+    "tests/unit/retention/test_kills.py",
+    "tests/unit/retention/test_s3.py",
+    "tests/unit/sources/test_kaggle.py",
+    "tests/unit/tracking/",
+    # They train or load networks.
+    "tests/unit/scoring/test_dump.py",
+    "tests/unit/scoring/test_export.py",
+    "tests/unit/scoring/test_scorer.py",
+    "tests/unit/training/test_backends.py",
+    "tests/unit/training/test_model.py",
+    "tests/unit/training/test_replicas.py",
+    "tests/unit/training/test_train.py",
+    # They simulate, or read all real reviews.
+    "tests/unit/cleaning/test_words.py::test_every_real_review",
+    "tests/unit/evaluation/test_metrics.py::test_nineteen_of_twenty_intervals_hold_the_truth",
+)
+"""Tests that are marked ``slow``, by folder, file or name."""
 LONGEST_FIRST = (
     "tests/e2e/test_season.py",
     "tests/browser/test_airflow.py",
@@ -35,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
     for item in items:
-        if item.nodeid.startswith(SLOW_FOLDERS):
+        if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
 
 

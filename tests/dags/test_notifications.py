@@ -137,7 +137,7 @@ def test_a_refused_run_is_told_with_what_its_tasks_said(notifications, webhook: 
         ({"password": "hush-hush"}, "holds no http(s) address"),
         ({"password": "http://127.0.0.1:hush-hush/"}, "InvalidURL"),
         ({"extra": {"url": "http://127.0.0.1:1/services/hush-hush"}}, "ConnectError"),
-        (None, "was not told"),
+        (None, "No webhook message was sent"),
     ],
 )
 def test_a_webhook_that_cannot_be_told_harms_nobody(
@@ -173,11 +173,11 @@ def test_a_mail_that_cannot_be_sent_harms_nobody_and_the_webhook_is_told(
 ) -> None:
     monkeypatch.setenv("REVIEW_SENTIMENT_NOTIFY_EMAIL", "ann@example.org, no address")
     notifications.notify_promotion(CONTEXT, "It is better.")
-    assert "1 entries that are no mail addresses" in caplog.text
+    assert "1 entries that are not mail addresses" in caplog.text
     monkeypatch.setenv("REVIEW_SENTIMENT_NOTIFY_EMAIL", "ann@example.org")
     monkeypatch.delenv("AIRFLOW_CONN_SMTP_DEFAULT")
     notifications.notify_promotion(CONTEXT, "It is better.")
-    assert "No mail went out over smtp_default (AirflowException: 'SMTP connection is not found.')" in caplog.text
+    assert "No mail was sent through smtp_default (AirflowException: 'SMTP connection is not found.')" in caplog.text
     assert mailbox.mails == []
     assert len(webhook.messages) == 2
 

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.promotion import GateDecision, Rule
+from pipeline.run_state import RunState
 from pipeline.store import ArtifactStore
 from tests.factories import place
 from tests.unit.promotion.factories import model
@@ -115,13 +116,13 @@ def question(
     )
     asked: list[Any] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **told: asked.append(told))
-    gate_result = place(store, "gate", decision).model_dump()
+    state = RunState(artifacts={"gate": place(store, "gate", decision)}).model_dump(mode="json")
     context = {
         "dag_run": Run("manual", {"approval_hours": 2.5}),
         "params": {},
         "task_instance": SimpleNamespace(id="an id"),
     }
-    return ApprovePromotion(task_id="approve", gate_result=gate_result), context, asked
+    return ApprovePromotion(task_id="approve", state=state), context, asked
 
 
 @pytest.mark.parametrize("answer", ["promoted", "kept", "rejected"])

@@ -222,17 +222,17 @@ def test_a_store_that_cannot_be_read_loses_no_file(watching, inbox) -> None:
 def test_one_unreadable_file_keeps_no_other_waiting(watching, inbox) -> None:
     put(inbox, "a.csv")
     (inbox / "gone.csv").symlink_to(put(inbox, "target.csv", BODY + b"1"))
-    original = watching.DumpWatcher._look
+    original = watching.DumpWatcher._scan
 
-    def look(self: Any) -> Any:
+    def scan(self: Any) -> Any:
         found = original(self)
         (inbox / "target.csv").unlink(missing_ok=True)
         return found
 
-    watcher_look = look.__get__
+    watcher_scan = scan.__get__
     put(inbox, "gone.csv.done", b"")
     watcher = watching.DumpWatcher(inbox=str(inbox), store="nowhere", poll_seconds=30.0)
-    told, _ = events(watching, inbox, nothing, nothing, _look=watcher_look(watcher))
+    told, _ = events(watching, inbox, nothing, nothing, _scan=watcher_scan(watcher))
     assert [names(event) for event in told] == [["a.csv"]]
 
 

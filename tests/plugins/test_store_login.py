@@ -48,8 +48,8 @@ def test_every_field_of_the_connection_counts(plugin: ModuleType, monkeypatch: p
     ("fields", "told"),
     [
         ({"conn_type": "postgres"}, "of the type 'postgres'; the store needs the type aws"),
-        ({"extra": {"role_arn": "arn:aws:iam::1:role/x"}}, "has role_arn, which the store cannot follow"),
-        ({"extra": SECRET_KEY}, "is no JSON object"),
+        ({"extra": {"role_arn": "arn:aws:iam::1:role/x"}}, "has role_arn, which the store does not support"),
+        ({"extra": SECRET_KEY}, "is not a JSON object"),
     ],
 )
 def test_a_connection_that_cannot_be_used_is_told_without_its_secrets(plugin, monkeypatch, fields, told) -> None:
@@ -61,7 +61,7 @@ def test_a_connection_that_cannot_be_used_is_told_without_its_secrets(plugin, mo
 
 def test_a_connection_that_is_not_there_is_told(plugin, monkeypatch) -> None:
     monkeypatch.setenv("REVIEW_SENTIMENT_STORE_CONN", "nobody")
-    with pytest.raises(ConfigurationError, match="names the Airflow connection 'nobody', which this process cannot"):
+    with pytest.raises(ConfigurationError, match="names the Airflow connection 'nobody', which cannot be read"):
         plugin.store_login()
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.config import RunConfig
 from pipeline.errors import ArtifactError
 from pipeline.profiling import DumpComparison, ProfiledDump, ProfileSummary, profile
-from pipeline.profiling.periods import MOST_PERIODS, label_share_over_time, moment
+from pipeline.profiling.periods import MAX_PERIODS, label_share_over_time, moment
 from pipeline.steps import Run
 from pipeline.store import ArtifactStore
 from pipeline.workflow import run_stages
@@ -127,7 +127,7 @@ def test_share_of_a_period_has_wilsons_interval() -> None:
 @given(st.lists(st.integers(-62_135_596_800, 253_402_300_799), min_size=1, max_size=30))
 def test_any_time_of_a_calendar_has_its_period(times: list[int]) -> None:
     shares = label_share_over_time(np.array(times), np.ones(len(times), dtype=np.int8))
-    assert 1 <= len(shares) <= MOST_PERIODS
+    assert 1 <= len(shares) <= MAX_PERIODS
     assert sum(share.rows for share in shares) <= len(times)
     assert [share.period for share in shares] == sorted(share.period for share in shares)
     newest = moment(max(times))
@@ -240,5 +240,5 @@ def test_damaged_reviews_are_named_with_what_to_do(store: ArtifactStore) -> None
     dump = placed_dump(store, "now")
     file = store.folder(dump.cleaned) / "reviews.parquet"
     file.write_bytes(file.read_bytes()[:40])
-    with pytest.raises(ArtifactError, match=r"cannot be read: .* Remove that artifact's folder"):
+    with pytest.raises(ArtifactError, match=r"cannot be read: .* Remove the folder of that artifact"):
         profile(dump, None, store)
