@@ -20,7 +20,8 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from pipeline.settings import load_settings
 
 if TYPE_CHECKING:
-    from pipeline.sources.inbox import InboxFile, InboxListing
+    from pipeline.sources.inbox import InboxListing
+    from pipeline.sources.source import InboxFile
 
 log = logging.getLogger(__name__)
 

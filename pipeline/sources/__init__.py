@@ -4,9 +4,8 @@ The stage ``fetch`` keeps the bytes of every dump as received. ``pipeline.reader
 """
 
 from pipeline.sources.fetching import DumpCheck, FetchResult, UnreadableFile, fetch, fetch_new
-from pipeline.sources.inbox import InboxFile
 from pipeline.sources.records import FetchedFile, FetchSummary
-from pipeline.sources.source import SeenFiles
+from pipeline.sources.source import InboxFile, SeenFiles
 
 __all__ = [
     "DumpCheck",

@@ -21,7 +21,7 @@ from pipeline.errors import ConfigurationError, PipelineError, SourceError, Sour
 from pipeline.settings import load_settings, variable
 from pipeline.sources.naming import HEAD_BYTES, is_dump_name, safe_name, without_secrets
 from pipeline.sources.s3 import ADVICE, bucket_and_key, open_object_store
-from pipeline.sources.source import FoundFile, SeenFiles, hash_blocks, local_path, read_blocks, scheme_of
+from pipeline.sources.source import FoundFile, InboxFile, SeenFiles, hash_blocks, local_path, read_blocks, scheme_of
 
 log = logging.getLogger(__name__)
 
@@ -33,32 +33,6 @@ _TEMPORARY_STARTS = (".", "_", "~", "#")
 _TEMPORARY_ENDINGS = (
     "~", "#", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".filepart", ".swp", ".aria2",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class InboxFile:
-    """A file of the inbox, as one scan found it.
-
-    Attributes:
-        name: Its name as it is in the inbox; display it with ``quoted`` or ``safe_name``.
-        bytes: Its size.
-        modified: When it was last written to, in UTC.
-        complete: Whether it may be read: it has a marker, or has been unchanged for a while.
-        marked: Whether there is a file ``<name>.done`` that is not older.
-        etag: The version in the object store; ``None`` in a folder.
-    """
-
-    name: str
-    bytes: int
-    modified: datetime
-    complete: bool = False
-    marked: bool = False
-    etag: str | None = None
-
-    @property
-    def version(self) -> tuple[str, int, datetime, str | None]:
-        """What differs between two scans if the file was written to in between."""
-        return self.name, self.bytes, self.modified, self.etag
 
 
 SkipReason = Literal["not_reviews", "outside_link", "folder", "not_regular", "no_permission"]

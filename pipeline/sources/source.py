@@ -8,15 +8,13 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from pipeline.errors import SourceError, quoted
 from pipeline.sources.records import KnownVersion
-
-if TYPE_CHECKING:
-    from pipeline.sources.inbox import InboxFile
 
 BLOCK_BYTES = 1024 * 1024
 MAX_DUMP_BYTES = 32 * 2**30
@@ -44,6 +42,32 @@ class FoundFile:
     demo: bool = False
     unattended: bool = False
     version: KnownVersion | None = None
+
+
+@dataclass(frozen=True)
+class InboxFile:
+    """A file of the inbox, as one scan found it.
+
+    Attributes:
+        name: Its name as it is in the inbox; display it with ``quoted`` or ``safe_name``.
+        bytes: Its size.
+        modified: When it was last written to, in UTC.
+        complete: Whether it may be read: it has a marker, or has been unchanged for a while.
+        marked: Whether there is a file ``<name>.done`` that is not older.
+        etag: The version in the object store; ``None`` in a folder.
+    """
+
+    name: str
+    bytes: int
+    modified: datetime
+    complete: bool = False
+    marked: bool = False
+    etag: str | None = None
+
+    @property
+    def version(self) -> tuple[str, int, datetime, str | None]:
+        """What differs between two scans if the file was written to in between."""
+        return self.name, self.bytes, self.modified, self.etag
 
 
 @dataclass(frozen=True)

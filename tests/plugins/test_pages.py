@@ -458,7 +458,8 @@ def test_the_overview_tells_what_became_of_each_file_of_the_inbox(
 def test_an_unfinished_file_is_not_called_new(
     analyst: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.sources.inbox import InboxFile, InboxListing
+    from pipeline.sources.inbox import InboxListing
+    from pipeline.sources.source import InboxFile
 
     now = datetime.now(UTC)
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path))
@@ -554,7 +555,8 @@ def test_hostile_names_and_reasons_are_shown_as_text(
     analyst: TestClient, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline.dataset import ClaimedFile
-    from pipeline.sources.inbox import InboxFile, InboxListing
+    from pipeline.sources.inbox import InboxListing
+    from pipeline.sources.source import InboxFile
 
     now = datetime.now(UTC)
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", f"/nowhere/{HOSTILE}")

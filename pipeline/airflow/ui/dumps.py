@@ -15,7 +15,8 @@ from pipeline.store import ArtifactStore
 
 if TYPE_CHECKING:
     from pipeline.dataset import DumpBatch
-    from pipeline.sources.inbox import InboxFile, InboxListing
+    from pipeline.sources.inbox import InboxListing
+    from pipeline.sources.source import InboxFile
 
 PATIENCE_SECONDS = 5.0
 """Seconds that a page waits for the inbox: an unreachable object store blocks its caller for minutes."""
