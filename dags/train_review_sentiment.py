@@ -85,7 +85,7 @@ def train_review_sentiment() -> None:
         acceptance = stage("check_acceptance")(comparison)
         head_to_head = stage("compare_to_champion")(acceptance)
         decision = stage("gate")(head_to_head)
-        # A state holds what came before it; that of a task that did not succeed is missing.
+        # Each state includes the states before it. A task that failed or was skipped has none.
         states = [fetched, ingested, validated_raw, cleaned, validated_clean, profiled, reviews, splits, leakage]
         states += [vocabulary, encoded, baselines, baseline_tests, ready]
         states += [trained, predicted, evaluated, exported, variants, comparison, acceptance, head_to_head, decision]

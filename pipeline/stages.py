@@ -1,7 +1,7 @@
 """The stages of the workflow, each declared once.
 
 The runner, the command line, the DAG's tasks and their documentation, and the list in ``docs/reference/stages.md`` are
-made from this table. A new stage needs its function, its line here and its line in ``dags/train_review_sentiment.py``.
+made from this table. ``docs/how-to/develop.md`` shows how to add a stage.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ VariantStep = Callable[[Run, RunState, VariantState], ArtifactReference]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateSpec:
-    """A check behind a stage that stops the run.
+class StageCheck:
+    """A check after a stage that can stop the run.
 
     Attributes:
         name: Task id in the DAG.
         help: What it does, in one line.
-        check: ``module:function`` that takes the stage's artifact and the store, or a function of the run. It raises a
-            :class:`pipeline.errors.PipelineError` if the run may not go on.
+        function: ``module:function`` that takes the stage's artifact and the store, or a function of the run. It raises
+            a :class:`pipeline.errors.PipelineError` if the run may not go on.
     """
 
     name: str
     help: str
-    check: str | Callable[[Run, RunState], None]
+    function: str | Callable[[Run, RunState], None]
 
     def enforce(self, run: Run, state: RunState, stage: str) -> None:
         """Raise if the artifact of ``stage`` does not pass."""
-        if isinstance(self.check, str):
-            _function(self.check)(state[stage], run.store)
+        if isinstance(self.function, str):
+            _function(self.function)(state[stage], run.store)
         else:
-            self.check(run, state)
+            self.function(run, state)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,11 @@ class _Spec:
     """What every stage declares.
 
     Attributes:
-        name: Its name everywhere: command line, task id, run state.
+        name: Its name: task id and key of the run's state; the command line writes it with dashes.
         help: What it does, in one line.
         inputs: Stages whose artifacts it reads.
         sections: Sections of :class:`pipeline.config.RunConfig` that it reads.
-        gate: The check behind it.
+        check: The check after it, which can stop the run.
         on_gpu: Whether its task belongs on a GPU worker.
         timeout_hours: After so many hours its task is stopped.
     """
@@ -62,7 +62,7 @@ class _Spec:
     help: str
     inputs: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
-    gate: GateSpec | None = None
+    check: StageCheck | None = None
     on_gpu: bool = False
     timeout_hours: int = 1
 
@@ -136,10 +136,10 @@ STAGES: tuple[StageSpec | VariantStageSpec, ...] = (
         run="pipeline.validation:validate_raw",
         inputs=("ingest",),
         sections=("validation",),
-        gate=GateSpec(
+        check=StageCheck(
             name="enforce_raw_contract",
             help="Stop the run if the raw reviews violate the data contract",
-            check="pipeline.validation:enforce_contract",
+            function="pipeline.validation:enforce_contract",
         ),
     ),
     StageSpec(
@@ -155,10 +155,10 @@ STAGES: tuple[StageSpec | VariantStageSpec, ...] = (
         run="pipeline.validation:validate_clean",
         inputs=("clean",),
         sections=("validation",),
-        gate=GateSpec(
+        check=StageCheck(
             name="enforce_clean_contract",
             help="Stop the run if the clean reviews violate their data contract",
-            check="pipeline.validation:enforce_contract",
+            function="pipeline.validation:enforce_contract",
         ),
     ),
     StageSpec(
@@ -166,10 +166,10 @@ STAGES: tuple[StageSpec | VariantStageSpec, ...] = (
         help="Describe the clean reviews and measure drift against the previous ones",
         run=steps.profile,
         inputs=("fetch", "validate_raw", "clean"),
-        gate=GateSpec(
+        check=StageCheck(
             name="enforce_drift_limits",
             help="Stop the run if the reviews drifted too far from the champion's training data",
-            check=steps.enforce_drift_limits,
+            function=steps.enforce_drift_limits,
         ),
     ),
     StageSpec(
@@ -192,10 +192,10 @@ STAGES: tuple[StageSpec | VariantStageSpec, ...] = (
         run=steps.check_leakage,
         inputs=("build_dataset", "split"),
         sections=("split", "vocabulary"),
-        gate=GateSpec(
+        check=StageCheck(
             name="enforce_no_leakage",
             help="Stop the run if the test split shares reviews with the others",
-            check="pipeline.splitting:enforce_no_leakage",
+            function="pipeline.splitting:enforce_no_leakage",
         ),
     ),
     StageSpec(

@@ -53,7 +53,7 @@ class RunResult(Record):
 
 
 class RunStoppedError(PipelineError):
-    """A stage failed or its gate stopped the run.
+    """A stage failed or its check stopped the run.
 
     Attributes:
         cause: The error itself.
@@ -69,7 +69,7 @@ class RunStoppedError(PipelineError):
 
 
 def run_stages(run: Run, *, start: str | None = None, until: str | None = None) -> Iterator[RunState]:
-    """Run the stages in order, gates included, and yield the run's state after each.
+    """Run the stages in order, checks included, and yield the run's state after each.
 
     Args:
         run: The run.
@@ -78,7 +78,7 @@ def run_stages(run: Run, *, start: str | None = None, until: str | None = None) 
 
     Raises:
         ConfigurationError: There is no such stage, or ``until`` comes before ``start``.
-        RunStoppedError: A stage failed or a gate stopped the run.
+        RunStoppedError: A stage failed or a check stopped the run.
     """
     first = 0 if start is None else STAGES.index(stage(start))
     last = len(STAGES) - 1 if until is None else STAGES.index(stage(until))
@@ -91,8 +91,8 @@ def run_stages(run: Run, *, start: str | None = None, until: str | None = None) 
             current = run if place >= first else reusing
             state = spec.execute(current, state)
             yield state
-            if spec.gate is not None:
-                spec.gate.enforce(current, state, spec.name)
+            if spec.check is not None:
+                spec.check.enforce(current, state, spec.name)
     except PipelineError as error:
         raise RunStoppedError(error, state) from error
 
@@ -123,7 +123,7 @@ def publish_report(run: Run, state: RunState, *, stopped_by: str | None = None) 
     Args:
         run: The run.
         state: What it has produced.
-        stopped_by: Message of the error that stopped it, used where no gate explains the stop.
+        stopped_by: Message of the error that stopped it, used where no check explains the stop.
     """
     from pipeline.reporting import publish, report
 
@@ -143,11 +143,11 @@ def _is_missing(spec: StageSpec, state: RunState) -> bool:
 
 
 def _refusal(run: Run, state: RunState) -> str | None:
-    """Return the message of the first gate that stops the run, or ``None``."""
+    """Return the message of the first check that stops the run, or ``None``."""
     for spec in STAGES:
-        if spec.gate is not None and state.get(spec.name) is not None:
+        if spec.check is not None and state.get(spec.name) is not None:
             try:
-                spec.gate.enforce(run, state, spec.name)
+                spec.check.enforce(run, state, spec.name)
             except (ContractViolationError, DataLeakageError) as error:
                 return str(error)
     return None

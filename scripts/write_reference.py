@@ -96,8 +96,8 @@ def stages() -> str:
     for spec in STAGES:
         name = f"`{spec.name}`" + (" *" if isinstance(spec, VariantStageSpec) else "")
         lines.append(f"| {name} | {spec.help} | {_names(spec.inputs)} | {', '.join(spec.sections)} |")
-        if spec.gate is not None:
-            lines.append(f"| → `{spec.gate.name}` | {spec.gate.help} | `{spec.name}` | |")
+        if spec.check is not None:
+            lines.append(f"| → `{spec.check.name}` | {spec.check.help} | `{spec.name}` | |")
     gpu = _names(tuple(spec.name for spec in STAGES if spec.on_gpu))
     lines += [
         "",

@@ -130,16 +130,16 @@ def variant_stage(name: str) -> Any:  # noqa: ANN401 - as `@task` itself
 
 
 def enforce(name: str) -> Any:  # noqa: ANN401 - as `@task` itself
-    """Return the task of the gate behind a stage: it takes the stage's state and hands it on, or stops the run."""
+    """Return the task of the check after a stage: it takes the stage's state and passes it on, or stops the run."""
     spec = stage_of(name)
-    gate = spec.gate
-    assert gate is not None  # noqa: S101 - a fault of the DAG file
+    check = spec.check
+    assert check is not None  # noqa: S101 - a fault of the DAG file
 
-    def enforce_gate(state: Json) -> Json:
-        gate.enforce(current_run(), RunState.model_validate(state), spec.name)
+    def enforce_check(state: Json) -> Json:
+        check.enforce(current_run(), RunState.model_validate(state), spec.name)
         return state
 
-    return task(task_id=gate.name)(_named(enforce_gate, gate.name, gate.help))
+    return task(task_id=check.name)(_named(enforce_check, check.name, check.help))
 
 
 @task
@@ -150,7 +150,7 @@ def plan_variants(state: Json) -> list[Json]:  # noqa: ARG001 - runs after the p
 
 @reporting_task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
 def publish_report(states: Sequence[Json | Sequence[Json] | None]) -> Json:
-    """Publish the report of the run, also when a stage failed or a gate stopped it."""
+    """Publish the report of the run, also when a stage failed or a check stopped it."""
     state = merged(states)
     if state.get("ingest") is None:
         raise AirflowSkipException(

@@ -55,7 +55,7 @@ def encode(
     """Encode the reviews of each split as sequences of word ids.
 
     Args:
-        cleaned: Artifact of ``clean``.
+        cleaned: The reviews: artifact of ``build_dataset``.
         splits: Artifact of ``split`` for these reviews.
         vocabulary: Artifact of ``fit_vocabulary``.
         config: Maximum length, and which words of a longer review to keep.

@@ -25,7 +25,7 @@ def fit_vocabulary(
     """Choose the words of the vocabulary.
 
     Args:
-        cleaned: Artifact of ``clean``.
+        cleaned: The reviews: artifact of ``build_dataset``.
         splits: Artifact of ``split`` for these reviews; excluded rows are not counted.
         config: Which rows to count and which words to keep.
         store: Artifact store.

@@ -48,15 +48,15 @@ EQUAL = 1e-12
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the gate looks at.
+    """Everything that the gate's rules read.
 
     Attributes:
-        acceptance: Of the run of the challenger.
-        evaluation: Of the challenger.
-        contract: Of the newest raw reviews.
-        exported: Of the challenger.
-        behavioral_tests: Of the challenger.
-        champion_behavioral_tests: Of the champion; ``None`` if there is none to compare with.
+        acceptance: Result of the acceptance check of the challenger's run.
+        evaluation: Evaluation of the challenger.
+        contract: Data contract of the newest raw reviews.
+        exported: Export of the challenger.
+        behavioral_tests: Behavioral tests of the challenger.
+        champion_behavioral_tests: Behavioral tests of the champion; ``None`` without a champion.
         head_to_head: Challenger and champion on the same rows; ``None`` if they were not compared.
     """
 

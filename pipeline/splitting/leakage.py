@@ -51,7 +51,7 @@ def check_leakage(
     """Count the test rows that are known from training or validation.
 
     Args:
-        cleaned: Artifact of ``clean``.
+        cleaned: The reviews: artifact of ``build_dataset``.
         splits: Artifact of ``split`` for these reviews.
         vocabulary_leakage: Whether the vocabulary is fitted on validation and test rows too.
         config: Configuration of the split, which determines the guarantees.

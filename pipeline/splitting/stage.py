@@ -50,7 +50,7 @@ def split(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore)
     """Assign the cleaned reviews to the train, validation and test splits.
 
     Args:
-        cleaned: Artifact of ``clean``.
+        cleaned: The reviews: artifact of ``build_dataset``.
         config: Strategy and sizes.
         store: Artifact store.
 

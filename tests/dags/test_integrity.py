@@ -94,11 +94,11 @@ def test_every_stage_is_a_task_behind_the_stages_that_it_reads_and_their_gates(d
         assert set(spec.inputs) <= before, spec.name
         assert dag.get_task(spec.name).doc_md.startswith(spec.help)
         assert dag.get_task(spec.name).is_mapped is isinstance(spec, VariantStageSpec)
-        if spec.gate is not None:
-            assert upstream[spec.gate.name] == {spec.name}
-    gates = {spec.gate.name for spec in STAGES if spec.gate is not None}
-    assert gates <= _ancestors(upstream, "train")
-    assert gates <= _ancestors(upstream, "baselines")
+        if spec.check is not None:
+            assert upstream[spec.check.name] == {spec.name}
+    checks = {spec.check.name for spec in STAGES if spec.check is not None}
+    assert checks <= _ancestors(upstream, "train")
+    assert checks <= _ancestors(upstream, "baselines")
 
 
 def test_structure(dag_bag: DagBag) -> None:
