@@ -179,7 +179,7 @@ def test_the_form_has_its_sections_and_the_common_run_is_one_click(site: Site, p
     expect(dialog.locator("textarea[name=element_dumps]")).to_have_value("demo")
     for section in ("Data", "Text", "Models", "Evaluation", "Hardware"):
         expect(dialog.get_by_role("button", name=section, exact=True)).to_be_visible()
-    expect(dialog.get_by_text("Review dumps: files, folders of shards", exact=False)).to_be_visible()
+    expect(dialog.get_by_text("Files, folders,", exact=False)).to_be_visible()
 
 
 def test_the_run_shows_its_report_in_a_tab(site: Site, page: Page, run_id: str) -> None:
