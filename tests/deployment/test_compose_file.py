@@ -212,7 +212,9 @@ def test_every_setting_is_in_the_example_and_used() -> None:
     assert used <= names
 
 
-def test_every_airflow_setting_is_one_that_airflow_knows(services: dict[str, dict[str, Any]]) -> None:
+def test_every_airflow_setting_is_one_that_airflow_knows(
+    services: dict[str, dict[str, Any]], airflow_home: Path
+) -> None:
     from airflow.configuration import conf
 
     for name, service in services.items():

@@ -126,7 +126,7 @@ class Season:
             looks = looks + 1 if waiting else 0
             if looks > LOOKS_BEFORE_ANSWER:
                 [question] = waiting
-                assert "champion's place" in question["subject"]
+                assert question["subject"].startswith("Promote ")
                 run_id = question["task_instance"]["dag_run_id"]
                 path = f"/api/v2/dags/{TRAIN}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
                 self.client.patch(path, json={"chosen_options": ["Approve"]}).raise_for_status()
@@ -257,8 +257,8 @@ def test_a_season(season: Season) -> None:
     report = season.report(second)
     assert "a.csv" in report
     assert "b.csv" in report
-    assert "Into service?" in report
-    assert "reviews that neither had met" in report
+    assert '<h2 id="heading-gate">Promotion</h2>' in report
+    assert "that neither model was trained on" in report
 
     # The same content under another name sets nothing off, and a run that is asked for it is skipped in seconds.
     fetch(season, "b-again.csv", second_dump)
@@ -270,7 +270,7 @@ def test_a_season(season: Season) -> None:
     # A past date is made up for with what was known then: before the first dump that was nothing.
     fourth = season.backfill(datetime(2024, 2, 29, tzinfo=UTC), {})
     assert (fourth["run_type"], fourth["state"]) == ("backfill", "failed")
-    assert "2 accepted dumps, 0 of them until 2024-02-29 00:00 UTC" in fourth["note"]
+    assert "2 accepted batches, 0 of them until 2024-02-29 00:00 UTC" in fourth["note"]
 
     # A dump with a tenth of its rows broken is refused by its contract; the champion is untouched.
     before = champion_changes(season.store)
