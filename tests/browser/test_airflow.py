@@ -205,7 +205,7 @@ def test_history_quarantine_and_scoring_box_are_a_click_away(site: Site, page: P
     expect(history.get_by_role("cell", name="bad_score")).to_be_visible()
     keep(page, "quarantine")
     history.get_by_role("link", name="Try a review").click()
-    history.get_by_label("Review").fill("Delicious, wonderful tea. <b>Not</b> stale at all!")
+    history.get_by_role("textbox", name="Review").fill("Delicious, wonderful tea. <b>Not</b> stale at all!")
     history.get_by_role("button", name="Score", exact=True).click()
     expect(history.get_by_role("heading", level=2)).to_contain_text("probability of positive")
     expect(history.get_by_role("row", name="Delicious,")).to_be_visible()

@@ -72,7 +72,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         store = ArtifactStore(str(folder / f"store-{name}"))
         run = make(store)
         files[name] = folder / f"{name}.html"
-        contents = gather(run.references, run.config, store, "manual__2026-11-23T05:33:00+00:00")
+        contents = gather(run.state, run.config, store, "manual__2026-11-23T05:33:00+00:00")
         files[name].write_text(render_html(contents), encoding="utf-8")
     return files
 
