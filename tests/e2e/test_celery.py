@@ -10,11 +10,12 @@ import pytest
 
 from pipeline.reporting.history import published_runs
 from pipeline.sources.demo import write_demo_dump
+from pipeline.stages import STAGES
 from pipeline.store import ArtifactStore
 from pipeline.training.training_log import EPOCHS_FILE
 from tests.e2e.deployment import HOST, TRAIN, celery_deployment, until
 
-ON_GPU = {"preflight", "train", "evaluate", "export", "run_behavioral_tests", "challenge"}
+ON_GPU = {spec.name for spec in STAGES if spec.on_gpu}
 BEFORE_THE_DEATH = {"preflight"}
 EPOCHS = 100
 SETTINGS = {

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources.demo import write_demo_dump
+from pipeline.stages import STAGES
 from scripts.airflow_environment import CHECKOUT
 from tests.e2e.deployment import HOST, TRAIN, free_port, standalone, until
 from tests.s3_server import S3Server
 
-ON_GPU = {"preflight", "train", "evaluate", "export", "run_behavioral_tests", "challenge"}
+ON_GPU = {spec.name for spec in STAGES if spec.on_gpu}
 SIGNING_KEY = "AIRFLOW__API_AUTH__JWT_SECRET"
 
 
