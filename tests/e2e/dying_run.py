@@ -29,7 +29,7 @@ from pipeline.workflow import run_workflow
 
 MOST_PROCESSES = 200
 CHANGES: tuple[tuple[Any, str], ...] = (
-    (ArtifactStore, "_show"),
+    (ArtifactStore, "_publish"),
     (pipeline.dataset.registry, "_write"),
     (pipeline.promotion.champions, "_created"),
     (pipeline.reporting.publishing, "_publish_folder"),
