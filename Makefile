@@ -11,6 +11,8 @@ CONF ?= {}
 WORKERS ?= 3
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Images and CI set it to save space; here every process would compile TensorFlow, Airflow and the tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Print this list
@@ -104,7 +106,8 @@ lock-check: $(VENV)/.dev ## Check that the locks are current
 .PHONY: sbom
 sbom: $(VENV)/.dev ## Write the software bill of materials of requirements.txt (CycloneDX) to build/sbom.json
 	@mkdir -p build
-	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
+	$(BIN)/uv run --quiet --isolated --no-project --with-requirements requirements/sbom.txt \
+	  cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
 
 .PHONY: docs
 docs: $(VENV)/.dev ## Regenerate the generated pages of docs/

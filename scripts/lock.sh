@@ -28,5 +28,6 @@ lock() {
     lock requirements/gpu.txt requirements/gpu.in $product --extra gpu
     lock requirements/control-plane.txt requirements/control-plane.in
     lock requirements/dev.txt requirements/dev.in $product
+    lock requirements/sbom.txt requirements/sbom.in
 }
 if [ -n "$check" ]; then echo "The locks are current."; fi

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from sqlalchemy import Engine, event
 
 from pipeline.store import ArtifactStore
@@ -29,7 +31,9 @@ SLOW = (
     # They train or load networks.
     "tests/unit/scoring/test_dump.py",
     "tests/unit/scoring/test_export.py",
+    "tests/unit/scoring/test_exports.py",
     "tests/unit/scoring/test_scorer.py",
+    "tests/unit/scoring/test_text_rules.py",
     "tests/unit/training/test_backends.py",
     "tests/unit/training/test_model.py",
     "tests/unit/training/test_replicas.py",
@@ -51,6 +55,12 @@ LONGEST_FIRST = (
     "tests/browser/test_report_page.py",
 )
 """The longest files. Started last, one of them would keep one process busy while the others are idle."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the slow tests where they are not wanted: they load TensorFlow and a browser's driver."""
+    place = collection_path.relative_to(config.rootpath).as_posix() + "/" * collection_path.is_dir()
+    return True if config.option.markexpr == "not slow" and place in SLOW else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -112,12 +122,17 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def airflow_home(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[Path]:
     """Home of a migrated Airflow; must be asked for before anything imports Airflow."""
     from scripts import airflow_environment
 
     before = dict(os.environ)
-    home = tmp_path_factory.mktemp("airflow")
+    # The processes of one pytest-xdist run share the migration, which takes seconds.
+    migrated = tmp_path_factory.getbasetemp().parent / f"airflow-{testrun_uid}"
+    with FileLock(f"{migrated}.lock"):
+        airflow_environment.prepare(migrated)
+    home = tmp_path_factory.mktemp("airflow") / "home"
+    shutil.copytree(migrated, home)
     airflow_environment.prepare(home)
     os.environ["REVIEW_SENTIMENT_STORE"] = str(home / "store")
     yield home

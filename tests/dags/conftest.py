@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +18,33 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dag_test_does_not_wait(airflow_home: Path) -> Iterator[None]:
+    """Let ``dag.test()`` go on at once: it sleeps a second for every level of tasks that it skips.
+
+    It also checks the schema of every parameter again for every task; once is enough for each schema.
+    """
+    import jsonschema.validators
+
+    validator = jsonschema.validators.Draft202012Validator
+    sleep, check, known = time.sleep, validator.check_schema, set[str]()
+
+    def sleep_elsewhere(seconds: float) -> None:
+        if sys._getframe(1).f_globals["__name__"] != "airflow.sdk.definitions.dag":
+            sleep(seconds)
+
+    def check_once(schema: Any, *args: Any) -> None:
+        text = json.dumps(schema, sort_keys=True, default=repr)
+        if text not in known:
+            check(schema, *args)
+            known.add(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", sleep_elsewhere)
+        patch.setattr(validator, "check_schema", check_once)
+        yield
 
 
 @pytest.fixture(scope="module")

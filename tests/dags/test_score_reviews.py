@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
     from airflow.models.dagrun import DagRun
 
-pytest.importorskip("tensorflow")
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 

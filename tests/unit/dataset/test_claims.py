@@ -32,6 +32,7 @@ def names(run: Run, store: ArtifactStore) -> list[str]:
     return [file.name for file in store.summary(fetched(run), FetchSummary).files]
 
 
+@pytest.mark.usefixtures("_contracts_hold")
 def test_one_run_claims_all_new_files_and_the_next_none(inbox: Path, store: ArtifactStore) -> None:
     for number in range(10):
         settle(write_csv(inbox / f"part-{number}.csv", reviews(ROWS)[number * 40 : number * 40 + 40]))
@@ -48,6 +49,7 @@ def test_one_run_claims_all_new_files_and_the_next_none(inbox: Path, store: Arti
     assert names(run(store, "third"), store) == ["late.csv"]
 
 
+@pytest.mark.usefixtures("_contracts_hold")
 def test_the_same_content_under_another_name_is_not_new(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
     data = collected(run(store, "first"))
@@ -61,6 +63,7 @@ def test_the_same_content_under_another_name_is_not_new(inbox: Path, store: Arti
     assert len(batches(store)) == 1
 
 
+@pytest.mark.usefixtures("_contracts_hold")
 def test_a_repeated_run_uses_its_claim_again(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
     reference = collected(run(store, "first"))["fetch"]
@@ -77,6 +80,7 @@ def test_files_that_a_killed_run_fetched_are_still_new(inbox: Path, store: Artif
     assert fetched(run(store, "next")) == reference
 
 
+@pytest.mark.usefixtures("_contracts_hold")
 def test_an_accepted_dump_without_a_decision_is_a_reason_to_train(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
     reference = collected(run(store, "gpu was lost"))["fetch"]
@@ -148,6 +152,7 @@ def test_an_experiment_does_not_change_the_registry(inbox: Path, store: Artifact
     assert find_claim(store, "experiment") is None
 
 
+@pytest.mark.usefixtures("_contracts_hold")
 def test_as_of_trains_on_what_was_known_then(inbox: Path, store: ArtifactStore) -> None:
     dump(inbox, "a.csv")
     first = collected(run(store, "first"))

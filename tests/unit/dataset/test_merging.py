@@ -22,6 +22,8 @@ from pipeline.workflow import RunStoppedError
 from tests.factories import HEADER, contents, place, reviews, write_csv
 from tests.unit.dataset.factories import collected, run, settle
 
+pytestmark = pytest.mark.usefixtures("_contracts_hold")
+
 PARAMETERS = {"profile": "demo", "min_rows": 1, "min_class_share": 0.0, "num_workers": 1}
 WITHOUT_ROW = ["id", "product_id", "user_id", "time", "score", "summary", "text", "label", "words"]
 

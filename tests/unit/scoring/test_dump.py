@@ -31,7 +31,6 @@ from pipeline.store import ArtifactReference, ArtifactStore
 from tests.factories import contents, write_csv
 from tests.unit.scoring.factories import World, make_reviews
 
-pytest.importorskip("tensorflow")
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 

@@ -30,8 +30,6 @@ from pipeline.scoring.records import PREDICTIONS_FILE
 from tests.factories import place
 from tests.unit.scoring.factories import build_world, keras_probabilities, place_training
 
-pytest.importorskip("tensorflow")
-
 SCORE_SAVED_MODEL = """
 import json, os, sys
 sys.path = [place for place in sys.path if not os.path.isdir(os.path.join(place, "pipeline"))]

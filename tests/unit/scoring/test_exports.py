@@ -13,8 +13,6 @@ from pipeline.scoring import Scorer, choose_model, find_export, load_scorer
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.unit.scoring.factories import World
 
-pytest.importorskip("tensorflow")
-
 
 def test_every_name_of_an_export(world: World, exported: Path) -> None:
     key = exported.name

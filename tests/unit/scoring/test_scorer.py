@@ -20,7 +20,6 @@ from pipeline.scoring.model import load_exported
 from pipeline.store import ArtifactStore
 from tests.unit.scoring.factories import HOSTILE_TEXTS, World, build_world, keras_probabilities
 
-pytest.importorskip("tensorflow")
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 

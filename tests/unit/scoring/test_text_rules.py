@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from pipeline.cleaning.rules import NORMALIZATIONS, apply_normalization, stop_words
 from pipeline.scoring.text_rules import apply_text_rules, current_text_rules
 
-tf = pytest.importorskip("tensorflow")
-
 PIECES = (
     *("<br />", "<br", "/>", "<", ">", "<3", "<!-- x -->", '<a href="', '">', "</a>", "<p>", "&", ";", "=", "<?"),
     *("&amp;", "&amp;quot;", "&#39;", "&#x27;", "&apos;", "&nbsp;", "&lt;", "&gt;", "&eacute;", "&#8217;", "&amp"),
@@ -35,6 +33,8 @@ TEXTS = st.one_of(
 @pytest.fixture(scope="module")
 def in_graph():
     """Normalize texts by the layers, one per normalization, each traced once."""
+    import tensorflow as tf
+
     from pipeline.scoring.model import normalizer
 
     signature = [tf.TensorSpec([None], tf.string)]
@@ -85,6 +85,8 @@ def test_what_a_reader_of_reviews_expects(in_graph):
 
 
 def test_bytes_that_are_no_text_separate_words(in_graph):
+    import tensorflow as tf
+
     from pipeline.scoring.model import normalizer
 
     words = normalizer(current_text_rules("default")).call(tf.constant([b"good\xffbad", b"\xc3(tea"]))
