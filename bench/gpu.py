@@ -193,15 +193,15 @@ def stepper(
         return model.train_on_batch, network
 
     from pipeline.training.device import CPU_SHARDS, strategy_for, use_device
+    from pipeline.training.optimizer import optimizer_for
     from pipeline.training.steps import TrainingStep
-    from pipeline.training.trainer import optimizer_for
 
     gpus = int(rest.split()[1]) if "GPUs" in rest else 1
     kind = "gpu" if gpu_in_tensorflow() else "cpu"
     use_device(kind, gpus)
     with strategy_for(gpus).scope():
         model = build_model(variant, sizes.words, precision=precision, cudnn=XLA not in way)
-        optimizer = optimizer_for(variant, precision)
+        optimizer = optimizer_for(variant, precision, steps_per_epoch=1)
         optimizer.build(model.trainable_variables)
     step = TrainingStep(model, optimizer, CPU_SHARDS if kind == "cpu" else 1, jit_compile=XLA in way)
     return lambda ids, label: step(ids, label, np.ones_like(label))[0] / len(label), network

@@ -245,14 +245,14 @@ def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes, precision
     use_device("cpu")
     from pipeline.training.batches import epoch_batches
     from pipeline.training.model import build_model
+    from pipeline.training.optimizer import optimizer_for
     from pipeline.training.prediction import Predictor
     from pipeline.training.steps import TrainingStep
-    from pipeline.training.trainer import optimizer_for
 
     options = {"directions": (direction,), "units": (sizes.units,), "batch_size": (sizes.batch,), "padding": "masked"}
     variant = RunConfig.from_flat({"profile": "article", **options}).variants[0]
     model = build_model(variant, VOCABULARY, precision=precision, cudnn=not jit_compile)
-    optimizer = optimizer_for(variant, precision)
+    optimizer = optimizer_for(variant, precision, steps_per_epoch=1)
     optimizer.build(model.trainable_variables)
     step = TrainingStep(model, optimizer, CPU_SHARDS, jit_compile=jit_compile)
     predictor = Predictor(model, sizes.batch)

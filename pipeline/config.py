@@ -219,6 +219,12 @@ class EncodingConfig(Section):
     keep: Literal["last", "first"] = Field(
         "last", title="Words to keep", description="Which words of a longer review are kept."
     )
+    summaries_as_texts: bool = Field(
+        True,
+        title="Summaries as texts",
+        description="Train also on the summary of each training review as a text of its own, so that the model reads "
+        "short texts.",
+    )
 
 
 class TrainingConfig(Section):
@@ -242,13 +248,63 @@ class TrainingConfig(Section):
     )
     dense_units: int = Field(32, title="Dense units", description="Units of that dense layer.", ge=1)
     dropout: tuple[DropoutShare, ...] = Field(
-        (0.2,), title="Dropout", description="Share (0–1) of activations dropped in training.", min_length=1
+        (0.2,),
+        title="Dropout",
+        description="Share (0–1) of activations dropped in training between the LSTM layers.",
+        min_length=1,
+    )
+    word_pairs: int = Field(
+        200_000,
+        title="Word pairs",
+        description="Pairs of neighboring words with a vector of their own: the most frequent ones that occur at least "
+        "twice in the training rows. 0: none.",
+        ge=0,
+        le=2_000_000,
+    )
+    initial_vectors: Literal["text", "random"] = Field(
+        "text",
+        title="Initial word vectors",
+        description="`text`: from the words that occur near each other in the training rows. Not used with pre-trained "
+        "vectors.",
+    )
+    pooling: Literal["mean_max", "last"] = Field(
+        "mean_max",
+        title="Pooling",
+        description="What the dense layer reads of the last LSTM: `mean_max`: mean and maximum over all words; `last`: "
+        "the output at the last word.",
+    )
+    word_dropout: DropoutShare = Field(
+        0.1, title="Word dropout", description="Share (0–1) of words that become the unknown word in training."
+    )
+    pair_dropout: DropoutShare = Field(
+        0.3, title="Word pair dropout", description="Share (0–1) of word pairs whose vectors are dropped in training."
+    )
+    embedding_dropout: DropoutShare = Field(
+        0.2,
+        title="Embedding dropout",
+        description="Share (0–1) of embedding dimensions dropped in training, for all words of a review at once.",
+    )
+    dense_dropout: DropoutShare = Field(
+        0.5, title="Dense dropout", description="Share (0–1) of inputs of the dense layer dropped in training."
     )
     batch_size: tuple[PositiveInt, ...] = Field(
         (128,), title="Batch size", description="Reviews per optimizer step.", min_length=1
     )
-    learning_rate: float = Field(0.001, title="Learning rate", description="Learning rate of Adam.", gt=0, lt=1)
-    epochs: int = Field(8, title="Epochs", description="Maximum number of passes over the training rows.", ge=1)
+    learning_rate: float = Field(
+        0.001, title="Learning rate", description="Learning rate of Adam; with a schedule, its maximum.", gt=0, lt=1
+    )
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine",
+        title="Learning rate schedule",
+        description="`cosine`: rises for a tenth of the steps and then falls to zero. `constant`: does not change.",
+    )
+    weight_averaging: DropoutShare = Field(
+        0.99,
+        title="Weight averaging",
+        description="Decay per step (0–1) of the moving average of the weights, which is evaluated and saved. 0: the "
+        "weights of the last step.",
+    )
+    epochs: int = Field(4, title="Epochs", description="Maximum number of passes over the training rows.", ge=1)
     patience: int = Field(
         2, title="Patience", description="Epochs without a lower validation loss before training stops.", ge=1
     )
@@ -428,8 +484,17 @@ class VariantConfig(Section):
     activation: Activation
     dense_units: int
     dropout: float
+    word_pairs: int
+    initial_vectors: Literal["text", "random"]
+    pooling: Literal["mean_max", "last"]
+    word_dropout: float
+    pair_dropout: float
+    embedding_dropout: float
+    dense_dropout: float
     batch_size: int
     learning_rate: float
+    schedule: Literal["cosine", "constant"]
+    weight_averaging: float
     epochs: int
     patience: int
     restore_best_weights: bool
@@ -571,9 +636,19 @@ PROFILES: dict[str, dict[str, Any]] = {
         "strategy": "article",
         "group_by": "nothing",
         "fit_on": "all",
+        "summaries_as_texts": False,
         "max_vocabulary_size": 0,
         "min_frequency": 1,
         "dropout": (0.0,),
+        "word_pairs": 0,
+        "initial_vectors": "random",
+        "pooling": "last",
+        "word_dropout": 0.0,
+        "pair_dropout": 0.0,
+        "embedding_dropout": 0.0,
+        "dense_dropout": 0.0,
+        "schedule": "constant",
+        "weight_averaging": 0.0,
         "batch_size": (1024,),
         "learning_rate": 0.001,
         "epochs": 50,
@@ -586,7 +661,6 @@ PROFILES: dict[str, dict[str, Any]] = {
     "demo": {
         "units": (32,),
         "layers": (1,),
-        "epochs": 4,
         "max_vocabulary_size": 5_000,
         "test_size": 0.15,
         "bootstrap_samples": 200,

@@ -9,7 +9,7 @@ from pipeline.encoding.records import (
     SplitCoverage,
     VocabularySummary,
 )
-from pipeline.encoding.sequences import Sequences, load_sequences
+from pipeline.encoding.sequences import Sequences, load_sequences, load_training_sequences
 from pipeline.encoding.vocabulary import PADDING_ID, VOCABULARY_FILE, Vocabulary
 from pipeline.encoding.vocabulary_stage import fit_vocabulary
 
@@ -28,4 +28,5 @@ __all__ = [
     "encode_texts",
     "fit_vocabulary",
     "load_sequences",
+    "load_training_sequences",
 ]

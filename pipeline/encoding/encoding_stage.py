@@ -12,16 +12,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.cleaning import CleanSummary
+from pipeline.cleaning.words import Normalizer, normalizer
 from pipeline.config import EncodingConfig
 from pipeline.encoding.records import EncodedSplit, EncodingSummary, LengthBin, LengthPercentile
-from pipeline.encoding.sequences import SEQUENCE_SCHEMA, split_file
+from pipeline.encoding.sequences import SEQUENCE_SCHEMA, SUMMARIES_FILE, split_file
 from pipeline.encoding.tokens import tokenize
 from pipeline.encoding.vocabulary import VOCABULARY_FILE, Vocabulary
 from pipeline.splitting.records import SPLIT_NAMES, SplitName
-from pipeline.splitting.splits import EXCLUDED_CODE, AssignedReviews, read_splits
+from pipeline.splitting.splits import EXCLUDED_CODE, TRAIN, AssignedReviews, read_splits
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
-STAGE = Stage("encode", version=1)
+STAGE = Stage("encode", version=2)
 PERCENTS = (5, 25, 50, 75, 90, 95, 99, 100)
 BIN_WIDTH = 10
 BINS = 31
@@ -62,13 +64,16 @@ def encode(
         store: Artifact store.
 
     Returns:
-        The artifact with one Parquet file per split, in the order of ``clean``, and an ``EncodingSummary``.
+        The artifact with one Parquet file per split, in the order of ``clean``, one of the training reviews' summaries
+        if they are texts of their own, and an ``EncodingSummary``.
     """
 
     def build(work: Workspace) -> Outcome:
         words = Vocabulary.load(store.folder(vocabulary) / VOCABULARY_FILE)
-        batches = read_splits(cleaned, splits, ("row", "label", "words"), store)
-        return _build(work, batches, words, config)
+        batches = read_splits(cleaned, splits, ("row", "label", "summary", "words"), store)
+        # The same text rules as those of the reviews.
+        normalize = normalizer(store.summary(cleaned, CleanSummary).normalization)
+        return _build(work, batches, words, normalize, config)
 
     inputs = {"cleaned": cleaned, "splits": splits, "vocabulary": vocabulary}
     return store.produce(STAGE, inputs=inputs, params=config, build=build)
@@ -112,17 +117,21 @@ def encode_texts(texts: pa.Array, vocabulary: Vocabulary, config: EncodingConfig
 
 
 def _build(
-    work: Workspace, batches: Iterable[AssignedReviews], vocabulary: Vocabulary, config: EncodingConfig
+    work: Workspace,
+    batches: Iterable[AssignedReviews],
+    vocabulary: Vocabulary,
+    normalize: Normalizer,
+    config: EncodingConfig,
 ) -> Outcome:
     tallies = [_SplitTally(name) for name in SPLIT_NAMES]
-    rows_in = 0
+    rows_in = summary_texts = 0
     with ExitStack() as open_files:
-        writers = [
-            open_files.enter_context(
-                pq.ParquetWriter(work.folder / split_file(name), SEQUENCE_SCHEMA, compression="zstd")
-            )
-            for name in SPLIT_NAMES
-        ]
+
+        def writer_of(file: str) -> pq.ParquetWriter:
+            return open_files.enter_context(pq.ParquetWriter(work.folder / file, SEQUENCE_SCHEMA, compression="zstd"))
+
+        writers = [writer_of(split_file(name)) for name in SPLIT_NAMES]
+        summaries = writer_of(SUMMARIES_FILE) if config.summaries_as_texts else None
         for reviews in batches:
             rows_in += int((reviews.split_of_row != EXCLUDED_CODE).sum())
             for code, (tally, writer) in enumerate(zip(tallies, writers, strict=True)):
@@ -130,17 +139,27 @@ def _build(
                 if rows.num_rows:
                     encoded = encode_texts(rows.column("words"), vocabulary, config)
                     tally.add(encoded, rows.column("label"), vocabulary.unknown_id)
-                    ids = pa.ListArray.from_arrays(pa.array(encoded.offsets, pa.int32()), pa.array(encoded.ids))
-                    columns = [rows.column("row"), rows.column("label"), ids]
-                    writer.write_batch(pa.record_batch(columns, schema=SEQUENCE_SCHEMA))
+                    writer.write_batch(_sequences(rows, encoded))
+                if summaries is not None and code == TRAIN:
+                    words = normalize.many(text or "" for text in rows.column("summary").to_pylist())
+                    with_words = pa.array([bool(text) for text in words], pa.bool_())
+                    encoded = encode_texts(pa.array(words, pa.string()).filter(with_words), vocabulary, config)
+                    summaries.write_batch(_sequences(rows.filter(with_words), encoded))
+                    summary_texts += len(encoded.lengths)
     summary = EncodingSummary(
         max_length=config.max_length,
         keep=config.keep,
         vocabulary_size=vocabulary.size,
         unknown_id=vocabulary.unknown_id,
         splits=tuple(tally.figures(config.max_length) for tally in tallies),
+        summary_texts=summary_texts,
     )
     return Outcome(summary, rows=RowAccount(rows_in=rows_in, kept=sum(split.rows for split in summary.splits)))
+
+
+def _sequences(rows: pa.RecordBatch, encoded: EncodedTexts) -> pa.RecordBatch:
+    ids = pa.ListArray.from_arrays(pa.array(encoded.offsets, pa.int32()), pa.array(encoded.ids))
+    return pa.record_batch([rows.column("row"), rows.column("label"), ids], schema=SEQUENCE_SCHEMA)
 
 
 @dataclass

@@ -88,3 +88,5 @@ class EncodingSummary(Record):
     """Rows that an embedding needs."""
     unknown_id: int | None
     splits: tuple[EncodedSplit, ...]
+    summary_texts: int = 0
+    """Summaries of training reviews that are training texts of their own."""

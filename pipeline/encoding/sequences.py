@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,29 @@ def split_file(split: SplitName) -> str:
     return f"{split}.parquet"
 
 
+SUMMARIES_FILE = "train_summaries.parquet"
+"""The summaries of training reviews as texts of their own; missing if they are none."""
+
+
+def load_training_sequences(store: ArtifactStore, encoded: ArtifactReference) -> Sequences:
+    """Read the texts to train on: the training reviews, and then their summaries if these are texts of their own.
+
+    Raises:
+        ArtifactError: The artifact is missing, or a file has other columns or types.
+    """
+    reviews = load_sequences(store, encoded, "train")
+    file = store.folder(encoded) / SUMMARIES_FILE
+    if not file.exists():
+        return reviews
+    summaries = _read(file, encoded)
+    return Sequences(
+        row=np.concatenate([reviews.row, summaries.row]),
+        label=np.concatenate([reviews.label, summaries.label]),
+        offsets=np.concatenate([reviews.offsets, reviews.offsets[-1] + summaries.offsets[1:]]),
+        ids=np.concatenate([reviews.ids, summaries.ids]),
+    )
+
+
 def load_sequences(store: ArtifactStore, encoded: ArtifactReference, split: SplitName) -> Sequences:
     """Read one split of an ``encode`` artifact.
 
@@ -62,7 +86,10 @@ def load_sequences(store: ArtifactStore, encoded: ArtifactReference, split: Spli
     """
     if split not in SPLIT_NAMES:
         raise ArtifactError(f"There is no split '{split}'; choose one of {', '.join(SPLIT_NAMES)}.")
-    path = store.folder(encoded) / split_file(split)
+    return _read(store.folder(encoded) / split_file(split), encoded)
+
+
+def _read(path: Path, encoded: ArtifactReference) -> Sequences:
     found = pq.read_schema(path)
     if not found.equals(SEQUENCE_SCHEMA):
         raise ArtifactError(

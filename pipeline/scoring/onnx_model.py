@@ -9,6 +9,8 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, checker, helper, numpy_helper
 
 from pipeline.errors import ConfigurationError, quoted
+from pipeline.training.model import BELOW_ALL_OUTPUTS
+from pipeline.training.word_pairs import MULTIPLIER
 
 if TYPE_CHECKING:
     import keras
@@ -21,8 +23,9 @@ DESCRIPTION = (
     "each review is positive."
 )
 _ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "elu": "Elu", "selu": "Selu", "gelu": "Gelu"}
-_WITHOUT_EFFECT = ("InputLayer", "Dropout", "SpatialDropout1D")
-"""Layers that pass their input on when a model predicts."""
+_WITHOUT_EFFECT = ("InputLayer", "Dropout", "SpatialDropout1D", "Concatenate", "Add")
+"""Layers that pass their input on when a model predicts, or that another layer's nodes include."""
+_PAIR_TABLES = ("pair_slots", "pair_members", "pair_vectors")
 
 
 def network_to_onnx(network: keras.Model) -> bytes:
@@ -32,12 +35,12 @@ def network_to_onnx(network: keras.Model) -> bytes:
     up to its first padding; an unmasked one reads padding too, so pass rows of the length it was trained on.
 
     Args:
-        network: See :func:`pipeline.training.model.build_model`: Embedding, LSTMs in one or both directions, Dense.
+        network: From :func:`pipeline.training.model.build_model`, whose layers have fixed names.
 
     Raises:
         ConfigurationError: A layer has no ONNX form here.
     """
-    graph = _Graph()
+    graph = _Graph(network)
     for layer in network.layers:
         graph.add_layer(layer)
     graph.add("Squeeze", [graph.signal, graph.constant("axis_1", np.array([1]))], "probability")
@@ -61,7 +64,8 @@ def network_to_onnx(network: keras.Model) -> bytes:
 class _Graph:
     """Nodes and constants of the model; ``signal`` names the output of the last layer."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: keras.Model) -> None:
+        self._network = network
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, npt.NDArray[Any]] = {}
         self.signal = ""
@@ -79,8 +83,16 @@ class _Graph:
 
     def add_layer(self, layer: keras.Layer) -> None:
         kind = type(layer).__name__
+        if layer.name in _PAIR_TABLES:
+            # Part of the embedding, whose layer comes in any order.
+            return
         if kind == "Embedding":
             self._add_embedding(layer)
+        elif kind == "GlobalAveragePooling1D":
+            self._add_pooling()
+        elif kind == "GlobalMaxPooling1D":
+            # Added with the mean.
+            return
         elif kind in {"LSTM", "Bidirectional"}:
             self._add_lstm(layer)
         elif kind == "Dense":
@@ -92,7 +104,7 @@ class _Graph:
             )
 
     def _add_embedding(self, layer: keras.Layer) -> None:
-        if layer.mask_zero:
+        if self._network.inputs[0].shape[1] is None:
             is_padding = self.add("Equal", ["ids", self.constant("padding_id", np.array(0, np.int32))], "is_padding")
             is_word = self.add("Cast", [self.add("Not", [is_padding], "is_word")], "one_per_word", to=TensorProto.INT32)
             self._lengths = self.add(
@@ -100,7 +112,56 @@ class _Graph:
             )
         # ONNX Runtime's LSTM reads [length, rows, features].
         by_word = self.add("Transpose", ["ids"], "ids_by_word", perm=[1, 0])
-        self.add("Gather", [self.constant("embedding", layer.get_weights()[0]), by_word], "embedded")
+        embedded = self.add("Gather", [self.constant("embedding", layer.get_weights()[0]), by_word], "embedded")
+        if any(other.name in _PAIR_TABLES for other in self._network.layers):
+            self.add("Add", [embedded, self._pair_vectors(by_word)], "word_and_pair")
+
+    def _pair_vectors(self, by_word: str) -> str:
+        """Add the vectors of pairs of words, float32 [length, rows, features]; see ``build_model``."""
+        slots, members, vectors = (self._network.get_layer(name).get_weights()[0] for name in _PAIR_TABLES)
+        pads = self.constant("one_word_before", np.array([1, 0, 0, 0]))
+        shifted = self.add("Pad", [by_word, pads, self.constant("no_word", np.array(0, np.int32))], "ids_shifted")
+        starts, ends = self.constant("first_word", np.array([0])), self.constant("last_word", np.array([-1]))
+        before = self.add("Slice", [shifted, starts, ends, self.constant("words_axis", np.array([0]))], "word_before")
+        product = self.add(
+            "Mul", [before, self.constant("multiplier", np.array(MULTIPLIER, np.int32))], "word_before_multiplied"
+        )
+        key = self.add("Add", [product, by_word], "pair_key")
+        slot = self.add("Mod", [key, self.constant("slot_count", np.array(len(slots), np.int32))], "pair_slot")
+        number = self.add("Gather", [self.constant("pair_slots", slots[:, 0].astype(np.int32)), slot], "pair_number")
+        same = []
+        for place, word in enumerate((before, by_word)):
+            table = self.constant(f"pair_members_{place}", members[:, place].astype(np.int32))
+            member = self.add("Gather", [table, number], f"pair_member_{place}")
+            same.append(self.add("Equal", [member, word], f"same_member_{place}"))
+        exists = self.add("Greater", [number, self.constant("no_pair", np.array(0, np.int32))], "pair_exists")
+        known = self.add("And", [self.add("And", same, "same_members"), exists], "pair_known")
+        weight = self.add("Cast", [known], "pair_weight", to=TensorProto.FLOAT)
+        column = self.add("Unsqueeze", [weight, self.constant("features_axis", np.array([2]))], "pair_weight_column")
+        found = self.add("Gather", [self.constant("pair_vectors", vectors), number], "pair_vector")
+        return self.add("Mul", [found, column], "weighted_pair_vector")
+
+    def _add_pooling(self) -> None:
+        """Add mean and maximum of the outputs over the words: [length, rows, units] to [rows, 2 × units]."""
+        outputs = self.signal
+        words_axis = self.constant("pooled_axis", np.array([0]))
+        if not self._lengths:
+            pooled = [self.add(kind, [outputs, words_axis], kind, keepdims=0) for kind in ("ReduceMean", "ReduceMax")]
+        else:
+            padding = self.add("Cast", ["is_padding"], "padding", to=TensorProto.FLOAT)
+            turned = self.add("Transpose", [padding], "padding_by_word", perm=[1, 0])
+            column = self.add("Unsqueeze", [turned, self.constant("outputs_axis", np.array([2]))], "padding_column")
+            # The LSTM's outputs at padding are zero.
+            total = self.add("ReduceSum", [outputs, words_axis], "sum_over_words", keepdims=0)
+            count = self.add("Cast", [self._lengths], "word_count", to=TensorProto.FLOAT)
+            counts = self.add("Unsqueeze", [count, self.constant("count_axis", np.array([1]))], "word_counts")
+            low = self.add("Mul", [column, self.constant("below", np.array(BELOW_ALL_OUTPUTS, np.float32))], "low")
+            words = self.add("Add", [outputs, low], "outputs_at_words")
+            pooled = [
+                self.add("Div", [total, counts], "mean"),
+                self.add("ReduceMax", [words, words_axis], "maximum", keepdims=0),
+            ]
+        self.add("Concat", pooled, "mean_and_maximum", axis=1)
 
     def _add_lstm(self, layer: keras.Layer) -> None:
         name, both_directions = layer.name, type(layer).__name__ == "Bidirectional"

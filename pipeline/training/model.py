@@ -1,6 +1,7 @@
 """The network: word ids → probability that the review is positive.
 
-It uses Keras layers only, so a saved model loads in the safe mode of Keras without code of this project.
+It uses Keras layers and operations only, so a saved model loads in the safe mode of Keras without code of this project.
+docs/explanation/network.md draws it and says what each part gives.
 """
 
 from __future__ import annotations
@@ -12,34 +13,43 @@ import numpy.typing as npt
 
 from pipeline.config import Precision, VariantConfig
 from pipeline.errors import ConfigurationError
+from pipeline.training.word_pairs import MULTIPLIER, WordPairs
 
 if TYPE_CHECKING:
     import keras
 
 INPUT_NAME = "ids"
 OUTPUT_NAME = "probability"
+UNKNOWN_ID = 1
+BELOW_ALL_OUTPUTS = -1e9
+"""Added to the outputs at padding, so that the maximum over the words ignores them."""
 
 
 def build_model(
     variant: VariantConfig,
     vocabulary_size: int,
     vectors: npt.NDArray[np.float32] | None = None,
+    pairs: WordPairs | None = None,
     *,
     max_length: int | None = None,
     precision: Precision = "float32",
     cudnn: bool = True,
 ) -> keras.Model:
-    """Build the network of one variant: Embedding → LSTM (× layers) → Dense → Dense(1, sigmoid).
+    """Build the network of one variant: embedding → LSTM (× layers) → pooling → Dense → Dense(1, sigmoid).
 
-    With ``bi``, each LSTM is wrapped in ``Bidirectional``, which doubles the input of the next layer. With the sizes of
-    the article, the network has 3,954,977 (uni) and 4,304,161 (bi) weights. The article reports 3,956,001 and 4,306,209
-    (docs/explanation/replicated_experiment.md), because the old CuDNNLSTM has a second, redundant bias (4 × units per
-    LSTM and direction). Dropout is between the layers: recurrent dropout would rule out cuDNN on a GPU.
+    The embedding is the vector of the word plus, if there are ``pairs``, the vector of the pair of the previous word
+    and the word. With ``bi``, each LSTM is wrapped in ``Bidirectional``, which doubles the input of the next layer.
+    Dropout is between the layers: recurrent dropout would rule out cuDNN on a GPU.
+
+    With the sizes of the article, the network has 3,954,977 (uni) and 4,304,161 (bi) weights. The article reports
+    3,956,001 and 4,306,209 (docs/explanation/replicated_experiment.md), because the old CuDNNLSTM has a second,
+    redundant bias (4 × units per LSTM and direction).
 
     Args:
         variant: Sizes, seed and padding.
         vocabulary_size: Number of ids, including padding (0) and the unknown word.
         vectors: float32 ``[vocabulary_size, embedding_dim]`` to initialize the embedding; ``None``: random.
+        pairs: Pairs of words with a vector of their own; ``None``: no pairs.
         max_length: Words of a sequence; required for ``unmasked`` padding, whose rows all have this width.
         precision: Data type of the computations in these layers. Weights and the output layer are always float32.
         cudnn: Allow cuDNN on a GPU; not part of a saved model.
@@ -52,7 +62,7 @@ def build_model(
         ConfigurationError: The vectors have the wrong shape, or ``max_length`` is missing.
     """
     import keras
-    from keras import layers
+    from keras import layers, ops
 
     masked = variant.padding == "masked"
     if not masked and max_length is None:
@@ -67,25 +77,51 @@ def build_model(
     # Initial weights come from the global generator of Keras. With a seed per layer, both directions of a
     # bidirectional layer would start with equal weights.
     keras.utils.set_random_seed(variant.seed)
+    dropouts = _Dropouts(variant.seed, precision)
     ids = keras.Input((None if masked else max_length,), dtype="int32", name=INPUT_NAME)
-    embedding = layers.Embedding(*shape, mask_zero=masked, dtype=precision, name="embedding")
-    signal = embedding(ids)
+    mask = ops.not_equal(ids, 0) if masked else None
+    embedding = layers.Embedding(*shape, dtype=precision, name="embedding")
+    read, kept = ids, None
+    if variant.word_dropout:
+        # 1 for every word; in training 0 for dropped words, and 1 / (1 - word_dropout) for the others.
+        kept = dropouts.elements(variant.word_dropout, "word_dropout")(ops.cast(ops.ones_like(ids), "float32"))
+        read = ops.where(ops.greater(kept, 0), ids, ops.minimum(ids, UNKNOWN_ID))
+    signal = embedding(read)
+    if pairs is not None:
+        vectors_of_pairs = _pair_vectors(read, kept, pairs, variant.embedding_dim, precision)
+        dropped = dropouts.positions(variant.pair_dropout, "pair_dropout")(vectors_of_pairs)
+        signal = layers.Add(dtype=precision, name="word_and_pair")([signal, dropped])
+    signal = dropouts.dimensions(variant.embedding_dropout, "embedding_dropout")(signal)
     for number in range(1, variant.layers + 1):
+        last = number == variant.layers
         recurrent = layers.LSTM(
             variant.units,
-            return_sequences=number < variant.layers,
+            return_sequences=not last or variant.pooling == "mean_max",
             use_cudnn="auto" if cudnn else False,
             dtype=precision,
             name=f"lstm_{number}",
         )
         if variant.direction == "bi":
             recurrent = layers.Bidirectional(recurrent, dtype=precision, name=f"bidirectional_{number}")
-        signal = _dropout(variant, number, precision)(recurrent(signal))
+        signal = recurrent(signal, mask=mask)
+        if not last:
+            signal = dropouts.elements(variant.dropout, f"dropout_{number}")(signal)
+    if variant.pooling == "mean_max":
+        mean = layers.GlobalAveragePooling1D(dtype="float32", name="mean")(signal, mask=mask)
+        if mask is not None:
+            padding = ops.cast(ops.logical_not(mask), "float32") * BELOW_ALL_OUTPUTS
+            signal = ops.cast(signal, "float32") + ops.expand_dims(padding, -1)
+        maximum = layers.GlobalMaxPooling1D(dtype="float32", name="maximum")(signal)
+        signal = layers.Concatenate(dtype=precision, name="mean_and_maximum")([mean, maximum])
+    signal = dropouts.elements(variant.dense_dropout, "dense_dropout")(signal)
     signal = layers.Dense(variant.dense_units, activation=variant.activation, dtype=precision, name="dense")(signal)
     probability = layers.Dense(1, activation="sigmoid", dtype="float32", name=OUTPUT_NAME)(signal)
     model = keras.Model(ids, probability, name="review_sentiment")
     if vectors is not None:
         embedding.set_weights([vectors])
+    if pairs is not None:
+        model.get_layer("pair_slots").set_weights([pairs.slots[:, np.newaxis].astype(np.float32)])
+        model.get_layer("pair_members").set_weights([pairs.members.astype(np.float32)])
     return model
 
 
@@ -97,12 +133,83 @@ def float32_copy(model: keras.Model, variant: VariantConfig) -> keras.Model:
         variant: The variant of the model.
     """
     size = model.get_layer("embedding").input_dim
-    return build_model(variant, size, max_length=model.inputs[0].shape[1])
+    return build_model(variant, size, pairs=_pairs_of(model), max_length=model.inputs[0].shape[1])
 
 
-def _dropout(variant: VariantConfig, number: int, precision: Precision) -> keras.Layer:
-    """Return the dropout after one LSTM layer, with its own seed, so that the layers drop different units."""
-    from keras import layers
+def _pair_vectors(
+    ids: keras.KerasTensor,
+    kept: keras.KerasTensor | None,
+    pairs: WordPairs,
+    embedding_dim: int,
+    precision: Precision,
+) -> keras.KerasTensor:
+    """Return the vector of each word and the word before it; zero for pairs without a number and at padding.
 
-    seed = int(np.random.SeedSequence([variant.seed, number]).generate_state(1)[0] >> 1)
-    return layers.Dropout(variant.dropout, seed=seed, dtype=precision, name=f"dropout_{number}")
+    In training, a pair is dropped with either of its words, and ``kept`` scales the others to the same mean.
+
+    The tables are float32 because an embedding is looked up fastest and saved as a weight; ids are exact below 2²⁴.
+    """
+    from keras import layers, ops
+
+    def before(values: keras.KerasTensor) -> keras.KerasTensor:
+        return ops.pad(values, ((0, 0), (1, 0)))[:, :-1]
+
+    def table(rows: int, columns: int, name: str) -> keras.Layer:
+        return layers.Embedding(
+            rows, columns, embeddings_initializer="zeros", trainable=False, dtype="float32", name=name
+        )
+
+    slot = ops.mod(before(ids) * MULTIPLIER + ids, len(pairs.slots))
+    number = ops.cast(table(len(pairs.slots), 1, "pair_slots")(slot)[..., 0], "int32")
+    members = table(len(pairs.members), 2, "pair_members")(number)
+    same = ops.equal(members, ops.cast(ops.stack([before(ids), ids], axis=-1), "float32"))
+    weight = ops.cast(ops.logical_and(ops.all(same, axis=-1), ops.greater(number, 0)), "float32")
+    if kept is not None:
+        weight = weight * kept * before(kept)
+    vectors = layers.Embedding(
+        len(pairs.members), embedding_dim, embeddings_initializer="zeros", dtype=precision, name="pair_vectors"
+    )(number)
+    return vectors * ops.cast(ops.expand_dims(weight, -1), vectors.dtype)
+
+
+def _pairs_of(model: keras.Model) -> WordPairs | None:
+    """Return the pairs of a model."""
+    if "pair_slots" not in {layer.name for layer in model.layers}:
+        return None
+    slots, members = (
+        model.get_layer(name).get_weights()[0].astype(np.int32) for name in ("pair_slots", "pair_members")
+    )
+    return WordPairs(members, slots[:, 0])
+
+
+class _Dropouts:
+    """Makes the dropout layers, each with a seed of its own, so that they drop different units."""
+
+    def __init__(self, seed: int, precision: Precision) -> None:
+        self._seed = seed
+        self._precision = precision
+        self._made = 0
+
+    def elements(self, rate: float, name: str) -> keras.Layer:
+        """Drop single values."""
+        from keras import layers
+
+        return layers.Dropout(rate, seed=self._next_seed(), dtype=self._precision, name=name)
+
+    def positions(self, rate: float, name: str) -> keras.Layer:
+        """Drop whole vectors."""
+        from keras import layers
+
+        return layers.Dropout(
+            rate, noise_shape=(None, None, 1), seed=self._next_seed(), dtype=self._precision, name=name
+        )
+
+    def dimensions(self, rate: float, name: str) -> keras.Layer:
+        """Drop a dimension of all vectors of a row."""
+        from keras import layers
+
+        return layers.SpatialDropout1D(rate, seed=self._next_seed(), dtype=self._precision, name=name)
+
+    def _next_seed(self) -> int:
+        self._made += 1
+        return int(np.random.SeedSequence([self._seed, self._made]).generate_state(1)[0] >> 1)

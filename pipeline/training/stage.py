@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 from pydantic import BaseModel, ConfigDict, field_serializer
 
 from pipeline.config import HardwareConfig, Precision, VariantConfig
-from pipeline.encoding import VOCABULARY_FILE, EncodingSummary, Vocabulary, load_sequences
+from pipeline.encoding import VOCABULARY_FILE, EncodingSummary, Vocabulary, load_sequences, load_training_sequences
 from pipeline.errors import ArtifactError
 from pipeline.statistics import label_entropy
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
@@ -16,11 +17,13 @@ from pipeline.training.checkpoint import CHECKPOINT_FILE
 from pipeline.training.device import DeviceKind, device_kind, gpu_count, preflight, strategy_for
 from pipeline.training.prediction import MODEL_FILE
 from pipeline.training.records import TrainSummary
+from pipeline.training.text_vectors import text_vectors
 from pipeline.training.vectors import load_vectors, vectors_digest
+from pipeline.training.word_pairs import fit_word_pairs
 
 log = logging.getLogger(__name__)
 
-STAGE = Stage("train", version=1)
+STAGE = Stage("train", version=2)
 
 
 class TrainParameters(BaseModel):
@@ -129,6 +132,7 @@ def _build(
             f"{encoded} was encoded with {sizes.vocabulary_size} word ids, but {vocabulary} has {words.size}. Encode "
             "with this vocabulary again."
         )
+    training, validation = load_training_sequences(store, encoded), load_sequences(store, encoded, "validation")
     vectors = None
     if variant.vectors is not None:
         vectors = load_vectors(
@@ -138,20 +142,32 @@ def _build(
             embedding_dim=variant.embedding_dim,
             seed=variant.seed,
         )
-    training, validation = (load_sequences(store, encoded, split) for split in ("train", "validation"))
+    elif variant.initial_vectors == "text":
+        vectors = text_vectors(
+            training,
+            vocabulary_size=words.size,
+            first_word_id=words.first_word_id,
+            embedding_dim=variant.embedding_dim,
+            seed=variant.seed,
+        )
+    pairs = None
+    if variant.word_pairs:
+        pairs = fit_word_pairs(training, words.size, words.first_word_id, variant.word_pairs)
     with strategy_for(parameters.gpus).scope():
         model = build_model(
             variant,
             words.size,
             vectors,
+            pairs,
             max_length=sizes.max_length,
             precision=parameters.precision,
             cudnn=not parameters.jit_compile,
         )
+    weights = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     log.info(
-        "%s: %d weights, %d training and %d validation rows, batches of %d, on %s",
+        "%s: %d weights, %d training texts and %d validation rows, batches of %d, on %s",
         variant.name,
-        model.count_params(),
+        weights,
         len(training),
         len(validation),
         variant.batch_size,
@@ -174,7 +190,7 @@ def _build(
     result.network.save(work.folder / MODEL_FILE)
     summary = TrainSummary(
         variant=variant,
-        weights=model.count_params(),
+        weights=weights,
         epochs=result.epochs,
         best_epoch=result.best_epoch,
         restored_epoch=result.restored_epoch,

@@ -20,6 +20,7 @@ from pipeline.training.batches import batch_count, epoch_batches
 from pipeline.training.checkpoint import Array, Checkpoint
 from pipeline.training.device import CPU_SHARDS, DeviceKind
 from pipeline.training.model import float32_copy
+from pipeline.training.optimizer import averaged_weights, optimizer_for
 from pipeline.training.prediction import Predictor
 from pipeline.training.records import EpochRecord
 from pipeline.training.steps import TrainingStep
@@ -156,11 +157,11 @@ class _Run:
         self._validation = validation
         self._max_length = max_length
         self._class_weight = class_weights(training.label, variant)
+        self._batches = batch_count(len(training.label), variant.batch_size)
         strategy = model.distribute_strategy
         with strategy.scope():
-            self._optimizer = optimizer_for(variant, precision)
+            self._optimizer = optimizer_for(variant, precision, self._batches)
             self._optimizer.build(model.trainable_variables)
-        self._batches = batch_count(len(training.label), variant.batch_size)
         smallest = len(training.label) // self._batches
         replicas = strategy.num_replicas_in_sync
         if smallest < replicas:
@@ -170,7 +171,9 @@ class _Run:
             )
         shards = CPU_SHARDS if device == "cpu" and smallest >= CPU_SHARDS * MIN_SHARD_ROWS else 1
         self._step = TrainingStep(model, self._optimizer, shards, jit_compile=jit_compile)
-        is_saved_as_trained = precision == "float32" and replicas == 1 and not jit_compile
+        is_saved_as_trained = (
+            precision == "float32" and replicas == 1 and not jit_compile and not variant.weight_averaging
+        )
         self.network = model if is_saved_as_trained else float32_copy(model, variant)
         self._predict = Predictor(self.network)
         self._best: tuple[Array, ...] = ()
@@ -259,9 +262,14 @@ class _Run:
         return len(self.epochs)
 
     def _sync_weights(self) -> None:
-        """Copy the weights of the trained model to the network that is evaluated and saved, if they differ."""
-        if self.network is not self._model:
-            self.network.set_weights(self._model.get_weights())
+        """Copy the weights of the trained model, or their average, to the network that is evaluated and saved."""
+        if self.network is self._model:
+            return
+        self.network.set_weights(self._model.get_weights())
+        averages = averaged_weights(self._optimizer)
+        if averages is not None:
+            for variable, average in zip(self.network.trainable_variables, averages, strict=True):
+                variable.assign(average)
 
     def _train(self, number: int) -> tuple[float, float]:
         """Run the steps of one epoch; returns the summed loss in nats and the number of correct rows."""
@@ -289,14 +297,6 @@ class _Run:
                         f"{self._variant.activation}), or check the pre-trained vectors for large values."
                     )
         return float(totals[0]), float(totals[1])
-
-
-def optimizer_for(variant: VariantConfig, precision: Precision) -> keras.Optimizer:
-    """Return Adam; for float16 with a dynamic loss scale, which skips steps that overflow."""
-    import keras
-
-    adam = keras.optimizers.Adam(variant.learning_rate)
-    return keras.optimizers.LossScaleOptimizer(adam) if precision == "mixed_float16" else adam
 
 
 def _check_splits(training: Sequences, validation: Sequences) -> None:

@@ -19,6 +19,7 @@ from pipeline.encoding import (
     encode_texts,
     fit_vocabulary,
     load_sequences,
+    load_training_sequences,
 )
 from pipeline.errors import ArtifactError
 from pipeline.splitting import splits as splits_module
@@ -96,6 +97,22 @@ def test_each_split_is_written_in_order_and_read_back(
     ]
 
 
+def test_summaries_of_training_reviews_are_texts_to_train_on(store: ArtifactStore) -> None:
+    summaries = ["Good TEA!", None, "Good", "...", "good"]
+    cleaned = place_cleaned(store, cleaned_table(["good tea"] * 5, labels=[1, 0, 1, 0, 0], summaries=summaries))
+    splits = place_splits(store, {0: "train", 1: "train", 2: "test", 3: "train", 4: "train"})
+    vocabulary = fit_vocabulary(cleaned, splits, VocabularyConfig(), store)
+    encoded = encode(cleaned, splits, vocabulary, EncodingConfig(), store)
+    texts = load_training_sequences(store, encoded)
+    assert texts.row.tolist() == [0, 1, 3, 4, 0, 4]
+    assert texts.label.tolist() == [1, 0, 0, 0, 1, 0]
+    assert texts.lengths.tolist() == [2] * 4 + [2, 1]
+    assert texts.ids[8:].tolist() == [*texts.ids[:2], texts.ids[0]]
+    assert store.summary(encoded, EncodingSummary).summary_texts == 2
+    without = encode(cleaned, splits, vocabulary, EncodingConfig(summaries_as_texts=False), store)
+    assert load_training_sequences(store, without).row.tolist() == [0, 1, 3, 4]
+
+
 def test_the_summary_accounts_for_every_row_and_word(
     store: ArtifactStore, artifacts: tuple[ArtifactReference, ...]
 ) -> None:
@@ -135,7 +152,8 @@ def test_the_same_reviews_give_the_same_bytes(tmp_path: Path) -> None:
         vocabulary = fit_vocabulary(cleaned, splits, VocabularyConfig(min_frequency=1), store)
         written.append(contents(store.folder(encode(cleaned, splits, vocabulary, EncodingConfig(), store))))
     assert written[0] == written[1]
-    assert set(written[0]) == {"train.parquet", "validation.parquet", "test.parquet", "summary.json"}
+    files = {"train.parquet", "train_summaries.parquet", "validation.parquet", "test.parquet", "summary.json"}
+    assert set(written[0]) == files
 
 
 def test_a_file_of_other_columns_is_refused(store: ArtifactStore) -> None:

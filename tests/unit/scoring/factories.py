@@ -12,11 +12,19 @@ import pyarrow as pa
 from pipeline.cleaning import CleanSummary, normalize
 from pipeline.cleaning.rules import joined
 from pipeline.config import EncodingConfig, RunConfig, TextConfig, VariantConfig
-from pipeline.encoding import VOCABULARY_FILE, EncodingSummary, Vocabulary, VocabularySummary, encode_texts
+from pipeline.encoding import (
+    VOCABULARY_FILE,
+    EncodingSummary,
+    Vocabulary,
+    VocabularySummary,
+    encode_texts,
+    load_sequences,
+)
 from pipeline.encoding.sequences import SEQUENCE_SCHEMA
 from pipeline.scoring import export, predict
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.training.records import DeviceRecord, TrainSummary
+from pipeline.training.word_pairs import fit_word_pairs
 from tests.factories import Given, place
 
 NOUNS = ("coffee", "tea", "dog food", "sauce", "chips &amp; dip", "bread<br />milk", "sugar")
@@ -171,7 +179,12 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
         tables=tables,
         label=label,
     )  # fmt: skip
-    trained = place_training(store, variant, build_model(variant, frozen.size, max_length=encoding.max_length), label)
+    pairs = None
+    if variant.word_pairs:
+        rows = load_sequences(store, encoded, "train")
+        pairs = fit_word_pairs(rows, frozen.size, frozen.first_word_id, variant.word_pairs)
+    model = build_model(variant, frozen.size, pairs=pairs, max_length=encoding.max_length)
+    trained = place_training(store, variant, model, label)
     return World(store, variant, text, encoding, vocabulary, cleaned, encoded, trained, reviews)
 
 
@@ -180,7 +193,7 @@ def place_training(store: ArtifactStore, variant: VariantConfig, model: Any, lab
     for number, layer in enumerate(model.layers):
         # Large weights, so that probabilities differ from row to row.
         generator = np.random.default_rng(number)
-        if layer.name == "embedding":
+        if layer.name in {"embedding", "pair_vectors"}:
             layer.set_weights([generator.normal(0, 2, weights.shape) for weights in layer.get_weights()])
         elif layer.name in {"dense", "probability"}:
             layer.set_weights([generator.normal(0, 1, weights.shape) for weights in layer.get_weights()])

@@ -30,6 +30,7 @@ def cleaned_table(
     users: Sequence[str | None] | None = None,
     times: Sequence[int | None] | None = None,
     rows: Sequence[int] | None = None,
+    summaries: Sequence[str | None] | None = None,
 ) -> pa.Table:
     """Return the columns of cleaned reviews that these stages read, with defaults."""
     count = len(words)
@@ -40,6 +41,7 @@ def cleaned_table(
             "user_id": pa.array([None] * count if users is None else users, pa.string()),
             "time": pa.array([None] * count if times is None else times, pa.int64()),
             "label": pa.array([i % 2 for i in range(count)] if labels is None else labels, pa.int8()),
+            "summary": pa.array([None] * count if summaries is None else summaries, pa.string()),
             "words": pa.array(words, pa.string()),
         }
     )

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from pipeline.training.model import build_model
-from tests.unit.training.factories import variant
+from tests.unit.training.factories import pairs, variant
 
 DIRECTIONS = ("uni", "bi")
 VOCABULARY = 30
@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
     for direction in DIRECTIONS:
         # As stock Keras: nothing of this project is needed to read a saved model.
         theirs = keras.saving.load_model(folder / f"tensorflow_{direction}.keras", compile=False, safe_mode=True)
-        own = build_model(variant(directions=(direction,), layers=(2,), seeds=(7,)), VOCABULARY)
+        own = build_model(variant(directions=(direction,), layers=(2,), seeds=(7,)), VOCABULARY, pairs=pairs())
         own.save(folder / f"other_{direction}.keras")
         for name, model in (("tensorflow", theirs), ("other", own)):
             answers[f"{name}_{direction}"] = keras.ops.convert_to_numpy(model(ids, training=False))

@@ -12,11 +12,21 @@ from pipeline.config import RunConfig, VariantConfig
 from pipeline.encoding import EncodingSummary, Sequences, Vocabulary, VocabularySummary
 from pipeline.encoding.sequences import SEQUENCE_SCHEMA
 from pipeline.store import ArtifactReference, ArtifactStore
+from pipeline.training.word_pairs import WordPairs, fit_word_pairs
 from tests.factories import place
 
 MAX_LENGTH = 20
 WORDS = tuple(f"word{number}" for number in range(28))
 UNKNOWN_ID = 1
+
+
+NO_DROPOUT = {
+    "dropout": (0.0,),
+    "word_dropout": 0.0,
+    "pair_dropout": 0.0,
+    "embedding_dropout": 0.0,
+    "dense_dropout": 0.0,
+}
 
 
 def variant(**changes: Any) -> VariantConfig:
@@ -44,6 +54,11 @@ def reviews(rows: int, seed: int) -> Sequences:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     ids = 2 + 2 * generator.integers(0, 14, offsets[-1]) + np.repeat(1 - label, lengths)
     return Sequences(row=np.arange(rows), label=label, offsets=offsets, ids=ids.astype(np.int32))
+
+
+def pairs() -> WordPairs:
+    """Return the pairs of words that occur twice in some of these reviews."""
+    return fit_word_pairs(reviews(200, 1), 2 + len(WORDS), first_word_id=2, max_pairs=1_000)
 
 
 def table(rows: Sequences) -> pa.Table:

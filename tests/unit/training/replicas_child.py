@@ -19,7 +19,7 @@ from pipeline.store import ArtifactStore
 from pipeline.training import Predictor, TrainSummary, load_model, train
 from pipeline.training.device import mirrored, strategy_for, use_device
 from pipeline.training.training_log import TrainingLog
-from tests.unit.training.factories import place_inputs, reviews, variant
+from tests.unit.training.factories import NO_DROPOUT, place_inputs, reviews, variant
 
 DEVICES = 2
 ROWS = 61
@@ -33,7 +33,7 @@ class InterruptionError(Exception):
 def trained(devices: int, folder: Path, *, interrupted: bool = False) -> dict[str, Any]:
     """Run the stage as if these devices were GPUs."""
     # Dropout differs between one and two devices.
-    chosen = variant(directions=("bi",), dropout=(0.0,), epochs=2, class_weights="balanced")
+    chosen = variant(directions=("bi",), **NO_DROPOUT, epochs=2, class_weights="balanced")
     store = ArtifactStore(str(folder / "store"))
     inputs = place_inputs(store, training=reviews(ROWS, 1))
     cpus = [f"CPU:{number}" for number in range(devices)]

@@ -13,7 +13,7 @@ import pytest
 from pipeline.training.batches import batch_of
 from pipeline.training.model import build_model
 from tests.unit.training.backend_child import DIRECTIONS, VOCABULARY
-from tests.unit.training.factories import MAX_LENGTH, reviews, variant
+from tests.unit.training.factories import MAX_LENGTH, pairs, reviews, variant
 
 CHILD_LIMIT_SECONDS = 240
 TOLERANCE = 1e-5
@@ -27,7 +27,9 @@ def test_another_backend_reads_and_writes_the_same_network(keras, tmp_path, back
     ids = batch_of(reviews(24, 4), np.arange(24), max_length=MAX_LENGTH).ids
     assert (ids == 0).any(), "nothing is padded"
     np.save(tmp_path / "ids.npy", ids)
-    models = {name: build_model(variant(directions=(name,), layers=(2,)), VOCABULARY) for name in DIRECTIONS}
+    models = {
+        name: build_model(variant(directions=(name,), layers=(2,)), VOCABULARY, pairs=pairs()) for name in DIRECTIONS
+    }
     for name, model in models.items():
         model.save(tmp_path / f"tensorflow_{name}.keras")
 

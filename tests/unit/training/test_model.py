@@ -13,7 +13,7 @@ from pipeline.errors import ArtifactError, ConfigurationError
 from pipeline.training import Predictor, load_model
 from pipeline.training.batches import epoch_batches
 from pipeline.training.model import build_model, float32_copy
-from tests.unit.training.factories import MAX_LENGTH, reviews, variant
+from tests.unit.training.factories import MAX_LENGTH, NO_DROPOUT, pairs, reviews, variant
 
 ARTICLE_VOCABULARY = 116_775
 PADDED = np.array([[5, 6, 7, 0, 0, 0, 0]], dtype=np.int32)
@@ -22,13 +22,20 @@ ALONE = PADDED[:, :3]
 
 @pytest.fixture(scope="module", params=["uni", "bi"])
 def network(request, keras):
-    return build_model(variant(directions=(request.param,)), 30)
+    return with_large_pair_vectors(build_model(variant(directions=(request.param,)), 30, pairs=pairs()))
+
+
+def with_large_pair_vectors(model):
+    """Vectors of pairs start at zero and would say nothing about the pairs."""
+    layer = model.get_layer("pair_vectors")
+    layer.set_weights([np.random.default_rng(1).normal(size=layer.get_weights()[0].shape)])
+    return model
 
 
 @pytest.mark.parametrize(("direction", "weights"), [("uni", 3_956_001), ("bi", 4_306_209)])
 def test_the_article_models_have_its_number_of_weights(keras, direction, weights):
     """CuDNNLSTM has a second, redundant bias of 4 × units per LSTM; keras.layers.LSTM has one bias."""
-    sizes = {"units": (128,), "layers": (2,), "embedding_dim": (32,), "dense_units": 32}
+    sizes = {"units": (128,), "layers": (2,), "embedding_dim": (32,), "dense_units": 32, "pooling": "last"}
     model = build_model(variant(directions=(direction,), **sizes), ARTICLE_VOCABULARY)
     second_biases = 2 * 4 * 128 * (2 if direction == "bi" else 1)
     assert model.count_params() + second_biases == weights
@@ -52,8 +59,41 @@ def test_an_unmasked_model_reads_the_padding(keras):
     other = np.array([[5, 6, 7, 0, 0, 0, 9]], dtype=np.int32)
     with pytest.raises(ConfigurationError, match="fixed length"):
         build_model(variant(padding="unmasked"), 30)
-    assert not any(isinstance(getattr(layer, "mask_zero", None), bool) and layer.mask_zero for layer in model.layers)
     assert not np.allclose(model(PADDED), model(other))
+
+
+def test_the_vector_of_a_pair_is_added_to_that_of_its_second_word(keras):
+    chosen = variant(pooling="last")
+    found = pairs()
+    model = with_large_pair_vectors(build_model(chosen, 30, pairs=found))
+    signal = keras.Model(model.input, model.get_layer("word_and_pair").output)
+    # Not every pair of a review has a number, and the first word has no pair.
+    ids = np.array([[*found.members[5], 1, *found.members[7], 0, 0]], dtype=np.int32)
+    word, vectors = (model.get_layer(name).get_weights()[0] for name in ("embedding", "pair_vectors"))
+    expected = word[ids[0]]
+    expected[1] += vectors[5]
+    expected[4] += vectors[7]
+    np.testing.assert_allclose(signal(ids)[0], expected, rtol=1e-5)
+
+
+def test_mean_and_maximum_ignore_the_padding(keras):
+    model = build_model(variant(), 30)
+    outputs = keras.Model(model.input, [model.get_layer("lstm_1").output, model.get_layer("mean_and_maximum").output])
+    words, pooled = (np.asarray(values)[0] for values in outputs(PADDED))
+    np.testing.assert_allclose(pooled, [*words[:3].mean(axis=0), *words[:3].max(axis=0)], rtol=1e-5)
+
+
+def test_dropped_words_are_read_as_the_unknown_word_and_the_others_keep_their_mean(keras):
+    """The expected value of the sum of word and pair vectors is the same in training and prediction."""
+    chosen = variant(**{**NO_DROPOUT, "word_dropout": 0.2, "pair_dropout": 0.3}, pooling="last")
+    found = pairs()
+    model = with_large_pair_vectors(build_model(chosen, 30, pairs=found))
+    model.get_layer("embedding").set_weights([np.zeros((30, 4))])
+    signal = keras.Model(model.input, model.get_layer("word_and_pair").output)
+    ids = np.tile(found.members[5], (40_000, 1))
+    in_training, predicted = (np.asarray(signal(ids, training=training))[:, 1] for training in (True, False))
+    np.testing.assert_allclose(in_training.mean(axis=0), predicted[0], rtol=0.05)
+    assert (in_training == 0).all(axis=1).mean() == pytest.approx(1 - 0.8**2 * 0.7, abs=0.01)
 
 
 def test_initial_weights_depend_on_the_seed_only(keras):
@@ -103,7 +143,8 @@ def test_keras_calls_cudnn_for_every_activation_and_batch(cudnn_masks, direction
         ids=rows.ids[: lengths.sum()],
     )
     for activation in get_args(Activation):
-        model = build_model(variant(directions=(direction,), activation=(activation,), layers=(2,)), 30)
+        chosen = variant(directions=(direction,), activation=(activation,), layers=(2,))
+        model = build_model(chosen, 30, pairs=pairs())
         for batch in epoch_batches(rows, batch_size=16, max_length=MAX_LENGTH, seed=1, epoch=1):
             cudnn_masks.clear()
             model(batch.ids, training=True)
@@ -118,11 +159,12 @@ def test_keras_calls_cudnn_for_every_activation_and_batch(cudnn_masks, direction
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_is_not_saved(keras, precision, tmp_path):
     chosen = variant(directions=("bi",))
-    model = build_model(chosen, 30, precision=precision)
+    model = with_large_pair_vectors(build_model(chosen, 30, pairs=pairs(), precision=precision))
     policies = {
         layer.name: layer.dtype_policy.name for layer in model._flatten_layers(include_self=False) if layer.weights
     }
-    assert policies.pop("probability") == "float32"
+    # Tables of ids, which half precision would round.
+    assert {policies.pop(name) for name in ("probability", "pair_slots", "pair_members")} == {"float32"}
     assert set(policies.values()) == {precision}
     assert model(PADDED).dtype == "float32"
     assert {weight.dtype for weight in model.weights} == {"float32"}
@@ -130,7 +172,8 @@ def test_mixed_precision_is_not_saved(keras, precision, tmp_path):
 
     copy = float32_copy(model, chosen)
     copy.set_weights(model.get_weights())
-    np.testing.assert_array_equal(copy(PADDED), build_model(chosen, 30)(PADDED))
+    same = with_large_pair_vectors(build_model(chosen, 30, pairs=pairs()))
+    np.testing.assert_array_equal(copy(PADDED), same(PADDED))
     np.testing.assert_allclose(copy(PADDED), model(PADDED), atol=5e-3)
     copy.save(tmp_path / "model.keras")
     loaded = load_model(tmp_path)

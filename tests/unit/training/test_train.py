@@ -28,7 +28,7 @@ from pipeline.training.model import build_model
 from pipeline.training.steps import TrainingStep
 from pipeline.training.trainer import class_weights
 from pipeline.training.training_log import TrainingLog
-from tests.unit.training.factories import place_inputs, reviews, variant
+from tests.unit.training.factories import NO_DROPOUT, place_inputs, reviews, variant
 
 CPU = HardwareConfig(device="cpu")
 KILL_LIMIT_SECONDS = 120
@@ -148,7 +148,7 @@ def test_other_precisions_train_the_same_and_save_float32(inputs, store, monkeyp
         built.append(options.get("cudnn", True))
         return build_model(*arguments, **options)
 
-    chosen = variant(padding="unmasked", dropout=(0.0,), epochs=2)
+    chosen = variant(padding="unmasked", **NO_DROPOUT, epochs=2)
     reference = train(*inputs, chosen, CPU, store)
     usual = store.summary(reference, TrainSummary)
     monkeypatch.setattr("pipeline.training.model.build_model", spied)
@@ -341,7 +341,7 @@ def _compare_shards(keras: Any, direction: str) -> None:
     batch = batch_of(rows, np.arange(64), max_length=20)
     after = []
     for shards in (1, 2):
-        model = build_model(variant(directions=(direction,), dropout=(0.0,)), 30)
+        model = build_model(variant(directions=(direction,), **NO_DROPOUT), 30)
         optimizer = keras.optimizers.SGD(0.5)
         optimizer.build(model.trainable_variables)
         step = TrainingStep(model, optimizer, shards)
