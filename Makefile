@@ -11,7 +11,7 @@ CONF ?= {}
 WORKERS ?= 3
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-# Images and CI set it to save space; here every process would compile TensorFlow, Airflow and the tests anew.
+# Images and CI set it to save space; here every process would compile TensorFlow, Airflow and the tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help

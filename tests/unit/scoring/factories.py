@@ -190,13 +190,14 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
 
 def place_training(store: ArtifactStore, variant: VariantConfig, model: Any, label: str) -> ArtifactReference:
     """Put a network into the store as if it had been trained."""
-    for number, layer in enumerate(model.layers):
+    for number, layer in enumerate((layer for layer in model.layers if layer.weights), start=1):
         # Large weights, so that probabilities differ from row to row.
         generator = np.random.default_rng(number)
         if layer.name in {"embedding", "pair_vectors"}:
             layer.set_weights([generator.normal(0, 2, weights.shape) for weights in layer.get_weights()])
         elif layer.name in {"dense", "probability"}:
-            layer.set_weights([generator.normal(0, 1, weights.shape) for weights in layer.get_weights()])
+            kernel, bias = layer.get_weights()
+            layer.set_weights([generator.normal(0, 4, kernel.shape), bias])
     summary = TrainSummary(
         variant=variant, weights=model.count_params(), epochs=(), best_epoch=1, restored_epoch=1, stopped_early=False,
         resumed_from_epoch=None, device=DeviceRecord(kind="cpu", name="test"), seconds=0.0, label_entropy=0.69,
