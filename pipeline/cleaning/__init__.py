@@ -6,27 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.cleaning import rules
-    from pipeline.cleaning.records import CleanSummary, FunnelStep
+    from pipeline.cleaning.records import CleanSummary
     from pipeline.cleaning.stage import clean
-    from pipeline.cleaning.words import normalize, normalize_many
+    from pipeline.cleaning.words import normalize_many
 
-__all__ = ["CleanSummary", "FunnelStep", "clean", "normalize", "normalize_many", "rules"]
+__all__ = ["CleanSummary", "clean", "normalize_many"]
 
 # Imported on first use: the child processes that clean text start in a third of the time without the store.
-_MODULES = {
-    "CleanSummary": "records",
-    "FunnelStep": "records",
-    "clean": "stage",
-    "normalize": "words",
-    "normalize_many": "words",
-}
+_MODULES = {"CleanSummary": "records", "clean": "stage", "normalize_many": "words"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public object.
     """Import a public name from its module."""
     if name in _MODULES:
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    if name == "rules":
-        return import_module(f"{__name__}.rules")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

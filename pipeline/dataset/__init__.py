@@ -3,7 +3,7 @@
 from pipeline.dataset.claims import batch_of, choose_window, claim_batch
 from pipeline.dataset.drift import enforce_drift_limits
 from pipeline.dataset.merging import DatasetPart, ingested_rows, merge, read_window
-from pipeline.dataset.records import BatchClaim, ClaimedFile, DumpBatch, Window, WindowDump
+from pipeline.dataset.records import DumpBatch
 from pipeline.dataset.registry import (
     accepted_batches,
     batches,
@@ -11,16 +11,11 @@ from pipeline.dataset.registry import (
     record_batch,
     record_evaluated,
     seen_digests,
-    was_evaluated,
 )
 
 __all__ = [
-    "BatchClaim",
-    "ClaimedFile",
     "DatasetPart",
     "DumpBatch",
-    "Window",
-    "WindowDump",
     "accepted_batches",
     "batch_of",
     "batches",
@@ -34,5 +29,4 @@ __all__ = [
     "record_batch",
     "record_evaluated",
     "seen_digests",
-    "was_evaluated",
 ]

@@ -4,25 +4,7 @@ The import is cheap: pandas and pyarrow are imported when a dump is read.
 """
 
 from pipeline.profiling.previous import previous_dump
-from pipeline.profiling.records import (
-    ColumnDrift,
-    DriftBin,
-    DumpComparison,
-    NewWord,
-    PeriodShare,
-    ProfiledDump,
-    ProfileSummary,
-)
+from pipeline.profiling.records import ProfiledDump
 from pipeline.profiling.stage import profile
 
-__all__ = [
-    "ColumnDrift",
-    "DriftBin",
-    "DumpComparison",
-    "NewWord",
-    "PeriodShare",
-    "ProfileSummary",
-    "ProfiledDump",
-    "previous_dump",
-    "profile",
-]
+__all__ = ["ProfiledDump", "previous_dump", "profile"]

@@ -5,6 +5,6 @@ The stage ``ingest`` writes ``reviews.parquet``. A row that cannot be read as a 
 
 from pipeline.readers.columns import read_column_mapping
 from pipeline.readers.reading import check_dump, ingest
-from pipeline.readers.records import IngestedFile, IngestSummary
+from pipeline.readers.records import IngestSummary
 
-__all__ = ["IngestSummary", "IngestedFile", "check_dump", "ingest", "read_column_mapping"]
+__all__ = ["IngestSummary", "check_dump", "ingest", "read_column_mapping"]

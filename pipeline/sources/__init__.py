@@ -3,18 +3,8 @@
 The stage ``fetch`` keeps the bytes of every dump as received. ``pipeline.readers`` reads them.
 """
 
-from pipeline.sources.fetching import DumpCheck, FetchResult, UnreadableFile, fetch, fetch_new
-from pipeline.sources.records import FetchedFile, FetchSummary
+from pipeline.sources.fetching import UnreadableFile, fetch, fetch_new
+from pipeline.sources.records import FetchSummary
 from pipeline.sources.source import InboxFile, SeenFiles
 
-__all__ = [
-    "DumpCheck",
-    "FetchResult",
-    "FetchSummary",
-    "FetchedFile",
-    "InboxFile",
-    "SeenFiles",
-    "UnreadableFile",
-    "fetch",
-    "fetch_new",
-]
+__all__ = ["FetchSummary", "InboxFile", "SeenFiles", "UnreadableFile", "fetch", "fetch_new"]

@@ -6,28 +6,6 @@ Reasons: docs/decisions/0003-splitting.md.
 """
 
 from pipeline.splitting.leakage import check_leakage, enforce_no_leakage
-from pipeline.splitting.records import (
-    SPLIT_NAMES,
-    LeakageFigure,
-    LeakageSummary,
-    SplitImpossibleError,
-    SplitInfo,
-    SplitName,
-    SplitSummary,
-    UnusableSplitError,
-)
 from pipeline.splitting.stage import split
 
-__all__ = [
-    "SPLIT_NAMES",
-    "LeakageFigure",
-    "LeakageSummary",
-    "SplitImpossibleError",
-    "SplitInfo",
-    "SplitName",
-    "SplitSummary",
-    "UnusableSplitError",
-    "check_leakage",
-    "enforce_no_leakage",
-    "split",
-]
+__all__ = ["check_leakage", "enforce_no_leakage", "split"]

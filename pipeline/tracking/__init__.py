@@ -4,26 +4,8 @@ The store is the source of truth. Everything that MLflow lacks is read from the 
 the tracking server was unreachable can be repeated. User documentation: ``docs/how-to/track_with_mlflow.md``.
 """
 
-from pipeline.tracking.address import URI_VARIABLE, public_address, tracking_uri
-from pipeline.tracking.records import (
-    MirroredChampion,
-    TrackedRun,
-    TrackedVariant,
-    TrackingError,
-    TrackingUnavailableError,
-)
+from pipeline.tracking.records import MirroredChampion, TrackedRun
 from pipeline.tracking.registry import mirror_champion
 from pipeline.tracking.runs import track_run
 
-__all__ = [
-    "URI_VARIABLE",
-    "MirroredChampion",
-    "TrackedRun",
-    "TrackedVariant",
-    "TrackingError",
-    "TrackingUnavailableError",
-    "mirror_champion",
-    "public_address",
-    "track_run",
-    "tracking_uri",
-]
+__all__ = ["MirroredChampion", "TrackedRun", "mirror_champion", "track_run"]

@@ -3,13 +3,5 @@
 from pipeline.validation.clean import validate_clean
 from pipeline.validation.enforcement import enforce_contract
 from pipeline.validation.raw import validate_raw
-from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
 
-__all__ = [
-    "ContractResult",
-    "ExpectationResult",
-    "ValidationSummary",
-    "enforce_contract",
-    "validate_clean",
-    "validate_raw",
-]
+__all__ = ["enforce_contract", "validate_clean", "validate_raw"]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
-from pipeline.reporting import gather
+from pipeline.reporting.gathering import gather
 from pipeline.reporting.html import render_html
 from pipeline.store import ArtifactStore
 from tests.browser.accessibility import accessibility_violations

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.promotion import GateDecision, Rule
+from pipeline.promotion import GateDecision
+from pipeline.promotion.records import Rule
 from pipeline.run_state import RunState
 from pipeline.store import ArtifactStore
 from tests.factories import place

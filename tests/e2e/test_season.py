@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.dataset import batches
-from pipeline.promotion import champion, champion_changes
+from pipeline.promotion import champion_changes
+from pipeline.promotion.champions import champion
 from pipeline.reporting.history import PublishedRun, published_runs
 from pipeline.sources.demo import write_demo_dump
 from pipeline.store import ArtifactStore

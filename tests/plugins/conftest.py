@@ -12,7 +12,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from pipeline.dataset import ClaimedFile, DumpBatch
+from pipeline.dataset import DumpBatch
+from pipeline.dataset.records import ClaimedFile
 from pipeline.promotion.champions import ChampionChange, ChampionModel
 from pipeline.reporting.history import PublishedRun
 from pipeline.statistics import Interval

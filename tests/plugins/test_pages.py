@@ -554,7 +554,7 @@ def test_many_dumps_are_shown_in_pages(analyst: TestClient, store: ArtifactStore
 def test_hostile_names_and_reasons_are_shown_as_text(
     analyst: TestClient, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.dataset import ClaimedFile
+    from pipeline.dataset.records import ClaimedFile
     from pipeline.sources.inbox import InboxListing
     from pipeline.sources.source import InboxFile
 

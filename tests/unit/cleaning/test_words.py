@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cleaning import normalize, normalize_many, rules, words
+from pipeline.cleaning import normalize_many, rules, words
+from pipeline.cleaning.words import normalize
 from pipeline.config import TextConfig
 from pipeline.errors import ConfigurationError
 from tests.reference.article_cleaning import article_words, article_words_of_all

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pipeline.cleaning import CleanSummary
 from pipeline.config import RunConfig
-from pipeline.dataset import ClaimedFile, DatasetPart, DumpBatch, merge, read_window
+from pipeline.dataset import DatasetPart, DumpBatch, merge, read_window
+from pipeline.dataset.records import ClaimedFile
 from pipeline.sources import FetchSummary
 from pipeline.steps import Run
 from pipeline.store import ArtifactReference, ArtifactStore

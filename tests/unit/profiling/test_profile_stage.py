@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from pipeline.config import RunConfig
 from pipeline.errors import ArtifactError
-from pipeline.profiling import DumpComparison, ProfiledDump, ProfileSummary, profile
+from pipeline.profiling import ProfiledDump, profile
 from pipeline.profiling.periods import MAX_PERIODS, label_share_over_time, moment
+from pipeline.profiling.records import DumpComparison, ProfileSummary
 from pipeline.steps import Run
 from pipeline.store import ArtifactStore
 from pipeline.workflow import run_stages

@@ -16,18 +16,11 @@ from pipeline.encoding import VOCABULARY_FILE, Vocabulary
 from pipeline.evaluation import TFIDF, BaselinesSummary, Comparison, ComparisonSummary
 from pipeline.evaluation.paired import accuracy_difference, paired_differences
 from pipeline.evaluation.records import EvaluationSummary, PairedCounts
-from pipeline.promotion import (
-    AcceptanceResult,
-    ChampionChange,
-    ChampionModel,
-    ComparedSlice,
-    Evidence,
-    HeadToHeadSummary,
-    RowSet,
-    Rule,
-    acceptance,
-)
-from pipeline.promotion.records import ComparedModel
+from pipeline.promotion import AcceptanceResult, ChampionChange
+from pipeline.promotion.acceptance import acceptance
+from pipeline.promotion.champions import ChampionModel
+from pipeline.promotion.records import ComparedModel, ComparedSlice, HeadToHeadSummary, RowSet, Rule
+from pipeline.promotion.rules import Evidence
 from pipeline.splitting.records import LeakageSummary
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore

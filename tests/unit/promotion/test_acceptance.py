@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pipeline.config import EvaluationConfig
 from pipeline.evaluation import TFIDF, BaselinesSummary, ComparisonSummary
 from pipeline.evaluation import metrics as figures
-from pipeline.promotion import MARGIN, MIN_CLASS_ROWS, AcceptanceResult, check_acceptance
+from pipeline.promotion import AcceptanceResult, check_acceptance
 from pipeline.promotion.acceptance import AcceptanceError
 from pipeline.promotion.records import deciding_rule
+from pipeline.promotion.rules import MARGIN, MIN_CLASS_ROWS
 from pipeline.splitting.records import LeakageFigure, LeakageSummary
 from pipeline.statistics import Interval
 from tests.factories import contents, place

@@ -15,17 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.errors import ArtifactError
-from pipeline.promotion import (
-    ChampionChange,
-    ChampionChangedError,
-    NoChampionError,
-    champion,
-    champion_changes,
-    champions,
-    change_champion,
-    roll_back,
-    rolled_back,
-)
+from pipeline.promotion import ChampionChange, champion_changes, champions, roll_back
+from pipeline.promotion.champions import ChampionChangedError, NoChampionError, champion, change_champion, rolled_back
 from pipeline.store import ArtifactStore
 from tests.unit.promotion.factories import model
 

@@ -11,17 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.config import PromotionConfig
 from pipeline.evaluation.records import PairedCounts
-from pipeline.promotion import (
-    ChampionChangedError,
-    GateDecision,
-    GateError,
-    champion,
-    change_champion,
-    compare_to_champion,
-    gate,
-    gate_decision,
-    promote,
-)
+from pipeline.promotion import GateDecision, compare_to_champion, gate, promote
+from pipeline.promotion.champions import ChampionChangedError, champion, change_champion
+from pipeline.promotion.gate import GateError, gate_decision
 from pipeline.promotion.records import deciding_rule
 from pipeline.statistics import Interval
 from tests.factories import place

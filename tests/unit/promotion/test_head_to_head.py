@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import ArtifactError
-from pipeline.promotion import ChampionModel, HeadToHeadSummary, compare_to_champion
+from pipeline.promotion import compare_to_champion
+from pipeline.promotion.champions import ChampionModel
 from pipeline.promotion.head_to_head import HeadToHeadError
+from pipeline.promotion.records import HeadToHeadSummary
 from pipeline.splitting import splits as splits_module
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.unit.promotion.factories import CONFIG, NEW, OLD, Review, Scripted, good, trained

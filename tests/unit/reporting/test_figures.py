@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from pipeline.reporting import ReportContents, figures, gather
+from pipeline.reporting import figures
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.figures.scales import multiples, nice_step, spread_apart
 from pipeline.reporting.figures.series import short_title
 from pipeline.reporting.figures.svg import Drawing, FigureTable
-from pipeline.reporting.records import FunnelStage
+from pipeline.reporting.gathering import gather
+from pipeline.reporting.records import FunnelStage, ReportContents
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactStore
 from tests.unit.reporting.factories import example_run, minimal_run, refused_run, window_run

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.reporting import ReportContents, formatting, gather, model_card
+from pipeline.reporting import formatting, model_card
+from pipeline.reporting.gathering import gather
 from pipeline.reporting.model_card import SECTIONS, ModelCardError, render_model_card, sections
+from pipeline.reporting.records import ReportContents
 from pipeline.statistics import Interval
 from pipeline.store import ArtifactStore
 from tests.unit.reporting.factories import example_run, minimal_run, refused_run, rejected_run, window_run

@@ -28,9 +28,11 @@ from pipeline.evaluation.rules import TFIDF
 from pipeline.profiling.stage import STAGE as PROFILE
 from pipeline.promotion.records import GateDecision, HeadToHeadSummary, Rule
 from pipeline.promotion.rule_text import row_set_sentence
-from pipeline.reporting import ReportContents, formatting, gather, report
+from pipeline.reporting import formatting, report
 from pipeline.reporting.gate_text import gate_notes
+from pipeline.reporting.gathering import gather
 from pipeline.reporting.html import render_html
+from pipeline.reporting.records import ReportContents
 from pipeline.run_state import RunState, VariantState
 from pipeline.stages import STAGE_NAMES
 from pipeline.statistics import Interval, wilson_interval

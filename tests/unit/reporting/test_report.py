@@ -14,10 +14,11 @@ import pytest
 
 from pipeline.config import RunConfig
 from pipeline.errors import ArtifactError
-from pipeline.reporting import ReportContents, gather, report, report_schema
-from pipeline.reporting.gathering import reproduce_command
+from pipeline.reporting import report
+from pipeline.reporting.gathering import gather, reproduce_command
 from pipeline.reporting.history import PublishedRun
-from pipeline.reporting.records import ReportSummary
+from pipeline.reporting.records import ReportContents, ReportSummary
+from pipeline.reporting.schema import report_schema
 from pipeline.run_state import RunState
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.factories import contents as files_of

@@ -13,7 +13,8 @@ from upath import UPath
 from pipeline.promotion.champions import ChampionModel, champion, change_champion
 from pipeline.reporting.history import PublishedRun
 from pipeline.reporting.publishing import DATA, MESSAGE, MODEL_CARD, PAGE, RUN, publish
-from pipeline.retention import CleanUpPlan, RetentionPolicy, clean_up, plan_clean_up
+from pipeline.retention import RetentionPolicy, clean_up, plan_clean_up
+from pipeline.retention.records import CleanUpPlan
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Stage, Workspace
 from pipeline.store.files import files_below
 from pipeline.store.run_names import safe_run_name

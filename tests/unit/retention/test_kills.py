@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
-from pipeline.retention import CleanUpPlan, clean_up
+from pipeline.retention import clean_up
+from pipeline.retention.records import CleanUpPlan
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.files import files_below
 from tests.unit.retention.factories import OLD, everything, left, made, plan, published, serve

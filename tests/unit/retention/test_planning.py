@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import ArtifactError, ConfigurationError
-from pipeline.retention import RetentionError, RetentionPolicy, figures_as_text, policy_from
+from pipeline.retention import RetentionPolicy, figures_as_text, policy_from
+from pipeline.retention.inventory import RetentionError
 from pipeline.store import ArtifactStore
 from pipeline.store.artifacts import MANIFEST
 from tests.unit.retention.factories import (

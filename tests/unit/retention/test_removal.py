@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.retention import RetentionError, clean_up, plan_clean_up, result_as_text
+from pipeline.retention import clean_up, plan_clean_up, result_as_text
+from pipeline.retention.inventory import RetentionError
 from pipeline.store import ArtifactStore
 from tests.unit.retention.factories import (
     NOW,

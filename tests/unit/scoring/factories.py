@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.cleaning import CleanSummary, normalize
+from pipeline.cleaning import CleanSummary
 from pipeline.cleaning.rules import joined
+from pipeline.cleaning.words import normalize
 from pipeline.config import EncodingConfig, RunConfig, TextConfig, VariantConfig
 from pipeline.encoding import (
     VOCABULARY_FILE,

@@ -13,9 +13,9 @@ from typing import Any
 
 from pipeline.config import DataConfig
 from pipeline.readers import check_dump
-from pipeline.sources import FetchedFile, FetchSummary, SeenFiles, fetch
+from pipeline.sources import FetchSummary, SeenFiles, fetch
 from pipeline.sources.naming import without_secrets
-from pipeline.sources.records import KnownVersion
+from pipeline.sources.records import FetchedFile, KnownVersion
 from pipeline.sources.source import FoundFile
 from pipeline.sources.web import WebSource
 from pipeline.store import ArtifactReference, ArtifactStore

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.cleaning.records import CleanSummary
-from pipeline.splitting import SplitSummary
+from pipeline.splitting.records import SplitSummary
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.factories import place
 

@@ -7,7 +7,9 @@ import pytest
 
 from pipeline.config import SplitConfig
 from pipeline.errors import ArtifactError, DataLeakageError
-from pipeline.splitting import LeakageSummary, check_leakage, enforce_no_leakage
+from pipeline.splitting import check_leakage
+from pipeline.splitting.leakage import enforce_no_leakage
+from pipeline.splitting.records import LeakageSummary
 from pipeline.splitting.splits import EXCLUDED_CODE, split_codes
 from pipeline.store import ArtifactReference, ArtifactStore
 from tests.unit.splitting.factories import cleaned_table, place_cleaned, place_splits

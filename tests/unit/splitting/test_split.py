@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 
 from pipeline.config import SplitConfig
 from pipeline.errors import ConfigurationError, ContractViolationError
-from pipeline.splitting import SplitSummary, check_leakage, enforce_no_leakage, split
+from pipeline.splitting import check_leakage
 from pipeline.splitting.assignment import assign_groups
+from pipeline.splitting.leakage import enforce_no_leakage
+from pipeline.splitting.records import SplitSummary
+from pipeline.splitting.stage import split
 from pipeline.splitting.strategies import assign_by_group, assign_by_time
 from pipeline.store import ArtifactStore
 from tests.factories import contents

@@ -17,7 +17,8 @@ from pipeline.promotion import GateDecision
 from pipeline.run_state import RunState
 from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
-from pipeline.tracking import TrackedRun, TrackingError, track_run
+from pipeline.tracking import TrackedRun, track_run
+from pipeline.tracking.records import TrackingError
 from tests.factories import place, replaced
 from tests.unit.tracking.factories import BEST, RUN_NAME, Example, client_of
 

@@ -19,15 +19,9 @@ import pytest
 
 from pipeline.errors import ArtifactError, ConfigurationError, SourceUnavailableError
 from pipeline.store import ArtifactStore
-from pipeline.tracking import (
-    TrackingError,
-    TrackingUnavailableError,
-    mirror_champion,
-    public_address,
-    track_run,
-    tracking_uri,
-)
-from pipeline.tracking.address import redact_logins
+from pipeline.tracking import mirror_champion, track_run
+from pipeline.tracking.address import public_address, redact_logins, tracking_uri
+from pipeline.tracking.records import TrackingError, TrackingUnavailableError
 from tests.unit.tracking.factories import BEST, RUN_NAME, Example
 
 LOGIN = "anna:s3cret"

@@ -15,9 +15,10 @@ from pipeline.config import ValidationConfig
 from pipeline.errors import MESSAGE_LIMIT, ArtifactError, ContractViolationError
 from pipeline.readers.schema import REVIEW_SCHEMA
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.validation import ValidationSummary, enforce_contract, validate_clean, validate_raw
-from pipeline.validation.enforcement import violation_message
-from pipeline.validation.records import ContractResult, ExpectationResult
+from pipeline.validation.clean import validate_clean
+from pipeline.validation.enforcement import enforce_contract, violation_message
+from pipeline.validation.raw import validate_raw
+from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
 from pipeline.validation.tables import KEPT, QUARANTINE
 from tests.factories import contents
 from tests.unit.validation.factories import ROWS, clean_table, dump, place_clean, place_dump
