@@ -12,10 +12,7 @@ the number of processes it is what the wall clock would show on as many idle cor
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import random
-import resource
 import string
 import subprocess
 import sys
@@ -27,6 +24,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from bench._shared import DATA, ROOT, processor_seconds, real_records
 from pipeline.cleaning.parallel import words_in_order
 from pipeline.cleaning.rules import NORMALIZATIONS, apply_normalization
 from pipeline.cleaning.words import normalizer
@@ -34,17 +32,7 @@ from pipeline.store import ArtifactStore
 from tests.reference.article_cleaning import article_words_of_all
 from tests.unit.cleaning.factories import SCHEMA, reviews, validated
 
-ROOT = Path(__file__).resolve().parents[1]
-
 BATCH_ROWS = 16_384
-REAL = {"fine_foods_a.csv.gz": "Text", "fine_foods_b.csv.gz": "Text"}
-SHORT = {"flipkart_reviews.csv.gz": "Summary"}
-
-
-def processor_seconds() -> float:
-    """Return the processor time of this process and of its children that have ended."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 @dataclass
@@ -62,15 +50,6 @@ class Clock:
         self.wall += time.perf_counter() - wall
         self.cpu += processor_seconds() - cpu
         self.outputs += outputs
-
-
-def read(folder: Path, columns: dict[str, str]) -> list[str]:
-    """Return the texts of real dumps."""
-    texts = []
-    for name, column in columns.items():
-        with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as file:
-            texts += [row[column] or "" for row in csv.DictReader(file)]
-    return texts
 
 
 def resampled(texts: list[str], rows: int, misspelt: float, seed: int) -> list[str]:
@@ -178,7 +157,7 @@ def whole_stage(texts: list[str], processes: int) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the real dumps")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the real dumps")
     parser.add_argument("--rows", type=int, default=200_000, help="reviews to resample")
     parser.add_argument("--misspelt", type=float, default=0.02, help="share of words changed at random")
     parser.add_argument("--parts", type=int, default=8, help="turns that the ways take")
@@ -188,10 +167,11 @@ def main() -> None:
     if not arguments.data.is_dir():
         parser.error(f"no real reviews in {arguments.data}; name their folder with --data")
 
-    real = read(arguments.data, REAL)
+    real = [record["Text"] or "" for record in real_records(arguments.data)]
     texts = resampled(real, arguments.rows, arguments.misspelt, arguments.seed)
     measure(f"fine foods, resampled, {arguments.misspelt:.0%} misspelt", texts, arguments.parts, arguments.processes)
-    measure("flipkart, as it is", read(arguments.data, SHORT), arguments.parts, arguments.processes)
+    short = [record["Summary"] or "" for record in real_records(arguments.data, ["flipkart_reviews.csv.gz"])]
+    measure("flipkart, as it is", short, arguments.parts, arguments.processes)
     print()
     whole_stage(texts, arguments.processes)
     print("\nfine foods, as they are:")

@@ -17,12 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench._shared import DATA
 from pipeline.cleaning import rules
 from pipeline.cleaning.funnel import run_funnel
 from pipeline.cleaning.words import normalize_many
 from tests.unit.cleaning.factories import fine_foods
-
-ROOT = Path(__file__).resolve().parents[1]
 
 SHIPPED = set(rules.stop_words("default"))
 WHOLE_LIST = {word for word in rules.shipped_stop_words() if word.isalpha()}
@@ -117,7 +116,7 @@ def scores(words: list[str], labels: np.ndarray, products: np.ndarray, splits: i
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the real dumps")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the real dumps")
     parser.add_argument("--splits", type=int, default=10)
     arguments = parser.parse_args()
     if not arguments.data.is_dir():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bench._shared import peak_megabytes
 
 
 def predictions(rows: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
@@ -40,11 +41,6 @@ def measure(rows: int, samples: int, plain_samples: int) -> None:
         f"{rows:,} rows × {samples:,} samples, all figures: {ours:.1f} s, {grown:.0f} MB on top of {before:.0f}; "
         f"scikit-learn in a loop {plain:.0f} s ({plain / ours:.0f} ×)"
     )
-
-
-def peak_megabytes() -> float:
-    """Return the most memory that this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:

@@ -43,9 +43,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.training import MAX_LENGTH, VOCABULARY, reviews, training_flops_per_word
-
-ROOT = Path(__file__).resolve().parents[1]
+from bench._shared import MAX_LENGTH, VOCABULARY
+from bench.training import reviews, training_flops_per_word
 
 TOLERANCE = 1e-4
 COMPARED_ROWS = 512

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import tempfile
 import time
 from pathlib import Path
 
+from bench._shared import processor_seconds
 from pipeline.config import RunConfig
 from pipeline.sources.demo import write_demo_dump
 from pipeline.steps import Run
@@ -23,20 +23,12 @@ ROWS = 20_000
 DUMPS = 6
 
 
-def seconds() -> float:
-    """Return the processor seconds of this process and its ended children."""
-    return sum(
-        usage.ru_utime + usage.ru_stime
-        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
-
-
 def build_dataset(store: ArtifactStore, name: str, **parameters: object) -> tuple[float, float]:
     """Run the stages up to the merge; return their processor seconds and the wall-clock seconds of the merge."""
     config = RunConfig.from_flat({"profile": "demo", "num_workers": 1, **parameters})
-    before = seconds()
+    before = processor_seconds()
     *_, state = run_stages(Run(config, store, name), until="build_dataset")
-    spent = seconds() - before
+    spent = processor_seconds() - before
     return spent, store.manifest(state["build_dataset"]).seconds if state.is_merged else 0.0
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-REAL_REVIEWS = ROOT.parent / "shared" / "data"
+from bench._shared import DATA, peak_megabytes
+
 WAYS = {
     "fetch": "fetch: copy the bytes into the store, with a digest",
     "ingest": "ingest: typed rows, line numbers, problems, Parquet",
@@ -58,7 +57,7 @@ def write_dump(path: Path, size: int) -> tuple[str, int]:
     """Write a CSV of about ``size`` bytes by repeating reviews; return its content in words and its exact size."""
     from pipeline.sources.demo import write_demo_dump
 
-    real = sorted(REAL_REVIEWS.glob("fine_foods_?.csv.gz"))
+    real = sorted(DATA.glob("fine_foods_?.csv.gz"))
     if real:
         texts = [gzip.decompress(file.read_bytes()) for file in real]
         source = "20,174 real reviews repeated"
@@ -111,8 +110,7 @@ def measure(way: str, dump: Path, store_folder: Path) -> dict[str, float]:
             summary = store.summary(ingested, IngestSummary)
             rows, problems = summary.rows, summary.problem_rows
     seconds = time.perf_counter() - clock
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    peak = peak_megabytes() * 2**20
     return {"seconds": seconds, "rows": rows, "problems": problems, "peak_bytes": peak}
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 USER, PASSWORD = "bench", "no secret: this server ends with the benchmark"
 PAGES = (
     "/",
@@ -39,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        import airflow_environment
+        from scripts import airflow_environment
 
         airflow_environment.prepare(home / "airflow")
         passwords = home / "passwords.json"

@@ -21,26 +21,31 @@ from __future__ import annotations
 
 import argparse
 import csv
-import gzip
 import json
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-MAX_LENGTH = 150
-VOCABULARY = 116_775
+from bench._shared import (
+    DATA,
+    MAX_LENGTH,
+    REAL_FILES,
+    VOCABULARY,
+    Tasks,
+    Turns,
+    Worker,
+    padded,
+    padded_network,
+    real_records,
+    serve,
+)
+
 BATCH = 1024
-REAL_FILES = ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz")
 PADDED_SHARE = 4
 """The padded way scores this many times fewer rows per round."""
 
@@ -49,18 +54,15 @@ def raw_reviews(folder: Path, rows: int) -> tuple[str, list[str]]:
     """Return the source of the reviews and their raw texts."""
     generator = np.random.default_rng(1)
     if all((folder / name).is_file() for name in REAL_FILES):
-        source, texts = "real reviews, resampled", []
-        for name in REAL_FILES:
-            with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as stream:
-                texts += [record["Text"] for record in csv.DictReader(stream)]
+        source, texts = "real reviews, resampled", [record["Text"] for record in real_records(folder)]
     else:
         from pipeline.sources.demo import write_demo_dump
 
         source = "generated demo reviews (no real reviews next to the checkout)"
         with tempfile.TemporaryDirectory() as scratch:
-            write_demo_dump(Path(scratch) / "demo.csv")
-            with (Path(scratch) / "demo.csv").open(encoding="utf-8", newline="") as stream:
-                texts = [record["Text"] for record in csv.DictReader(stream)]
+            write_demo_dump(path := Path(scratch) / "demo.csv")
+            with path.open(encoding="utf-8", newline="") as stream:
+                texts = [record["Text"] or "" for record in csv.DictReader(stream)]
     return source, [texts[place] for place in generator.integers(0, len(texts), rows)]
 
 
@@ -100,18 +102,18 @@ def make_export(folder: Path, texts: list[str]) -> None:
 # ---- The workers ----
 
 
-def serve(way: str, folder: Path) -> None:
-    """Answer turns on stdin with one JSON line each; the last turn's probabilities are written into the folder."""
+def prepared(way: str, folder: Path) -> Tasks:
+    """Return the task of one way, warmed up; each turn writes its probabilities into the folder."""
     score = {"padded": _padded, "keras": _keras, "torch": _torch}.get(way, lambda at: _scorer(at, way))(folder)
-    score()
-    print(json.dumps({"ready": 1}), flush=True)
-    for _ in sys.stdin:
-        wall, cpu = time.perf_counter(), time.process_time()
+
+    def scored() -> float:
         rows, probability = score()
-        answer = {"rows": rows, "seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
         if probability is not None:
             np.save(folder / f"{way}.npy", probability)
-        print(json.dumps(answer), flush=True)
+        return rows
+
+    scored()
+    return {"score": scored}
 
 
 Score = Callable[[], tuple[int, Any]]
@@ -122,26 +124,10 @@ def _ids(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return arrays["offsets"], arrays["ids"], np.diff(arrays["offsets"])
 
 
-def _filled(offsets: np.ndarray, ids: np.ndarray, rows: np.ndarray, width: int) -> np.ndarray:
-    within = np.arange(width) < np.diff(offsets)[rows, None]
-    filled = np.zeros((len(rows), width), np.int32)
-    filled[within] = ids[(offsets[rows, None] + np.arange(width))[within]]
-    return filled
-
-
 def _padded(folder: Path) -> Score:
-    import keras
-    from keras import layers
-
     offsets, ids, lengths = _ids(folder)
     rows = np.random.default_rng(2).permutation(len(lengths))[: max(BATCH, len(lengths) // PADDED_SHARE)]
-    inputs = keras.Input((MAX_LENGTH,), dtype="int32")
-    signal = layers.Embedding(VOCABULARY, 32)(inputs)
-    for number in (1, 2):
-        signal = layers.LSTM(128, return_sequences=number == 1)(signal)
-    signal = layers.Dense(32, activation="relu")(signal)
-    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(signal))
-    filled = _filled(offsets, ids, rows, MAX_LENGTH)
+    model, filled = padded_network(), padded(offsets, ids, rows)
 
     def score() -> tuple[int, Any]:
         model.predict(filled, batch_size=BATCH, verbose=0)
@@ -219,7 +205,7 @@ def _torch(folder: Path) -> Score:
         def fill(start: int) -> None:
             rows = order[start : start + BATCH]
             read = np.maximum(lengths[rows], 1)
-            filled = _filled(offsets, ids, rows, int(read.max()))
+            filled = padded(offsets, ids, rows, int(read.max()))
             filled[lengths[rows] == 0, 0] = 1
             with torch.inference_mode():
                 signal = torch.nn.functional.embedding(torch.from_numpy(filled), embedding)
@@ -239,56 +225,19 @@ def _torch(folder: Path) -> Score:
 # ---- The comparison ----
 
 
-class Worker:
-    """A process that measures one way: warmed up once, then asked for turns."""
-
-    def __init__(self, python: str, way: str, folder: Path) -> None:
-        """Start the process and wait until it is warmed up."""
-        command = [python, str(Path(__file__)), "--worker", way, "--data", str(folder)]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        self.way, self.wall, self.cpu = way, list[float](), list[float]()
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(command, text=True, env=environment, **pipes)
-        self._read()
-
-    def turn(self) -> None:
-        """Run one turn and keep its results."""
-        cast("IO[str]", self._process.stdin).write("go\n")
-        cast("IO[str]", self._process.stdin).flush()
-        answer = self._read()
-        self.wall.append(answer["rows"] / answer["seconds"])
-        self.cpu.append(answer["rows"] / answer["cpu_seconds"])
-
-    def stop(self) -> None:
-        """End the process."""
-        cast("IO[str]", self._process.stdin).close()
-        self._process.wait()
-
-    def _read(self) -> dict[str, float]:
-        for line in cast("IO[str]", self._process.stdout):
-            if line.startswith("{"):
-                answer: dict[str, float] = json.loads(line)
-                return answer
-        raise SystemExit(f"The worker {self.way} ended early; run it by hand (--worker) to see why.")
-
-
-def compare(workers: list[Worker], rounds: int, folder: Path) -> None:
+def compare(workers: dict[str, Worker], rounds: int, folder: Path) -> None:
     """Give every way its turns and print the table."""
+    turns = {way: Turns() for way in workers}
     for _ in range(rounds):
-        for worker in workers:
-            worker.turn()
-    for worker in workers:
+        for way, worker in workers.items():
+            worker.turn("score", turns[way])
+    for worker in workers.values():
         worker.stop()
-    base = workers[0]
     print(
-        f"{'':12} {'reviews/s':>10} {'ratio':>6} {'per CPU s':>10} {'ratio':>6}   largest difference of a probability"
+        f"{'':12} {'reviews/s':>8} {'ratio':>5}   {'per CPU s':>8} {'ratio':>5}   largest difference of a probability"
     )
-    for worker in workers:
-        cells = []
-        for mine, theirs in ((worker.wall, base.wall), (worker.cpu, base.cpu)):
-            ratios = [one / two for one, two in zip(mine, theirs, strict=True)]
-            cells.append(f"{statistics.median(mine):>10,.0f} {statistics.median(ratios):>6.2f}")
-        print(f"{worker.way:12} {' '.join(cells)}   {_difference(folder, worker.way)}")
+    for way, done in turns.items():
+        print(f"{way:12} {done.shown(turns['padded'])}   {_difference(folder, way)}")
 
 
 def _difference(folder: Path, way: str) -> str:
@@ -311,22 +260,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--torch-python", help="a Python with PyTorch and NumPy; without it PyTorch is not measured")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        serve(options.worker, options.data)
+        way, folder = json.loads(options.worker)
+        serve(lambda: prepared(way, Path(folder)))
         return
     with tempfile.TemporaryDirectory(prefix="bench-scoring-") as scratch:
         folder = Path(scratch)
-        source, texts = raw_reviews(ROOT.parent / "shared" / "data", options.rows)
+        source, texts = raw_reviews(DATA, options.rows)
         make_export(folder, texts)
         lengths = _ids(folder)[2]
         print(
             f"{len(texts):,} reviews ({source}), mean {lengths.mean():.1f} words, {options.rounds} rounds", flush=True
         )
-        workers = [Worker(sys.executable, way, folder) for way in ("padded", "keras", "tensorflow", "onnx", "text")]
+        pythons = dict.fromkeys(("padded", "keras", "tensorflow", "onnx", "text"), sys.executable)
         if options.torch_python:
-            workers.append(Worker(options.torch_python, "torch", folder))
+            pythons["torch"] = options.torch_python
+        workers = {way: Worker(python, __file__, [way, scratch]) for way, python in pythons.items()}
         compare(workers, options.rounds, folder)
 
 

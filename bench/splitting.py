@@ -10,10 +10,7 @@ Texts are resampled from real reviews with a share of their words replaced, and 
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import re
-import resource
 import tempfile
 import time
 from collections import Counter
@@ -24,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
+from bench._shared import DATA, peak_megabytes, real_records
 from pipeline.config import EncodingConfig, VocabularyConfig
 from pipeline.encoding import VOCABULARY_FILE, Vocabulary, encode, fit_vocabulary, load_sequences
 from pipeline.splitting.minhash import duplicates_of_known
@@ -33,9 +31,8 @@ from pipeline.splitting.texts import distinct_texts
 from pipeline.store import ArtifactStore
 from tests.unit.splitting.factories import cleaned_table, place_cleaned, place_splits
 
-ROOT = Path(__file__).resolve().parents[1]
-
 Result = TypeVar("Result")
+WORD = re.compile("[a-z]{3,}")
 PLANTED_SHARE = 0.05
 REPLACED_SHARE = 0.25
 MEAN_WORDS = 37
@@ -53,15 +50,6 @@ def line(name: str, rows: int, seconds: float, reference: float | None = None) -
     """Print one line of the table."""
     ratio = "" if reference is None else f"{reference / seconds:>12,.1f}"
     print(f"{name:<48}{seconds:>9.1f} s{rows / seconds:>12,.0f} rows/s{ratio}")
-
-
-def real_texts(folder: Path) -> list[list[str]]:
-    """Return the words of the real reviews."""
-    texts = []
-    for name in ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz"):
-        with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as stream:
-            texts += [re.findall("[a-z]{3,}", record["Text"].lower()) for record in csv.DictReader(stream)]
-    return texts
 
 
 def resampled(texts: list[list[str]], rows: int) -> list[str]:
@@ -142,13 +130,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=200_000, help="reviews to resample (default: %(default)s)")
     parser.add_argument("--similarity", type=float, default=0.8, help="of near-duplicates (default: %(default)s)")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real reviews")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of real reviews")
     arguments = parser.parse_args()
-    texts = resampled(real_texts(arguments.data), arguments.rows)
+    texts = resampled([WORD.findall(record["Text"].lower()) for record in real_records(arguments.data)], arguments.rows)
     bench_near_duplicates(texts, arguments.similarity)
     bench_words(texts)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"\nPeak memory {peak:.1f} GiB, simple implementations included.")
+    print(f"\nPeak memory {peak_megabytes() / 1024:.1f} GiB, simple implementations included.")
 
 
 if __name__ == "__main__":

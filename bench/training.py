@@ -25,25 +25,32 @@ float32 matrices of 2,048 × 2,048 in this same run.
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-MAX_LENGTH = 150
-VOCABULARY = 116_775
+from bench._shared import (
+    DATA,
+    MAX_LENGTH,
+    REAL_FILES,
+    VOCABULARY,
+    Tasks,
+    Turns,
+    Worker,
+    padded,
+    padded_network,
+    real_records,
+    serve,
+)
+
 EMBEDDING, DENSE = 32, 32
 ARITHMETIC = {
     "ours": ("float32", False),
@@ -52,7 +59,6 @@ ARITHMETIC = {
     "xla": ("float32", True),
 }
 """Precision and whether XLA compiles, of each way to compute."""
-REAL_FILES = ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz")
 
 
 @dataclass(frozen=True)
@@ -70,62 +76,6 @@ class Sizes:
     batch: int
     rows: int
     rounds: int
-
-
-@dataclass
-class Turns:
-    """What one way did in its turns."""
-
-    rows_per_second: list[float] = field(default_factory=list)
-    rows_per_cpu_second: list[float] = field(default_factory=list)
-
-    def add(self, answer: dict[str, float]) -> None:
-        """Keep the figures of one turn."""
-        self.rows_per_second.append(answer["rows"] / answer["seconds"])
-        self.rows_per_cpu_second.append(answer["rows"] / answer["cpu_seconds"])
-
-    def quoted(self, base: Turns) -> str:
-        """Return rows/s with its ratio to ``base``, by the clock and by processor time; medians over the rounds."""
-        cells = []
-        for name in ("rows_per_second", "rows_per_cpu_second"):
-            mine, theirs = getattr(self, name), getattr(base, name)
-            ratios = [one / two for one, two in zip(mine, theirs, strict=True)]
-            cells.append(f"{statistics.median(mine):>8,.0f} {statistics.median(ratios):>5.2f}")
-        return "   ".join(cells)
-
-
-class Worker:
-    """One way in a process of its own: warmed up once, then asked for turns."""
-
-    def __init__(self, python: str, way: str, direction: str, data: Path, sizes: Sizes) -> None:
-        """Start the process and wait until it is warm."""
-        command = [python, str(Path(__file__)), "--worker", way, "--direction", direction, "--data", str(data)]
-        command += ["--units", str(sizes.units), "--batch", str(sizes.batch), "--rows", str(sizes.rows)]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        self._way = f"{way} {direction}"
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(command, text=True, env=environment, **pipes)
-        self._tasks = cast("IO[str]", self._process.stdin)
-        self._answers = cast("IO[str]", self._process.stdout)
-        self.warming_seconds = self._read()["seconds"]
-
-    def turn(self, task: str) -> dict[str, float]:
-        """Have one turn at ``train``, ``predict`` or ``peak``."""
-        self._tasks.write(task + "\n")
-        self._tasks.flush()
-        return self._read()
-
-    def stop(self) -> None:
-        """End the process."""
-        self._tasks.close()
-        self._process.wait()
-
-    def _read(self) -> dict[str, float]:
-        for line in self._answers:
-            if line.startswith("{"):
-                answer: dict[str, float] = json.loads(line)
-                return answer
-        raise SystemExit(f"The worker {self._way} ended early; run it by hand (--worker) to see why.")
 
 
 # ---- The reviews ----
@@ -155,12 +105,10 @@ def _real(folder: Path) -> tuple[list[list[str]], np.ndarray]:
     from pipeline.cleaning import normalize_many
 
     texts, label = [], []
-    for name in REAL_FILES:
-        with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as stream:
-            for record in csv.DictReader(stream):
-                if record["Score"] != "3":
-                    texts.append(record["Text"])
-                    label.append(int(record["Score"]) > 3)
+    for record in real_records(folder):
+        if record["Score"] != "3":
+            texts.append(record["Text"])
+            label.append(int(record["Score"]) > 3)
     words = [text.split() for text in normalize_many(texts, "article")]
     kept = [place for place, found in enumerate(words) if found]
     return [words[place] for place in kept], np.array(label, dtype=np.int8)[kept]
@@ -177,37 +125,19 @@ def training_flops_per_word(direction: str, units: int) -> int:
 # ---- The workers ----
 
 
-def serve(way: str, direction: str, data: Path, sizes: Sizes) -> None:
-    """Answer turns on stdin, one JSON line each."""
+def prepared(way: str, direction: str, data: str, sizes: Sizes) -> Tasks:
+    """Return the tasks of one way, warmed up."""
     arrays = dict(np.load(data))
-    started = time.perf_counter()
     if way in ARITHMETIC:
-        tasks = _ours(direction, arrays, sizes, *ARITHMETIC[way])
-    else:
-        tasks = {"padded": _padded, "torch": _torch}[way](direction, arrays, sizes)
-    print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)
-    for line in sys.stdin:
-        wall, cpu = time.perf_counter(), time.process_time()
-        rows = tasks[line.strip()]()
-        answer = {"rows": rows, "seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
-        print(json.dumps(answer), flush=True)
-
-
-Tasks = dict[str, Callable[[], float]]
+        return _ours(direction, arrays, sizes, *ARITHMETIC[way])
+    return {"padded": _padded, "torch": _torch}[way](direction, arrays, sizes)
 
 
 def _padded(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Tasks:
     import keras
     import tensorflow as tf
-    from keras import layers
 
-    inputs = keras.Input((MAX_LENGTH,), dtype="int32")
-    signal = layers.Embedding(VOCABULARY, EMBEDDING)(inputs)
-    for number in (1, 2):
-        layer = layers.LSTM(sizes.units, return_sequences=number == 1)
-        signal = (layers.Bidirectional(layer) if direction == "bi" else layer)(signal)
-    signal = layers.Dense(DENSE, activation="relu")(signal)
-    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(signal))
+    model = padded_network(direction, sizes.units)
     model.compile(keras.optimizers.Adam(0.001), "binary_crossentropy", jit_compile=False)
     parts = _random_parts(arrays, max(sizes.batch, sizes.rows // 4))
     side = 2048 if sizes.units >= 128 else 512
@@ -341,29 +271,28 @@ def _torch(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Tasks
 def _random_parts(arrays: dict[str, np.ndarray], rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield random reviews without end: int32 ``[rows, 150]`` padded with 0, and their labels."""
     generator = np.random.default_rng(2)
-    offsets, lengths = arrays["offsets"], np.diff(arrays["offsets"])
-    columns = np.arange(MAX_LENGTH)
+    count = len(arrays["label"])
     while True:
-        chosen = generator.choice(len(lengths), min(rows, len(lengths)), replace=False)
-        within = columns < lengths[chosen, None]
-        ids = np.zeros((len(chosen), MAX_LENGTH), dtype=np.int32)
-        ids[within] = arrays["ids"][(offsets[chosen, None] + columns)[within]]
-        yield ids, arrays["label"][chosen]
+        chosen = generator.choice(count, min(rows, count), replace=False)
+        yield padded(arrays["offsets"], arrays["ids"], chosen), arrays["label"][chosen]
 
 
 # ---- The comparison ----
 
 
+def _worker(python: str, way: str, direction: str, data: Path, sizes: Sizes) -> Worker:
+    return Worker(python, __file__, [way, direction, str(data), asdict(sizes)])
+
+
 def compare(direction: str, data: Path, sizes: Sizes, torch_python: str | None, mean_length: float) -> None:
     """Measure one direction and print its table."""
-    workers = {way: Worker(sys.executable, way, direction, data, sizes) for way in ("padded", "ours")}
-    if torch_python is not None:
-        workers["torch"] = Worker(torch_python, "torch", direction, data, sizes)
+    pythons = {"padded": sys.executable, "ours": sys.executable, "torch": torch_python}
+    workers = {way: _worker(python, way, direction, data, sizes) for way, python in pythons.items() if python}
     turns = {(way, task): Turns() for way in workers for task in ("train", "predict")}
     peaks = []
     for _ in range(sizes.rounds):
         for (way, task), done in turns.items():
-            done.add(workers[way].turn(task))
+            workers[way].turn(task, done)
         answer = workers["padded"].turn("peak")
         peaks.append(answer["rows"] / answer["seconds"])
     for worker in workers.values():
@@ -392,11 +321,11 @@ def compare(direction: str, data: Path, sizes: Sizes, torch_python: str | None, 
 
 def compare_arithmetic(direction: str, data: Path, sizes: Sizes) -> None:
     """Measure what our training computes in, for one direction, and print its table."""
-    workers = {way: Worker(sys.executable, way, direction, data, sizes) for way in ARITHMETIC}
+    workers = {way: _worker(sys.executable, way, direction, data, sizes) for way in ARITHMETIC}
     turns = {way: Turns() for way in workers}
     for _ in range(sizes.rounds):
         for way, done in turns.items():
-            done.add(workers[way].turn("train"))
+            workers[way].turn("train", done)
     print(f"\n{direction}: {'reviews/s':>26} {'ratio':>5}   {'per CPU s':>8} {'ratio':>5}   {'warming up':>10}")
     for way, worker in workers.items():
         worker.stop()
@@ -411,13 +340,12 @@ def main() -> None:
     parser.add_argument("--arithmetic", action="store_true", help="compare mixed precision and XLA with ours")
     parser.add_argument("--directions", nargs="+", choices=["uni", "bi"], default=["uni", "bi"])
     parser.add_argument("--torch-python", help="interpreter of an environment with torch and numpy")
-    parser.add_argument("--reviews", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real reviews")
-    for hidden in ("--worker", "--direction", "--data", "--units", "--batch", "--rows"):
-        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    parser.add_argument("--reviews", type=Path, default=DATA, help="folder of real reviews")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:
-        sizes = Sizes(units=int(given.units), batch=int(given.batch), rows=int(given.rows), rounds=0)
-        serve(given.worker, given.direction, Path(given.data), sizes)
+        way, direction, data, sizes = json.loads(given.worker)
+        serve(lambda: prepared(way, direction, data, Sizes(**sizes)))
         return
     sizes = Sizes(units=16, batch=256, rows=2_048, rounds=1) if given.quick else Sizes(128, 1024, 16_384, given.rounds)
     source, arrays = reviews(given.reviews, sizes.rows)
