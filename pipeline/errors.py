@@ -8,6 +8,11 @@ MESSAGE_LIMIT = 1200
 """Longest message in characters: parts of it come from files, and a log line must stay readable."""
 
 
+def shortened(text: str, limit: int) -> str:
+    """Return a text of at most ``limit`` characters; an ellipsis shows where it was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def quoted(value: object, limit: int = 80) -> str:
     """Return an outside value for a message: quoted, printable and of bounded length.
 
@@ -16,10 +21,9 @@ def quoted(value: object, limit: int = 80) -> str:
         limit: Longest result in characters, without the quotes.
     """
     text = str(value)
-    cut = text
-    if len(text) > limit:
-        # The end of a path is the name of the file.
-        cut = "…" + text[1 - limit :] if isinstance(value, PurePath) else text[: limit - 1] + "…"
+    # The end of a path is the name of the file.
+    at_front = isinstance(value, PurePath) and len(text) > limit
+    cut = "…" + text[1 - limit :] if at_front else shortened(text, limit)
     return "'" + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in cut) + "'"
 
 
@@ -30,9 +34,7 @@ class PipelineError(Exception):
 
     def __init__(self, message: str) -> None:
         """Keep the message, cut to ``MESSAGE_LIMIT`` characters."""
-        if len(message) > MESSAGE_LIMIT:
-            message = message[: MESSAGE_LIMIT - 1] + "…"
-        super().__init__(message)
+        super().__init__(shortened(message, MESSAGE_LIMIT))
 
 
 class ConfigurationError(PipelineError):

@@ -31,25 +31,9 @@ STOP_WORDS_FILE = "stop_words.txt"
 NEGATIONS = frozenset({"no", "nor", "not"})
 """What the article takes out of NLTK's list: without them, "not good" reads as "good"."""
 
-OPINION_STOP_WORDS = frozenset(
-    {
-        "against",
-        "but",
-        "down",
-        "few",
-        "more",
-        "most",
-        "off",
-        "only",
-        "out",
-        "over",
-        "same",
-        "too",
-        "under",
-        "up",
-        "very",
-    }
-)
+OPINION_STOP_WORDS = frozenset({
+    "against", "but", "down", "few", "more", "most", "off", "only", "out", "over", "same", "too", "under", "up", "very",
+})  # fmt: skip
 """Stop words of NLTK's list that carry an opinion ("too", "only") or change one ("but"); ``default`` keeps them.
 Measured in docs/decisions/0002-cleaning.md."""
 
@@ -101,6 +85,20 @@ DEFAULT_RULES: tuple[TextRule, ...] = (
 )
 """``default``, applied in this order to lower-case text; the result has only ``[a-z ]``."""
 
+ARTICLE_CONTRACTIONS = (
+    ("won't", "will not"),
+    ("can't", "can not"),
+    ("n't", " not"),
+    ("'re", " are"),
+    ("'s", " is"),
+    ("'d", " would"),
+    ("'ll", " will"),
+    ("'t", " not"),
+    ("'ve", " have"),
+    ("'m", " am"),
+)
+"""In this order; source: docs/explanation/replicated_experiment.md, "The text normalization", step 3."""
+
 ARTICLE_GRAPH_RULES: tuple[TextRule, ...] = (
     TextRule("web addresses", rf"http[^{_WHITE}]+", ""),
     # Removing an address often opens a tag inside its quotes; the parser then continues to the next quote.
@@ -110,16 +108,7 @@ ARTICLE_GRAPH_RULES: tuple[TextRule, ...] = (
     TextRule("entities of the apostrophe", r"&(?:apos|#0*39|#[xX]0*27);", "'"),
     TextRule("entities of spaces", r"&(?:nbsp|#160|#[xX][aA]0);", " "),
     TextRule("other entities", r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});", "*"),
-    TextRule("won't", r"won't", "will not"),
-    TextRule("can't", r"can't", "can not"),
-    TextRule("n't", r"n't", " not"),
-    TextRule("'re", r"'re", " are"),
-    TextRule("'s", r"'s", " is"),
-    TextRule("'d", r"'d", " would"),
-    TextRule("'ll", r"'ll", " will"),
-    TextRule("'t", r"'t", " not"),
-    TextRule("'ve", r"'ve", " have"),
-    TextRule("'m", r"'m", " am"),
+    *(TextRule(written, written, words) for written, words in ARTICLE_CONTRACTIONS),
     TextRule("tokens with a digit", rf"[^{_WHITE}]*[0-9][^{_WHITE}]*", ""),
     TextRule("everything but letters", r"[^A-Za-z]+", " "),
 )

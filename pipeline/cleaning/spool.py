@@ -12,19 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.cleaning.funnel import BATCH_ROWS
+from pipeline.validation.tables import CLEANED
 
 COLUMNS = pa.schema(
     [
-        pa.field("row", pa.int64(), nullable=False),
-        pa.field("id", pa.int64()),
-        pa.field("product_id", pa.string()),
-        pa.field("user_id", pa.string()),
-        pa.field("time", pa.int64()),
-        pa.field("score", pa.int8(), nullable=False),
-        pa.field("helpfulness_numerator", pa.int32()),
-        pa.field("helpfulness_denominator", pa.int32()),
-        pa.field("summary", pa.string()),
-        pa.field("text", pa.string()),
+        field.with_nullable(field.name not in {"row", "score"})
+        for field in CLEANED
+        if field.name not in {"label", "words"}
     ]
 )
 """Columns that ``clean`` copies unchanged."""

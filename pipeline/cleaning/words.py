@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cleaning.html import html_to_text
 from pipeline.cleaning.rules import (
+    ARTICLE_CONTRACTIONS,
     DEFAULT_RULES,
     NORMALIZATIONS,
     Normalization,
@@ -122,21 +123,6 @@ def _article_without_markup(text: str) -> str:
     if "<" in text or "&" in text:
         return html_to_text(text)
     return text
-
-
-ARTICLE_CONTRACTIONS = (
-    ("won't", "will not"),
-    ("can't", "can not"),
-    ("n't", " not"),
-    ("'re", " are"),
-    ("'s", " is"),
-    ("'d", " would"),
-    ("'ll", " will"),
-    ("'t", " not"),
-    ("'ve", " have"),
-    ("'m", " am"),
-)
-"""In this order; source: docs/explanation/replicated_experiment.md, "The text normalization", step 3."""
 
 
 PUNCTUATION = '.,!?;:()*-"'

@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from pipeline.errors import ArtifactError, PipelineError, quoted
 from pipeline.store import ArtifactReference, ArtifactStore, Record
-from pipeline.store.files import entries, temp_file
+from pipeline.store.files import entries, sync, temp_file
 
 CHAMPIONS = "champions"
 """Folder below the store's root."""
@@ -253,11 +253,7 @@ def _created(store: ArtifactStore, change: ChampionChange) -> bool:
             ) from error
     # The folder's own name must last as well, the first time.
     for folder in (path.parent, path.parent.parent):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(folder)
     return True
 
 

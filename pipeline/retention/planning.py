@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from graphlib import TopologicalSorter
 
 from pipeline.retention.inventory import FoundArtifact, found_orphans
 from pipeline.retention.reachability import contents
@@ -55,17 +56,8 @@ def topological_order(artifacts: Mapping[ArtifactReference, FoundArtifact]) -> l
     by_key: dict[str, list[ArtifactReference]] = defaultdict(list)
     for reference in artifacts:
         by_key[reference.key].append(reference)
-    inputs_first: list[ArtifactReference] = []
-    entered = set[ArtifactReference]()
-    for start in artifacts:
-        # Each is on the stack twice: to be entered, and to be left after its inputs.
-        waiting = [(start, False)]
-        while waiting:
-            reference, leaving = waiting.pop()
-            if leaving:
-                inputs_first.append(reference)
-            elif reference not in entered:
-                entered.add(reference)
-                waiting.append((reference, True))
-                waiting += [(needed, False) for key in sorted(artifacts[reference].keys) for needed in by_key[key]]
-    return inputs_first[::-1]
+    inputs = {
+        reference: [needed for key in sorted(artifact.keys) for needed in by_key.get(key, ())]
+        for reference, artifact in artifacts.items()
+    }
+    return list(TopologicalSorter(inputs).static_order())[::-1]

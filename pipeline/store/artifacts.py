@@ -33,7 +33,7 @@ from upath import UPath
 from upath.registry import register_implementation
 
 from pipeline.errors import ArtifactError, ConfigurationError, quoted
-from pipeline.store.files import changed_at, exclusive_lock, files_below, remove_atomically, write_whole
+from pipeline.store.files import changed_at, exclusive_lock, files_below, remove_atomically, sync, write_whole
 from pipeline.store.manifest import ArtifactReference, FileRecord, Manifest, Record, RowAccount
 
 log = logging.getLogger(__name__)
@@ -458,7 +458,7 @@ class ArtifactStore:
         home = self._home(reference)
         if self.is_folder:
             for path in [*folder.rglob("*"), folder]:
-                _sync(path)
+                sync(path)
             _rename_unless_present(folder, Path(str(home)))
             return
         if self.has(reference):
@@ -527,14 +527,6 @@ def _peak_memory_bytes() -> int:
     return int(peak) if sys.platform == "darwin" else int(peak) * 1024
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _copy(source: Path | UPath, target: Path | UPath) -> None:
     with source.open("rb") as reader, target.open("wb") as writer:
         shutil.copyfileobj(reader, writer)
@@ -554,7 +546,7 @@ def _rename_unless_present(source: Path, target: Path) -> None:
         if not (target / MANIFEST).exists():
             raise
         return
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _cache_of(url: str) -> Path:

@@ -129,6 +129,15 @@ def write_whole(target: UPath, content: bytes) -> None:
         written.replace(path)
 
 
+def sync(path: Path) -> None:
+    """Write a file or the entries of a folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 @contextlib.contextmanager
 def temp_file(folder: Path, content: bytes) -> Iterator[Path]:
     """Yield a synced file with this content and a hidden name, to be renamed or linked; at the end it is removed."""

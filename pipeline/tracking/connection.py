@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import warnings
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, quoted
 from pipeline.store import ArtifactStore
+from pipeline.store.files import exclusive_lock
 from pipeline.tracking.address import DATABASE, LOCK, artifact_folder, public_address, redact_logins, tracking_uri
 from pipeline.tracking.records import TrackingError, TrackingUnavailableError
 
@@ -88,7 +88,8 @@ def connected(store: ArtifactStore) -> Iterator[Connection | None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(mlflow_settings(uri))
         if artifacts is not None:
-            stack.enter_context(_exclusive_lock(artifacts.parent / LOCK))
+            # One process at a time finds and adds what is missing, so that nothing is added twice.
+            stack.enter_context(exclusive_lock(artifacts.parent / LOCK))
             if not (artifacts.parent / DATABASE).exists():
                 log.info("Creating MLflow's database in the store; this takes seconds, once.")
         try:
@@ -157,15 +158,6 @@ def mlflow_settings(uri: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _exclusive_lock(lock: Path) -> Iterator[None]:
-    """Let one process at a time find and add what is missing, so that nothing is added twice."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _translated(error: Exception, uri: str) -> PipelineError | None:

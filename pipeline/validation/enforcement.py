@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.errors import MESSAGE_LIMIT, ContractViolationError
+from pipeline.errors import MESSAGE_LIMIT, ContractViolationError, shortened
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.validation.records import ExpectationResult, ValidationSummary
 
@@ -49,10 +49,6 @@ def violation_message(summary: ValidationSummary, validated: ArtifactReference) 
 
 def _line(result: ExpectationResult) -> str:
     return (
-        f"- {result.title}: observed {_short(result.observed)}; expected {_short(result.expected)}. "
-        f"Next: {_short(result.advice, 2 * LONGEST_PART)}"
+        f"- {result.title}: observed {shortened(result.observed, LONGEST_PART)}; expected "
+        f"{shortened(result.expected, LONGEST_PART)}. Next: {shortened(result.advice, 2 * LONGEST_PART)}"
     )
-
-
-def _short(text: str, limit: int = LONGEST_PART) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
