@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
 
+from pipeline.errors import shortened
 from pipeline.statistics import Interval
 
 NOT_DEFINED = "n/a"
@@ -48,11 +50,20 @@ def _shown_character(character: str) -> str:
     return character
 
 
-def markdown(text: object) -> str:
-    """Return an outside text as one line of Markdown that is read as plain text: no links, tags or mentions."""
-    line = " ".join(visible(str(text)).split())
+def markdown(text: object, most: int | None = None) -> str:
+    """Return an outside text as one line of Markdown that is read as plain text: no links, tags or mentions.
+
+    A text of more than ``most`` characters is cut before it is escaped.
+    """
+    whole = str(text)
+    line = " ".join(visible(whole if most is None else shortened(whole, most)).split())
     escaped = _MARKDOWN_SPECIAL.sub(r"\\\1", line)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+
+
+def code(text: str) -> str:
+    """Return an outside text as inline code of Markdown on one line; backticks become apostrophes."""
+    return "`" + " ".join(visible(text).replace("`", "'").split()) + "`"
 
 
 def count(value: int | None) -> str:
@@ -69,9 +80,13 @@ def score(value: float | None) -> str:
 
 def interval(figure: Interval) -> str:
     """Return the two ends of a figure's 95 % interval: ``0.861–0.887``."""
+    return _ends(figure, score, "–")
+
+
+def _ends(figure: Interval, form: Callable[[float], str], between: str, unit: str = "") -> str:
     if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
         return NOT_DEFINED
-    return f"{score(figure.low)}–{score(figure.high)}"
+    return f"{form(figure.low)}{between}{form(figure.high)}{unit}"
 
 
 def difference(value: float | None) -> str:
@@ -81,13 +96,6 @@ def difference(value: float | None) -> str:
     return f"{value + 0.0:+.3f}".replace("-", MINUS)
 
 
-def difference_interval(figure: Interval) -> str:
-    """Return the two ends of a difference's 95 % interval: ``−0.012 to +0.031``."""
-    if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
-        return NOT_DEFINED
-    return f"{difference(figure.low)} to {difference(figure.high)}"
-
-
 def points(value: float | None) -> str:
     """Return a difference of two shares in percentage points with its sign: ``+3.1 points``."""
     return NOT_DEFINED if value is None or not math.isfinite(value) else f"{_signed_hundredths(value)} points"
@@ -95,9 +103,7 @@ def points(value: float | None) -> str:
 
 def points_interval(figure: Interval) -> str:
     """Return the two ends of a difference of shares in percentage points: ``−1.2 to +3.1``."""
-    if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
-        return NOT_DEFINED
-    return f"{_signed_hundredths(figure.low)} to {_signed_hundredths(figure.high)}"
+    return _ends(figure, _signed_hundredths, " to ")
 
 
 def _signed_hundredths(value: float) -> str:
@@ -107,9 +113,7 @@ def _signed_hundredths(value: float) -> str:
 
 def share_interval(figure: Interval) -> str:
     """Return the two ends of a share's 95 % interval in per cent: ``79.1–88.4 %``."""
-    if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
-        return NOT_DEFINED
-    return f"{100 * figure.low:.1f}–{100 * figure.high:.1f}{NARROW_SPACE}%"
+    return _ends(figure, lambda share: f"{100 * share:.1f}", "–", f"{NARROW_SPACE}%")
 
 
 def share(value: float | None) -> str:

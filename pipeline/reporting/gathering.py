@@ -14,6 +14,7 @@ from pipeline.config import RunConfig
 from pipeline.dataset.drift import HEADLINE, DriftFinding, drift_message, find_drift
 from pipeline.dataset.merging import MERGE, read_window
 from pipeline.encoding.records import EncodingSummary, VocabularySummary
+from pipeline.errors import shortened
 from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
 from pipeline.evaluation.rules import best_first
 from pipeline.profiling.records import ProfileSummary
@@ -241,30 +242,14 @@ def _quarantined_rows(reference: ArtifactReference | None, store: ArtifactStore)
 
 
 def _quarantined_row(row: Mapping[str, Any]) -> QuarantinedRow:
-    raw = row["raw"] or ""
-    return QuarantinedRow(
-        reason=row["reason"],
-        file=row["file"],
-        line=row["line"],
-        detail=row["detail"] or "",
-        raw=raw if len(raw) <= RAW_LIMIT else raw[: RAW_LIMIT - 1] + "…",
-    )
+    detail, raw = row["detail"] or "", shortened(row["raw"] or "", RAW_LIMIT)
+    return QuarantinedRow(reason=row["reason"], file=row["file"], line=row["line"], detail=detail, raw=raw)
 
 
 def _account(role: str, manifest: Manifest) -> StageAccount:
-    return StageAccount(
-        role=role,
-        stage=manifest.stage,
-        stage_version=manifest.stage_version,
-        key=manifest.key,
-        started_at=manifest.started_at,
-        seconds=manifest.seconds,
-        rows=manifest.rows,
-        bytes=sum(file.bytes for file in manifest.files.values()),
-        peak_memory_bytes=manifest.peak_memory_bytes,
-        machine=manifest.machine,
-        python=manifest.python,
-    )
+    same = StageAccount.model_fields.keys() & Manifest.model_fields.keys()
+    size = sum(file.bytes for file in manifest.files.values())
+    return StageAccount(role=role, bytes=size, **{name: getattr(manifest, name) for name in same})
 
 
 def _settings(config: RunConfig) -> Iterator[Setting]:

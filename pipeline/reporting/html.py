@@ -13,8 +13,8 @@ from markupsafe import Markup
 from pipeline.behavioral_tests.records import BehaviorTest
 from pipeline.evaluation.records import EvaluationSummary, Mistake, SuspectedLabel
 from pipeline.promotion.records import ComparedSlice, Rule
-from pipeline.reporting.explanation import EFFECT_STEPS, ExplainedReview, explain
-from pipeline.reporting.figures_by_section import figures_by_section
+from pipeline.reporting.explanation import EFFECT_STEPS, mark, strongest_words
+from pipeline.reporting.figures import figures_by_section
 from pipeline.reporting.gate_text import (
     FAILURE_WORDS,
     HISTORY_HINT,
@@ -38,19 +38,6 @@ OUTCOME_TITLES: dict[RunOutcome, str] = {
     "stopped": "Stopped",
     "undecided": "Not evaluated yet",
 }
-LEAKAGE_TITLES = {
-    "identical_text": "Identical text",
-    "near_duplicate": "Near-duplicate text",
-    "product": "Product",
-    "user": "User",
-}
-BEHAVIOR_KINDS = {
-    "minimum_functionality": "minimum functionality",
-    "negation": "negation",
-    "invariance": "invariance",
-    "direction": "directional expectation",
-}
-
 MAX_WARNINGS = 6
 """Warnings that are shown; the others fold away. Serious ones are always shown."""
 MAX_MATRICES = 4
@@ -63,9 +50,21 @@ MAX_COMPARED_SLICES = 20
 class ReportView:
     """What the templates show besides the contents: selections, their limits, and titles of codes."""
 
-    leakage_titles = LEAKAGE_TITLES
-    behavior_kinds = BEHAVIOR_KINDS
+    leakage_titles = {  # noqa: RUF012 - never changed
+        "identical_text": "Identical text",
+        "near_duplicate": "Near-duplicate text",
+        "product": "Product",
+        "user": "User",
+    }
+    behavior_kinds = {  # noqa: RUF012 - never changed
+        "minimum_functionality": "minimum functionality",
+        "negation": "negation",
+        "invariance": "invariance",
+        "direction": "directional expectation",
+    }
     effect_steps = EFFECT_STEPS
+    mark = staticmethod(mark)
+    strongest_words = staticmethod(strongest_words)
     failure_words = FAILURE_WORDS
     row_set_titles = ROW_SET_TITLES
     history_hint = HISTORY_HINT
@@ -89,9 +88,7 @@ class ReportView:
         self.gate_notes = list(gate_notes(contents.gate)) if contents.gate is not None else []
         self.compared_slices: tuple[ComparedSlice, ...] = worst_differences(contents.challenge, MAX_COMPARED_SLICES)
         tests = self.best.behavioral_tests if self.best is not None else None
-        self.explained: list[ExplainedReview] = [
-            explain(mistake) for mistake in (tests.explained[:MAX_EXPLAINED] if tests is not None else ())
-        ]
+        self.explained = tests.explained[:MAX_EXPLAINED] if tests is not None else ()
 
     @property
     def title(self) -> str:

@@ -40,7 +40,8 @@ def _lines(contents: ReportContents) -> Iterator[str]:
         yield f"Next step: {_cut(contents.next_step)}"
         yield ""
     yield from _warnings(contents)
-    yield f"Run {_code(contents.run_name or 'without a name')}, profile {contents.profile}. Repeat it with:"
+    run = formatting.code((contents.run_name or "without a name")[:MAX_SENTENCE])
+    yield f"Run {run}, profile {contents.profile}. Repeat it with:"
     yield ""
     yield f"    {' '.join(contents.reproduce.split())}"
 
@@ -102,8 +103,4 @@ def _warnings(contents: ReportContents) -> Iterator[str]:
 
 
 def _cut(text: str, most: int = MAX_SENTENCE) -> str:
-    return formatting.markdown(text if len(text) <= most else text[: most - 1] + "…")
-
-
-def _code(text: str) -> str:
-    return "`" + " ".join(text.replace("`", "'").split())[:MAX_SENTENCE] + "`"
+    return formatting.markdown(text, most)

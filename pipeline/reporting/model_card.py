@@ -73,7 +73,7 @@ def render_model_card(contents: ReportContents) -> str:
             behavioral_tests=tests,
             worst_slices=worst_slices(evaluated)[:MAX_SLICES] if evaluated is not None else [],
             failed_tests=[test for test in tests.tests if test.passed < test.cases] if tests is not None else [],
-            code=_code,
+            code=lambda text: _Ready(formatting.code(text)),
             gate_word=gate_word(contents.gate) if contents.gate is not None else None,
             history_hint=HISTORY_HINT,
         )
@@ -112,14 +112,9 @@ def _plain(value: object) -> str:
     if isinstance(value, _Ready):
         return value
     text = str(value)
-    line = formatting.markdown(text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…")
+    line = formatting.markdown(text, MAX_CHARACTERS)
     # Keep the spaces of texts in the template itself.
     return " " * text.startswith(" ") + line + " " * text.endswith(" ")
-
-
-def _code(text: str) -> _Ready:
-    """Return a text as inline code on one line; backticks become apostrophes."""
-    return _Ready("`" + " ".join(formatting.visible(text).replace("`", "'").split()) + "`")
 
 
 @lru_cache(maxsize=1)

@@ -61,13 +61,12 @@ def note_of_run(run_name: str, report: str, store: ArtifactStore) -> RunNote | N
 
 def render_note(note: RunNote) -> str:
     """Return a note as Markdown of at most ``NOTE_CHARACTERS`` characters; outside texts are escaped."""
-    lines = [f"**{formatting.markdown(note.heading)}**: {_cut(note.sentence)}"]
+    lines = [f"**{formatting.markdown(note.heading)}**: {formatting.markdown(note.sentence, MAX_CHARACTERS)}"]
     if note.figures:
         lines.append(" · ".join(formatting.markdown(figure) for figure in note.figures))
     if note.report is not None:
         # Cut at the front: the end of an address identifies the report.
-        address = formatting.visible(note.report).replace("`", "'")[-MAX_CHARACTERS:]
-        lines.append(f"Report: `{' '.join(address.split())}`")
+        lines.append(f"Report: {formatting.code(formatting.visible(note.report)[-MAX_CHARACTERS:])}")
     text = "\n\n".join(lines)
     return text if len(text) <= NOTE_CHARACTERS else text[: NOTE_CHARACTERS - 1].rstrip("\\&") + "…"
 
@@ -82,7 +81,3 @@ def _figures(run: PublishedRun) -> tuple[str, ...]:
     if found is not None:
         figures.append(f"Negative recall {formatting.share(found.value)}")
     return tuple(figures)
-
-
-def _cut(text: str) -> str:
-    return formatting.markdown(text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…")

@@ -1,7 +1,8 @@
-"""The Jinja environment of every template: undefined names are errors, numbers have one format."""
+"""The Jinja environment of every template: undefined names are errors, and every format is a filter."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,28 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline.evaluation.text import comparison_sentence
 from pipeline.promotion.rule_text import row_set_sentence
 from pipeline.reporting import formatting
-
-FILTERS = (
-    "bare",
-    "count",
-    "day",
-    "decimal",
-    "difference",
-    "duration",
-    "interval",
-    "moment",
-    "p_value",
-    "plural",
-    "points",
-    "points_interval",
-    "probability",
-    "score",
-    "share",
-    "share_interval",
-    "size",
-    "visible",
-)
-"""Functions of :mod:`pipeline.reporting.formatting` that templates use as filters."""
 
 
 def template_environment(folder: Path, *, escape: Callable[[object], object] | None = None) -> Environment:
@@ -50,6 +29,6 @@ def template_environment(folder: Path, *, escape: Callable[[object], object] | N
         lstrip_blocks=True,
         keep_trailing_newline=escape is not None,
     )
-    environment.filters |= {name: getattr(formatting, name) for name in FILTERS}
+    environment.filters |= dict(inspect.getmembers(formatting, inspect.isfunction))
     environment.filters |= {"comparison": comparison_sentence, "row_set": row_set_sentence}
     return environment

@@ -100,10 +100,8 @@ def precision_recall_negative(evaluations: Sequence[EvaluationSummary]) -> Figur
     )
 
 
-def calibration(evaluations: Sequence[EvaluationSummary] | EvaluationSummary) -> Figure | None:
+def calibration(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
     """Draw the reliability diagram; only the best model has intervals."""
-    if isinstance(evaluations, EvaluationSummary):
-        evaluations = (evaluations,)
 
     def bins(item: EvaluationSummary) -> tuple[CalibrationBin, ...]:
         filled = item.curves.calibration if item.curves is not None else ()
@@ -244,9 +242,7 @@ def _curves(
         line = points(item.evaluation)
         panel.line([x for x, _ in line], [y for _, y in line], item.color, 2.0, item.dash)
     for item in reversed(models):
-        x, y = chosen(item.evaluation)
-        if finite(x, y):
-            panel.mark(x, y, item.color, item.shape, 8, hollow=True)
+        panel.mark(*chosen(item.evaluation), item.color, item.shape, 8, hollow=True)
 
 
 def _with_interval(interval: Interval) -> str:

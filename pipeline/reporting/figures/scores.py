@@ -12,16 +12,12 @@ from pipeline.reporting.figures.series import short_title
 from pipeline.reporting.figures.svg import NORMAL, WIDTH, Color, Drawing, Figure, FigureTable, Panel, Shape, fitting
 from pipeline.statistics import Interval
 
-METRICS: tuple[tuple[str, Callable[[Scores], Interval]], ...] = (
-    ("Balanced accuracy", lambda scores: scores.balanced_accuracy),
-    ("Accuracy", lambda scores: scores.accuracy),
-    ("ROC-AUC", lambda scores: scores.roc_auc),
-)
 SPREADS: tuple[tuple[str, Callable[[Scores], Interval], Callable[[SeedGroup], Spread]], ...] = (
     ("Balanced accuracy", lambda scores: scores.balanced_accuracy, lambda group: group.balanced_accuracy),
     ("Accuracy", lambda scores: scores.accuracy, lambda group: group.accuracy),
     ("ROC-AUC", lambda scores: scores.roc_auc, lambda group: group.roc_auc),
 )
+METRICS = tuple((name, of) for name, of, _ in SPREADS)
 MAX_MODELS = 8
 """Variants drawing, the best on validation; the table has all."""
 DRAWN = METRICS[:2]
@@ -105,8 +101,7 @@ def seed_spread(seed_groups: Sequence[SeedGroup], evaluations: Sequence[Evaluati
             panel.text(low, y + 12, name, "soft", right=8 - left)
             panel.line([low, high], [y + 8, y + 8], "grid")
             for item in members[group.name]:
-                if finite(of(item.scores).value):
-                    panel.mark(of(item.scores).value, y + 8, "series-1", "circle", 6, hollow=True)
+                panel.mark(of(item.scores).value, y + 8, "series-1", "circle", 6, hollow=True)
             mean = spread(group).mean
             if finite(mean):
                 panel.mark(min(max(mean, low), high), y + 8, "ink", "tick", 13)

@@ -161,13 +161,12 @@ def _loss_panel(
         panel.line(epochs, finite_values, color, 2.0, dash)
         if len(epochs) <= MAX_MARKED_EPOCHS:
             for epoch, value in zip(epochs, finite_values, strict=True):
-                if finite(value):
-                    panel.mark(epoch, value, color, shape, 4.5)
+                panel.mark(epoch, value, color, shape, 4.5)
         ends = [value for value in finite_values if finite(value)]
         if ends:
             lines.append((name, color, ends[-1]))
     kept = next((epoch for epoch in summary.epochs if epoch.epoch == summary.restored_epoch), None)
-    if kept is not None and finite(kept.validation_loss):
+    if kept is not None:
         panel.mark(kept.epoch, kept.validation_loss, "series-1", "circle", 9, hollow=True)
     pixel = panel.pixel[1]
     places = spread_apart([value for _, _, value in lines], 13 * pixel, scale.low, scale.high)
