@@ -30,7 +30,6 @@ from pipeline.store import ArtifactReference, ArtifactStore, Record
 if TYPE_CHECKING:
     from pipeline.promotion import GateDecision
     from pipeline.promotion.champions import ChampionChange
-    from pipeline.tracking import MirroredChampion, TrackedRun
 
 log = logging.getLogger(__name__)
 
@@ -188,28 +187,6 @@ def promote(run: Run, state: RunState, *, who: str | None, approved: bool = Fals
     by_user = gate_decision(run, state).forced or approved
     name = (who or UNKNOWN_USER) if by_user else "the gate"
     return promote_challenger(state["gate"], run.store, run_name=run.name, who=name, approved=approved)
-
-
-def track(run: Run, state: RunState) -> TrackedRun:
-    """Record the run in MLflow.
-
-    Raises:
-        TrackingUnavailableError: Its server is unreachable; the same call later records the same.
-    """
-    from pipeline.tracking import track_run
-
-    return track_run(state, run.config, run.name, run.store)
-
-
-def mirror_champion(store: ArtifactStore) -> MirroredChampion:
-    """Set the aliases of MLflow's registry to the store's champion and the one before.
-
-    Raises:
-        TrackingUnavailableError: Its server is unreachable; the same call later does the same.
-    """
-    from pipeline.tracking import mirror_champion as mirror
-
-    return mirror(store)
 
 
 def roll_back_champion(store: ArtifactStore, *, who: str, why: str, run_name: str) -> ChampionChange:

@@ -28,63 +28,40 @@ def report_page(run_id: str) -> str:
     return f"{PAGES}/runs/{quote(run_id, safe='')}/"
 
 
-class EvaluationReportLink(BaseOperatorLink):
-    """Link to the report of the run."""
+class PageLink(BaseOperatorLink):
+    """Link from a task to a page."""
 
-    name = "Evaluation report"
+    name = ""
 
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
-        """Return the page."""
-        return report_page(ti_key.run_id)
+    def __init__(self, name: str, address: Callable[[TaskInstanceKey], str]) -> None:
+        """Keep the link's name, and what gives the address when a task ends."""
+        super().__init__()
+        self.name = name
+        self._address = address
 
-
-class DataDocsLink(BaseOperatorLink):
-    """Link to Great Expectations' Data Docs of the dump."""
-
-    name = "Data Docs"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
-        """Return the page."""
-        return f"{report_page(ti_key.run_id)}data_docs_raw/index.html"
-
-
-class TrainingNowLink(BaseOperatorLink):
-    """Link to the learning curves of the running training."""
-
-    name = "Training now"
+    @property
+    def xcom_key(self) -> str:
+        """Key under which a task stores the address."""
+        return f"_link_{self.name.title().replace(' ', '')}Link"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
-        """Return the page."""
-        return f"{PAGES}/training"
+        """Return the address; empty (no link in Airflow) if there is none."""
+        return self._address(ti_key)
 
 
-class TensorBoardLink(BaseOperatorLink):
-    """Link to the deployment's TensorBoard."""
-
-    name = "TensorBoard"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
-        """Return its address."""
-        return _address(load_settings().tensorboard_url)
-
-
-class MlflowLink(BaseOperatorLink):
-    """Link to the deployment's MLflow."""
-
-    name = "MLflow"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's interface
-        """Return its address."""
-        return _address(os.environ.get(MLFLOW_VARIABLE))
+REPORT_LINKS = (
+    PageLink("Evaluation report", lambda task: report_page(task.run_id)),
+    PageLink("Data Docs", lambda task: f"{report_page(task.run_id)}data_docs_raw/index.html"),
+)
 
 
 def training_links() -> tuple[BaseOperatorLink, ...]:
     """Return the links of a training task, including the servers whose address is configured."""
-    links: list[BaseOperatorLink] = [TrainingNowLink()]
+    links = [PageLink("Training now", lambda _: f"{PAGES}/training")]
     if _is_address(load_settings().tensorboard_url):
-        links.append(TensorBoardLink())
+        links.append(PageLink("TensorBoard", lambda _: _address(load_settings().tensorboard_url)))
     if _is_address(os.environ.get(MLFLOW_VARIABLE)):
-        links.append(MlflowLink())
+        links.append(PageLink("MLflow", lambda _: _address(os.environ.get(MLFLOW_VARIABLE))))
     return tuple(links)
 
 
@@ -93,7 +70,7 @@ def _is_address(value: str | None) -> TypeGuard[str]:
 
 
 def _address(value: str | None) -> str:
-    """Return a server's address without login, query and fragment; empty (no link in Airflow) if it is not set."""
+    """Return a server's address without login, query and fragment; empty if it is not set."""
     from pipeline.sources.naming import without_secrets
 
     return without_secrets(value) if _is_address(value) else ""
@@ -102,7 +79,7 @@ def _address(value: str | None) -> str:
 class ReportingOperator(_PythonDecoratedOperator):
     """Operator of ``@reporting_task``."""
 
-    operator_extra_links = (EvaluationReportLink(), DataDocsLink())
+    operator_extra_links = REPORT_LINKS
 
 
 class TrainingOperator(_PythonDecoratedOperator):

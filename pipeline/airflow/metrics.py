@@ -214,13 +214,16 @@ def record_gate(state: RunState) -> None:
     decided = store.summary(gate_result, GateDecision).decision
     _set(GATE_DECIDED_AT, store.manifest(gate_result).started_at.timestamp(), decision=decided)
     if (present := champion(store)) is not None:
-        _record_champion(present)
+        record_champion(present)
 
 
 @never_fail
 def record_champion(change: ChampionChange) -> None:
-    """Record a change of the champion."""
-    _record_champion(change)
+    """Record the champion: since when, and its scores."""
+    from pipeline.evaluation import EvaluationSummary
+
+    _set(CHAMPION_SINCE, change.changed_at.timestamp())
+    _record_scores("champion", default_store().summary(change.model.evaluated, EvaluationSummary))
 
 
 @never_fail
@@ -261,13 +264,6 @@ def record_failure(context: Mapping[str, Any]) -> None:
     instance = context["ti"]
     error = type(context.get("exception")).__name__
     _set(FAILED_AT, time.time(), dag_id=instance.dag_id, task_id=instance.task_id, error=error)
-
-
-def _record_champion(change: ChampionChange) -> None:
-    from pipeline.evaluation import EvaluationSummary
-
-    _set(CHAMPION_SINCE, change.changed_at.timestamp())
-    _record_scores("champion", default_store().summary(change.model.evaluated, EvaluationSummary))
 
 
 def _record_scores(name: str, judged: EvaluationSummary) -> None:

@@ -12,7 +12,6 @@ import html
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -23,8 +22,9 @@ from airflow.sdk.log import mask_secret
 
 from pipeline.airflow.links import report_page
 from pipeline.airflow.notes import NOTE_KEY
-from pipeline.errors import quoted
+from pipeline.errors import quoted, shortened
 from pipeline.settings import load_settings, variable
+from pipeline.sources.retry import HTTP_LOGGERS, muted_loggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ class WebhookNotifier(BaseNotifier):
         url = self._url()
         problem: str | None = None
         try:
-            with _quiet_http():
+            with muted_loggers(*HTTP_LOGGERS):
                 answer = httpx.post(url, json={"text": self.text}, timeout=WEBHOOK_SECONDS, follow_redirects=False)
             if not answer.is_success:
                 problem = f"the server answered {answer.status_code}"
@@ -155,29 +155,8 @@ def notify_failure(context: Mapping[str, Any]) -> None:
     )
 
 
-def notify_refusal(context: Mapping[str, Any], sentence: str, figures: Sequence[str] = ()) -> None:
-    """Send a message about a model that was not promoted.
-
-    Args:
-        context: Of the running task.
-        sentence: The gate's decision.
-        figures: The run's figures, one a line.
-    """
-    _notify(context, "Not promoted", sentence, figures)
-
-
-def notify_promotion(context: Mapping[str, Any], sentence: str, figures: Sequence[str] = ()) -> None:
-    """Send a message about a promoted model.
-
-    Args:
-        context: Of the running task.
-        sentence: Why it was promoted.
-        figures: The run's figures, one a line.
-    """
-    _notify(context, "Promoted", sentence, figures)
-
-
-def _notify(context: Mapping[str, Any], title: str, sentence: str, figures: Sequence[str]) -> None:
+def notify_decision(context: Mapping[str, Any], title: str, sentence: str, figures: Sequence[str] = ()) -> None:
+    """Send a message about the decision on a model, with the run's figures."""
     if not _wanted():
         return
     run = _run_of(context)
@@ -218,20 +197,6 @@ def _mail(receivers: Sequence[str], notification: Notification) -> None:
     )
     # Airflow's own call would render the texts as templates; they come from outside.
     notifier.notify({})
-
-
-@contextmanager
-def _quiet_http() -> Iterator[None]:
-    """Keep the HTTP libraries from logging the webhook's address."""
-    loggers = [logging.getLogger(name) for name in ("httpx", "httpcore")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
 
 
 def _wanted() -> bool:
@@ -292,7 +257,7 @@ def _run_page(run: tuple[str, str]) -> str:
 def _line(text: str, most: int = MAX_CHARACTERS) -> str:
     """Return a text on one line, of bounded length and without control characters."""
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return shortened(line, most)
 
 
 def _html_line(label: str, text: str) -> str:

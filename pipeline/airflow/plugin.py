@@ -26,30 +26,13 @@ class ReviewSentimentPlugin(AirflowPlugin):
 
     name = "review_sentiment"
     external_views: list[Any] = [  # noqa: RUF012 - Airflow's own interface: it reads and edits this list
-        {
-            "name": "Evaluation report",
-            "href": f"{PREFIX.strip('/')}/runs/{{RUN_ID}}/?dag_id={{DAG_ID}}",
-            "destination": "dag_run",
-            "url_route": "evaluation-report",
-        },
-        {
-            "name": "Training now",
-            "href": f"{PREFIX.strip('/')}/training",
-            "destination": "dag_run",
-            "url_route": "training-now",
-        },
-        {
-            "name": "Model history",
-            "href": f"{PREFIX.strip('/')}/history",
-            "destination": "dag",
-            "url_route": "model-history",
-        },
-        {
-            "name": "Review sentiment",
-            "href": f"{PREFIX.strip('/')}/",
-            "destination": "nav",
-            "url_route": "review-sentiment-overview",
-        },
+        {"name": name, "href": PREFIX.strip("/") + path, "destination": destination, "url_route": route}
+        for name, path, destination, route in (
+            ("Evaluation report", "/runs/{RUN_ID}/?dag_id={DAG_ID}", "dag_run", "evaluation-report"),
+            ("Training now", "/training", "dag_run", "training-now"),
+            ("Model history", "/history", "dag", "model-history"),
+            ("Review sentiment", "/", "nav", "review-sentiment-overview"),
+        )
     ]
 
     @property

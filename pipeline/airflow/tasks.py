@@ -167,13 +167,18 @@ def publish_report(states: Sequence[Json | Sequence[Json] | None]) -> Json:
 @task(**MLFLOW_RETRY)
 def track(state: Json) -> Json:
     """Record every variant in MLflow: parameters, epochs, scores, the report and the best model."""
-    return workflow.track(current_run(), RunState.model_validate(state)).model_dump(mode="json")
+    from pipeline.tracking import track_run
+
+    run = current_run()
+    return track_run(RunState.model_validate(state), run.config, run.name, run.store).model_dump(mode="json")
 
 
 @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, **MLFLOW_RETRY)
 def mirror_champion() -> Json:
     """Set MLflow's aliases to the store's champion and the one before."""
-    return workflow.mirror_champion(default_store()).model_dump()
+    from pipeline import tracking
+
+    return tracking.mirror_champion(default_store()).model_dump()
 
 
 @task(outlets=[CHAMPION])
@@ -186,7 +191,7 @@ def promote(state: Json, approval: Json, published: Json) -> Json:
         raise AirflowSkipException(workflow.gate_decision(run, reached).sentence)
     sentence = f"{change.model.title} is the champion now: {change.why}"
     notes.leave_note("promoted", "Promoted", sentence)
-    notifications.notify_promotion(context, sentence, published["figures"])
+    notifications.notify_decision(context, "Promoted", sentence, published["figures"])
     return _champion_event(change)
 
 
@@ -209,7 +214,7 @@ def conclude(state: Json | None, published: Json) -> str:
     decided = workflow.gate_decision(current_run(), RunState.model_validate(state))
     log.info("%s Report: %s", decided.sentence, published["report"])
     if decided.decision == "rejected":
-        notifications.notify_refusal(get_current_context(), decided.sentence, published["figures"])
+        notifications.notify_decision(get_current_context(), "Not promoted", decided.sentence, published["figures"])
     return decided.sentence
 
 

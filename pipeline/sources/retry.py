@@ -20,6 +20,8 @@ FIRST_WAIT_SECONDS = 2.0
 MAX_WAIT_SECONDS = 60.0
 """Longest wait that a server may ask for (``Retry-After``) before it counts as unavailable."""
 TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+HTTP_LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+"""The loggers of our HTTP client."""
 
 Result = TypeVar("Result")
 

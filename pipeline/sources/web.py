@@ -11,7 +11,14 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pipeline.errors import SourceError, quoted
 from pipeline.sources.naming import name_in_url, without_secrets
 from pipeline.sources.records import KnownVersion
-from pipeline.sources.retry import TRANSIENT_STATUSES, TransientError, muted_loggers, retry_after, with_retries
+from pipeline.sources.retry import (
+    HTTP_LOGGERS,
+    TRANSIENT_STATUSES,
+    TransientError,
+    muted_loggers,
+    retry_after,
+    with_retries,
+)
 from pipeline.sources.source import (
     BLOCK_BYTES,
     FoundFile,
@@ -33,14 +40,6 @@ MAX_VALIDATOR_CHARACTERS = 512
 """Longest ``ETag`` or ``Last-Modified`` header that is kept."""
 _OK = 200
 _NOT_MODIFIED = 304
-_CLIENT_LOGGERS = (
-    "httpx",
-    "httpcore.connection",
-    "httpcore.http11",
-    "httpcore.http2",
-    "httpcore.proxy",
-    "httpcore.socks",
-)
 
 
 class WebSource:
@@ -85,7 +84,7 @@ def _download(url: str, origin: str, target: Path, known: KnownVersion | None) -
     try:
         if not urlsplit(url).hostname:
             raise SourceError(f"{quoted(origin, 200)} does not name a host. Check the address.")
-        with muted_loggers(*_CLIENT_LOGGERS):
+        with muted_loggers(*HTTP_LOGGERS):
             return _request(url, origin, target, known)
     except httpx.UnsupportedProtocol:
         raise SourceError(

@@ -52,14 +52,14 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
 
 def test_nothing_is_sent_unless_the_deployment_names_a_receiver(notifications, monkeypatch) -> None:
     monkeypatch.setattr(notifications, "_send", lambda *_: pytest.fail("something was sent"))
-    notifications.notify_promotion(CONTEXT, "It is better.")
-    notifications.notify_refusal(CONTEXT, "It is worse.")
+    notifications.notify_decision(CONTEXT, "Promoted", "It is better.")
+    notifications.notify_decision(CONTEXT, "Not promoted", "It is worse.")
     notifications.notify_failure(CONTEXT)
 
 
 def test_a_promotion_is_told_with_figures_and_links(notifications, webhook: Webhook, mailbox: Mailbox) -> None:
     figures = ("Balanced accuracy 0.900 (0.880–0.920)", "ROC-AUC 0.950", "Negative reviews found 88.0 %")
-    notifications.notify_promotion(CONTEXT, "It is better.", figures)
+    notifications.notify_decision(CONTEXT, "Promoted", "It is better.", figures)
     (message,) = webhook.messages
     run = "manual__2026-01-01T00%3A00%3A00%2B00%3A00"
     assert message["text"].splitlines() == [
@@ -79,7 +79,7 @@ def test_a_promotion_is_told_with_figures_and_links(notifications, webhook: Webh
 
 
 def test_texts_from_outside_stay_text(notifications, webhook: Webhook, mailbox: Mailbox) -> None:
-    notifications.notify_refusal({**CONTEXT, "run_id": f"run {HOSTILE}"}, HOSTILE, [HOSTILE])
+    notifications.notify_decision({**CONTEXT, "run_id": f"run {HOSTILE}"}, "Not promoted", HOSTILE, [HOSTILE])
     text = webhook.messages[0]["text"]
     assert "<" not in text
     assert "@here" not in text
@@ -95,7 +95,7 @@ def test_texts_from_outside_stay_text(notifications, webhook: Webhook, mailbox: 
 
 
 def test_messages_are_of_bounded_length(notifications, webhook: Webhook, mailbox: Mailbox) -> None:
-    notifications.notify_refusal(CONTEXT, "&" * 100_000, ["x" * 100_000] * 100)
+    notifications.notify_decision(CONTEXT, "Not promoted", "&" * 100_000, ["x" * 100_000] * 100)
     assert len(webhook.messages[0]["text"]) < 6_000
     assert len(mailbox.mails[0][1]) < 12_000
 
@@ -149,7 +149,7 @@ def test_a_webhook_that_cannot_be_told_harms_nobody(
         monkeypatch.delenv("AIRFLOW_CONN_CHAT", raising=False)
     else:
         monkeypatch.setenv("AIRFLOW_CONN_CHAT", json.dumps({"conn_type": "http", **connection}))
-    notifications.notify_promotion(CONTEXT, "It is better.")
+    notifications.notify_decision(CONTEXT, "Promoted", "It is better.")
     assert problem in caplog.text
     assert "the run is not affected" in caplog.text
     assert "hush-hush" not in caplog.text
@@ -160,7 +160,7 @@ def test_the_webhooks_address_is_in_no_log(notifications, webhook: Webhook, capl
     for name in ("", "httpx", "httpcore"):
         caplog.set_level(logging.DEBUG, logger=name)
     webhook.status = status
-    notifications.notify_promotion(CONTEXT, "It is better.")
+    notifications.notify_decision(CONTEXT, "Promoted", "It is better.")
     # A redirect is not followed: the message would go to whom nobody named.
     assert len(webhook.messages) == 1
     assert ("the server answered" in caplog.text) == (status != 200)
@@ -172,11 +172,11 @@ def test_a_mail_that_cannot_be_sent_harms_nobody_and_the_webhook_is_told(
     notifications, webhook: Webhook, mailbox: Mailbox, monkeypatch, caplog
 ) -> None:
     monkeypatch.setenv("REVIEW_SENTIMENT_NOTIFY_EMAIL", "ann@example.org, no address")
-    notifications.notify_promotion(CONTEXT, "It is better.")
+    notifications.notify_decision(CONTEXT, "Promoted", "It is better.")
     assert "1 entries that are not mail addresses" in caplog.text
     monkeypatch.setenv("REVIEW_SENTIMENT_NOTIFY_EMAIL", "ann@example.org")
     monkeypatch.delenv("AIRFLOW_CONN_SMTP_DEFAULT")
-    notifications.notify_promotion(CONTEXT, "It is better.")
+    notifications.notify_decision(CONTEXT, "Promoted", "It is better.")
     assert "No mail was sent through smtp_default (AirflowException: 'SMTP connection is not found.')" in caplog.text
     assert mailbox.mails == []
     assert len(webhook.messages) == 2

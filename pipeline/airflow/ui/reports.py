@@ -83,17 +83,10 @@ def document(run_id: str, document: Document) -> Response:
 @router.get("/runs/{run_id}/{docs}/{name:path}")
 def data_docs(run_id: str, docs: DataDocs, name: str) -> Response:
     """Show a page of Great Expectations' Data Docs of a run."""
-    store = default_store().root
-    run = safe_run_name(run_id)
-    home = store / REPORTS / run / docs.value
+    home = default_store().root / REPORTS / safe_run_name(run_id) / docs.value
     # Compared with the existing files: the name never becomes a path.
     known = any(file.is_file() and _below(file, home) == name for file in home.rglob("*"))
-    try:
-        found = read_within(store, REPORTS, run, docs.value, *name.split("/")) if known else None
-    except PipelineError:
-        raise
-    except OSError:
-        found = None
+    found = _read(run_id, docs.value, *name.split("/")) if known else None
     if found is None:
         return page("no_report.html.j2", status=404, run_id=run_id)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
@@ -104,10 +97,10 @@ def _below(file: UPath, folder: UPath) -> str:
     return str(file)[len(str(folder)) :].lstrip("/")
 
 
-def _read(run_id: str, name: str) -> bytes | None:
-    """Return a file of a run's published folder; the request cannot name a path."""
+def _read(run_id: str, *parts: str) -> bytes | None:
+    """Return a file of a run's published folder, or ``None`` if there is none."""
     try:
-        return read_within(default_store().root, REPORTS, safe_run_name(run_id), name)
+        return read_within(default_store().root, REPORTS, safe_run_name(run_id), *parts)
     except PipelineError:
         # An unreachable store has an error page of its own.
         raise
