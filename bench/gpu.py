@@ -56,13 +56,7 @@ XLA = " xla"
 class Sizes:
     """What is measured.
 
-    Attributes:
-        units: Of each LSTM.
-        batch: Rows of an optimizer step.
-        rows: Reviews of a pass; a multiple of ``batch``, so that all batches have as many rows.
-        rounds: Passes that are measured.
-        words: Ids of the vocabulary.
-        side: Of the matrices whose product is taken for the peak.
+    ``rows`` is a multiple of ``batch``; ``side`` is that of the matrices whose product is taken for the peak.
     """
 
     units: int

@@ -65,11 +65,7 @@ ARITHMETIC = {
 class Sizes:
     """What is measured.
 
-    Attributes:
-        units: Of each LSTM.
-        batch: Rows of an optimizer step.
-        rows: Reviews that ours trains on in a round; the slower ways take a quarter or an eighth.
-        rounds: How often each way has its turn.
+    ``rows`` are those that ours trains on in a round; the slower ways take a quarter or an eighth.
     """
 
     units: int

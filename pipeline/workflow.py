@@ -54,9 +54,7 @@ class RunResult(Record):
 class RunStoppedError(PipelineError):
     """A stage failed or its check stopped the run.
 
-    Attributes:
-        cause: The error itself.
-        state: What the run had produced until then, for its report.
+    ``state`` is what the run had produced until then, for its report.
     """
 
     def __init__(self, cause: PipelineError, state: RunState) -> None:
@@ -131,14 +129,11 @@ def publish_report(run: Run, state: RunState, *, stopped_by: str | None = None) 
         _reject_batch(run, state, refusal)
     refusal = refusal or stopped_by
     if refusal is None and state.get("gate") is None:
-        missing = next(spec.name for spec in STAGES if isinstance(spec, StageSpec) and _is_missing(spec, state))
+        made: dict[str, object] = {"preflight": state.device, **state.artifacts}
+        missing = next(spec.name for spec in STAGES if isinstance(spec, StageSpec) and made.get(spec.name) is None)
         refusal = f"The run stopped early: the stage `{missing}` has no result. The log of the failed task says why."
     reported = report(state.model_copy(update={"refusal": refusal}), run.config, run.name, run.store)
     return RunResult(run_name=run.name, report=publish(reported, run.name, run.store), refusal=refusal)
-
-
-def _is_missing(spec: StageSpec, state: RunState) -> bool:
-    return state.device is None if spec.name == "preflight" else state.get(spec.name) is None
 
 
 def _refusal(run: Run, state: RunState) -> str | None:

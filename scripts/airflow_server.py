@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,10 +41,8 @@ COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 class Server:
     """A running server: the leader of its process group, and its port.
 
-    Attributes:
-        pid: Process id of ``airflow standalone``, also of its process group.
-        created: Start time of that process, in seconds since 1970, to distinguish it from a later one with the same id.
-        port: Port on 127.0.0.1.
+    ``pid`` is the process id of ``airflow standalone``, also of its process group. ``created`` is the start of that
+    process in seconds since 1970, to distinguish it from a later one with the same id.
     """
 
     pid: int
@@ -182,6 +181,8 @@ def stop(server: Server) -> list[int]:
 
 def environment(home: Path, port: int) -> dict[str, str]:
     """Return the environment of the server: loopback only, DAGs unpaused, a store next to the checkout."""
+    from cryptography.fernet import Fernet
+
     address = f"http://{HOST}:{port}"
     # `airflow standalone` starts `airflow` from the PATH: scripts/loopback/airflow.
     binaries = Path(sys.executable).parent
@@ -205,7 +206,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET": _secret(home / "jwt_secret"),
         "AIRFLOW__API__SECRET_KEY": _secret(home / "api_secret"),
-        "AIRFLOW__CORE__FERNET_KEY": _fernet_key(home),
+        "AIRFLOW__CORE__FERNET_KEY": _secret(home / "fernet_key", lambda: Fernet.generate_key().decode()),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
@@ -231,10 +232,10 @@ def login(home: Path) -> tuple[str, str]:
         known = json.loads(passwords.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
-    if not isinstance(known, dict) or USER not in known:
-        known = known if isinstance(known, dict) else {}
-        _write_private(passwords, json.dumps({**known, USER: secrets.token_urlsafe(PASSWORD_BYTES)}) + "\n")
-        return login(home)
+    known = known if isinstance(known, dict) else {}
+    if USER not in known:
+        known[USER] = secrets.token_urlsafe(PASSWORD_BYTES)
+        _write_private(passwords, json.dumps(known) + "\n")
     return USER, known[USER]
 
 
@@ -286,18 +287,9 @@ def _passwords(home: Path) -> Path:
     return home / "passwords.json"
 
 
-def _secret(path: Path) -> str:
+def _secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(SECRET_BYTES)) -> str:
     if not path.exists():
-        _write_private(path, secrets.token_urlsafe(SECRET_BYTES))
-    return path.read_text(encoding="utf-8").strip()
-
-
-def _fernet_key(home: Path) -> str:
-    from cryptography.fernet import Fernet
-
-    path = home / "fernet_key"
-    if not path.exists():
-        _write_private(path, Fernet.generate_key().decode())
+        _write_private(path, make())
     return path.read_text(encoding="utf-8").strip()
 
 

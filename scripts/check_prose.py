@@ -106,11 +106,9 @@ def _files(names: list[str]) -> list[Path]:
         names = [name for name in listing.splitlines() if "/" not in name or name.split("/")[0] in FOLDERS]
     paths = [(CHECKOUT / name).resolve() for name in names]
     skipped = {CHECKOUT / name for name in EXCEPTIONS}
-    return [path for path in paths if _is_read(path) and path not in skipped and path.exists()]
-
-
-def _is_read(path: Path) -> bool:
-    return path.suffix in {*READERS, ".sh", ".toml", ".yaml", ".yml"} or path.name in {"Dockerfile", "Makefile"}
+    endings, others = {*READERS, ".sh", ".toml", ".yaml", ".yml"}, {"Dockerfile", "Makefile"}
+    read = [path for path in paths if path.suffix in endings or path.name in others]
+    return [path for path in read if path not in skipped and path.exists()]
 
 
 def _markdown(text: str) -> Iterator[tuple[int, str]]:

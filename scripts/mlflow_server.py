@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.sources.naming import without_secrets
 from pipeline.store import ArtifactStore
-from pipeline.tracking.address import artifact_folder, public_address, tracking_uri
+from pipeline.tracking.address import artifact_folder, tracking_uri
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
@@ -33,7 +34,7 @@ def main() -> int:  # noqa: RET503 - the last call does not return
         print("There is no MLflow: tracking is off, or the store is not a folder and MLFLOW_TRACKING_URI is not set.")
         return 1
     if uri.startswith(("http://", "https://")):
-        print(f"MLflow already runs: {public_address(uri)}")
+        print(f"MLflow already runs: {without_secrets(uri)}")
         return 0
     port = usable_port(options.port)
     if port is None:

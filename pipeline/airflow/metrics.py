@@ -4,7 +4,7 @@ All are gauges: tasks are short-lived processes, so a counter would restart at 1
 how long ago something happened, and ``changes()`` of it how often.
 
 Tags come from short fixed lists. They never contain free text, paths, parameters or run names (cardinality). A metric
-never fails a task: an error is logged. docs/how-to/monitor.md lists every metric.
+never fails a task: an error is logged. docs/how-to/monitor.md lists every metric with its unit and meaning.
 """
 
 from __future__ import annotations
@@ -42,93 +42,25 @@ BACKENDS = ("otel_on", "statsd_on", "statsd_datadog_enabled")
 
 @dataclass(frozen=True)
 class Metric:
-    """One gauge.
-
-    Attributes:
-        name: Its name; Airflow adds ``[metrics] otel_prefix`` (``airflow``).
-        tags: The names of its tags.
-        unit: Of the value.
-        meaning: One line for the documentation.
-    """
+    """A gauge with the names of its tags; Airflow adds ``[metrics] otel_prefix`` (``airflow``) to its name."""
 
     name: str
-    tags: tuple[str, ...]
-    unit: str
-    meaning: str
+    tags: tuple[str, ...] = ()
 
 
-ROWS = Metric(
-    "review_sentiment.rows",
-    ("stage", "fate"),
-    "rows",
-    "rows of a stage's last artifact by `fate`: `in`, `kept`, `excluded` (of `validate_raw`: in quarantine)",
-)
-STAGE_SECONDS = Metric(
-    "review_sentiment.stage.seconds",
-    ("stage", "how", "direction"),
-    "s",
-    "what a stage's artifact cost to compute; `how`: `computed` just then, or `reused`, which saved that time; "
-    "`direction` (`uni`, `bi`) for a stage of one model",
-)
-DUMP_LANDED_AT = Metric(
-    "review_sentiment.dump.landed_at", (), "Unix time", "when the raw files of the last run first came into the store"
-)
-DEVICE_GPU = Metric("review_sentiment.device.gpu", (), "0 or 1", "whether the last run trained on a GPU")
-SCORE = Metric(
-    "review_sentiment.score",
-    ("model", "measure"),
-    "0–1",
-    "`measure` of `model` on its test part: the best of each direction (`uni`, `bi`), the baselines "
-    "(`always_majority`, `tfidf_logistic_regression`), and the `champion`",
-)
-CHALLENGE = Metric(
-    "review_sentiment.challenge",
-    ("side", "measure"),
-    "0–1",
-    "`measure` of `challenger` and `champion` on the same reviews, which neither had met",
-)
-GATE_DECIDED_AT = Metric(
-    "review_sentiment.gate.decided_at",
-    ("decision",),
-    "Unix time",
-    "when the gate last decided so: `promoted`, `kept`, `rejected`, `needs_approval`",
-)
-CHAMPION_SINCE = Metric("review_sentiment.champion.since", (), "Unix time", "when the champion was promoted")
-REPORT_PUBLISHED_AT = Metric(
-    "review_sentiment.report.published_at",
-    ("outcome",),
-    "Unix time",
-    "when a report was last published; `outcome`: `judged`, or `refused` where no model came of it",
-)
-REPORT_SECONDS = Metric(
-    "review_sentiment.report.seconds", (), "s", "from when the last run was due to its report, waiting included"
-)
-SCORING_RATE = Metric(
-    "review_sentiment.scoring.rows_per_second", (), "rows/s", "throughput of the last scoring, of all its shards"
-)
-FREED_BYTES = Metric("review_sentiment.clean_up.freed_bytes", (), "bytes", "what the last clean-up freed")
-FAILED_AT = Metric(
-    "review_sentiment.failed_at",
-    ("dag_id", "task_id", "error"),
-    "Unix time",
-    "when a task last failed for good; `error` is the error's name",
-)
-
-METRICS = (
-    ROWS,
-    STAGE_SECONDS,
-    DUMP_LANDED_AT,
-    DEVICE_GPU,
-    SCORE,
-    CHALLENGE,
-    GATE_DECIDED_AT,
-    CHAMPION_SINCE,
-    REPORT_PUBLISHED_AT,
-    REPORT_SECONDS,
-    SCORING_RATE,
-    FREED_BYTES,
-    FAILED_AT,
-)
+ROWS = Metric("review_sentiment.rows", ("stage", "fate"))
+STAGE_SECONDS = Metric("review_sentiment.stage.seconds", ("stage", "how", "direction"))
+DUMP_LANDED_AT = Metric("review_sentiment.dump.landed_at")
+DEVICE_GPU = Metric("review_sentiment.device.gpu")
+SCORE = Metric("review_sentiment.score", ("model", "measure"))
+CHALLENGE = Metric("review_sentiment.challenge", ("side", "measure"))
+GATE_DECIDED_AT = Metric("review_sentiment.gate.decided_at", ("decision",))
+CHAMPION_SINCE = Metric("review_sentiment.champion.since")
+REPORT_PUBLISHED_AT = Metric("review_sentiment.report.published_at", ("outcome",))
+REPORT_SECONDS = Metric("review_sentiment.report.seconds")
+SCORING_RATE = Metric("review_sentiment.scoring.rows_per_second")
+FREED_BYTES = Metric("review_sentiment.clean_up.freed_bytes")
+FAILED_AT = Metric("review_sentiment.failed_at", ("dag_id", "task_id", "error"))
 
 MEASURES = ("balanced_accuracy", "accuracy", "roc_auc", "pr_auc", "negative_pr_auc", "calibration_error")
 """Of ``evaluation.Scores``; ``negative_recall`` joins them."""

@@ -7,7 +7,7 @@ XCom under one key, and :mod:`pipeline.airflow.run_notes` puts them together whe
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
@@ -35,13 +35,11 @@ def leave_report_note(result: RunResult) -> RunNote | None:
     return note
 
 
-def leave_note(kind: NoteKind, heading: str, sentence: str, figures: Sequence[str] = ()) -> RunNote:
+def leave_note(kind: NoteKind, heading: str, sentence: str) -> None:
     """Push a line of the running task, for example that there was nothing new or that a model was promoted."""
     from pipeline.reporting.note import RunNote
 
-    note = RunNote(kind=kind, heading=heading, sentence=sentence, figures=tuple(figures))
-    _push(get_current_context(), note)
-    return note
+    _push(get_current_context(), RunNote(kind=kind, heading=heading, sentence=sentence))
 
 
 def leave_failure_note(context: Mapping[str, Any]) -> None:

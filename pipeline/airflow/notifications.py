@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from airflow.sdk import BaseNotifier, Connection
+from airflow.sdk import Connection
 from airflow.sdk.configuration import conf
 from airflow.sdk.log import mask_secret
 
@@ -24,6 +24,7 @@ from pipeline.airflow.links import report_page
 from pipeline.airflow.notes import NOTE_KEY
 from pipeline.errors import quoted, shortened
 from pipeline.settings import load_settings, variable
+from pipeline.sources.naming import without_secrets
 from pipeline.sources.retry import HTTP_LOGGERS, muted_loggers
 
 if TYPE_CHECKING:
@@ -45,13 +46,7 @@ _ADDRESS = re.compile(r"[^\s@,<>\"]+@[^\s@,<>\"]+")
 class Notification:
     """One message about a run.
 
-    Attributes:
-        title: What happened, in a word or two.
-        run: The DAG's id and the run's id.
-        sentence: The decision, or what went wrong.
-        figures: The run's figures, one a line.
-        report: Address of the report's page; ``None`` if Airflow's own address is not configured.
-        run_page: Address of the run's page in Airflow; the same applies.
+    ``run`` has the DAG's id and the run's id; the addresses are ``None`` if Airflow's own is not configured.
     """
 
     title: str
@@ -91,46 +86,33 @@ class WebhookError(Exception):
     """An incoming webhook rejected a message. The message does not hold its address, which is a secret."""
 
 
-class WebhookNotifier(BaseNotifier):
-    """Posts ``{"text": …}`` to an incoming webhook of Slack, Mattermost or a compatible chat."""
+def _post(connection_id: str, text: str) -> None:
+    """Post ``{"text": …}`` to an incoming webhook of Slack, Mattermost or a compatible chat.
 
-    def __init__(self, connection_id: str, text: str) -> None:
-        """Keep the connection's name and the text."""
-        super().__init__()
-        self.connection_id = connection_id
-        self.text = text
+    Raises:
+        WebhookError: The connection holds no address, or the server rejected the message.
+    """
+    import httpx
 
-    def notify(self, context: Mapping[str, Any]) -> None:  # noqa: ARG002 - Airflow's interface
-        """Send the message.
-
-        Raises:
-            WebhookError: The connection holds no address, or the server rejected the message.
-        """
-        import httpx
-
-        url = self._url()
-        problem: str | None = None
-        try:
-            with muted_loggers(*HTTP_LOGGERS):
-                answer = httpx.post(url, json={"text": self.text}, timeout=WEBHOOK_SECONDS, follow_redirects=False)
-            if not answer.is_success:
-                problem = f"the server answered {answer.status_code}"
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            # The error's text may hold the address.
-            problem = type(error).__name__
-        if problem is not None:
-            raise WebhookError(f"{problem}; check the connection {self.connection_id!r}")
-
-    def _url(self) -> str:
-        connection = Connection.get(self.connection_id)
-        url = connection.password or connection.extra_dejson.get("url") or ""
-        if not url.lower().startswith(("https://", "http://")):
-            raise WebhookError(
-                f"the connection {self.connection_id!r} holds no http(s) address, neither as its password nor as 'url' "
-                "in its extra"
-            )
-        mask_secret(url)
-        return str(url)
+    connection = Connection.get(connection_id)
+    url = str(connection.password or connection.extra_dejson.get("url") or "")
+    if not url.lower().startswith(("https://", "http://")):
+        raise WebhookError(
+            f"the connection {connection_id!r} holds no http(s) address, neither as its password nor as 'url' in its "
+            "extra"
+        )
+    mask_secret(url)
+    problem: str | None = None
+    try:
+        with muted_loggers(*HTTP_LOGGERS):
+            answer = httpx.post(url, json={"text": text}, timeout=WEBHOOK_SECONDS, follow_redirects=False)
+        if not answer.is_success:
+            problem = f"the server answered {answer.status_code}"
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        # The error's text may hold the address.
+        problem = type(error).__name__
+    if problem is not None:
+        raise WebhookError(f"{problem}; check the connection {connection_id!r}")
 
 
 def notify_failure(context: Mapping[str, Any]) -> None:
@@ -143,7 +125,6 @@ def notify_failure(context: Mapping[str, Any]) -> None:
     refused = note.get("kind") in {"refused", "stopped"}
     sentence = note.get("sentence") or _reason(context)
     _send(
-        context,
         Notification(
             title="Refused" if refused else "Failed",
             run=run,
@@ -161,10 +142,10 @@ def notify_decision(context: Mapping[str, Any], title: str, sentence: str, figur
         return
     run = _run_of(context)
     report, run_page = _page(report_page(run[1])), _page(_run_page(run))
-    _send(context, Notification(title, run, sentence, tuple(figures), report, run_page))
+    _send(Notification(title, run, sentence, tuple(figures), report, run_page))
 
 
-def _send(context: Mapping[str, Any], notification: Notification) -> None:
+def _send(notification: Notification) -> None:
     settings = load_settings()
     if settings.notify_email:
         try:
@@ -175,7 +156,7 @@ def _send(context: Mapping[str, Any], notification: Notification) -> None:
             log.error("No mail was sent through %s (%s); the run is not affected.", MAIL_CONNECTION, problem)
     if settings.notify_webhook_conn is not None:
         try:
-            WebhookNotifier(settings.notify_webhook_conn, notification.as_chat()).notify(context)
+            _post(settings.notify_webhook_conn, notification.as_chat())
             log.info("Webhook message sent: %s", notification.title)
         except WebhookError as error:
             log.error("No webhook message was sent (%s); the run is not affected.", error)
@@ -237,16 +218,9 @@ def _left(context: Mapping[str, Any], task_id: str | None) -> Mapping[str, Any] 
 
 def _page(path: str) -> str | None:
     """Return the full address of a page in Airflow; ``None`` if ``[api] base_url`` is not set."""
-    base = str(conf.get("api", "base_url", fallback="") or "")
-    try:
-        parts = urlsplit(base)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            return None
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}/{path}"
+    base = without_secrets(str(conf.get("api", "base_url", fallback="") or ""))
+    usable = base.startswith(("http://", "https://")) and urlsplit(base).hostname not in {None, "…"}
+    return f"{base.rstrip('/')}/{path}" if usable else None
 
 
 def _run_page(run: tuple[str, str]) -> str:

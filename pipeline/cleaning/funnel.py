@@ -14,23 +14,14 @@ import pyarrow.parquet as pq
 from pipeline.cleaning.duplicates import TEXT_DIGEST, first_equal, text_digests, value_codes
 from pipeline.errors import CleaningError, quoted
 from pipeline.validation.rules import NEUTRAL_SCORE
+from pipeline.validation.tables import KEPT as KEPT_COLUMNS
 
 NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS = "neutral_score", "duplicate", "helpfulness_above_denominator", "no_words"
 KEPT = 0
 """Reason number of kept rows; excluded rows have 1 + the position of their reason in ``REASONS``."""
 REASONS = (NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS)
 
-KEYS = (
-    "row",
-    "id",
-    "product_id",
-    "user_id",
-    "profile_name",
-    "helpfulness_numerator",
-    "helpfulness_denominator",
-    "score",
-    "time",
-)
+KEYS = tuple(name for name in KEPT_COLUMNS.names if name not in {"file", "line", "summary", "text"})
 BATCH_ROWS = 16_384
 
 

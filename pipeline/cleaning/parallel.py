@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, cast
 
 import pyarrow as pa
 
@@ -103,6 +103,8 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        self._input = cast("IO[bytes]", self._process.stdin)
+        self._output = cast("IO[bytes]", self._process.stdout)
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
         self._reader: pa.ipc.RecordBatchStreamReader | None = None
 
@@ -124,16 +126,6 @@ class _Worker:
                 f"A child process of the stage clean ended early (status {self._process.wait()}), most likely for lack "
                 "of memory; its output is in the log. Give the task more memory, or set num_workers to 1."
             ) from error
-
-    @property
-    def _input(self) -> IO[bytes]:
-        assert self._process.stdin is not None  # noqa: S101 - for the type checker: it was opened as a pipe.
-        return self._process.stdin
-
-    @property
-    def _output(self) -> IO[bytes]:
-        assert self._process.stdout is not None  # noqa: S101
-        return self._process.stdout
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

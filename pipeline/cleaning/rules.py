@@ -42,10 +42,7 @@ Measured in docs/decisions/0002-cleaning.md."""
 class TextRule:
     r"""One step: every match of a pattern is replaced.
 
-    Attributes:
-        name: What the step is for, in words.
-        pattern: Of the same meaning in Python's ``re`` with ``re.ASCII`` and in RE2.
-        replacement: May hold ``\1``; both engines understand it.
+    Its pattern has the same meaning in Python's ``re`` with ``re.ASCII`` and in RE2.
     """
 
     name: str

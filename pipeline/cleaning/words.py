@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING
 
 from pipeline.cleaning.html import html_to_text
 from pipeline.cleaning.rules import (
@@ -20,13 +19,9 @@ from pipeline.cleaning.rules import (
     NORMALIZATIONS,
     Normalization,
     ascii_lower,
-    joined,
     stop_words,
 )
 from pipeline.errors import ConfigurationError, quoted
-
-if TYPE_CHECKING:
-    from pipeline.config import TextConfig
 
 CACHED_TOKENS = 262_144
 """Size of the cache, about 50 MB. A full cache is cleared, so that memory stays bounded."""
@@ -36,18 +31,6 @@ LONGEST_CACHED_TOKEN = 64
 
 WHOLE_TEXT_RULES = 3
 """The first rules of ``DEFAULT_RULES`` read the whole text, not single tokens: tags and entities, so < or &."""
-
-
-def normalize(summary: str | None, text: str, config: TextConfig) -> str:
-    """Return the words of one review, joined by one space.
-
-    Args:
-        summary: The summary; used only with ``config.include_summary``.
-        text: The raw text with its HTML.
-        config: The normalization, and whether the summary is part of the text.
-    """
-    whole = joined(summary, text) if config.include_summary else text
-    return normalizer(config.normalization)(whole)
 
 
 def normalize_many(texts: Iterable[str], normalization: Normalization) -> list[str]:

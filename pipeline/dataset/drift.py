@@ -16,9 +16,7 @@ HEADLINE = "The dump differs from the champion's training data"
 class DriftFinding:
     """A figure above its limit.
 
-    Attributes:
-        figure: The figure, its value and its limit, in words.
-        advice: What to do next.
+    ``figure`` names its value and its limit.
     """
 
     figure: str

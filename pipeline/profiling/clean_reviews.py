@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 REVIEWS = "reviews.parquet"
 BATCH_ROWS = 16_384
 COLUMNS = ("product_id", "user_id", "time", "score", "helpfulness_denominator", "text", "label", "words")
-DIGEST_BYTES = 16
-"""Texts are compared by BLAKE2b digests of 128 bits, for which collisions cannot be constructed in practice."""
 
 
 @dataclass
@@ -128,13 +125,14 @@ def read_clean_reviews(folder: Path, known_words: pa.Array | None = None) -> Cle
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from pipeline.cleaning.duplicates import TEXT_DIGEST, text_digests
     from pipeline.profiling.periods import EARLIEST_SECOND, LATEST_SECOND
 
     gathered: dict[str, list[npt.NDArray[np.int64]]] = {
         name: [np.empty(0, dtype=np.int64)]
         for name in ("labels", "stars", "word_counts", "characters", "votes", "times", "timed_labels")
     }
-    digests: list[bytes] = []
+    digests = bytearray()
     products: Counter[str] = Counter()
     users: set[str] = set()
     vocabulary = Vocabulary(known=known_words)
@@ -158,24 +156,17 @@ def read_clean_reviews(folder: Path, known_words: pa.Array | None = None) -> Cle
         }
         for name, values in found.items():
             gathered[name].append(values.to_numpy(zero_copy_only=False).astype(np.int64))
-        digests += _digests(text)
+        digests += text_digests(text.to_pylist())
         _count(products, column["product_id"].drop_null())
         users.update(column["user_id"].drop_null().unique().to_pylist())
         vocabulary.add(words)
-    whole = {name: np.concatenate(parts) for name, parts in gathered.items()}
-    return CleanReviews(
-        labels=whole["labels"].astype(np.int8),
-        stars=whole["stars"],
-        word_counts=whole["word_counts"],
-        characters=whole["characters"],
-        votes=whole["votes"],
-        times=whole["times"],
-        timed_labels=whole["timed_labels"].astype(np.int8),
-        texts=pa.array(digests, type=pa.binary(DIGEST_BYTES)),
-        products=products,
-        users=users,
-        vocabulary=vocabulary,
+    whole: dict[str, Any] = {name: np.concatenate(parts) for name, parts in gathered.items()}
+    for name in ("labels", "timed_labels"):
+        whole[name] = whole[name].astype(np.int8)
+    texts = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(TEXT_DIGEST.itemsize), len(digests) // TEXT_DIGEST.itemsize, [None, pa.py_buffer(digests)]
     )
+    return CleanReviews(**whole, texts=texts, products=products, users=users, vocabulary=vocabulary)
 
 
 def _batches(reviews: Path) -> Iterator[pa.RecordBatch]:
@@ -183,15 +174,6 @@ def _batches(reviews: Path) -> Iterator[pa.RecordBatch]:
 
     with pq.ParquetFile(reviews) as file:
         yield from file.iter_batches(BATCH_ROWS, columns=list(COLUMNS), use_threads=False)
-
-
-def _digests(texts: pa.Array) -> list[bytes]:
-    import pyarrow as pa
-
-    return [
-        hashlib.blake2b(text, digest_size=DIGEST_BYTES, usedforsecurity=False).digest()
-        for text in texts.cast(pa.binary()).to_pylist()
-    ]
 
 
 def _count(counter: Counter[str], values: pa.Array) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from pipeline.cleaning.records import CleanSummary
 from pipeline.profiling.clean_reviews import CleanReviews
@@ -11,6 +10,7 @@ from pipeline.profiling.drift import column_drift, share_difference
 from pipeline.profiling.periods import moment
 from pipeline.profiling.records import ColumnDrift, DumpComparison, NewWord, ProfiledDump
 from pipeline.sources.records import FetchSummary
+from pipeline.statistics import share_of
 from pipeline.store import ArtifactStore
 from pipeline.validation.records import ValidationSummary
 
@@ -47,10 +47,8 @@ def compare_dumps(
     comparable = reviews.vocabulary.known is not None
     fetched = store.summary(previous.fetched, FetchSummary)
     shift = share_difference(reviews.positive, reviews.rows, previous_reviews.positive, previous_reviews.rows)
-    quarantine, previous_quarantine = (_Quarantine.of(one, store) for one in (dump, previous))
-    risen = share_difference(
-        quarantine.excluded, quarantine.rows, previous_quarantine.excluded, previous_quarantine.rows
-    )
+    quarantine, previous_quarantine = (_quarantined(one, store) for one in (dump, previous))
+    risen = share_difference(*quarantine, *previous_quarantine)
     return DumpComparison(
         previous_dumps=tuple(file.name for file in fetched.files),
         previous_rows=previous_reviews.rows,
@@ -61,8 +59,8 @@ def compare_dumps(
         label_shifted=shift.low > 0 or shift.high < 0,
         new_word_share=_new_word_share(reviews) if comparable else 0.0,
         new_words=_new_words(reviews.vocabulary.unknown_reviews) if comparable else (),
-        quarantined_share=quarantine.share,
-        previous_quarantined_share=previous_quarantine.share,
+        quarantined_share=share_of(*quarantine),
+        previous_quarantined_share=share_of(*previous_quarantine),
         quarantine_risen=risen.low > 0,
         words_compared=comparable,
     )
@@ -80,25 +78,16 @@ def _columns(reviews: CleanReviews, before: CleanReviews, *, with_words: bool) -
     return tuple(sorted((column for column in columns if column), key=lambda column: -column.stability_index))
 
 
-@dataclass(frozen=True)
-class _Quarantine:
-    rows: int
-    excluded: int
-
-    @classmethod
-    def of(cls, dump: ProfiledDump, store: ArtifactStore) -> _Quarantine:
-        summary = store.summary(dump.validated_raw, ValidationSummary)
-        return cls(rows=summary.rows, excluded=sum(summary.quarantined.values()))
-
-    @property
-    def share(self) -> float:
-        return self.excluded / self.rows if self.rows else 0.0
+def _quarantined(dump: ProfiledDump, store: ArtifactStore) -> tuple[int, int]:
+    """Return the number of quarantined rows and of all rows."""
+    summary = store.summary(dump.validated_raw, ValidationSummary)
+    return sum(summary.quarantined.values()), summary.rows
 
 
 def _new_word_share(reviews: CleanReviews) -> float:
     vocabulary = reviews.vocabulary
     unknown = sum(vocabulary.occurrences[word] for word in vocabulary.unknown_reviews)
-    return unknown / vocabulary.occurrences.total() if vocabulary.occurrences else 0.0
+    return share_of(unknown, vocabulary.occurrences.total())
 
 
 def _new_words(unknown_reviews: Counter[str]) -> tuple[NewWord, ...]:

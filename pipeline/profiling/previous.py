@@ -120,17 +120,13 @@ def _dump(roles: Roles, prefix: str, store: ArtifactStore, *, demo: bool) -> Pro
         return None
     dump = ProfiledDump.model_validate(artifacts)
     try:
-        kept_contract = _kept_contract(dump, roles.get("validate_clean"), store)
+        validated = [dump.validated_raw, *filter(None, [roles.get("validate_clean")])]
+        kept_contract = all(store.summary(one, ValidationSummary).contract.success for one in validated)
         _require_whole(dump, store)
     except UNREADABLE as error:
         log.warning("There is no comparison with the dump of an earlier run: %s", error)
         return None
     return dump if kept_contract and store.summary(dump.fetched, FetchSummary).demo == demo else None
-
-
-def _kept_contract(dump: ProfiledDump, validated_clean: ArtifactReference | None, store: ArtifactStore) -> bool:
-    validated = [dump.validated_raw, *([validated_clean] if validated_clean else [])]
-    return all(store.summary(reference, ValidationSummary).contract.success for reference in validated)
 
 
 def _require_whole(dump: ProfiledDump, store: ArtifactStore) -> None:

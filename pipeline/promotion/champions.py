@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -151,6 +152,11 @@ def change_champion(
         f"The champion has changed since {quoted(model.title)} was compared with change {replacing}: by now it is "
         f"{quoted(now, 160)}. Nothing was replaced; run again, so that the comparison is with the present champion."
     )
+
+
+def previous_champion(changes: Sequence[ChampionChange]) -> ChampionModel | None:
+    """Return the model before the present one, from all changes, newest first; ``None`` if there is none."""
+    return next((one.model for one in changes if one.model.exported != changes[0].model.exported), None)
 
 
 def rolled_back(store: ArtifactStore) -> ChampionModel:

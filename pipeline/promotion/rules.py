@@ -50,14 +50,7 @@ EQUAL = 1e-12
 class Evidence:
     """Everything that the gate's rules read.
 
-    Attributes:
-        acceptance: Result of the acceptance check of the challenger's run.
-        evaluation: Evaluation of the challenger.
-        contract: Data contract of the newest raw reviews.
-        exported: Export of the challenger.
-        behavioral_tests: Behavioral tests of the challenger.
-        champion_behavioral_tests: Behavioral tests of the champion; ``None`` without a champion.
-        head_to_head: Challenger and champion on the same rows; ``None`` if they were not compared.
+    ``contract`` is that of the newest raw reviews. ``head_to_head`` is ``None`` if the models were not compared.
     """
 
     acceptance: AcceptanceResult

@@ -69,7 +69,8 @@ class Lines(Iterator[str]):
             raise StopIteration
         if size == LINE_CHARACTERS:
             self.overlong = True
-            self._skip_rest()
+            while (piece := self._read(LINE_CHARACTERS)) and piece[-1] not in "\r\n":
+                pass
         self._record_characters = self._record_characters + size if recent else size
         self.characters += size
         self.number += 1
@@ -87,10 +88,6 @@ class Lines(Iterator[str]):
         """Start a new record after the last line read."""
         self.recent.clear()
         self.overlong = self.ended = False
-
-    def _skip_rest(self) -> None:
-        while (piece := self._read(LINE_CHARACTERS)) and piece[-1] not in "\r\n":
-            pass
 
 
 def read_chunks(

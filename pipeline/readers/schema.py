@@ -28,16 +28,8 @@ REVIEW_SCHEMA = pa.schema(
 REQUIRED_COLUMNS = ("text", "score")
 TEXT_ONLY = ("text",)
 """The required columns of reviews that are only scored."""
-OPTIONAL_COLUMNS = (
-    "id",
-    "product_id",
-    "user_id",
-    "profile_name",
-    "helpfulness_numerator",
-    "helpfulness_denominator",
-    "time",
-    "summary",
-)
+_ADDED_COLUMNS = ("row", "file", "line", "problem", "problem_detail", "raw")
+OPTIONAL_COLUMNS = tuple(name for name in REVIEW_SCHEMA.names if name not in (*REQUIRED_COLUMNS, *_ADDED_COLUMNS))
 TEXT_COLUMNS = ("product_id", "user_id", "profile_name", "summary", "text")
 RAW_CHARACTERS = 2_000
 """How much of a record with a problem is kept as found."""

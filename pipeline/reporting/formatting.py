@@ -83,6 +83,11 @@ def interval(figure: Interval) -> str:
     return _ends(figure, score, "–")
 
 
+def estimate(figure: Interval) -> str:
+    """Return a score and the two ends of its 95 % interval: ``0.874 (0.861–0.887)``."""
+    return f"{score(figure.value)} ({interval(figure)})"
+
+
 def _ends(figure: Interval, form: Callable[[float], str], between: str, unit: str = "") -> str:
     if not (math.isfinite(figure.low) and math.isfinite(figure.high)):
         return NOT_DEFINED

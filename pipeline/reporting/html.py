@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment
 from markupsafe import Markup
 
 from pipeline.behavioral_tests.records import BehaviorTest
@@ -188,13 +186,8 @@ def render_html(contents: ReportContents) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     return (
-        _environment()
+        template_environment(TEMPLATES)
         .get_template("page.html.j2")
         # Both texts are parts of this package, never data.
         .render(report=contents, view=ReportView(contents), style=Markup(style), policy=Markup(policy))  # noqa: S704
     )
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return template_environment(TEMPLATES)

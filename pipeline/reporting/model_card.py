@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from pathlib import Path
-
-from jinja2 import Environment
 
 from pipeline.errors import PipelineError
 from pipeline.reporting import formatting
@@ -62,7 +59,7 @@ def render_model_card(contents: ReportContents) -> str:
     evaluated = best.evaluated if best is not None else None
     tests = best.behavioral_tests if best is not None else None
     card = (
-        _environment()
+        template_environment(TEMPLATES, escape=_plain)
         .get_template(TEMPLATE)
         .render(
             report=contents,
@@ -115,8 +112,3 @@ def _plain(value: object) -> str:
     line = formatting.markdown(text, MAX_CHARACTERS)
     # Keep the spaces of texts in the template itself.
     return " " * text.startswith(" ") + line + " " * text.endswith(" ")
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return template_environment(TEMPLATES, escape=_plain)

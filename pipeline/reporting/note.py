@@ -55,7 +55,7 @@ def note_of_run(run_name: str, report: str, store: ArtifactStore) -> RunNote | N
         heading=f"{heading} (demo data)" if run.demo else heading,
         sentence=run.headline,
         figures=_figures(run),
-        report=without_secrets(report) if "://" in report else report,
+        report=without_secrets(report),
     )
 
 
@@ -75,7 +75,7 @@ def _figures(run: PublishedRun) -> tuple[str, ...]:
     balanced, ranked, found = run.balanced_accuracy, run.roc_auc, run.negative_recall
     figures = []
     if balanced is not None:
-        figures.append(f"Balanced accuracy {formatting.score(balanced.value)} ({formatting.interval(balanced)})")
+        figures.append(f"Balanced accuracy {formatting.estimate(balanced)}")
     if ranked is not None:
         figures.append(f"ROC-AUC {formatting.score(ranked.value)}")
     if found is not None:

@@ -85,5 +85,5 @@ def report(state: RunState, config: RunConfig, run_name: str, store: ArtifactSto
 
 
 def _without_secrets(config: RunConfig) -> RunConfig:
-    dumps = tuple(without_secrets(dump) if "://" in dump else dump for dump in config.data.dumps)
+    dumps = tuple(map(without_secrets, config.data.dumps))
     return config.model_copy(update={"data": config.data.model_copy(update={"dumps": dumps})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,6 +14,7 @@ from pipeline.promotion.rule_text import row_set_sentence
 from pipeline.reporting import formatting
 
 
+@cache
 def template_environment(folder: Path, *, escape: Callable[[object], object] | None = None) -> Environment:
     """Return the environment of a folder of templates.
 

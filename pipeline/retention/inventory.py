@@ -34,12 +34,8 @@ class RetentionError(ArtifactError):
 class FoundArtifact:
     """One artifact.
 
-    Attributes:
-        last_used: When it was produced or last used.
-        manifest: Its provenance; ``None`` if it is missing or cannot be read.
-        keys: Keys of its inputs.
-        problem: Why the manifest cannot be read; ``None`` if it can, or if it is missing.
-        bytes: Size of its files without the manifest.
+    ``manifest`` is ``None`` if it is missing or cannot be read; only then is there a ``problem``. ``keys`` are
+    those of its inputs, ``bytes`` is the size of its files without the manifest.
     """
 
     last_used: datetime
@@ -99,7 +95,9 @@ def _artifact(store: ArtifactStore, reference: ArtifactReference) -> FoundArtifa
         if not store.has(reference):
             size = sum(file.bytes for file in files_below(home))
             return FoundArtifact(last_used, None, frozenset(), None, size)
-        return FoundArtifact(last_used, None, _keys_in_damaged(home / MANIFEST), str(error), 0)
+        # Everything like a key in a damaged manifest, which includes its inputs.
+        found = _KEY_ANYWHERE.findall((home / MANIFEST).read_bytes())
+        return FoundArtifact(last_used, None, frozenset(key.decode() for key in found), str(error), 0)
     except OSError as error:
         raise RetentionError(
             f"{home / MANIFEST} cannot be read ({error}), so its inputs are unknown, and nothing is removed. Try "
@@ -107,11 +105,6 @@ def _artifact(store: ArtifactStore, reference: ArtifactReference) -> FoundArtifa
         ) from error
     keys = frozenset(needed.key for needed in manifest.inputs.values())
     return FoundArtifact(last_used, manifest, keys, None, sum(file.bytes for file in manifest.files.values()))
-
-
-def _keys_in_damaged(manifest: UPath) -> frozenset[str]:
-    """Return everything like a key in a damaged manifest, which includes its inputs."""
-    return frozenset(key.decode() for key in _KEY_ANYWHERE.findall(manifest.read_bytes()))
 
 
 def found_reports(store: ArtifactStore) -> tuple[FoundReport, ...]:

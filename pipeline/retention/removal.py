@@ -84,7 +84,7 @@ class _CleanUp:
                 self.store.root / REPORTS / report.folder,
                 PAGE,
                 lambda place: any(file.changed_at > report.changed_at for file in files_below(place)),
-                in_progress=self.store.local / "in_progress",
+                in_progress=self.store.in_progress,
             )
         except OSError as error:
             self.skip(name, f"it cannot be removed: {quoted(error, 200)}")
@@ -125,7 +125,7 @@ class _CleanUp:
             return orphan.place in running or (last_change(hidden) or orphan.changed_at) > orphan.changed_at
 
         try:
-            if remove_atomically(home, None, is_used, in_progress=self.store.local / "in_progress"):
+            if remove_atomically(home, None, is_used, in_progress=self.store.in_progress):
                 self.orphans.append(orphan.place)
                 self.freed += orphan.bytes
             elif home.exists():

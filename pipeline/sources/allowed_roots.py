@@ -75,8 +75,11 @@ def is_allowed(location: str) -> bool:
     Raises:
         ConfigurationError: A root is invalid.
     """
-    roots = load_settings().allowed_roots
-    return not roots or any(_is_in(location, root) for root in roots) or _is_in_inbox(location)
+    settings = load_settings()
+    roots, inbox = settings.allowed_roots, settings.inbox
+    if not roots or any(_is_in(location, root) for root in roots):
+        return True
+    return inbox is not None and _is_below(location, inbox)
 
 
 def _require(location: str, title: str | None, name: str, others: str) -> None:
@@ -101,11 +104,6 @@ def _is_in(location: str, root: str) -> bool:
     elif _path(root) is None or not Path(local_path(root)).expanduser().is_absolute():
         raise _bad_root(root, "a folder must be an absolute path")
     return _is_below(location, root)
-
-
-def _is_in_inbox(location: str) -> bool:
-    inbox = load_settings().inbox
-    return inbox is not None and _is_below(location, inbox)
 
 
 def _is_below(location: str, root: str) -> bool:

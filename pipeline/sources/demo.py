@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 import yaml
 
-from pipeline.config import DEMO_DUMP
 from pipeline.sources.source import FoundFile, SeenFiles
 
 Item = TypeVar("Item")
@@ -48,18 +47,11 @@ _FAULT_SHARE = 0.00125
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
-class DemoSource:
-    """Generates the demo dump."""
-
-    def matches(self, dump: str) -> bool:
-        """Return whether the dump is the keyword ``demo``."""
-        return dump == DEMO_DUMP
-
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:  # noqa: ARG002
-        """Write the demo dump into the folder; the other arguments are not used."""
-        path = folder / DEMO_FILE
-        write_demo_dump(path)
-        return [FoundFile(path, DEMO_FILE, "demo", staged=True, demo=True)]
+def fetch_demo(_dump: str, folder: Path, _seen: SeenFiles) -> list[FoundFile]:
+    """Write the demo dump into the folder; the other arguments are not used."""
+    path = folder / DEMO_FILE
+    write_demo_dump(path)
+    return [FoundFile(path, DEMO_FILE, "demo", staged=True, demo=True)]
 
 
 @cache

@@ -12,16 +12,16 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import DataConfig
+from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, DataConfig
 from pipeline.errors import SourceError, quoted
 from pipeline.sources.allowed_roots import require_allowed_dumps
-from pipeline.sources.demo import DemoSource
-from pipeline.sources.inbox import InboxSource
-from pipeline.sources.kaggle import KaggleSource
-from pipeline.sources.local import LocalSource
+from pipeline.sources.demo import fetch_demo
+from pipeline.sources.inbox import fetch_new_files
+from pipeline.sources.kaggle import fetch_kaggle
+from pipeline.sources.local import find_local
 from pipeline.sources.naming import safe_name, unique_names, without_secrets
 from pipeline.sources.records import FetchedFile, FetchSummary, SourceVersion
-from pipeline.sources.s3 import S3Source
+from pipeline.sources.s3 import fetch_s3
 from pipeline.sources.source import (
     FoundFile,
     SeenFiles,
@@ -31,22 +31,21 @@ from pipeline.sources.source import (
     read_blocks,
     scheme_of,
 )
-from pipeline.sources.web import WebSource
+from pipeline.sources.web import fetch_web
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
 log = logging.getLogger(__name__)
 
 FETCH = Stage("fetch", version=1)
-SOURCES: tuple[Source, ...] = (
-    DemoSource(),
-    InboxSource(),
-    KaggleSource(),
-    WebSource(),
-    S3Source(),
-    # Last, as its paths have no scheme: the keywords of other sources would match.
-    LocalSource(),
-)
-"""The first source that matches a dump fetches it."""
+KEYWORDS: dict[str, Source] = {DEMO_DUMP: fetch_demo, INBOX_DUMP: fetch_new_files, KAGGLE_DUMP: fetch_kaggle}
+SCHEMES: dict[str, Source] = {
+    "http": fetch_web,
+    "https": fetch_web,
+    "s3": fetch_s3,
+    "file": find_local,
+    "": find_local,
+}
+"""What fetches a dump that is no keyword, by the scheme of its address; a path has none."""
 
 
 class _Content(BaseModel):
@@ -69,14 +68,7 @@ class _FetchParameters(BaseModel):
 
 @dataclass(frozen=True)
 class UnreadableFile:
-    """A file of the inbox that is not a dump.
-
-    Attributes:
-        name: Its safe name.
-        sha256: The SHA-256 of its bytes.
-        bytes: Its size.
-        problem: What is wrong with it, and what to do.
-    """
+    """A file of the inbox that is not a dump."""
 
     name: str
     sha256: str
@@ -153,7 +145,8 @@ def fetch_new(
         ConfigurationError: As for :func:`fetch`.
     """
     require_allowed_dumps(config.dumps)
-    with tempfile.TemporaryDirectory(prefix="staging-", dir=_staging_parent(store)) as staging:
+    # On the disk of the store, so that fetched files are moved instead of copied.
+    with tempfile.TemporaryDirectory(prefix="staging-", dir=store.in_progress) as staging:
         found = _find(config.dumps, Path(staging), seen)
         skipped: list[str] = []
         readable: list[tuple[FoundFile, _Content]] = []
@@ -193,14 +186,14 @@ def _find(dumps: Sequence[str], staging: Path, seen: SeenFiles) -> list[FoundFil
     for number, dump in enumerate(dumps):
         folder = staging / str(number)
         folder.mkdir()
-        found += _source_of(dump).fetch(dump, folder, seen)
+        found += _source_of(dump)(dump, folder, seen)
     return found
 
 
 def _source_of(dump: str) -> Source:
-    for source in SOURCES:
-        if source.matches(dump):
-            return source
+    source = KEYWORDS.get(dump) or SCHEMES.get(scheme_of(dump))
+    if source is not None:
+        return source
     raise SourceError(
         f"The dump {quoted(without_secrets(dump), 200)} begins with {quoted(scheme_of(dump))}://, which is not "
         "supported. Give a path, http://, https://, s3://, 'kaggle', 'inbox' or 'demo'."
@@ -226,13 +219,3 @@ def _build(work: Workspace, readable: Sequence[tuple[FoundFile, _Content]], *, d
         files.append(FetchedFile(name=content.name, path=path, origin=file.origin, bytes=size, sha256=content.sha256))
         log.info("fetched %s from %s: %d bytes", quoted(content.name), quoted(file.origin, 200), size)
     return Outcome(FetchSummary(files=tuple(files), demo=demo))
-
-
-def _staging_parent(store: ArtifactStore) -> Path | None:
-    """Return a folder on the disk of the store, so that fetched files are moved instead of copied."""
-    parent = Path(str(store.root)) if store.is_folder else store.cache
-    if parent is None:
-        return None
-    parent = parent / "in_progress"
-    parent.mkdir(parents=True, exist_ok=True)
-    return parent

@@ -47,12 +47,7 @@ _SKIP_TEXTS: dict[SkipReason, str] = {
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """An entry of the inbox that is not read.
-
-    Attributes:
-        name: Its name as it is in the inbox.
-        reason: Why it is not read.
-    """
+    """An entry of the inbox that is not read."""
 
     name: str
     reason: SkipReason
@@ -64,36 +59,27 @@ class SkippedFile:
 
 @dataclass(frozen=True)
 class InboxListing:
-    """What one scan of the inbox found. Hidden, temporary and partial files are left out.
-
-    Attributes:
-        files: Files that may be dumps, by modification time and name.
-        skipped: Other entries, each with the reason.
-    """
+    """What one scan of the inbox found. Hidden, temporary and partial files are left out."""
 
     files: tuple[InboxFile, ...]
     skipped: tuple[SkippedFile, ...]
 
 
-class InboxSource:
-    """Fetches the complete files of the inbox that were not seen before."""
+def fetch_new_files(_dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:
+    """Return the complete files of the inbox that were not seen before.
 
-    def matches(self, dump: str) -> bool:
-        """Return whether the dump is the keyword ``inbox``."""
-        return dump == INBOX_DUMP
-
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:  # noqa: ARG002
-        """Return the new files; objects are downloaded, files of a folder stay where they are."""
-        url = load_settings().inbox
-        if url is None:
-            raise SourceError(
-                f"The dump {quoted(INBOX_DUMP)} needs an inbox, but {variable('inbox')} is not set. Set it to a "
-                "folder or an s3:// prefix for the process that runs this step, or name a dump."
-            )
-        listing = scan_inbox(url)
-        for skipped in listing.skipped:
-            log.warning("inbox: %s", skipped)
-        return fetch_inbox(url, [file for file in listing.files if file.complete and not seen.unchanged(file)], folder)
+    Objects are downloaded, files of a folder stay where they are.
+    """
+    url = load_settings().inbox
+    if url is None:
+        raise SourceError(
+            f"The dump {quoted(INBOX_DUMP)} needs an inbox, but {variable('inbox')} is not set. Set it to a folder or "
+            "an s3:// prefix for the process that runs this step, or name a dump."
+        )
+    listing = scan_inbox(url)
+    for skipped in listing.skipped:
+        log.warning("inbox: %s", skipped)
+    return fetch_inbox(url, [file for file in listing.files if file.complete and not seen.unchanged(file)], folder)
 
 
 def scan_inbox(url: str) -> InboxListing:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.config import KAGGLE_DUMP
 from pipeline.errors import SourceError, quoted
 from pipeline.sources.records import KnownVersion
 from pipeline.sources.retry import TRANSIENT_STATUSES, TransientError, muted_loggers, retry_after, with_retries
@@ -30,30 +29,23 @@ _ADVICE = f"{_BY_HAND[0].upper()}{_BY_HAND[1:]}."
 Answer = TypeVar("Answer")
 
 
-class KaggleSource:
-    """Fetches Amazon Fine Food Reviews from Kaggle, each version once.
+def fetch_kaggle(_dump: str, _folder: Path, seen: SeenFiles) -> list[FoundFile]:
+    """Download the newest version of Amazon Fine Food Reviews, unless it was seen before, into the client's cache.
 
     An account is not needed. If credentials are set (KAGGLE_API_TOKEN, KAGGLE_USERNAME with KAGGLE_KEY, or
     kaggle.json), the client uses them.
     """
-
-    def matches(self, dump: str) -> bool:
-        """Return whether the dump is the keyword ``kaggle``."""
-        return dump == KAGGLE_DUMP
-
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:  # noqa: ARG002
-        """Download the newest version of the data set, unless it was seen before, into the cache of the client."""
-        number = _with_retries(_newest_version)
-        version = KnownVersion(number=number)
-        if seen.versions.get(ORIGIN) == version:
-            log.info("%s: version %d is the newest and was fetched before", ORIGIN, number)
-            return []
-        downloaded = _with_retries(lambda: _download(number))
-        path = downloaded / FILE
-        if not path.is_file():
-            found = ", ".join(quoted(entry.name, 40) for entry in sorted(downloaded.glob("*"))[:10]) or "no file"
-            raise SourceError(f"The Kaggle data set {DATA_SET} does not contain {FILE}, but {found}. {_ADVICE}")
-        return [FoundFile(path, FILE, ORIGIN, version=version)]
+    number = _with_retries(_newest_version)
+    version = KnownVersion(number=number)
+    if seen.versions.get(ORIGIN) == version:
+        log.info("%s: version %d is the newest and was fetched before", ORIGIN, number)
+        return []
+    downloaded = _with_retries(lambda: _download(number))
+    path = downloaded / FILE
+    if not path.is_file():
+        found = ", ".join(quoted(entry.name, 40) for entry in sorted(downloaded.glob("*"))[:10]) or "no file"
+        raise SourceError(f"The Kaggle data set {DATA_SET} does not contain {FILE}, but {found}. {_ADVICE}")
+    return [FoundFile(path, FILE, ORIGIN, version=version)]
 
 
 def _newest_version() -> int:

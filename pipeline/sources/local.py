@@ -9,38 +9,29 @@ from pathlib import Path
 
 from pipeline.errors import SourceError, quoted
 from pipeline.sources.naming import HEAD_BYTES, is_dump_name
-from pipeline.sources.source import FoundFile, SeenFiles, local_path, open_regular, scheme_of
+from pipeline.sources.source import FoundFile, SeenFiles, local_path, open_regular
 
 log = logging.getLogger(__name__)
 
 _WHERE = " Paths are resolved on the machine that runs the task."
 
 
-class LocalSource:
-    """Finds a file, or the shards directly in a folder, sorted by name.
+def find_local(dump: str, _folder: Path, _seen: SeenFiles) -> list[FoundFile]:
+    """Return a file, or the shards directly in a folder, sorted by name; ``~`` is expanded.
 
     Hidden, temporary and other files of a folder are skipped. A link that points outside the folder is refused: a user
     who may put files into a folder should not choose which other files of this machine are read.
     """
-
-    def matches(self, dump: str) -> bool:
-        """Return whether the dump is a path or a ``file://`` address."""
-        return scheme_of(dump) in {"", "file"}
-
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:  # noqa: ARG002
-        """Return the file, or the shards of the folder; ``~`` is expanded."""
-        location = local_path(dump)
-        try:
-            path = Path(location).expanduser()
-            if path.is_dir():
-                return _shards(path)
-            if path.exists() or path.is_symlink():
-                return [FoundFile(path, path.name, path.name)]
-        except (OSError, ValueError, RuntimeError) as error:
-            raise SourceError(
-                f"The dump {quoted(location, 200)} cannot be looked up: {type(error).__name__}."
-            ) from None
-        raise SourceError(f"The dump {quoted(location, 200)} does not exist.{_suggestion(path)}")
+    location = local_path(dump)
+    try:
+        path = Path(location).expanduser()
+        if path.is_dir():
+            return _shards(path)
+        if path.exists() or path.is_symlink():
+            return [FoundFile(path, path.name, path.name)]
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SourceError(f"The dump {quoted(location, 200)} cannot be looked up: {type(error).__name__}.") from None
+    raise SourceError(f"The dump {quoted(location, 200)} does not exist.{_suggestion(path)}")
 
 
 def _shards(folder: Path) -> list[FoundFile]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError, SourceError, SourceUnavailableError, quoted
 from pipeline.sources.naming import is_dump_name, without_secrets
-from pipeline.sources.source import FoundFile, SeenFiles, check_size, hash_blocks, read_blocks, scheme_of
+from pipeline.sources.source import FoundFile, SeenFiles, check_size, hash_blocks, read_blocks
 
 MAX_SHARDS = 10_000
 ADVICE = (
@@ -18,32 +18,25 @@ ADVICE = (
 """What to do about a bucket that cannot be read, for the end of a message."""
 
 
-class S3Source:
-    """Fetches one object, or every shard directly below a prefix, sorted by name.
+def fetch_s3(dump: str, folder: Path, _seen: SeenFiles) -> list[FoundFile]:
+    """Download one object, or every shard directly below a prefix, sorted by name.
 
     The credentials are those of the deployment, never part of the address.
     """
-
-    def matches(self, dump: str) -> bool:
-        """Return whether the dump is an ``s3://`` address."""
-        return scheme_of(dump) == "s3"
-
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:  # noqa: ARG002
-        """Download the object, or the objects below the prefix."""
-        origin = without_secrets(dump)
-        key = bucket_and_key(dump)
-        try:
-            return _fetch_all(open_object_store(), key, origin, folder)
-        except PipelineError:
-            raise
-        except FileNotFoundError:
-            raise SourceError(f"{quoted(origin, 200)}: there is no such object or prefix. {ADVICE}.") from None
-        except PermissionError:
-            raise SourceError(f"{quoted(origin, 200)}: access is refused. {ADVICE}.") from None
-        except Exception as error:  # noqa: BLE001 - s3fs passes on errors of botocore, aiohttp and its own
-            raise SourceUnavailableError(
-                f"{quoted(origin, 200)} cannot be fetched ({type(error).__name__}: {quoted(error, 200)}). {ADVICE}."
-            ) from None
+    origin = without_secrets(dump)
+    key = bucket_and_key(dump)
+    try:
+        return _fetch_all(open_object_store(), key, origin, folder)
+    except PipelineError:
+        raise
+    except FileNotFoundError:
+        raise SourceError(f"{quoted(origin, 200)}: there is no such object or prefix. {ADVICE}.") from None
+    except PermissionError:
+        raise SourceError(f"{quoted(origin, 200)}: access is refused. {ADVICE}.") from None
+    except Exception as error:  # noqa: BLE001 - s3fs passes on errors of botocore, aiohttp and its own
+        raise SourceUnavailableError(
+            f"{quoted(origin, 200)} cannot be fetched ({type(error).__name__}: {quoted(error, 200)}). {ADVICE}."
+        ) from None
 
 
 def bucket_and_key(url: str) -> str:

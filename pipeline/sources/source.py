@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, TypeAlias
 
 from pipeline.errors import SourceError, quoted
 from pipeline.sources.records import KnownVersion
@@ -87,24 +87,12 @@ class SeenFiles:
     versions: Mapping[str, KnownVersion] = field(default_factory=dict)
 
 
-class Source(Protocol):
-    """A kind of place that dumps are fetched from."""
+Source: TypeAlias = Callable[[str, Path, SeenFiles], list[FoundFile]]
+"""Returns the new files of a dump, downloaded into an empty staging folder if they are not local.
 
-    def matches(self, dump: str) -> bool:
-        """Return whether a dump, as the user names it, is fetched from this source."""
-
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:
-        """Return the new files of a dump, downloaded into ``folder`` if they are not local.
-
-        Args:
-            dump: A dump that this source matches.
-            folder: An empty staging folder.
-            seen: What was fetched before.
-
-        Raises:
-            SourceError: The dump does not exist, cannot be fetched or is too large.
-            SourceUnavailableError: The source cannot be reached at the moment.
-        """
+It raises ``SourceError`` if the dump does not exist, cannot be fetched or is too large, and ``SourceUnavailableError``
+if the source cannot be reached at the moment.
+"""
 
 
 def scheme_of(dump: str) -> str:

@@ -25,7 +25,6 @@ from pipeline.sources.source import (
     SeenFiles,
     check_size,
     hash_blocks,
-    scheme_of,
 )
 
 if TYPE_CHECKING:
@@ -42,36 +41,28 @@ _OK = 200
 _NOT_MODIFIED = 304
 
 
-class WebSource:
-    """Fetches a file exactly as the server holds it.
+def fetch_web(dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:
+    """Download a file exactly as the server holds it, unless it says that it is the version seen before.
 
-    Lost connections, bodies shorter than announced and the statuses 429 and 5xx are retried from the first byte, so
-    that a file that changes on the server is never mixed from two versions. User name and password in the address are
-    sent to its host only and appear nowhere else.
+    Servers name versions by ``ETag`` and ``Last-Modified``. Lost connections, bodies shorter than announced and the
+    statuses 429 and 5xx are retried from the first byte, so that a file that changes on the server is never mixed from
+    two versions. User name and password in the address are sent to its host only and appear nowhere else.
+
+    Raises:
+        PrivateAddressError: The address, or one that it redirects to, is inside this network.
+        SourceError: There is no such file, the answer is a web page, or the file is too large.
+        SourceUnavailableError: The server cannot be reached, or asks to wait.
     """
-
-    def matches(self, dump: str) -> bool:
-        """Return whether the dump is an http or https address."""
-        return scheme_of(dump) in {"http", "https"}
-
-    def fetch(self, dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile]:
-        """Download a file unless the server says that it is the version seen before (``ETag``, ``Last-Modified``).
-
-        Raises:
-            PrivateAddressError: The address, or one that it redirects to, is inside this network.
-            SourceError: There is no such file, the answer is a web page, or the file is too large.
-            SourceUnavailableError: The server cannot be reached, or asks to wait.
-        """
-        origin = without_secrets(dump)
-        # The origin does not contain the query, and another query can be another file.
-        known = None if "?" in dump else seen.versions.get(origin)
-        target = folder / "download"
-        advice = "download the file yourself and give its path"
-        version = with_retries(lambda: _download(dump, origin, target, known), origin, advice)
-        if known is not None and version is known:
-            log.info("%s has not changed", quoted(origin, 200))
-            return []
-        return [FoundFile(target, name_in_url(dump) or "download", origin, staged=True, version=version)]
+    origin = without_secrets(dump)
+    # The origin does not contain the query, and another query can be another file.
+    known = None if "?" in dump else seen.versions.get(origin)
+    target = folder / "download"
+    advice = "download the file yourself and give its path"
+    version = with_retries(lambda: _download(dump, origin, target, known), origin, advice)
+    if known is not None and version is known:
+        log.info("%s has not changed", quoted(origin, 200))
+        return []
+    return [FoundFile(target, name_in_url(dump) or "download", origin, staged=True, version=version)]
 
 
 def _download(url: str, origin: str, target: Path, known: KnownVersion | None) -> KnownVersion | None:

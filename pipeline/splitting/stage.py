@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.config import SplitConfig
+from pipeline.profiling.periods import moment
 from pipeline.splitting.records import SPLIT_NAMES, SplitInfo, SplitName, SplitSummary, UnusableSplitError
 from pipeline.splitting.splits import EXCLUDED_CODE, SPLITS_FILE, SPLITS_SCHEMA
 from pipeline.splitting.strategies import (
@@ -132,23 +131,13 @@ def _split_info(name: SplitName, rows: pa.Table) -> SplitInfo:
         positive=int(pc.sum(rows.column("label")).as_py() or 0),
         products=_distinct(rows.column("product_id")),
         users=_distinct(rows.column("user_id")),
-        first_review=_datetime(times["min"].as_py()),
-        last_review=_datetime(times["max"].as_py()),
+        first_review=moment(times["min"].as_py()),
+        last_review=moment(times["max"].as_py()),
     )
 
 
 def _distinct(column: pa.ChunkedArray) -> int | None:
     return pc.count_distinct(empty_as_missing(column)).as_py() or None
-
-
-def _datetime(seconds: int | None) -> datetime | None:
-    """Return the time in UTC, or ``None`` if the number is out of range."""
-    if seconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, OSError, ValueError):
-        return None
 
 
 def _check_usable(splits: tuple[SplitInfo, ...], config: SplitConfig, assignment: SplitAssignment) -> None:

@@ -185,6 +185,13 @@ class ArtifactStore:
         yield from sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
 
     @property
+    def in_progress(self) -> Path:
+        """A folder for unfinished work on the disk of ``local``, created if needed."""
+        folder = self._local / "in_progress"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
     def root(self) -> UPath:
         """The root of the store."""
         if not self.is_folder:
@@ -241,10 +248,8 @@ class ArtifactStore:
         for needed in inputs.values():
             self._touch_if_present(needed)
         started, clock = datetime.now(UTC), time.perf_counter()
-        in_progress = self._local / "in_progress"
-        in_progress.mkdir(parents=True, exist_ok=True)
         checkpoint_dir = self._local / "resumable" / stage.name / key
-        folder = Path(tempfile.mkdtemp(prefix=f"{stage.name}-{key[:12]}-", dir=in_progress))
+        folder = Path(tempfile.mkdtemp(prefix=f"{stage.name}-{key[:12]}-", dir=self.in_progress))
         # mkdtemp creates it with mode 0700, but other workers read a shared store.
         folder.chmod(0o777 & ~_umask())
         remote = None if self.is_folder else self.root / "resumable" / stage.name / key
@@ -321,9 +326,7 @@ class ArtifactStore:
         local = self._local / "artifacts" / reference.stage / reference.key
         if (local / MANIFEST).exists():
             return local
-        in_progress = self._local / "in_progress"
-        in_progress.mkdir(parents=True, exist_ok=True)
-        download = Path(tempfile.mkdtemp(prefix="download-", dir=in_progress))
+        download = Path(tempfile.mkdtemp(prefix="download-", dir=self.in_progress))
         try:
             for name, record in self.manifest(reference).files.items():
                 target = download / name
@@ -380,13 +383,12 @@ class ArtifactStore:
             now = self.last_used(reference) if locked else None
             if now is None or now > last_used:
                 return False
-            in_progress = self._local / "in_progress"
             try:
                 if not self.is_folder:
                     # The local copy goes first: without the remote artifact, no later clean-up would find it.
                     copy = UPath(self._local / "artifacts" / reference.stage / reference.key)
-                    remove_atomically(copy, MANIFEST, lambda _: False, in_progress=in_progress)
-                return remove_atomically(self._home(reference), MANIFEST, used, in_progress=in_progress)
+                    remove_atomically(copy, MANIFEST, lambda _: False, in_progress=self.in_progress)
+                return remove_atomically(self._home(reference), MANIFEST, used, in_progress=self.in_progress)
             except OSError as error:
                 raise ArtifactError(
                     f"{reference} cannot be removed from the store {quoted(self.url)}: {quoted(error, 200)}. Give this "

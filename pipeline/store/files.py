@@ -21,10 +21,7 @@ from upath import UPath
 class StoredFile:
     """One file below a folder or prefix.
 
-    Attributes:
-        name: Path below that folder, with ``/`` between the parts.
-        bytes: Size.
-        changed_at: When it was last written or touched.
+    ``name`` is its path below that folder, with ``/`` between the parts.
     """
 
     name: str

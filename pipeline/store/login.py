@@ -30,14 +30,7 @@ class ObjectStoreUnavailableError(SourceUnavailableError, ConnectionError):
 class ObjectStoreLogin:
     """Credentials and address of an object store; ``None`` means what AWS's environment says.
 
-    Attributes:
-        access_key: Id of the access key.
-        secret_key: The secret of the key.
-        session_token: Only for temporary keys.
-        endpoint_url: ``https://host:port`` of a store other than AWS.
-        region: Region of the bucket.
-        source: Where the login comes from, for messages.
-        advice: What to correct there: a sentence for messages.
+    ``source`` and ``advice`` are for messages: where the login comes from, and what to correct there.
     """
 
     # repr=False keeps these out of logs, exceptions and debuggers.

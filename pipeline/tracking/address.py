@@ -1,4 +1,4 @@
-"""MLflow's address, which may contain a login, and its public form without one."""
+"""MLflow's address, which may contain a login."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigurationError, quoted
 from pipeline.settings import load_settings, variable
@@ -30,7 +29,7 @@ def tracking_uri(store: ArtifactStore) -> str | None:
     """Return the address of MLflow for a store, or ``None`` if tracking is off.
 
     ``MLFLOW_TRACKING_URI`` takes precedence. Without it a folder store has an embedded SQLite database, and an object
-    store has no MLflow. The address may contain a login: print ``public_address`` of it only.
+    store has no MLflow. The address may contain a login: print it :func:`pipeline.sources.naming.without_secrets` only.
 
     Raises:
         ConfigurationError: ``REVIEW_SENTIMENT_TRACKING`` has an unknown value, or SQLite cannot open the store's path.
@@ -58,16 +57,6 @@ def artifact_folder(store: ArtifactStore) -> Path | None:
     if os.environ.get(URI_VARIABLE, "").strip() or not store.is_folder:
         return None
     return Path(str(store.root)) / ARTIFACTS
-
-
-def public_address(uri: str) -> str:
-    """Return an address without login, query and fragment."""
-    try:
-        parts = urlsplit(uri)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return f"{uri.partition(':')[0]}:…"
-    return f"{parts.scheme}://{host}{parts.path}" if parts.scheme else uri
 
 
 def redact_logins(text: str, uri: str = "") -> str:

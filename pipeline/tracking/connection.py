@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, quoted
+from pipeline.sources.naming import without_secrets
 from pipeline.store import ArtifactStore
 from pipeline.store.files import exclusive_lock
-from pipeline.tracking.address import DATABASE, LOCK, artifact_folder, public_address, redact_logins, tracking_uri
+from pipeline.tracking.address import DATABASE, LOCK, artifact_folder, redact_logins, tracking_uri
 from pipeline.tracking.records import TrackingError, TrackingUnavailableError
 
 if TYPE_CHECKING:
@@ -58,10 +59,7 @@ _SHOWN_CHARACTERS = 300
 class Connection:
     """An open connection to MLflow.
 
-    Attributes:
-        client: MLflow's own client.
-        address: MLflow's address, without a login.
-        experiment_id: The project's experiment.
+    The address has no login.
     """
 
     client: MlflowClient
@@ -120,7 +118,7 @@ def _connection(uri: str, artifacts: Path | None) -> Connection:
         experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise TrackingError(
-            f"The experiment {EXPERIMENT} was deleted in MLflow at {quoted(public_address(uri))}. Restore it there "
+            f"The experiment {EXPERIMENT} was deleted in MLflow at {quoted(without_secrets(uri))}. Restore it there "
             "(`mlflow experiments restore`), or delete it permanently (`mlflow gc`)."
         )
     if artifacts is not None and experiment.artifact_location != artifacts.as_uri():
@@ -129,7 +127,7 @@ def _connection(uri: str, artifacts: Path | None) -> Connection:
             f"but they belong in {quoted(artifacts, 160)}. Move mlflow.db and mlflow-artifacts out of the store; the "
             "next task creates a new database and registers the champions again."
         )
-    return Connection(client=client, address=public_address(uri), experiment_id=experiment.experiment_id)
+    return Connection(client=client, address=without_secrets(uri), experiment_id=experiment.experiment_id)
 
 
 @contextlib.contextmanager
@@ -165,7 +163,7 @@ def _translated(error: Exception, uri: str) -> PipelineError | None:
     status = _status(error)
     if status is None:
         return None
-    place = quoted(public_address(uri), 160)
+    place = quoted(without_secrets(uri), 160)
     message = quoted(redact_logins(str(error), uri), _SHOWN_CHARACTERS)
     if status in _FORBIDDEN:
         return TrackingError(

@@ -26,16 +26,10 @@ ABANDONED_SECONDS = 3600
 """Seconds after which an unfinished upload counts as killed; a newer one may belong to another task."""
 
 
-def find_model(connection: Connection, exported: ArtifactReference) -> LoggedModel | None:
-    """Return MLflow's complete copy of an export, the oldest if there are several, or ``None``."""
-    ready = [model for model in _copies(connection, exported) if _is_ready(model)]
-    return min(ready, key=lambda model: (model.creation_timestamp, model.model_id), default=None)
-
-
 def log_model(
     connection: Connection, exported: ArtifactReference, store: ArtifactStore, run_id: str | None
 ) -> LoggedModel:
-    """Return MLflow's copy of an export; log one if there is none.
+    """Return MLflow's complete copy of an export, the oldest if there are several; log one if there is none.
 
     Args:
         connection: MLflow.
@@ -46,11 +40,14 @@ def log_model(
     Raises:
         ArtifactError: The export is missing.
     """
-    found = find_model(connection, exported)
-    if found is not None:
-        return found
     client = connection.client
-    for model in _copies(connection, exported):
+    copies = client.search_logged_models(
+        [connection.experiment_id], filter_string=f"tags.`{EXPORTED_TAG}` = '{exported.key}'"
+    )
+    complete = [model for model in copies if str(model.status) == "READY"]
+    if complete:
+        return min(complete, key=lambda model: (model.creation_timestamp, model.model_id))
+    for model in copies:
         if time.time() - model.creation_timestamp / 1000 > ABANDONED_SECONDS:
             client.delete_logged_model(model.model_id)
     folder = store.folder(exported)
@@ -90,15 +87,3 @@ def _save(path: Path, export: Path, model: LoggedModel, run_id: str | None) -> N
             artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run_id, model_id=model.model_id
         ),
     )
-
-
-def _copies(connection: Connection, exported: ArtifactReference) -> list[LoggedModel]:
-    return list(
-        connection.client.search_logged_models(
-            [connection.experiment_id], filter_string=f"tags.`{EXPORTED_TAG}` = '{exported.key}'"
-        )
-    )
-
-
-def _is_ready(model: LoggedModel) -> bool:
-    return str(model.status) == "READY"

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.promotion.champions import ChampionChange, ChampionModel, NoChampionError, champion_changes, rolled_back
+from pipeline.promotion.champions import ChampionChange, ChampionModel, champion_changes, previous_champion
 from pipeline.reporting.formatting import markdown, visible
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.tracking.connection import TAG, Connection, connected
@@ -55,7 +55,7 @@ def _mirror(connection: Connection, changes: tuple[ChampionChange, ...], store: 
     aliases, mirrored = _registered_model(connection)
     versions, registered = _versions(connection, changes, store)
     wanted = {CHAMPION: versions[newest.model.exported]}
-    previous = _previous(store)
+    previous = previous_champion(changes)
     if previous is not None and previous.exported in versions:
         wanted[PREVIOUS] = versions[previous.exported]
     repaired = []
@@ -196,13 +196,6 @@ def _tags(history: list[ChampionChange]) -> dict[str, str]:
         f"{TAG}.run_name": visible(change.model.run_name),
         f"{TAG}.demo": str(change.model.demo).lower(),
     }
-
-
-def _previous(store: ArtifactStore) -> ChampionModel | None:
-    try:
-        return rolled_back(store)
-    except NoChampionError:
-        return None
 
 
 def _version_text(version: int | None) -> str:

@@ -49,11 +49,7 @@ MILLISECONDS = 1_000
 class MetricPoint:
     """One value of a metric.
 
-    Attributes:
-        name: With its group, e.g. ``validation/loss``.
-        value: A finite number.
-        at: Milliseconds since 1970.
-        step: The epoch; 0 for a metric of the whole training.
+    ``at`` is in milliseconds since 1970; ``step`` is the epoch, 0 for a metric of the whole training.
     """
 
     name: str
@@ -66,15 +62,7 @@ class MetricPoint:
 class RunContent:
     """The content of one variant's MLflow run; the same store always gives the same.
 
-    Attributes:
-        key: Identifies the variant's run: the trained artifact's key and the run's name.
-        name: The MLflow run's name, for people.
-        tags: By name.
-        params: By name.
-        metrics: In order of time.
-        files: Content by name in ``report/``.
-        started: Milliseconds since 1970.
-        ended: Milliseconds since 1970.
+    ``files`` are those in ``report/``; times are milliseconds since 1970.
     """
 
     key: str
@@ -102,12 +90,7 @@ class RunContent:
 
 @dataclass(frozen=True)
 class _Decision:
-    """The decisions about the best variant.
-
-    Attributes:
-        best: The variant's name.
-        tags: The decisions, as in the records.
-    """
+    """The decisions about the best variant."""
 
     best: str
     tags: dict[str, str]

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from pipeline.config import ValidationConfig
 from pipeline.readers.schema import REVIEW_SCHEMA as INGESTED
-from pipeline.validation.rules import EARLIEST_TIME, HIGHEST_SCORE, LATEST_TIME, LOWEST_SCORE, NEUTRAL_SCORE
+from pipeline.readers.values import HIGHEST_SCORE, LOWEST_SCORE
+from pipeline.validation.rules import EARLIEST_TIME, LATEST_TIME, NEUTRAL_SCORE
 from pipeline.validation.tables import CLEANED, typed_name
 
 FrameName = Literal["columns", "dump", "reviews"]
@@ -30,12 +31,7 @@ of 1 means that cleaning removed the text, thousands mean that records ran toget
 
 @dataclass(frozen=True)
 class Observation:
-    """The result of an expectation, and the frame that it was checked on.
-
-    Attributes:
-        result: Great Expectations' result, with its own keys.
-        frame: The frame.
-    """
+    """The result of an expectation, and the frame that it was checked on."""
 
     result: Mapping[str, Any]
     frame: pa.Table
@@ -50,14 +46,8 @@ class Observation:
 class Expectation:
     """One expectation of a contract.
 
-    Attributes:
-        frame: Name of the frame that it is checked on.
-        kind: Great Expectations' name for it, e.g. ``expect_column_values_to_not_be_null``.
-        arguments: Arguments of that expectation.
-        title: The expectation in words.
-        expected: The expected value in words.
-        observed: Describes the observed value in words.
-        advice: What to do when it fails.
+    ``kind`` is Great Expectations' name for it, e.g. ``expect_column_values_to_not_be_null``. ``expected`` is the
+    expected value in words, ``observed`` describes the one that was found.
     """
 
     frame: FrameName

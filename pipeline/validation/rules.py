@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-LOWEST_SCORE, HIGHEST_SCORE = 1, 5
-"""Stars of a review."""
+from pipeline.readers.values import HIGHEST_SCORE, LOWEST_SCORE
+
 NEUTRAL_SCORE = 3
 """The score that is neither positive nor negative."""
 EARLIEST_TIME = 788_918_400

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from pipeline.airflow.ui.pages import describe_error
 from pipeline.errors import PipelineError
-from pipeline.promotion.champions import ChampionChange, ChampionModel, champion, champion_changes
+from pipeline.promotion.champions import (
+    ChampionChange,
+    ChampionModel,
+    champion,
+    champion_changes,
+    previous_champion,
+)
 from pipeline.reporting.history import PublishedRun
 from pipeline.store import ArtifactStore
 from pipeline.store.run_names import safe_run_name
@@ -19,9 +25,7 @@ KINDS = {"promote": "Promoted", "force": "Forced", "roll_back": "Rolled back"}
 class CurrentChampion:
     """The champion.
 
-    Attributes:
-        change: The promotion; ``None`` without a champion or if the record cannot be read.
-        problem: Why it cannot be read.
+    ``change`` is ``None`` without a champion or if the record cannot be read; ``problem`` says why.
     """
 
     change: ChampionChange | None = None
@@ -32,11 +36,7 @@ class CurrentChampion:
 class ChampionHistory:
     """The champion, the one before it, and every change.
 
-    Attributes:
-        present: The champion.
-        previous: The model that a rollback would restore.
-        changes: Newest first; empty if a record cannot be read.
-        problem: Why they cannot be read.
+    ``previous`` is the model that a rollback would restore. The newest change comes first.
     """
 
     present: CurrentChampion
@@ -69,9 +69,7 @@ def champion_history(store: ArtifactStore) -> ChampionHistory:
         return ChampionHistory(current_champion(store), problem=describe_error(error))
     if not changes:
         return ChampionHistory(CurrentChampion())
-    present = changes[0].model
-    before = (change.model for change in changes[1:] if change.model.exported != present.exported)
-    return ChampionHistory(CurrentChampion(changes[0]), next(before, None), changes)
+    return ChampionHistory(CurrentChampion(changes[0]), previous_champion(changes), changes)
 
 
 def run_of(model: ChampionModel, runs: tuple[PublishedRun, ...]) -> PublishedRun | None:

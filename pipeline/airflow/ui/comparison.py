@@ -24,10 +24,7 @@ POLICY_WITH_FRAMES = f"{POLICY}; frame-src 'self'"
 class Side:
     """A report and where it is.
 
-    Attributes:
-        name: The run's name.
-        folder: Its folder below ``reports/``.
-        run: Its record; ``None`` for a report of an older version.
+    ``run`` is ``None`` for a report of an older version.
     """
 
     name: str

@@ -30,10 +30,7 @@ _waiting = BoundedSemaphore(MAX_WAITING)
 class InboxEntry:
     """A file in the inbox.
 
-    Attributes:
-        file: Its name, size and time.
-        batch: The newest batch with a file of this name and size, if any.
-        changed: Whether the file was written after that batch was received: its content may be new.
+    ``changed`` tells whether it was written after ``batch`` was received: its content may be new.
     """
 
     file: InboxFile
@@ -64,9 +61,7 @@ class Inbox:
 class ReceivedBatches:
     """The batches.
 
-    Attributes:
-        batches: Newest first; empty if a record cannot be read.
-        problem: Why they cannot be read.
+    The newest comes first; if a record cannot be read, there is only the ``problem``.
     """
 
     batches: tuple[DumpBatch, ...] = ()
@@ -94,7 +89,7 @@ def inbox(known: tuple[DumpBatch, ...]) -> Inbox:
         url = load_settings().inbox
         if url is None:
             return Inbox()
-        place = without_secrets(url) if "://" in url else url
+        place = without_secrets(url)
         look = _list(url, place)
     except Exception as error:  # noqa: BLE001 - a listing raises what the object store's library raises
         return Inbox(place, problem=describe_error(error))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
@@ -15,9 +14,6 @@ from pipeline.reporting.publishing import DATA_DOCS, REPORTS
 from pipeline.store.files import read_within
 from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
-
-if TYPE_CHECKING:
-    from upath import UPath
 
 router = APIRouter()
 
@@ -85,16 +81,12 @@ def data_docs(run_id: str, docs: DataDocs, name: str) -> Response:
     """Show a page of Great Expectations' Data Docs of a run."""
     home = default_store().root / REPORTS / safe_run_name(run_id) / docs.value
     # Compared with the existing files: the name never becomes a path.
-    known = any(file.is_file() and _below(file, home) == name for file in home.rglob("*"))
+    known = any(file.is_file() and str(file).removeprefix(str(home)).lstrip("/") == name for file in home.rglob("*"))
     found = _read(run_id, docs.value, *name.split("/")) if known else None
     if found is None:
         return page("no_report.html.j2", status=404, run_id=run_id)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return Response(found, media_type=kind, headers={"Content-Security-Policy": DATA_DOCS_POLICY})
-
-
-def _below(file: UPath, folder: UPath) -> str:
-    return str(file)[len(str(folder)) :].lstrip("/")
 
 
 def _read(run_id: str, *parts: str) -> bytes | None:

@@ -30,14 +30,8 @@ MAX_REVIEW_CHARACTERS = 5_000
 class AnsweringModel:
     """The model that answers.
 
-    Attributes:
-        title: Its title, for people.
-        run_name: The run that trained it.
-        folder: The folder of that run's report.
-        demo: Whether it was trained on generated reviews.
-        exported: Its artifact.
-        champion: Number of the change that promoted it; ``None`` if it is the newest model instead of the champion.
-        problem: Why the champion's record cannot be read, if so.
+    ``champion`` is the number of the change that promoted it, ``None`` if it is the newest model instead of the
+    champion. ``problem`` says why the champion's record cannot be read.
     """
 
     title: str
@@ -53,10 +47,7 @@ class AnsweringModel:
 class Answer:
     """A model's answer to a review.
 
-    Attributes:
-        probability: That the review is positive.
-        threshold: Probability from which a review counts as positive.
-        words: Each piece of the review with its effect on the log-odds of positive.
+    ``words`` are the pieces of the review with their effects on the log-odds of positive.
     """
 
     probability: float

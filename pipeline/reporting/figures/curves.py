@@ -136,8 +136,8 @@ def calibration(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
         "Observed share of positive reviews over the predicted probability, in bins. A perfectly calibrated model lies "
         "on the diagonal. "
         + " ".join(
-            f"{item.evaluation.title}: expected calibration error {_with_interval(scores.calibration_error)}, "
-            f"Brier score {_with_interval(scores.brier_score)}."
+            f"{item.evaluation.title}: expected calibration error {formatting.estimate(scores.calibration_error)}, "
+            f"Brier score {formatting.estimate(scores.brier_score)}."
             for item in models
             for scores in (item.evaluation.scores,)
         )
@@ -245,12 +245,10 @@ def _curves(
         panel.mark(*chosen(item.evaluation), item.color, item.shape, 8, hollow=True)
 
 
-def _with_interval(interval: Interval) -> str:
-    return f"{formatting.score(interval.value)} ({formatting.interval(interval)})"
-
-
 def _sentences(models: Sequence[Series], figure_of: Callable[[EvaluationSummary], Interval], name: str) -> str:
-    return " ".join(f"{item.evaluation.title}: {name} {_with_interval(figure_of(item.evaluation))}." for item in models)
+    return " ".join(
+        f"{item.evaluation.title}: {name} {formatting.estimate(figure_of(item.evaluation))}." for item in models
+    )
 
 
 def _threshold_table(

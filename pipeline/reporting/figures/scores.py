@@ -57,14 +57,16 @@ def score_forest(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
         "Scores with their 95 % intervals",
         " ".join(
             f"{item.title}: "
-            + ", ".join(f"{name} {_text(of(item.scores))}" for name, of in METRICS).replace("Balanced", "balanced", 1)
+            + ", ".join(f"{name} {formatting.estimate(of(item.scores))}" for name, of in METRICS).replace(
+                "Balanced", "balanced", 1
+            )
             + "."
             for item in selected
         )
         + " The dashed line is the majority-class baseline.",
         FigureTable(
             ("Model", *(name for name, _ in METRICS)),
-            tuple((item.title, *(_text(of(item.scores)) for _, of in METRICS)) for item in evaluations),
+            tuple((item.title, *(formatting.estimate(of(item.scores)) for _, of in METRICS)) for item in evaluations),
         ),
     )
 
@@ -144,10 +146,6 @@ def _interval(panel: Panel, value: Interval, item: EvaluationSummary, y: float, 
         panel.interval(value.low, value.high, y, color)
         panel.mark(min(max(value.value, low), 1.0), y, color, shape, 6.5)
     panel.text(1, y + 4, formatting.score(value.value), color, "right", right=RIGHT - 4)
-
-
-def _text(value: Interval) -> str:
-    return f"{formatting.score(value.value)} ({formatting.interval(value)})"
 
 
 def _spread_text(spread: Spread) -> str:

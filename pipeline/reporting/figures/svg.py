@@ -81,10 +81,8 @@ class Drawing:
     def panel(self, edges: tuple[float, float, float, float], x: Point, y: Point) -> Panel:
         """Return a rectangle with data coordinates.
 
-        Args:
-            edges: Pixels from the left, top, right and bottom edge of the drawing.
-            x: Data value at the left and right edge.
-            y: Data value at the bottom and top edge.
+        ``edges`` are pixels from the left, top, right and bottom edge of the drawing. ``x`` and ``y`` are the data
+        values at its left and right, and at its bottom and top edge.
         """
         return Panel(self, edges, x, y)
 
@@ -252,9 +250,9 @@ def one_line(text: object, most: int = 200) -> str:
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
-def text_width(text: str, size: float = SMALL) -> float:
+def text_width(text: str) -> float:
     """Return the approximate width of a text in pixels, independent of the fonts of a machine."""
-    return len(text) * size * CHARACTER_WIDTH
+    return len(text) * SMALL * CHARACTER_WIDTH
 
 
 def fitting(text: object, width: float, size: float = SMALL) -> str:

@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from pipeline.cleaning import CleanSummary
+from pipeline.cleaning.rules import joined
+from pipeline.cleaning.words import normalizer
+from pipeline.config import TextConfig
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 from tests.factories import place
 
@@ -153,3 +156,8 @@ FRAGMENTS = (
 )
 
 hostile = st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join) | st.text(max_size=40)
+
+
+def normalize(summary: str | None, text: str, config: TextConfig) -> str:
+    """Return the words of one review, joined by one space."""
+    return normalizer(config.normalization)(joined(summary, text) if config.include_summary else text)

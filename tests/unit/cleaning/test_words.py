@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.cleaning import normalize_many, rules, words
-from pipeline.cleaning.words import normalize
 from pipeline.config import TextConfig
 from pipeline.errors import ConfigurationError
 from tests.reference.article_cleaning import article_words, article_words_of_all
-from tests.unit.cleaning.factories import fine_foods, hostile
+from tests.unit.cleaning.factories import fine_foods, hostile, normalize
 
 GOLDEN = Path(__file__).with_name("golden.jsonl")
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from pipeline.cleaning import CleanSummary
 from pipeline.cleaning.rules import joined
-from pipeline.cleaning.words import normalize
 from pipeline.config import EncodingConfig, RunConfig, TextConfig, VariantConfig
 from pipeline.encoding import (
     VOCABULARY_FILE,
@@ -27,6 +26,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
 from pipeline.training.records import DeviceRecord, TrainSummary
 from pipeline.training.word_pairs import fit_word_pairs
 from tests.factories import Given, place
+from tests.unit.cleaning.factories import normalize
 
 NOUNS = ("coffee", "tea", "dog food", "sauce", "chips &amp; dip", "bread<br />milk", "sugar")
 OPINIONS = ("love", "won't buy", "didn&#39;t like", "NOT good", "great", "awful", "don\u2019t know", "5 stars for")

@@ -17,7 +17,7 @@ from pipeline.sources import FetchSummary, SeenFiles, fetch
 from pipeline.sources.naming import without_secrets
 from pipeline.sources.records import FetchedFile, KnownVersion
 from pipeline.sources.source import FoundFile
-from pipeline.sources.web import WebSource
+from pipeline.sources.web import fetch_web
 from pipeline.store import ArtifactReference, ArtifactStore
 
 KAGGLE_HEADER = (
@@ -77,7 +77,7 @@ def fetched_files(store: ArtifactStore, *dumps: Path | str) -> tuple[FetchedFile
 def download(url: str, folder: Path, known: KnownVersion | None = None) -> FoundFile | None:
     """Download a file; return ``None`` if it is the version known before."""
     seen = SeenFiles(versions={} if known is None else {without_secrets(url): known})
-    return next(iter(WebSource().fetch(url, folder, seen)), None)
+    return next(iter(fetch_web(url, folder, seen)), None)
 
 
 class ScriptedHandler(BaseHTTPRequestHandler):

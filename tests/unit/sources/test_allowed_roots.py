@@ -13,7 +13,7 @@ from pipeline.sources.allowed_roots import (
     require_allowed_dumps,
     require_allowed_vectors,
 )
-from pipeline.sources.local import LocalSource
+from pipeline.sources.fetching import SCHEMES
 from tests.unit.sources.factories import csv_text, fetch_dumps, written
 
 ROOTS = "REVIEW_SENTIMENT_ALLOWED_ROOTS"
@@ -49,7 +49,7 @@ def test_a_dump_in_a_root_is_fetched(home, store) -> None:
 
 def test_a_dump_elsewhere_is_refused_before_anything_is_read(home, store, monkeypatch) -> None:
     path = written(home / "inside out" / "Reviews.csv", csv_text())
-    monkeypatch.setattr(LocalSource, "fetch", lambda *_: pytest.fail("the path was looked up"))
+    monkeypatch.setitem(SCHEMES, "", lambda *_: pytest.fail("the path was looked up"))
     with pytest.raises(ConfigurationError) as error:
         fetch_dumps(store, "demo", path)
     message = str(error.value)

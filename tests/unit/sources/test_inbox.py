@@ -18,9 +18,9 @@ from pipeline.sources import inbox as inbox_module
 from pipeline.sources.inbox import (
     InboxFile,
     InboxListing,
-    InboxSource,
     SkippedFile,
     fetch_inbox,
+    fetch_new_files,
     inbox_digest,
     scan_inbox,
     stable_files,
@@ -272,13 +272,13 @@ def test_a_name_that_is_not_text_is_read(inbox) -> None:
 
 def test_the_source_returns_complete_new_files(inbox, tmp_path, monkeypatch, caplog) -> None:
     with pytest.raises(SourceError, match="REVIEW_SENTIMENT_INBOX is not set"):
-        InboxSource().fetch("inbox", tmp_path, SeenFiles())
+        fetch_new_files("inbox", tmp_path, SeenFiles())
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(inbox))
     put(inbox, "new.csv")
     put(inbox, "seen.csv")
     put(inbox, "fresh.csv", at=time.time())
     put(inbox, "README.md")
-    (found,) = InboxSource().fetch("inbox", tmp_path, SeenFiles(unchanged=lambda file: file.name == "seen.csv"))
+    (found,) = fetch_new_files("inbox", tmp_path, SeenFiles(unchanged=lambda file: file.name == "seen.csv"))
     assert (found.name, found.unattended) == ("new.csv", True)
     assert "README.md" in caplog.text
 

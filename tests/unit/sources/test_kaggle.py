@@ -16,7 +16,8 @@ import pytest
 
 from pipeline.errors import SourceError, SourceUnavailableError
 from pipeline.sources import FetchSummary, SeenFiles, retry
-from pipeline.sources.kaggle import ORIGIN, KaggleSource
+from pipeline.sources.kaggle import ORIGIN
+from pipeline.sources.kaggle import fetch_kaggle as fetch_from_kaggle
 from pipeline.sources.records import KnownVersion
 from pipeline.sources.source import FoundFile
 from tests.unit.sources.factories import ScriptedHandler, csv_text, fetch_dumps, serving
@@ -112,7 +113,7 @@ def body(found: FoundFile) -> str:
 
 def fetch_kaggle(known: int | None = None) -> FoundFile | None:
     versions = {} if known is None else {ORIGIN: KnownVersion(number=known)}
-    return next(iter(KaggleSource().fetch("kaggle", Path("not used"), SeenFiles(versions=versions))), None)
+    return next(iter(fetch_from_kaggle("kaggle", Path("not used"), SeenFiles(versions=versions))), None)
 
 
 def test_the_newest_version_is_requested_without_a_download(kaggle) -> None:

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ArtifactError, ConfigurationError, SourceUnavailableError
+from pipeline.sources.naming import without_secrets
 from pipeline.store import ArtifactStore
 from pipeline.tracking import mirror_champion, track_run
-from pipeline.tracking.address import public_address, redact_logins, tracking_uri
+from pipeline.tracking.address import redact_logins, tracking_uri
 from pipeline.tracking.records import TrackingError, TrackingUnavailableError
 from tests.unit.tracking.factories import BEST, RUN_NAME, Example
 
@@ -193,12 +194,12 @@ def test_a_store_that_sqlite_cannot_open_is_refused(tmp_path: Path) -> None:
         ("http://anna:s3cret@host:5000/prefix?token=abc#x", "http://host:5000/prefix"),
         ("postgresql://anna:p@ss:w@db/mlflow?password=x", "postgresql://db/mlflow"),
         ("sqlite:////data/store/mlflow.db", "sqlite:////data/store/mlflow.db"),
-        ("http://anna:s3cret@[bad", "http:…"),
+        ("http://anna:s3cret@[bad", "http://…"),
         ("databricks", "databricks"),
     ],
 )
 def test_public_addresses_have_no_login(uri: str, public: str) -> None:
-    assert public_address(uri) == public
+    assert without_secrets(uri) == public
 
 
 def test_messages_have_no_logins(monkeypatch: pytest.MonkeyPatch) -> None:
