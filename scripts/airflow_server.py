@@ -28,6 +28,7 @@ from scripts.airflow_environment import CHECKOUT
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 USER = "analyst"
+RECORD, PASSWORDS = "server.json", "passwords.json"
 START_SECONDS = 600
 """Limit for a start. It takes about a minute on two quiet cores, and many times that on a busy machine."""
 STOP_SECONDS = 30
@@ -117,14 +118,14 @@ def up(home: Path, port: int) -> int:
             start_new_session=True,
         )
     server = Server(pid=process.pid, created=psutil.Process(process.pid).create_time(), port=port)
-    _record(home).write_text(json.dumps(asdict(server)) + "\n", encoding="utf-8")
+    (home / RECORD).write_text(json.dumps(asdict(server)) + "\n", encoding="utf-8")
     try:
         problem = _wait_until_healthy(server, process)
     except KeyboardInterrupt:
         problem = "interrupted"
     if problem is not None:
         stop(server)
-        _record(home).unlink(missing_ok=True)
+        (home / RECORD).unlink(missing_ok=True)
         tail = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
         print("\n".join(tail), file=sys.stderr)
         print(f"\nAirflow did not start: {problem}. The last lines of {log_file} are above.", file=sys.stderr)
@@ -137,14 +138,14 @@ def down(home: Path) -> int:
     """Stop the server and everything that it started."""
     server = recorded(home)
     if server is None:
-        _record(home).unlink(missing_ok=True)
+        (home / RECORD).unlink(missing_ok=True)
         print("Airflow is not running.")
         return 0
     left = stop(server)
     if left:
         print(f"These processes did not end: {left}", file=sys.stderr)
         return 1
-    _record(home).unlink(missing_ok=True)
+    (home / RECORD).unlink(missing_ok=True)
     print("Airflow is stopped. Its database, the store and the login are kept for the next `make up`.")
     return 0
 
@@ -152,7 +153,7 @@ def down(home: Path) -> int:
 def recorded(home: Path) -> Server | None:
     """Return the server of this checkout, if it is running."""
     try:
-        server = Server(**json.loads(_record(home).read_text(encoding="utf-8")))
+        server = Server(**json.loads((home / RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
     return server if server.members() else None
@@ -199,7 +200,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": os.environ.get("AIRFLOW__CORE__PARALLELISM", "4"),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(home)),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / PASSWORDS),
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": address,
@@ -227,7 +228,7 @@ def inbox() -> str:
 
 def login(home: Path) -> tuple[str, str]:
     """Return user and password of the UI; the password is generated once, and only the owner can read it."""
-    passwords = _passwords(home)
+    passwords = home / PASSWORDS
     try:
         known = json.loads(passwords.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -277,14 +278,6 @@ def _tell(home: Path, server: Server) -> None:
     user, password = login(home)
     print(f"\n  Airflow   {server.address}\n  User      {user}\n  Password  {password}\n  Inbox     {inbox()}\n")
     print("A dump in the inbox starts a run. `make down` stops Airflow.")
-
-
-def _record(home: Path) -> Path:
-    return home / "server.json"
-
-
-def _passwords(home: Path) -> Path:
-    return home / "passwords.json"
 
 
 def _secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(SECRET_BYTES)) -> str:

@@ -67,10 +67,7 @@ SECRETS = tuple(
 class Stack:
     """A running Compose project.
 
-    Attributes:
-        command: Command line of Compose with this project's file and settings.
-        settings: The values of its ``.env``.
-        client: HTTP client of the API; :func:`log_in` adds the token.
+    ``settings`` are the values of its ``.env``; :func:`log_in` adds a token to the client of the API.
     """
 
     command: tuple[str, ...]
@@ -140,7 +137,8 @@ def run_steps(stack: Stack) -> None:
     disturb_training(stack, run_id)
     check_logs(stack, run_id)
     with step("Read the report through Airflow"):
-        folder = newest_report(stack)
+        history = stack.client.get("/review-sentiment/history").raise_for_status().text
+        folder = history.split("/review-sentiment/runs/", 1)[1].split("/", 1)[0]
         report = read_report(stack, folder)
         require("<html" in report, "the page is not the report of the run")
         anonymous = httpx.get(f"http://127.0.0.1:{stack.settings['PORT']}/review-sentiment/runs/{folder}/")
@@ -196,7 +194,9 @@ def check_isolation(stack: Stack) -> None:
 def disturb_training(stack: Stack, run_id: str) -> None:
     """Restart the scheduler, kill the worker, and wait for the end of the run."""
     with step("Restart the scheduler during the first stages"):
-        wait("a task to end", RUN_SECONDS, lambda: any_state(stack, run_id, "success"))
+        wait(
+            "a task to end", RUN_SECONDS, lambda: "success" in (task["state"] for task in stack.tasks(run_id).values())
+        )
         stack.compose("restart", "--timeout", "20", "scheduler")
     with step("Kill the worker during training"):
         wait("some epochs to be trained", RUN_SECONDS, lambda: epochs(stack) > EPOCHS_BEFORE_KILL)
@@ -218,12 +218,6 @@ def check_logs(stack: Stack, run_id: str) -> None:
     require("resumed after epoch" in trained, "the training did not resume after its last epoch")
     device = task_log(stack, run_id, "preflight", tasks["preflight"]["try_number"])
     require("trained on the CPU" in device, "the log of preflight does not say that it trains on the CPU")
-
-
-def newest_report(stack: Stack) -> str:
-    """Return the folder name of the newest report."""
-    page = stack.client.get("/review-sentiment/history").raise_for_status().text
-    return page.split("/review-sentiment/runs/", 1)[1].split("/", 1)[0]
 
 
 def read_report(stack: Stack, folder: str) -> str:
@@ -357,11 +351,6 @@ def known_dags(stack: Stack) -> set[str]:
 def state(stack: Stack, run_id: str) -> str:
     """Return the state of a run."""
     return stack.client.get(f"/api/v2/dags/{TRAIN}/dagRuns/{run_id}").raise_for_status().json()["state"]
-
-
-def any_state(stack: Stack, run_id: str, wanted: str) -> bool:
-    """Return whether a task of the run is in a state."""
-    return any(task["state"] == wanted for task in stack.tasks(run_id).values())
 
 
 def epochs(stack: Stack) -> int:

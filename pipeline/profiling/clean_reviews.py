@@ -60,7 +60,6 @@ class CleanReviews:
     """The columns of the clean reviews of a dump, as numbers.
 
     Attributes:
-        rows: Reviews.
         labels: int8 ``[reviews]``, 1 positive, 0 negative.
         stars: int64 ``[reviews]``.
         word_counts: int64 ``[reviews]``, words after normalization.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.promotion.records import ComparedSlice, GateDecision, HeadToHeadSummary, RowSet
+from pipeline.promotion.records import ComparedSlice, GateAnswer, GateDecision, HeadToHeadSummary, RowSet
 
 HISTORY_HINT = (
     "This is the decision of the gate at the time of this report. The champion page and its history show whether the "
@@ -20,28 +20,26 @@ ROW_SET_TITLES = {
 }
 
 
+DECISIONS: dict[GateAnswer, tuple[str, str]] = {
+    "promoted": ("Promoted", "The gate promotes it."),
+    "kept": ("Not promoted", "The gate keeps the champion."),
+    "rejected": ("Rejected", "The gate rejects it."),
+    "needs_approval": ("Needs approval", "Its promotion needs manual approval."),
+}
+
+
 def gate_word(gate: GateDecision) -> str:
     """Return the decision in a word or two."""
-    if gate.forced:
-        return "Promoted by force"
-    return {
-        "promoted": "Promoted",
-        "kept": "Not promoted",
-        "rejected": "Rejected",
-        "needs_approval": "Needs approval",
-    }[gate.decision]
+    return "Promoted by force" if gate.forced else DECISIONS[gate.decision][0]
 
 
 def gate_told(gate: GateDecision) -> str:
     """Return the decision as a short sentence."""
     if gate.forced:
         return "A user promotes it regardless of the rules."
-    return {
-        "promoted": "The gate promotes it.",
-        "kept": "The gate promotes no model." if gate.champion_title is None else "The gate keeps the champion.",
-        "rejected": "The gate rejects it.",
-        "needs_approval": "Its promotion needs manual approval.",
-    }[gate.decision]
+    if gate.decision == "kept" and gate.champion_title is None:
+        return "The gate promotes no model."
+    return DECISIONS[gate.decision][1]
 
 
 def gate_notes(gate: GateDecision) -> Iterator[str]:

@@ -124,11 +124,6 @@ def read_history(store: ArtifactStore) -> History:
     return History(tuple(sorted(runs, key=lambda run: run.made_at, reverse=True)), tuple(sorted(unreadable)))
 
 
-def published_runs(store: ArtifactStore) -> tuple[PublishedRun, ...]:
-    """Return every published run with a readable record, the newest first."""
-    return read_history(store).runs
-
-
 def find_published_run(store: ArtifactStore, folder: str) -> PublishedRun | None:
     """Return one published run without reading the others.
 

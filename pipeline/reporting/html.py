@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from pathlib import Path
 
 from markupsafe import Markup
 
@@ -23,9 +22,8 @@ from pipeline.reporting.gate_text import (
     worst_differences,
 )
 from pipeline.reporting.records import ReportContents, ReportWarning, RunOutcome
-from pipeline.reporting.templating import template_environment
+from pipeline.reporting.templating import TEMPLATES, template_environment
 
-TEMPLATES = Path(__file__).parent / "templates"
 STYLE_SHEETS = ("style.css", "figures.css")
 """The parts of the page's style sheet, in their order."""
 
@@ -153,17 +151,14 @@ class ReportView:
         drawn = any(evaluation.curves is not None for evaluation in contents.evaluations)
         terms = contents.baselines is not None and bool(contents.baselines.negative_terms)
         suspected = comparison is not None and bool(comparison.suspected_labels)
+        compared = comparison is not None and bool(comparison.comparisons or comparison.seed_groups)
         slices = self.best is not None and self.best.evaluated is not None and bool(self.best.evaluated.slices)
         present = [
             ("acceptance", "Acceptance", True),
             ("gate", "Promotion", contents.gate is not None),
             ("warnings", "Warnings", bool(contents.warnings)),
             ("scores", "Scores", evaluated),
-            (
-                "comparison",
-                "Comparison",
-                comparison is not None and bool(comparison.comparisons or comparison.seed_groups),
-            ),
+            ("comparison", "Comparison", compared),
             ("article", "The article", contents.article is not None),
             ("curves", "Curves and training", drawn or bool(self.trained)),
             ("confusion", "Confusion matrices", evaluated),

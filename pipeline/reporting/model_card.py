@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.reporting import formatting
 from pipeline.reporting.gate_text import HISTORY_HINT, gate_word
 from pipeline.reporting.records import ReportContents
 from pipeline.reporting.summary_questions import worst_slices
-from pipeline.reporting.templating import template_environment
+from pipeline.reporting.templating import TEMPLATES, template_environment
 
-TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "model_card.md.j2"
 
 SECTIONS = (

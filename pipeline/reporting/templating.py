@@ -13,6 +13,9 @@ from pipeline.evaluation.text import comparison_sentence
 from pipeline.promotion.rule_text import row_set_sentence
 from pipeline.reporting import formatting
 
+TEMPLATES = Path(__file__).parent / "templates"
+"""Folder of the templates of the report."""
+
 
 @cache
 def template_environment(folder: Path, *, escape: Callable[[object], object] | None = None) -> Environment:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -59,6 +60,9 @@ class Expectation:
     advice: str
 
 
+_of_reviews = partial(Expectation, "reviews")
+
+
 def percentage(share: float) -> str:
     """Return a share (0–1) in percent with two decimals, or ``less than 0.01 %`` for a small one above zero."""
     return "less than 0.01 %" if 0 < share < 0.00005 else f"{share:.2%}".replace("%", " %")  # noqa: PLR2004 - half a step
@@ -99,8 +103,7 @@ def raw_contract(config: ValidationConfig, bad_rows: str = "") -> tuple[Expectat
             "have another score or none",
             advice=_rule_fault("bad_score"),
         ),
-        Expectation(
-            "reviews",
+        _of_reviews(
             "expect_column_values_to_not_be_null",
             {"column": "text_characters"},
             "Every review has a text",
@@ -114,8 +117,7 @@ def raw_contract(config: ValidationConfig, bad_rows: str = "") -> tuple[Expectat
             "Check that the right column is mapped to score and that the dump is not a selection of one class. Lower "
             " min_class_share only if the data are meant to be so.",
         ),
-        Expectation(
-            "reviews",
+        _of_reviews(
             "expect_compound_columns_to_be_unique",
             {"column_list": ["file", "id"], "ignore_row_if": "any_value_is_missing"},
             "Ids are unique in each file",
@@ -157,8 +159,7 @@ def clean_contract(config: ValidationConfig) -> tuple[Expectation, ...]:
             "Check the cleaning funnel of the report: neutral and duplicate reviews are excluded. Provide a larger "
             "dump, or lower min_rows for a trial.",
         ),
-        Expectation(
-            "reviews",
+        _of_reviews(
             "expect_column_values_to_be_unique",
             {"column": "row"},
             "Row numbers are unique",
@@ -166,8 +167,7 @@ def clean_contract(config: ValidationConfig) -> tuple[Expectation, ...]:
             _unexpected_rows("share their number with another"),
             fault,
         ),
-        Expectation(
-            "reviews",
+        _of_reviews(
             "expect_column_values_to_be_in_set",
             {"column": "score", "value_set": list(LABELED_SCORES)},
             "No score is neutral",
@@ -175,8 +175,7 @@ def clean_contract(config: ValidationConfig) -> tuple[Expectation, ...]:
             _unexpected_rows(f"have the score {NEUTRAL_SCORE}, another or none"),
             fault,
         ),
-        Expectation(
-            "reviews",
+        _of_reviews(
             "expect_column_values_to_be_in_set",
             {"column": "label", "value_set": [0, 1]},
             "Every review has a label",
@@ -184,8 +183,7 @@ def clean_contract(config: ValidationConfig) -> tuple[Expectation, ...]:
             _unexpected_rows("have another label or none"),
             fault,
         ),
-        Expectation(
-            "reviews",
+        _of_reviews(
             "expect_column_pair_values_to_be_equal",
             {"column_A": "label", "column_B": "label_by_score", "ignore_row_if": "either_value_is_missing"},
             "Labels agree with scores",
@@ -199,8 +197,7 @@ def clean_contract(config: ValidationConfig) -> tuple[Expectation, ...]:
             "Compare with the classes of the raw data. If only cleaning removed one, its reviews are mostly "
             "duplicates. Provide a more mixed dump; lower min_class_share only if the data are meant to be so.",
         ),
-        Expectation(
-            "reviews",
+        _of_reviews(
             "expect_column_values_to_not_be_null",
             {"column": "word_count"},
             "Words are never missing",
@@ -226,8 +223,7 @@ def clean_contract(config: ValidationConfig) -> tuple[Expectation, ...]:
             "have another character or an extra space",
             advice=fault,
         ),
-        Expectation(
-            "reviews",
+        _of_reviews(
             "expect_column_median_to_be_between",
             {"column": "word_count", "min_value": MEDIAN_WORDS[0], "max_value": MEDIAN_WORDS[1]},
             "Reviews have a plausible length",
@@ -260,8 +256,7 @@ def _columns(schema: pa.Schema, *, stage: str) -> tuple[Expectation, ...]:
 
 
 def _enough_rows(config: ValidationConfig, title: str, advice: str) -> Expectation:
-    return Expectation(
-        "reviews",
+    return _of_reviews(
         "expect_table_row_count_to_be_between",
         {"min_value": config.min_rows},
         title,
@@ -275,8 +270,7 @@ def _class_shares(config: ValidationConfig, title: str, advice: str) -> Expectat
     # A class without any review cannot be learned, however small a share is allowed.
     share, only_present = config.min_class_share, config.min_class_share == 0
     limits = {"min_value": share, "max_value": 1 - share, "strict_min": only_present, "strict_max": only_present}
-    return Expectation(
-        "reviews",
+    return _of_reviews(
         "expect_column_mean_to_be_between",
         {"column": "positive", **limits},
         title,
@@ -296,8 +290,7 @@ def _range(
     advice: str,
     mostly: float = 1,
 ) -> Expectation:
-    return Expectation(
-        "reviews",
+    return _of_reviews(
         "expect_column_values_to_be_between",
         {"column": column, "min_value": bounds[0], "max_value": bounds[1], "mostly": mostly},
         title,

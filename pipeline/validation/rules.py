@@ -67,42 +67,20 @@ def _outside(column: pa.Array, lowest: int, highest: int) -> pa.Array:
     return pc.fill_null(outside, fill_value=False)
 
 
-def _bad_score(batch: pa.RecordBatch) -> pa.Array:
-    score = batch.column("score")
-    return pc.or_(pc.is_null(score), _outside(score, LOWEST_SCORE, HIGHEST_SCORE))
-
-
 def _bad_helpfulness(batch: pa.RecordBatch) -> pa.Array:
     negative = [pc.less(batch.column(name), 0) for name in ("helpfulness_numerator", "helpfulness_denominator")]
     return pc.or_(*(pc.fill_null(mask, fill_value=False) for mask in negative))
 
 
-def _bad_time(batch: pa.RecordBatch) -> pa.Array:
-    return _outside(batch.column("time"), EARLIEST_TIME, LATEST_TIME)
-
-
-def _empty_text(batch: pa.RecordBatch) -> pa.Array:
-    return pc.equal(text_characters(batch.column("text"), missing=0), 0)
-
-
 def text_characters(text: pa.Array, missing: int | None) -> pa.Array:
-    """Return int32 ``[rows]``, the characters of each text without the white space around it.
-
-    Args:
-        text: string ``[rows]``.
-        missing: The number for a null or blank text; ``None`` for null.
-    """
+    """Return int32 ``[rows]``, the characters of each text without white space around it, ``missing`` if none are."""
     length = pc.utf8_length(pc.utf8_trim_whitespace(text))
     absent = pc.fill_null(pc.equal(length, 0), fill_value=True)
     return pc.if_else(absent, pa.scalar(missing, pa.int32()), length)
 
 
-def _never(batch: pa.RecordBatch) -> pa.Array:
-    return pa.repeat(pa.scalar(False), batch.num_rows)
-
-
-def _constant(sentence: str) -> Callable[[pa.RecordBatch], pa.Array]:
-    return lambda batch: pa.repeat(pa.scalar(sentence), batch.num_rows)
+def _constant(value: str | bool) -> Callable[[pa.RecordBatch], pa.Array]:
+    return lambda batch: pa.repeat(pa.scalar(value), batch.num_rows)
 
 
 def _values_of(*columns: str) -> Callable[[pa.RecordBatch], pa.Array]:
@@ -123,14 +101,14 @@ ROW_RULES: tuple[RowRule, ...] = (
         "unparseable",
         ("problem",),
         "The record can be split into the dump's columns.",
-        _never,
+        _constant(False),
         _constant("the record could not be read"),
     ),
     RowRule(
         "bad_score",
         ("score",),
         f"The score is a whole number from {LOWEST_SCORE} to {HIGHEST_SCORE}.",
-        _bad_score,
+        lambda batch: _outside(pc.fill_null(batch.column("score"), 0), LOWEST_SCORE, HIGHEST_SCORE),
         _values_of("score"),
     ),
     RowRule(
@@ -144,14 +122,14 @@ ROW_RULES: tuple[RowRule, ...] = (
         "bad_time",
         ("time",),
         "The time is from 1995 to 2099, or missing.",
-        _bad_time,
+        lambda batch: _outside(batch.column("time"), EARLIEST_TIME, LATEST_TIME),
         _values_of("time"),
     ),
     RowRule(
         "empty_text",
         ("text",),
         "The text has more than white space.",
-        _empty_text,
+        lambda batch: pc.equal(text_characters(batch.column("text"), missing=0), 0),
         _constant("text is empty"),
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.reporting.history import published_runs
+from pipeline.reporting.history import read_history
 from pipeline.sources.demo import write_demo_dump
 from pipeline.stages import STAGES
 from pipeline.store import ArtifactStore
@@ -58,7 +58,7 @@ def test_a_training_outlives_its_worker(tmp_path: Path) -> None:
         assert finished <= (trained["resumed_from_epoch"] or 0) < EPOCHS
         assert len(trained["epochs"]) == EPOCHS
 
-        [published] = published_runs(ArtifactStore(str(store)))
+        [published] = read_history(ArtifactStore(str(store))).runs
         page = airflow.client.get(f"/review-sentiment/runs/{published.folder}/").raise_for_status().text
         assert f"resumed from {trained['resumed_from_epoch']}" in page
 

@@ -27,7 +27,7 @@ import pytest
 from pipeline.dataset import batches
 from pipeline.promotion import champion_changes
 from pipeline.promotion.champions import champion
-from pipeline.reporting.history import PublishedRun, published_runs
+from pipeline.reporting.history import PublishedRun, read_history
 from pipeline.sources.demo import write_demo_dump
 from pipeline.store import ArtifactStore
 from pipeline.store.run_names import safe_run_name
@@ -158,7 +158,7 @@ class Season:
         return model.removeprefix("export/")
 
     def published(self, run: dict[str, Any]) -> PublishedRun:
-        return next(found for found in published_runs(self.store) if found.run_name == run["dag_run_id"])
+        return next(found for found in read_history(self.store).runs if found.run_name == run["dag_run_id"])
 
     def report(self, run: dict[str, Any]) -> str:
         folder = self.published(run).folder

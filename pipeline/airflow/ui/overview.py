@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from pipeline.airflow.ui import dumps
 from pipeline.airflow.ui.champions import KINDS, current_champion, run_of
 from pipeline.airflow.ui.pages import page
-from pipeline.reporting.history import published_runs
+from pipeline.reporting.history import read_history
 from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
 
@@ -24,7 +24,7 @@ MAX_PAGE = 10_000
 def overview(number: Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE)] = 1) -> HTMLResponse:
     """Show the overview."""
     store = default_store()
-    runs = published_runs(store)
+    runs = read_history(store).runs
     serving = current_champion(store)
     received = dumps.received_batches(store)
     receivers = {safe_run_name(batch.run_name) for batch in received.batches}

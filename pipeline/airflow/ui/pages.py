@@ -15,7 +15,7 @@ from jinja2 import Environment
 from pipeline.errors import PipelineError
 from pipeline.reporting import formatting
 from pipeline.reporting.html import OUTCOME_TITLES
-from pipeline.reporting.html import TEMPLATES as REPORT_TEMPLATES
+from pipeline.reporting.templating import TEMPLATES as REPORT_TEMPLATES
 from pipeline.reporting.templating import template_environment
 from pipeline.settings import load_settings
 

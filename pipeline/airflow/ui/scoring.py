@@ -14,7 +14,7 @@ from pipeline.airflow.ui.champions import current_champion
 from pipeline.airflow.ui.pages import page
 from pipeline.behavioral_tests import word_effects
 from pipeline.errors import PipelineError
-from pipeline.reporting.history import published_runs
+from pipeline.reporting.history import read_history
 from pipeline.scoring import Scorer
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.run_names import safe_run_name
@@ -115,7 +115,7 @@ def _answering_model(store: ArtifactStore) -> AnsweringModel | None:
             model.exported,
             champion=serving.change.number,
         )
-    for run in published_runs(store):
+    for run in read_history(store).runs:
         if run.exported is not None:
             title = run.best_title or "The best model"
             return AnsweringModel(title, run.run_name, run.folder, run.demo, run.exported, problem=serving.problem)

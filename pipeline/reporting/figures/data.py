@@ -168,7 +168,7 @@ def lengths(encoding: EncodingSummary | None) -> Figure | None:
     drawing = Drawing(LENGTHS_HEIGHT)
     panel = drawing.panel((44, 40, 14, 38), (0, last + 1), (0, max(rows) * 1.02))
     ticks = multiples(0, max(rows), max(1.0, nice_step(max(rows), 4)))
-    panel.y_ticks(ticks, [formatting.count(round(value)) for value in ticks], title="")
+    panel.y_ticks(ticks, [formatting.count(round(value)) for value in ticks])
     panel.text(0, panel.y[1], "reviews", "soft", right=-38, up=9)
     for number, filled in enumerate(rows[: last + 1]):
         if filled:
@@ -176,15 +176,8 @@ def lengths(encoding: EncodingSummary | None) -> Figure | None:
             panel.box(number + 0.08, number + 0.92, 0, filled, "gone" if beyond else "series-1")
     panel.line([limit, limit], panel.y, "ink", 1.25, "dashed")
     align: Align = "right" if limit > 0.6 * (last + 1) else "left"
-    panel.text(
-        limit,
-        panel.y[1],
-        f"the model reads {formatting.plural(encoding.max_length, 'word')}",
-        "ink",
-        align,
-        up=20,
-        right=0,
-    )
+    reads = f"the model reads {formatting.plural(encoding.max_length, 'word')}"
+    panel.text(limit, panel.y[1], reads, "ink", align, up=20)
     longer = f"{formatting.count(cut)} reviews ({formatting.share(cut / whole if whole else math.nan)}) are longer"
     panel.text(limit, panel.y[1], longer, "soft", align, up=6)
     apart = next(nice for nice in (1, 2, 5, 10, 20, 50, 100) if (last + 1) / nice <= 7 or nice == 100)  # noqa: PLR2004

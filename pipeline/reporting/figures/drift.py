@@ -25,7 +25,7 @@ def drift(comparison: DumpComparison | None) -> Figure | None:
     drawing = Drawing(height)
     panel = drawing.panel((14, 4, 106, 42), (0, high), (ROW * len(selected), 0))
     ticks = multiples(0, high, step)
-    panel.x_ticks(ticks, [f"{value:.{decimals_of(step)}f}" for value in ticks], title="")
+    panel.x_ticks(ticks, [f"{value:.{decimals_of(step)}f}" for value in ticks])
     panel.text(0, panel.y[0], "population stability index; the bar is its bound", "soft", up=-30)
     for number, one in enumerate(selected):
         top = ROW * number

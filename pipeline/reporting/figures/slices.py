@@ -26,15 +26,8 @@ def slices(evaluation: EvaluationSummary) -> Figure | None:
     panel = drawing.panel((LEFT, 8, RIGHT, 40), (low, high), (ROW * len(selected), 0))
     ticks = multiples(low, high, nice_step(span, 4))
     panel.x_ticks(ticks, [signed(round(100 * value, 6), 0 if span > 0.04 else 1) for value in ticks])  # noqa: PLR2004
-    panel.text(
-        high,
-        panel.y[0],
-        "accuracy minus expected accuracy, in points",
-        "soft",
-        "right",
-        right=RIGHT - 4,
-        up=-30,
-    )
+    meaning = "accuracy minus expected accuracy, in points"
+    panel.text(high, panel.y[0], meaning, "soft", "right", right=RIGHT - 4, up=-30)
     panel.line([0, 0], panel.y, "baseline", 1.5, "dashed")
     for number, one in enumerate(selected):
         y = ROW * number + ROW / 2

@@ -76,14 +76,8 @@ def article_collapse(variant: VariantReport) -> Figure | None:
     losses = _loss_panel(drawing, summary, scale, (212.0, 40.0, 66.0, 38.0), room=28)
     losses.y_ticks(*_labeled(scale))
     losses.text(losses.x[0], losses.y[1], "Loss (nats)", right=-34, up=24, strong=True)
-    losses.text(
-        losses.x[0],
-        losses.y[1],
-        f"at the end {formatting.score(summary.epochs[-1].loss)}",
-        "soft",
-        right=-34,
-        up=10,
-    )
+    at_end = f"at the end {formatting.score(summary.epochs[-1].loss)}"
+    losses.text(losses.x[0], losses.y[1], at_end, "soft", right=-34, up=10)
     return drawing.figure(
         f"collapse-{slug(variant.name)}",
         f"What {variant.title} has learned",
@@ -110,11 +104,8 @@ def _small(value: float) -> str:
 
 
 def _losses(summary: TrainSummary) -> list[float]:
-    values = [
-        summary.label_entropy,
-        *(loss for epoch in summary.epochs for loss in (epoch.loss, epoch.validation_loss)),
-    ]
-    return [value for value in values if finite(value)]
+    losses = (loss for epoch in summary.epochs for loss in (epoch.loss, epoch.validation_loss))
+    return [value for value in (summary.label_entropy, *losses) if finite(value)]
 
 
 def _scale(losses: Sequence[float], *, from_zero: bool) -> _Scale:
