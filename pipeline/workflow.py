@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict
 
-from pipeline.errors import (
-    ArtifactError,
-    ConfigurationError,
-    ContractViolationError,
-    DataLeakageError,
-    PipelineError,
-)
+from pipeline.errors import ArtifactError, ConfigurationError, ContractViolationError, DataLeakageError, PipelineError
 from pipeline.run_state import RunState
 from pipeline.settings import load_settings
 from pipeline.stages import STAGES, StageSpec, stage

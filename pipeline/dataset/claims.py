@@ -8,14 +8,7 @@ from datetime import UTC, datetime, time
 
 from pipeline.config import DatasetConfig, RunConfig
 from pipeline.dataset.records import BatchClaim, ClaimedFile, DumpBatch
-from pipeline.dataset.registry import (
-    accepted_batches,
-    batches,
-    find_claim,
-    record_batch,
-    record_claim,
-    was_evaluated,
-)
+from pipeline.dataset.registry import accepted_batches, batches, find_claim, record_batch, record_claim, was_evaluated
 from pipeline.errors import EmptyWindowError, NothingNewError, SourceError
 from pipeline.readers import check_dump
 from pipeline.sources import FetchSummary, InboxFile, SeenFiles, UnreadableFile, fetch, fetch_new

@@ -9,13 +9,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.evaluation import (
-    TFIDF,
-    BaselinesSummary,
-    ComparisonSummary,
-    EvaluationSummary,
-    best_first,
-)
+from pipeline.evaluation import TFIDF, BaselinesSummary, ComparisonSummary, EvaluationSummary, best_first
 from pipeline.promotion.records import AcceptanceDecision, AcceptanceResult, Candidate, deciding_rule
 from pipeline.promotion.rules import MARGIN, acceptance_rules
 from pipeline.splitting.records import LeakageSummary

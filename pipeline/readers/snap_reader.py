@@ -6,13 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 from pipeline.readers.columns import resolve_columns
-from pipeline.readers.lines import (
-    LINE_CHARACTERS,
-    RECORD_CHARACTERS,
-    Lines,
-    RecordTooLongError,
-    read_chunks,
-)
+from pipeline.readers.lines import LINE_CHARACTERS, RECORD_CHARACTERS, Lines, RecordTooLongError, read_chunks
 from pipeline.readers.values import Chunk
 
 FIRST_KEY = "product/productId"

@@ -22,15 +22,7 @@ from pipeline.sources.local import find_local
 from pipeline.sources.naming import safe_name, unique_names, without_secrets
 from pipeline.sources.records import FetchedFile, FetchSummary, SourceVersion
 from pipeline.sources.s3 import fetch_s3
-from pipeline.sources.source import (
-    FoundFile,
-    SeenFiles,
-    Source,
-    hash_blocks,
-    open_regular,
-    read_blocks,
-    scheme_of,
-)
+from pipeline.sources.source import FoundFile, SeenFiles, Source, hash_blocks, open_regular, read_blocks, scheme_of
 from pipeline.sources.web import fetch_web
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
@@ -38,13 +30,7 @@ log = logging.getLogger(__name__)
 
 FETCH = Stage("fetch", version=1)
 KEYWORDS: dict[str, Source] = {DEMO_DUMP: fetch_demo, INBOX_DUMP: fetch_new_files, KAGGLE_DUMP: fetch_kaggle}
-SCHEMES: dict[str, Source] = {
-    "http": fetch_web,
-    "https": fetch_web,
-    "s3": fetch_s3,
-    "file": find_local,
-    "": find_local,
-}
+SCHEMES: dict[str, Source] = {"http": fetch_web, "https": fetch_web, "s3": fetch_s3, "file": find_local, "": find_local}
 """What fetches a dump that is no keyword, by the scheme of its address; a path has none."""
 
 

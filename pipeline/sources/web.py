@@ -19,13 +19,7 @@ from pipeline.sources.retry import (
     retry_after,
     with_retries,
 )
-from pipeline.sources.source import (
-    BLOCK_BYTES,
-    FoundFile,
-    SeenFiles,
-    check_size,
-    hash_blocks,
-)
+from pipeline.sources.source import BLOCK_BYTES, FoundFile, SeenFiles, check_size, hash_blocks
 
 if TYPE_CHECKING:
     import httpx

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.airflow.ui.pages import describe_error
 from pipeline.errors import PipelineError
-from pipeline.promotion.champions import (
-    ChampionChange,
-    ChampionModel,
-    champion,
-    champion_changes,
-    previous_champion,
-)
+from pipeline.promotion.champions import ChampionChange, ChampionModel, champion, champion_changes, previous_champion
 from pipeline.reporting.history import PublishedRun
 from pipeline.store import ArtifactStore
 from pipeline.store.run_names import safe_run_name
