@@ -304,7 +304,7 @@ class TrainingConfig(Section):
         description="Decay per step (0–1) of the moving average of the weights, which is evaluated and saved. 0: the "
         "weights of the last step.",
     )
-    epochs: int = Field(4, title="Epochs", description="Maximum number of passes over the training rows.", ge=1)
+    epochs: int = Field(3, title="Epochs", description="Maximum number of passes over the training rows.", ge=1)
     patience: int = Field(
         2, title="Patience", description="Epochs without a lower validation loss before training stops.", ge=1
     )

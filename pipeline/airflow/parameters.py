@@ -64,6 +64,9 @@ CHOICES = {
         "selu": "SELU",
         "gelu": "GELU",
     },
+    "initial_vectors": {"text": "From the training text", "random": "Random"},
+    "pooling": {"mean_max": "Mean and maximum over all words", "last": "Last word"},
+    "schedule": {"cosine": "Rise and fall (cosine)", "constant": "Constant"},
     "padding": {"masked": "Masked", "unmasked": "Unmasked (the article's error)"},
     "class_weights": {"none": "None", "balanced": "Balanced"},
     "threshold": {
