@@ -661,6 +661,9 @@ PROFILES: dict[str, dict[str, Any]] = {
     "demo": {
         "units": (32,),
         "layers": (1,),
+        # The demo dump has few reviews: larger batches would take too few steps.
+        "batch_size": (32,),
+        "epochs": 4,
         "max_vocabulary_size": 5_000,
         "test_size": 0.15,
         "bootstrap_samples": 200,
