@@ -209,6 +209,11 @@ class VocabularyConfig(Section):
     )
     min_frequency: int = Field(2, title="Minimum frequency", description="Occurrences that a word needs.", ge=1)
 
+    @property
+    def has_unknown_word(self) -> bool:
+        """Whether a word can be without an id of its own, so that the vocabulary needs the unknown word."""
+        return self.fit_on == "train" or self.max_vocabulary_size > 0 or self.min_frequency > 1
+
 
 class EncodingConfig(Section):
     """How texts become sequences of word ids."""
@@ -558,6 +563,15 @@ class RunConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     promotion: PromotionConfig = PromotionConfig()
     hardware: HardwareConfig = HardwareConfig()
+
+    @model_validator(mode="after")
+    def _dropped_words_have_an_id(self) -> Self:
+        if self.training.word_dropout and not self.vocabulary.has_unknown_word:
+            raise ValueError(
+                f"Word dropout (word_dropout) is {self.training.word_dropout}, but this vocabulary has no unknown word "
+                "that a dropped word could become; set word_dropout to 0, or min_frequency to 2"
+            )
+        return self
 
     @property
     def collects(self) -> bool:

@@ -73,11 +73,10 @@ def _build(counts: _Counts, config: VocabularyConfig, work: Workspace) -> Outcom
             f"No word occurs {config.min_frequency} times in the {rows:,} counted rows (fit_on '{config.fit_on}'). "
             "Lower min_frequency, or use a larger dump."
         )
-    all_words_known = config.fit_on == "all" and config.max_vocabulary_size == 0 and config.min_frequency == 1
     vocabulary = Vocabulary(
         words=tuple(counts.words[index] for index in kept.tolist()),
         counts=tuple(fitted[kept].tolist()),
-        unknown_id=None if all_words_known else UNKNOWN_ID,
+        unknown_id=UNKNOWN_ID if config.has_unknown_word else None,
     )
     vocabulary.save(work.folder / VOCABULARY_FILE)
     tokens, known = counts.of_word.sum(axis=1), counts.of_word[:, kept].sum(axis=1)

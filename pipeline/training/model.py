@@ -1,7 +1,7 @@
 """The network: word ids → probability that the review is positive.
 
 It uses Keras layers and operations only, so a saved model loads in the safe mode of Keras without code of this project.
-docs/explanation/network.md draws it and says what each part gives.
+docs/explanation/network.md describes each part and what it gives.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import Precision, VariantConfig
+from pipeline.encoding.vocabulary import PADDING_ID, UNKNOWN_ID
 from pipeline.errors import ConfigurationError
 from pipeline.training.word_pairs import MULTIPLIER, WordPairs
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 INPUT_NAME = "ids"
 OUTPUT_NAME = "probability"
-UNKNOWN_ID = 1
 BELOW_ALL_OUTPUTS = -1e9
 """Added to the outputs at padding, so that the maximum over the words ignores them."""
 
@@ -79,7 +79,7 @@ def build_model(
     keras.utils.set_random_seed(variant.seed)
     dropouts = _Dropouts(variant.seed, precision)
     ids = keras.Input((None if masked else max_length,), dtype="int32", name=INPUT_NAME)
-    mask = ops.not_equal(ids, 0) if masked else None
+    mask = ops.not_equal(ids, PADDING_ID) if masked else None
     embedding = layers.Embedding(*shape, dtype=precision, name="embedding")
     read, kept = ids, None
     if variant.word_dropout:

@@ -76,3 +76,10 @@ def test_a_long_path_is_shown_by_its_end() -> None:
     assert quoted(path).endswith("Reviews.csv'")
     assert len(quoted(path)) == 82
     assert quoted("x" * 200).startswith("'xxx")
+
+
+def test_word_dropout_needs_an_unknown_word() -> None:
+    every_word = {"fit_on": "all", "max_vocabulary_size": 0, "min_frequency": 1}
+    with pytest.raises(ConfigurationError, match="set word_dropout to 0"):
+        RunConfig.from_flat({"profile": "default", **every_word})
+    assert not RunConfig.from_flat({"profile": "article"}).vocabulary.has_unknown_word

@@ -56,6 +56,13 @@ def reviews(rows: int, seed: int) -> Sequences:
     return Sequences(row=np.arange(rows), label=label, offsets=offsets, ids=ids.astype(np.int32))
 
 
+def sequences(rows: list[list[int]]) -> Sequences:
+    """Return rows of these ids, all with the label 0."""
+    offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+    ids = np.array([number for row in rows for number in row], dtype=np.int32)
+    return Sequences(row=np.arange(len(rows)), label=np.zeros(len(rows), np.int8), offsets=offsets, ids=ids)
+
+
 def pairs() -> WordPairs:
     """Return the pairs of words that occur twice in some of these reviews."""
     return fit_word_pairs(reviews(200, 1), 2 + len(WORDS), first_word_id=2, max_pairs=1_000)

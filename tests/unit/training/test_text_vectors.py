@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.encoding import Sequences
 from pipeline.training.text_vectors import COMPONENT_SIZE, text_vectors
-
-
-def sequences(rows: list[list[int]]) -> Sequences:
-    offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-    ids = np.array([number for row in rows for number in row], dtype=np.int32)
-    return Sequences(row=np.arange(len(rows)), label=np.zeros(len(rows), np.int8), offsets=offsets, ids=ids)
+from tests.unit.training.factories import sequences
 
 
 def vectors(rows: list[list[int]], seed: int = 1) -> np.ndarray:

@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.encoding import Sequences
 from pipeline.training.word_pairs import MULTIPLIER, WordPairs, fit_word_pairs
+from tests.unit.training.factories import sequences
 
 SIZE, FIRST = 12, 2
 ROWS = st.lists(st.lists(st.integers(1, SIZE - 1), max_size=8), min_size=1, max_size=30)
-
-
-def sequences(rows: list[list[int]]) -> Sequences:
-    offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-    ids = np.array([number for row in rows for number in row], dtype=np.int32)
-    return Sequences(row=np.arange(len(rows)), label=np.zeros(len(rows), np.int8), offsets=offsets, ids=ids)
 
 
 def number_of(pairs: WordPairs, first: int, second: int) -> int:
