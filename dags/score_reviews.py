@@ -7,8 +7,9 @@ predictions. It reads the same kinds of dumps as the training; stars are not nee
 `REVIEW_SENTIMENT_SCORE_AFTER_PROMOTION`, every new champion scores the dumps named there.
 
 **Results**: `predictions/<run>/` in the store. `predictions.parquet` has `row`, `id`, `probability` (of a positive
-review), `label` (1 from the model's threshold), `model_version` and `unknown_word_share`; `excluded.parquet` has the
-rows that could not be scored, with the reason; `summary.json` has the totals. The asset `predictions` is updated.
+review), `label` (1 from the model's threshold), `sentiment` (`positive`, `negative`, `unsure`, `unknown`),
+`model_version` and `unknown_word_share`; `excluded.parquet` has the rows that could not be scored, with the reason;
+`summary.json` has the totals. The asset `predictions` is updated.
 
 **If a task failed**: its log ends with a message that says what was found and what to do next. Clearing a task is safe:
 finished shards are reused from the store.

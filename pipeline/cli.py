@@ -291,10 +291,11 @@ def _score_texts(texts: Sequence[str], model: str, store: ArtifactStore) -> None
 
     scorer = load_scorer(model, store)
     print(f"{scorer.model.title}, threshold {scorer.threshold:.3f}", file=sys.stderr)
-    for text, probability in zip(texts, scorer.probabilities(texts), strict=True):
-        label = "positive" if probability >= scorer.threshold else "negative"
+    scores = scorer.score_texts(texts)
+    for text, probability, answer in zip(texts, scores.probability, scorer.answers(scores), strict=True):
+        shown = "     –" if answer == "unknown" else f"{probability:.4f}"
         printable = "".join(character if character.isprintable() else " " for character in text)
-        print(f"{probability:.4f}  {label}  {textwrap.shorten(printable, SHOWN_REVIEW, placeholder='…')}")
+        print(f"{shown}  {answer:8}  {textwrap.shorten(printable, SHOWN_REVIEW, placeholder='…')}")
 
 
 def _score_dump(options: argparse.Namespace, model: str, store: ArtifactStore) -> None:

@@ -363,6 +363,24 @@ class EvaluationConfig(Section):
     )
 
 
+class ExportConfig(Section):
+    """How an exported model answers."""
+
+    calibration: Literal["temperature", "none"] = Field(
+        "temperature",
+        title="Calibration",
+        description="`temperature`: the probabilities of the exported model are rescaled on the validation split, and "
+        "0.5 is the threshold. `none`: they stay as the network gives them.",
+    )
+    min_confidence: float = Field(
+        0.65,
+        title="Minimum confidence",
+        description="Probability (0.5–1) of the more probable class below which the answer is `unsure`. 0.5: never.",
+        ge=0.5,
+        lt=1,
+    )
+
+
 class PromotionConfig(Section):
     """When a challenger replaces the champion. ``docs/explanation/promotion.md`` explains each rule."""
 
@@ -561,6 +579,7 @@ class RunConfig(Section):
     encoding: EncodingConfig = EncodingConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    export: ExportConfig = ExportConfig()
     promotion: PromotionConfig = PromotionConfig()
     hardware: HardwareConfig = HardwareConfig()
 
@@ -670,6 +689,8 @@ PROFILES: dict[str, dict[str, Any]] = {
         "restore_best_weights": False,
         "padding": "unmasked",
         "threshold": "half",
+        "calibration": "none",
+        "min_confidence": 0.5,
     },
     # Small enough for a first run on two cores.
     "demo": {

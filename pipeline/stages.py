@@ -263,7 +263,7 @@ STAGES: tuple[StageSpec | VariantStageSpec, ...] = (
         help="Export one variant as a model from raw text to probability",
         run=steps.export,
         inputs=("build_dataset", "fit_vocabulary", "encode"),
-        sections=("text", "encoding"),
+        sections=("text", "encoding", "export"),
         on_gpu=True,
         timeout_hours=12,
     ),

@@ -248,6 +248,7 @@ def export(run: Run, state: RunState, variant: VariantState) -> ArtifactReferenc
         variant["predict"],
         text=run.config.text,
         encoding=run.config.encoding,
+        answers=run.config.export,
         threshold=run.store.summary(variant["evaluate"], EvaluationSummary).threshold,
         title=run.variant(variant.name).title,
         store=run.store,

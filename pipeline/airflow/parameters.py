@@ -24,6 +24,7 @@ SECTION_TITLES = {
     "encoding": "Text",
     "training": "Models",
     "evaluation": "Evaluation",
+    "export": "Answers of the model",
     "promotion": "Promotion",
     "hardware": "Hardware",
 }
@@ -74,6 +75,7 @@ CHOICES = {
         "negative_recall": "Recall of negative reviews",
         "half": "0.5",
     },
+    "calibration": {"temperature": "0.5 is the threshold", "none": "As the network gives them"},
     "metric": {
         "balanced_accuracy": "Balanced accuracy",
         "accuracy": "Accuracy",

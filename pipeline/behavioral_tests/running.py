@@ -39,9 +39,7 @@ class TextScorer(Protocol):
         """
 
 
-def run_tests(
-    scorer: TextScorer, threshold: float, tests: Sequence[Behavior] | None = None
-) -> tuple[BehaviorTest, ...]:
+def run_tests(scorer: TextScorer, tests: Sequence[Behavior] | None = None) -> tuple[BehaviorTest, ...]:
     """Score every text of the behavioral tests in one call, and return the cases that pass and fail.
 
     A single text passes if it is classified as expected. A pair passes if the probability moves by at most
@@ -49,7 +47,6 @@ def run_tests(
 
     Args:
         scorer: The model.
-        threshold: Probability from which a review counts as positive.
         tests: By default the project's own tests.
     """
     tests = behaviors() if tests is None else tests
@@ -59,7 +56,7 @@ def run_tests(
     answers = dict(zip(texts, valid_probabilities(scorer, list(texts)), strict=True))
     if invalid := sum(answer is None for answer in answers.values()):
         log.warning("The model gave no probability for %d of %d test texts; their cases fail.", invalid, len(texts))
-    return tuple(_run_test(test, answers, threshold) for test in tests)
+    return tuple(_run_test(test, answers, scorer.threshold) for test in tests)
 
 
 def valid_probabilities(scorer: TextScorer, texts: Sequence[str]) -> list[float | None]:

@@ -18,12 +18,10 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Wor
 
 log = logging.getLogger(__name__)
 
-STAGE = Stage("run_behavioral_tests", version=1)
+STAGE = Stage("run_behavioral_tests", version=2)
 MAX_EXPLAINED_MISTAKES = 6
 MAX_EXPLAINED_CHARACTERS = 600
 """Characters of an explained review: enough for a reader who sees a color for every word."""
-MAX_DIFFERENCE = 0.01
-"""Between the evaluated probability and that of the raw text; a larger difference is logged as a warning."""
 
 
 class BehavioralTestsParams(BaseModel):
@@ -51,7 +49,7 @@ def run_behavioral_tests(
 ) -> ArtifactReference:
     """Test a model with texts written for that purpose, and explain its most confident mistakes.
 
-    Threshold and title come from the model's evaluation, and so do the mistakes: its most confident ones with at most
+    The title comes from the model's evaluation, and so do the mistakes: its most confident ones with at most
     ``MAX_EXPLAINED_CHARACTERS`` characters. Summary and text are joined as in training.
 
     Args:
@@ -74,16 +72,16 @@ def run_behavioral_tests(
         evaluation = _evaluation(store, evaluated, model)
         texts = _texts_of_mistakes(store, cleaned, evaluation, include_summary=include_summary)
         scorer = load()
-        tests = run_tests(scorer, evaluation.threshold)
+        tests = run_tests(scorer)
         labels = {mistake.row: mistake.label for mistake in evaluation.mistakes}
         explained = explain(scorer, texts, labels, list(texts))
-        _warn_of_differences(explained, evaluation)
+        _warn_of_differences(explained, scorer.threshold, evaluation)
         log.info("%s: passes %d of %d test cases", model, sum(t.passed for t in tests), sum(t.cases for t in tests))
         return Outcome(
             BehavioralTestsSummary(
                 model=model,
                 title=evaluation.title,
-                threshold=evaluation.threshold,
+                threshold=scorer.threshold,
                 tests=tests,
                 explained=explained,
             )
@@ -162,14 +160,16 @@ def _texts_of_mistakes(
     return {row: texts[row] for row in short}
 
 
-def _warn_of_differences(explained: tuple[ExplainedMistake, ...], evaluation: EvaluationSummary) -> None:
-    """Warn if the model scores the raw text of a mistake differently from its evaluation."""
-    evaluated = {mistake.row: mistake.probability for mistake in evaluation.mistakes}
-    differing = [item.row for item in explained if abs(item.probability - evaluated[item.row]) > MAX_DIFFERENCE]
+def _warn_of_differences(
+    explained: tuple[ExplainedMistake, ...], threshold: float, evaluation: EvaluationSummary
+) -> None:
+    """Warn if the model classifies the raw text of a mistake differently from its evaluation."""
+    evaluated = {mistake.row: mistake.probability >= evaluation.threshold for mistake in evaluation.mistakes}
+    differing = [item.row for item in explained if (item.probability >= threshold) != evaluated[item.row]]
     if differing:
         log.warning(
-            "%s scores the raw text of %d of %d explained mistakes differently from its evaluation, the first is row "
-            "%d; the text is not read as in training.",
+            "%s classifies the raw text of %d of %d explained mistakes differently from its evaluation, the first "
+            "is row %d; the text is not read as in training.",
             evaluation.model,
             len(differing),
             len(explained),

@@ -8,7 +8,7 @@ from pipeline.scoring.export_stage import export
 from pipeline.scoring.exports import choose_model, find_export
 from pipeline.scoring.predict_stage import predict
 from pipeline.scoring.records import ExportedModel, ExportMismatchError, ExportSummary, PredictSummary
-from pipeline.scoring.scorer import Scorer, load_scorer
+from pipeline.scoring.scorer import Scorer, Sentiment, load_scorer
 from pipeline.scoring.shards import ROWS_PER_SHARD, ScoreSummary, Shard, ShardPlan, plan_shards, score_shard
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "PublishedPredictions",
     "ScoreSummary",
     "Scorer",
+    "Sentiment",
     "Shard",
     "ShardPlan",
     "choose_model",

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.cleaning.rules import joined
 from pipeline.encoding import load_sequences
 from pipeline.errors import ArtifactError, quoted
+from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.networks import onnx_session
 from pipeline.scoring.records import (
     KERAS_FILE,
@@ -133,6 +134,18 @@ def choose_sample(
     )
 
 
+def validation_predictions(
+    predicted: ArtifactReference, store: ArtifactStore
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Return labels, int8 ``[rows]``, and the network's probabilities, float32 ``[rows]``, of the validation split."""
+    table = pq.read_table(
+        store.folder(predicted) / PREDICTIONS_FILE,
+        columns=["label", "probability"],
+        filters=pc.field("split") == "validation",
+    )
+    return table["label"].to_numpy(), table["probability"].to_numpy()
+
+
 def read_back(folder: Path, reviews: list[str]) -> Readings:
     """Load ``model.keras``, ``saved_model`` and ``model.onnx`` as a user would, and score reviews with all three.
 
@@ -185,8 +198,10 @@ def read_back(folder: Path, reviews: list[str]) -> Readings:
     return readings
 
 
-def compare(sample: Sample, readings: Readings, normalization: str) -> Agreement:
+def compare(sample: Sample, readings: Readings, normalization: str, calibration: Calibration) -> Agreement:
     """Compare an exported model's results with the pipeline's.
+
+    A probability near 0 or 1 has lost digits that rescaling brings back, so probabilities may agree before or after it.
 
     Raises:
         ExportMismatchError: Fewer rows than ``MIN_IDENTICAL_SHARE`` have the same word ids, or a probability of
@@ -194,7 +209,10 @@ def compare(sample: Sample, readings: Readings, normalization: str) -> Agreement
     """
     count = len(sample.rows)
     identical = np.array(list(map(_same_words, sample.ids, readings.ids)), dtype=bool)
-    differences = np.abs(readings.probabilities - sample.probabilities)
+    differences = np.minimum(
+        np.abs(readings.probabilities - calibration.apply(sample.probabilities)),
+        np.abs(calibration.undo(readings.probabilities) - sample.probabilities),
+    )
     largest = float(differences[identical].max(initial=0.0))
     share = float(identical.mean()) if count else 1.0
     log.info(
@@ -217,9 +235,10 @@ def compare(sample: Sample, readings: Readings, normalization: str) -> Agreement
         raise ExportMismatchError(
             "The exported model scores reviews differently from the evaluated model: probabilities of rows with the "
             f"same words differ by up to {largest:.2g} (at most {MAX_DIFFERENCE:g} is allowed), so it was not "
-            f"exported. Worst: row {sample.rows[worst]}, evaluated {sample.probabilities[worst]:.6f}, exported "
-            f"{readings.probabilities[worst]:.6f}. Predictions and model are from different trainings, or rows are "
-            "padded differently; run `predict` and `export` again on one machine."
+            f"exported. Worst: row {sample.rows[worst]}, evaluated "
+            f"{calibration.apply(sample.probabilities)[worst]:.6f}, exported {readings.probabilities[worst]:.6f}. "
+            "Predictions and model are from different trainings, or rows are padded differently; run `predict` "
+            "and `export` again on one machine."
         )
     return Agreement(rows=count, identical_ids=int(identical.sum()), largest_difference=largest)
 

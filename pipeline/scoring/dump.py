@@ -58,7 +58,7 @@ class DumpFile(Record):
 class PublishedPredictions(Record):
     """The predictions for a dump in figures (``summary.json``)."""
 
-    schema_version: int = 1
+    schema_version: int = 2
     run_name: str
     model: str
     """The model's title, for people."""
@@ -74,7 +74,11 @@ class PublishedPredictions(Record):
     """Rows not scored, by reason; ``excluded.parquet`` has each of them."""
     positive: int
     positive_share: float | None
-    """``None`` if no row was scored."""
+    """Of the rows with a probability; ``None`` if there is none."""
+    unsure: int
+    """Rows too near the threshold, or with too many unknown words; they have a probability and a label."""
+    unknown: int
+    """Rows without a known word; they have no probability and no label."""
     unknown_words: UnknownWords | None
     demo: bool
     ingested: ArtifactReference
@@ -98,6 +102,7 @@ class Publication(Record):
             "rows": summary.rows,
             "not_scored": summary.rows_in - summary.rows,
             "positive_share": summary.positive_share,
+            "unsure": summary.unsure,
             "unknown_word_share": None if unknown is None else unknown.mean,
         }
 
@@ -161,6 +166,7 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
             shards, PREDICTIONS_FILE, PREDICTION_SCHEMA, written, store, figures="unknown_word_share"
         )
         rows, positive = sum(shard.rows for shard in summaries), sum(shard.positive for shard in summaries)
+        unknown_rows = sum(shard.unknown for shard in summaries)
         excluded = sum((Counter(shard.excluded) for shard in summaries), Counter[str]())
         summary = PublishedPredictions(
             run_name="".join(c if c.isprintable() else "_" for c in run_name),
@@ -172,7 +178,9 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
             rows=rows,
             excluded=dict(sorted(excluded.items())),
             positive=positive,
-            positive_share=round(positive / rows, 6) if rows else None,
+            positive_share=round(positive / (rows - unknown_rows), 6) if rows > unknown_rows else None,
+            unsure=sum(shard.unsure for shard in summaries),
+            unknown=unknown_rows,
             unknown_words=_unknown_words(unknown) if rows else None,
             demo=dump.demo,
             ingested=first.inputs["ingested"],

@@ -9,9 +9,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from pipeline.config import EncodingConfig, TextConfig
+from pipeline.config import EncodingConfig, ExportConfig, TextConfig
 from pipeline.encoding import PADDING_ID, VOCABULARY_FILE, Vocabulary
-from pipeline.scoring.checking import choose_sample, compare, read_back
+from pipeline.scoring.calibration import CALIBRATED_THRESHOLD, Calibration
+from pipeline.scoring.checking import choose_sample, compare, read_back, validation_predictions
 from pipeline.scoring.networks import full_precision
 from pipeline.scoring.records import (
     EXPORTED_MODEL_FILE,
@@ -25,7 +26,7 @@ from pipeline.scoring.text_rules import current_text_rules
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import TrainSummary
 
-EXPORT_STAGE = Stage("export", version=3)
+EXPORT_STAGE = Stage("export", version=4)
 
 
 class ExportParameters(BaseModel):
@@ -36,6 +37,9 @@ class ExportParameters(BaseModel):
     max_length: int
     keep: Literal["last", "first"]
     threshold: float = Field(ge=0, le=1)
+    """Of the network, before calibration."""
+    calibration: Literal["temperature", "none"]
+    min_confidence: float
     title: str
 
 
@@ -48,6 +52,7 @@ def export(
     *,
     text: TextConfig,
     encoding: EncodingConfig,
+    answers: ExportConfig,
     threshold: float,
     title: str,
     store: ArtifactStore,
@@ -65,7 +70,8 @@ def export(
         predicted: Artifact of ``predict``: the expected probabilities.
         text: Normalization, and whether the summary is read.
         encoding: Maximum length, and which end of a longer review is kept.
-        threshold: Probability from which a review counts as positive.
+        answers: Calibration and minimum confidence.
+        threshold: Probability of the network from which a review counts as positive.
         title: The variant's name for people.
         store: Holds the artifacts and receives the result.
 
@@ -86,6 +92,8 @@ def export(
         max_length=encoding.max_length,
         keep=encoding.keep,
         threshold=threshold,
+        calibration=answers.calibration,
+        min_confidence=answers.min_confidence,
         title=title,
     )
 
@@ -107,6 +115,11 @@ def _build(
     )
     vocabulary = Vocabulary.load(store.folder(inputs["vocabulary"]) / VOCABULARY_FILE)
     network = load_model(store.folder(inputs["trained"]))
+    calibration, threshold = Calibration(), params.threshold
+    if params.calibration == "temperature":
+        labels, probabilities = validation_predictions(inputs["predicted"], store)
+        calibration, threshold = Calibration.fit(labels, probabilities, threshold), CALIBRATED_THRESHOLD
+        calibration.rescale(network)
     # After load_model, which selects TensorFlow's device.
     from pipeline.scoring.model import build_model, write_saved_model
     from pipeline.scoring.onnx_model import network_to_onnx
@@ -114,7 +127,14 @@ def _build(
     libraries = {name: metadata.version(name) for name in ("keras", "numpy", "onnx", "tensorflow")}
     exported = ExportedModel(
         variant=variant.name,
-        **params.model_dump(),
+        title=params.title,
+        threshold=threshold,
+        calibration=calibration,
+        min_confidence=params.min_confidence,
+        normalization=params.normalization,
+        include_summary=params.include_summary,
+        max_length=params.max_length,
+        keep=params.keep,
         text_rules=current_text_rules(params.normalization),
         padding=variant.padding,
         vocabulary_words=len(vocabulary.words),
@@ -131,7 +151,7 @@ def _build(
     vocabulary.save(folder / VOCABULARY_FILE)
     (folder / EXPORTED_MODEL_FILE).write_text(exported.model_dump_json(indent=2) + "\n", encoding="utf-8")
     with full_precision():
-        check = compare(sample, read_back(folder, sample.reviews), params.normalization)
+        check = compare(sample, read_back(folder, sample.reviews), params.normalization, calibration)
     return Outcome(
         ExportSummary(
             variant=variant.name,
@@ -139,6 +159,6 @@ def _build(
             checked_rows=check.rows,
             identical_ids=check.identical_ids,
             largest_difference=check.largest_difference,
-            threshold=params.threshold,
+            threshold=threshold,
         )
     )

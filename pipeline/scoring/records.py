@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.errors import ArtifactError
+from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.text_rules import TextRules
 from pipeline.store import Record
 from pipeline.training.records import ExportSummary, PredictSummary
@@ -27,12 +28,16 @@ class ExportMismatchError(ArtifactError):
 class ExportedModel(Record):
     """What a user of an exported model must know about it (``model.json`` in the export's folder)."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     variant: str
     """Name of the trained variant, e.g. ``bi-seed1``."""
     title: str
     threshold: float = Field(ge=0, le=1)
-    """Probability from which a review counts as positive."""
+    """Probability from which a review counts as positive: 0.5 after calibration."""
+    calibration: Calibration
+    """How the output layer was rescaled."""
+    min_confidence: float = Field(ge=0.5, lt=1)
+    """Probability of the more probable class below which the answer is ``unsure``."""
     normalization: Literal["default", "article"]
     text_rules: TextRules
     """The text rules at the time of the export."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,13 @@ MAX_TEXT_CHARACTERS = 100_000
 """Characters of one review that are read. A model reads ``max_length`` words; a text of many megabytes would only fill
 the memory."""
 
+MAX_UNKNOWN_WORD_SHARE = 0.5
+"""A review with a larger share of words that the model has not seen, e.g. in another language, gets ``unsure``."""
+
+Sentiment = Literal["positive", "negative", "unsure", "unknown"]
+"""The answer for a review. ``unsure``: near the threshold, or most words are unknown. ``unknown``: no word is known, so
+there is no probability."""
+
 WINDOW_ROWS = 16_384
 """Reviews that are sorted by length together. Of 36.5 words a review, batches of 1,024 are padded to 50 in windows of
 8,192, to 44 in these and to 42 in twice as many."""
@@ -47,6 +54,11 @@ class Scores:
 
     probability: npt.NDArray[np.float32]
     unknown_word_share: npt.NDArray[np.float32]
+
+    @property
+    def has_known_word(self) -> npt.NDArray[np.bool_]:
+        """Bool ``[reviews]``: without a known word, the probability says nothing about the review."""
+        return self.unknown_word_share < 1
 
 
 @dataclass(frozen=True)
@@ -85,8 +97,18 @@ class Scorer:
         """Probability from which a review counts as positive."""
         return self.model.threshold
 
-    def probabilities(self, texts: Sequence[str], summaries: Sequence[str] | None = None, /) -> npt.NDArray[np.float32]:
-        """Return the probability that each review is positive, float32 ``[len(texts)]``, in the same order.
+    def answers(self, scores: Scores) -> list[Sentiment]:
+        """Return the answer for each review of ``scores``, in order."""
+        probability, share = scores.probability, scores.unknown_word_share
+        confident = np.maximum(probability, 1 - probability) >= self.model.min_confidence
+        found = np.where(probability >= np.float32(self.threshold), "positive", "negative").astype("<U8")
+        found[~confident | (share > MAX_UNKNOWN_WORD_SHARE)] = "unsure"
+        found[~scores.has_known_word] = "unknown"
+        answers: list[Sentiment] = found.tolist()
+        return answers
+
+    def score_texts(self, texts: Sequence[str], summaries: Sequence[str] | None = None, /) -> Scores:
+        """Return the scores of reviews, in the same order.
 
         Args:
             texts: Raw reviews, with their HTML. Of a text over ``MAX_TEXT_CHARACTERS`` the end that the model reads is
@@ -98,7 +120,18 @@ class Scorer:
         """
         reviews = self._reviews(texts, summaries)
         windows = (reviews[start : start + WINDOW_ROWS] for start in range(0, len(reviews), WINDOW_ROWS))
-        return np.concatenate([np.empty(0, np.float32), *(scores.probability for scores in self.score(windows))])
+        found = [Scores(np.empty(0, np.float32), np.empty(0, np.float32)), *self.score(windows)]
+        return Scores(
+            np.concatenate([scores.probability for scores in found]),
+            np.concatenate([scores.unknown_word_share for scores in found]),
+        )
+
+    def probabilities(self, texts: Sequence[str], summaries: Sequence[str] | None = None, /) -> npt.NDArray[np.float32]:
+        """Return the probability that each review is positive, float32 ``[len(texts)]``, in the same order.
+
+        Arguments and errors are those of :meth:`score_texts`.
+        """
+        return self.score_texts(texts, summaries).probability
 
     def score(self, windows: Iterable[Sequence[str]]) -> Iterator[Scores]:
         """Yield the scores of each window, in order.

@@ -22,7 +22,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Ro
 
 log = logging.getLogger(__name__)
 
-SCORE_STAGE = Stage("score", version=1)
+SCORE_STAGE = Stage("score", version=2)
 REVIEWS = "reviews.parquet"
 EXCLUDED_FILE = "excluded.parquet"
 
@@ -41,8 +41,9 @@ PREDICTION_SCHEMA = pa.schema(
     [
         pa.field("row", pa.int64(), nullable=False),
         pa.field("id", pa.int64()),
-        pa.field("probability", pa.float32(), nullable=False),
-        pa.field("label", pa.int8(), nullable=False),
+        pa.field("probability", pa.float32()),
+        pa.field("label", pa.int8()),
+        pa.field("sentiment", pa.string(), nullable=False),
         pa.field("model_version", pa.string(), nullable=False),
         pa.field("unknown_word_share", pa.float32(), nullable=False),
     ]
@@ -94,6 +95,11 @@ class ScoreSummary(Record):
     rows: int
     """Rows scored; ``excluded.parquet`` has the others."""
     positive: int
+    """Rows from the threshold on."""
+    unsure: int
+    """Rows too near the threshold, or with too many unknown words."""
+    unknown: int
+    """Rows without a known word, which have no probability."""
     excluded: dict[str, int]
     seconds: float
 
@@ -142,8 +148,9 @@ def score_shard(
 
     Returns:
         Artifact with ``predictions.parquet`` (row int64, id int64, probability float32, label int8 at the model's
-        threshold, model_version string, unknown_word_share float32) and ``excluded.parquet`` (row, id, file, line,
-        reason, detail), both in the order of the rows, and a ``ScoreSummary``.
+        threshold, sentiment string, model_version string, unknown_word_share float32) and
+        ``excluded.parquet`` (row, id, file, line, reason, detail), both in the order of the rows, and a
+        ``ScoreSummary``.
 
     Raises:
         ArtifactError: An artifact is missing or damaged, or the shard belongs to another dump.
@@ -161,6 +168,7 @@ def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Pa
     version = f"{exported.stage}/{exported.key}"
     reasons: Counter[str] = Counter()
     seen = scored = positive = 0
+    sentiments: Counter[str] = Counter()
     waiting: list[pa.RecordBatch] = []
 
     with (
@@ -184,10 +192,11 @@ def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Pa
                     yield _texts(rows, include_summary=scorer.model.include_summary)
 
         for scores in scorer.score(windows()):
-            batch = _predictions(waiting.pop(0), scores, scorer.threshold, version)
+            batch = _predictions(waiting.pop(0), scores, scorer, version)
             predictions.write_batch(batch)
             scored += batch.num_rows
-            positive += pc.sum(batch["label"]).as_py()
+            positive += pc.sum(batch["label"]).as_py() or 0
+            sentiments.update(batch["sentiment"].to_pylist())
     if seen != shard.rows:
         raise ArtifactError(
             f"The dump ends after {shard.first_row + seen:,} rows, before the shard of {shard.title}. The plan "
@@ -204,6 +213,8 @@ def _build(work: Workspace, exported: ArtifactReference, model: Path, source: Pa
         rows_in=seen,
         rows=scored,
         positive=positive,
+        unsure=sentiments["unsure"],
+        unknown=sentiments["unknown"],
         excluded=dict(sorted(reasons.items())),
         seconds=round(seconds, 3),
     )
@@ -256,7 +267,7 @@ def _texts(rows: pa.RecordBatch, *, include_summary: bool) -> list[str]:
     return [joined(summary, text) for summary, text in zip(rows["summary"].to_pylist(), texts, strict=True)]
 
 
-def _predictions(rows: pa.RecordBatch, scores: Scores, threshold: float, version: str) -> pa.RecordBatch:
+def _predictions(rows: pa.RecordBatch, scores: Scores, scorer: Scorer, version: str) -> pa.RecordBatch:
     probability = scores.probability
     valid = (probability >= 0) & (probability <= 1)
     if not valid.all():
@@ -267,8 +278,9 @@ def _predictions(rows: pa.RecordBatch, scores: Scores, threshold: float, version
     columns = [
         rows["row"],
         rows["id"],
-        pa.array(probability),
-        pa.array((probability >= np.float32(threshold)).astype(np.int8)),
+        pa.array(probability, mask=~scores.has_known_word),
+        pa.array((probability >= np.float32(scorer.threshold)).astype(np.int8), mask=~scores.has_known_word),
+        pa.array(scorer.answers(scores), pa.string()),
         pa.repeat(pa.scalar(version), rows.num_rows),
         pa.array(scores.unknown_word_share),
     ]

@@ -15,7 +15,7 @@ from pipeline.airflow.ui.pages import page
 from pipeline.behavioral_tests import word_effects
 from pipeline.errors import PipelineError
 from pipeline.reporting.history import read_history
-from pipeline.scoring import Scorer
+from pipeline.scoring import Scorer, Sentiment
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
@@ -50,6 +50,7 @@ class Answer:
     ``words`` are the pieces of the review with their effects on the log-odds of positive.
     """
 
+    sentiment: Sentiment
     probability: float
     threshold: float
     words: list[tuple[str, float]]
@@ -77,9 +78,9 @@ def score_review(review: Annotated[str, Form(max_length=MAX_REVIEW_CHARACTERS)])
         problem = "The model's answer is not a probability: its weights are damaged. Export it again."
         return _page(model, review, problem=problem)
     probability, words = found
-    return _page(
-        model, review, Answer(probability, scorer.threshold, [(word.text.strip(), word.effect) for word in words])
-    )
+    (sentiment,) = scorer.answers(scorer.score_texts([review]))
+    effects = [(word.text.strip(), word.effect) for word in words]
+    return _page(model, review, Answer(sentiment, probability, scorer.threshold, effects))
 
 
 def _page(

@@ -38,6 +38,7 @@ class Scorer:
     """Scores each text with a function and records the texts."""
 
     score: Callable[[str], float]
+    threshold: float = 0.5
     asked: list[list[str]] = field(default_factory=list)
 
     def probabilities(self, texts: Sequence[str], _: Sequence[str] | None = None, /) -> NDArray[np.float32]:

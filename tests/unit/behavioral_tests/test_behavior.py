@@ -21,8 +21,8 @@ GOLDEN = "8d33ae39f7cba2c476a7fa147a0161f39e31bf0ad225d9f1d18fdff1c293458c"
 """Changes with every text, and every model is then tested again; change it only on purpose."""
 
 
-def pass_rates(scorer, threshold=0.5):
-    return {test.name: test.pass_rate.value for test in run_tests(scorer, threshold)}
+def pass_rates(scorer):
+    return {test.name: test.pass_rate.value for test in run_tests(scorer)}
 
 
 def of_kind(kind):
@@ -122,7 +122,7 @@ def test_each_weakness_is_found_by_its_test(test, weak):
 
 
 def test_answers_that_are_not_numbers_fail_their_cases():
-    results = run_tests(Scorer(lambda _: np.nan), 0.5)
+    results = run_tests(Scorer(lambda _: np.nan))
     assert all(result.passed == 0 for result in results)
     shown = results[0].failures[0]
     assert (shown.probability, shown.changed_probability) == (0.5, None)
@@ -132,7 +132,7 @@ def test_answers_that_are_not_numbers_fail_their_cases():
 
 def test_a_pair_with_an_invalid_probability_is_the_first_failure():
     scorer = Scorer(lambda text: {"b": 2.0, "d": 0.9}.get(text, 0.1))
-    (result,) = run_tests(scorer, 0.5, [pair("same", ("c", "d"), ("a", "b"))])
+    (result,) = run_tests(scorer, [pair("same", ("c", "d"), ("a", "b"))])
     assert result.passed == 0
     assert [case.text for case in result.failures] == ["a", "c"]
 
@@ -142,7 +142,7 @@ def test_a_pair_with_an_invalid_probability_is_the_first_failure():
     [("positive", 0.3, True), ("positive", 0.29, False), ("negative", 0.29, True), ("negative", 0.3, False)],
 )
 def test_texts_are_classified_at_the_models_threshold(expected, probability, passes):
-    (result,) = run_tests(Scorer(lambda _: probability), float(np.float32(0.3)), [single(expected)])
+    (result,) = run_tests(Scorer(lambda _: probability, threshold=float(np.float32(0.3))), [single(expected)])
     assert bool(result.passed) == passes
 
 
@@ -163,14 +163,14 @@ def test_texts_are_classified_at_the_models_threshold(expected, probability, pas
 )
 def test_pairs_may_move_by_a_tenth(expected, after, passes):
     scorer = Scorer(lambda text: after if text == "after" else 0.5)
-    (result,) = run_tests(scorer, 0.5, [pair(expected, ("before", "after"))])
+    (result,) = run_tests(scorer, [pair(expected, ("before", "after"))])
     assert bool(result.passed) == passes
 
 
 def test_the_five_worst_failures_are_listed():
     cases = tuple(Case(str(place), "negative") for place in (7, 2, 9, 6, 5, 8, 1, 10))
     test = Behavior("negation", "many", "Many", "They pass.", cases)
-    (result,) = run_tests(Scorer(lambda text: int(text) / 10), 0.5, [test])
+    (result,) = run_tests(Scorer(lambda text: int(text) / 10), [test])
     assert (result.cases, result.passed) == (8, 2)
     assert [case.text for case in result.failures] == ["10", "9", "8", "7", "6"]
     assert result.pass_rate.low < 0.25 == result.pass_rate.value < result.pass_rate.high
@@ -178,7 +178,7 @@ def test_the_five_worst_failures_are_listed():
 
 def test_every_text_is_scored_once_in_one_call():
     scorer = Scorer(reading)
-    run_tests(scorer, 0.5)
+    run_tests(scorer)
     (asked,) = scorer.asked
     assert len(asked) == len(set(asked))
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.cleaning import CleanSummary
 from pipeline.cleaning.rules import joined
-from pipeline.config import EncodingConfig, RunConfig, TextConfig, VariantConfig
+from pipeline.config import EncodingConfig, ExportConfig, RunConfig, TextConfig, VariantConfig
 from pipeline.encoding import (
     VOCABULARY_FILE,
     EncodingSummary,
@@ -67,6 +67,7 @@ class World:
     variant: VariantConfig
     text: TextConfig
     encoding: EncodingConfig
+    answers: ExportConfig
     vocabulary: ArtifactReference
     cleaned: ArtifactReference
     encoded: ArtifactReference
@@ -85,6 +86,7 @@ class World:
             "predicted": changes.pop("predicted", None) or self.predict(),
             "text": self.text,
             "encoding": self.encoding,
+            "answers": self.answers,
             "threshold": 0.4,
             "title": "Both ways, seed 1",
             "store": self.store,
@@ -186,7 +188,7 @@ def build_world(store: ArtifactStore, profile: str, known: slice, **flat: Any) -
         pairs = fit_word_pairs(rows, frozen.size, frozen.first_word_id, variant.word_pairs)
     model = build_model(variant, frozen.size, pairs=pairs, max_length=encoding.max_length)
     trained = place_training(store, variant, model, label)
-    return World(store, variant, text, encoding, vocabulary, cleaned, encoded, trained, reviews)
+    return World(store, variant, text, encoding, config.export, vocabulary, cleaned, encoded, trained, reviews)
 
 
 def place_training(store: ArtifactStore, variant: VariantConfig, model: Any, label: str) -> ArtifactReference:

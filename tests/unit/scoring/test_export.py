@@ -26,6 +26,7 @@ from pipeline.scoring import (
     checking,
     predict,
 )
+from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.records import PREDICTIONS_FILE
 from tests.factories import place
 from tests.unit.scoring.factories import build_world, keras_probabilities, place_training
@@ -78,7 +79,8 @@ def test_the_export_is_checked_on_every_test_row(kind, request):
     assert summary.checked_rows == summary.identical_ids == len(world.test_reviews)
     assert summary.largest_difference < 1e-6
     assert summary.variant == world.variant.name
-    assert summary.threshold == 0.4
+    # The profile `article` keeps the network's probabilities.
+    assert summary.threshold == {"world": 0.5, "article_world": 0.4}[kind]
 
 
 @pytest.mark.parametrize(("kind", "files"), [("world", "exported"), ("article_world", "article_exported")])
@@ -88,7 +90,10 @@ def test_raw_text_gets_the_evaluated_probability(kind, files, request):
     scorer = Scorer.load(folder)
     summaries = [review["summary"] or "" for review in world.test_reviews] if world.text.include_summary else None
     scored = scorer.probabilities([review["text"] for review in world.test_reviews], summaries)
-    np.testing.assert_allclose(scored, table["probability"].to_numpy(), atol=1e-6, rtol=0)
+    evaluated = table["probability"].to_numpy()
+    np.testing.assert_allclose(scored, scorer.model.calibration.apply(evaluated), atol=1e-6, rtol=0)
+    # Both thresholds part the reviews in the same way.
+    np.testing.assert_array_equal(scored >= scorer.threshold, evaluated >= 0.4)
 
 
 def test_the_saved_model_needs_no_code_of_this_project(world, exported, tmp_path):
@@ -109,7 +114,9 @@ def test_the_onnx_file_maps_padded_word_ids_to_probabilities(kind, files, reques
     ids = np.array([row + [0] * (9 - len(row)) for row in encoded], np.int32)
     table = pq.read_table(world.store.folder(world.predict()) / PREDICTIONS_FILE, filters=[("split", "=", "test")])
     (probabilities,) = session.run(["probability"], {"ids": ids})
-    np.testing.assert_allclose(probabilities, table["probability"].to_numpy(), atol=1e-6, rtol=0)
+    model = ExportedModel.model_validate_json((folder / "model.json").read_text())
+    expected = model.calibration.apply(table["probability"].to_numpy())
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6, rtol=0)
 
 
 def test_a_layer_without_an_onnx_form_is_named():
@@ -147,7 +154,7 @@ def test_the_description_has_what_a_user_must_know(world, exported):
     model = ExportedModel.model_validate_json((exported / "model.json").read_text())
     assert model.variant == world.variant.name
     assert model.title == "Both ways, seed 1"
-    assert (model.threshold, model.normalization, model.include_summary) == (0.4, "default", True)
+    assert (model.threshold, model.normalization, model.include_summary) == (0.5, "default", True)
     assert (model.max_length, model.keep, model.padding, model.vocabulary_words) == (9, "last", "masked", 12)
     assert set(model.libraries) == {"python", "tensorflow", "keras", "numpy", "onnx"}
 
@@ -186,7 +193,7 @@ READINGS = checking.Readings(
 
 
 def test_rounding_and_padding_are_not_differences():
-    agreement = checking.compare(SAMPLE, READINGS, "default")
+    agreement = checking.compare(SAMPLE, READINGS, "default", Calibration())
     assert (agreement.rows, agreement.identical_ids) == (4, 4)
     assert agreement.largest_difference == pytest.approx(2e-5, rel=1e-2)
 
@@ -196,7 +203,7 @@ def test_rounding_and_padding_are_not_differences():
 def test_a_row_with_other_words_stops_the_export(found, normalization):
     readings = replace(READINGS, ids=[np.array(found, np.int32), *READINGS.ids[1:]])
     with pytest.raises(ExportMismatchError, match=r"1 of 4 checked test rows.*75\.00 % equal.*row 3"):
-        checking.compare(SAMPLE, readings, normalization)
+        checking.compare(SAMPLE, readings, normalization, Calibration())
 
 
 def test_few_rows_with_other_words_are_allowed_if_the_rules_approximate(monkeypatch):
@@ -207,7 +214,7 @@ def test_few_rows_with_other_words_are_allowed_if_the_rules_approximate(monkeypa
         probabilities=READINGS.probabilities + np.float32([0.5, 0, 0, 0]),
     )
     monkeypatch.setitem(checking.MIN_IDENTICAL_SHARE, "article", 0.75)
-    agreement = checking.compare(SAMPLE, readings, "article")
+    agreement = checking.compare(SAMPLE, readings, "article", Calibration())
     assert agreement.identical_ids == 3
     assert agreement.largest_difference < 1e-4
 
@@ -216,7 +223,7 @@ def test_few_rows_with_other_words_are_allowed_if_the_rules_approximate(monkeypa
 def test_predictions_of_another_training_stop_the_export(offset, shown):
     readings = replace(READINGS, probabilities=SAMPLE.probabilities + np.float32([0, offset, 0, 0]))
     with pytest.raises(ExportMismatchError, match=f"differ by up to {shown}.*row 6"):
-        checking.compare(SAMPLE, readings, "default")
+        checking.compare(SAMPLE, readings, "default", Calibration())
 
 
 def test_predictions_that_lack_a_test_row_are_refused(world):

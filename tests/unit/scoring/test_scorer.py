@@ -17,6 +17,7 @@ import pytest
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.scoring import Scorer, networks
 from pipeline.scoring.model import load_exported
+from pipeline.scoring.scorer import Scores
 from pipeline.store import ArtifactStore
 from tests.unit.scoring.factories import HOSTILE_TEXTS, World, build_world, keras_probabilities
 
@@ -243,3 +244,19 @@ def test_a_cpu_does_not_load_tensorflow(exported: Path) -> None:
     )
     out = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+# ---- Answers ----
+
+
+def test_answers_say_how_sure_the_model_can_be(scorer: Scorer) -> None:
+    minimum = scorer.model.min_confidence
+    scores = Scores(np.float32([0.97, 0.5, 1 - minimum + 0.01, 0.03, 0.97, 0.97]), np.float32([0, 0, 0, 0, 0.6, 1]))
+    assert scorer.answers(scores) == ["positive", "unsure", "unsure", "negative", "unsure", "unknown"]
+
+
+def test_a_text_without_a_known_word_gets_no_answer(scorer: Scorer) -> None:
+    texts = ["", "déçu", "great tea", "<br />", "zebra yak gnu love"]
+    answers = scorer.answers(scorer.score_texts(texts))
+    assert [answer == "unknown" for answer in answers] == [True, True, False, True, False]
+    assert answers[4] == "unsure"
