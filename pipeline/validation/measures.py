@@ -8,7 +8,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.validation.rules import NEUTRAL_SCORE, text_characters
+from pipeline.readers.ratings import NEUTRAL_SCORE
+from pipeline.validation.rules import text_characters
 
 CLEAN_COLUMNS = ("row", "score", "label", "words")
 """Columns of the clean table that ``clean_measures`` reads."""

@@ -31,7 +31,7 @@ def test_it_reads_as_a_real_dump_with_few_problems(demo, store) -> None:
     rows, summary = read(store, demo)
     assert summary.rows == DEMO_ROWS
     problems = Counter(row["problem"] for row in rows if row["problem"])
-    assert set(problems) == {"unparseable", "bad_score", "bad_helpfulness"}
+    assert set(problems) == {"unparseable", "bad_score"}
     empty = sum(row["text"] == "" for row in rows)
     assert empty > 0
     assert summary.problem_rows + empty < 0.01 * DEMO_ROWS
