@@ -42,14 +42,14 @@ def coincidences(reviews: pa.Table, characters: npt.NDArray[np.int64]) -> npt.ND
     All other rows have the key −1, so that their other columns decide.
 
     Args:
-        reviews: ``id`` and those of ``user_id``, ``profile_name`` and ``time`` (Unix seconds) that identify a person.
+        reviews: ``id``, ``time`` (Unix seconds), ``user_id`` and, if it is known, ``profile_name``.
         characters: int64 ``[rows]``, the length of each text.
     """
     rows = len(reviews)
     anonymous = characters < COINCIDENCE_CHARACTERS
     for name in ("user_id", "profile_name"):
         if name in reviews.column_names:
-            anonymous &= np.asarray(pc.is_null(reviews[name]).to_numpy(), dtype=bool)
+            anonymous &= np.asarray(pc.equal(pc.fill_null(reviews[name], ""), "").to_numpy(), dtype=bool)
     # Midnight is a day without a time: many people write on one day.
     seconds = pc.fill_null(reviews["time"], 0).to_numpy().astype(np.int64)
     anonymous &= seconds % DAY_SECONDS == 0

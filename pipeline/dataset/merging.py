@@ -85,8 +85,8 @@ def merge(parts: Sequence[DatasetPart], store: ArtifactStore, *, deduplicate: bo
 
     Rows get new numbers: the rows of a batch follow those of the batch before. Of reviews with equal user, time and
     text the one of the earliest batch is kept; short texts of unknown people need an equal id, too, as in ``clean``.
-    No text is cleaned again. Order, columns and summary are those of ``clean``, so that later stages do not depend on the
-    number of batches.
+    No text is cleaned again. Order, columns and summary are those of ``clean``, so that later stages do not depend on
+    the number of batches.
 
     Args:
         parts: At least one, oldest first, all cleaned by the same rules.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.readers.evidence import (
     is_varied_text,
     what_instead_of_text,
 )
+from pipeline.readers.ratings import RatingScale, find_scale
 from pipeline.readers.scalars import Scalar
 from pipeline.readers.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
 
@@ -44,7 +46,7 @@ _BUILT_IN: dict[str, tuple[str, ...]] = {
 
 # A suggestion of a score must have a name like one of these, or consist of words for a sentiment.
 _SIMILAR_TO_SCORE = ("rate", "grade", "points", "label", "sentiment", "polarity", "target", "class")
-_ALIKE = 0.6
+_ALIKE, _NEARLY_EQUAL = 0.6, 0.8
 SAMPLE_ROWS = 400
 """Rows whose values decide between columns; more add nothing to how a column looks."""
 _LISTED_COLUMNS = 25
@@ -174,6 +176,12 @@ def judge_columns(
     plain = [_plain(column) for column in names]
     chosen, passed_over = dict(mapping), list[str]()
     mapped = {theirs.strip().casefold() for theirs in mapping.values()}
+    if complete:
+        positions = resolve_columns(names, mapping, name, require=False, required=required)
+        missing = [ours for ours in required if ours not in positions]
+        # A mapped column that does not exist is a fault of its own.
+        if missing and mapped - {""} <= {column.strip().casefold() for column in names}:
+            raise SourceError(_missing(missing, names, name, set(positions.values()), sample))
     for ours, known in _BUILT_IN.items():
         if ours in mapping:
             continue
@@ -194,12 +202,6 @@ def judge_columns(
             f"{quoted(column)} for {ours}, which is read from {quoted(used)}{f': {reason}' if reason else ''}"
             for column, reason in others.items()
         ]
-    if complete:
-        positions = resolve_columns(names, chosen, name, require=False, required=required)
-        missing = [ours for ours in required if ours not in positions]
-        # A mapped column that does not exist is a fault of its own.
-        if missing and mapped - {""} <= {column.strip().casefold() for column in names}:
-            raise SourceError(_missing(missing, names, name, set(positions.values()), sample))
     return JudgedColumns(chosen, tuple(passed_over))
 
 
@@ -348,19 +350,24 @@ def _suggested(ours: str, free: Sequence[str], sample: Mapping[str, Sequence[Sca
         if len(fitting) > 1:
             fitting = [column for column in fitting if _is_like(column, _BUILT_IN["text"])]
     else:
-        similar = (*_BUILT_IN["score"], *_SIMILAR_TO_SCORE)
         fitting = [
             column
             for column in free
-            if is_rating(sample[column])
-            and not is_constant(sample[column])
-            and (is_sentiment_words(sample[column]) or _is_like(column, similar))
+            if is_rating(sample[column]) and not is_constant(sample[column]) and _may_be_score(column, sample[column])
         ]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _is_like(column: str, known: Sequence[str]) -> bool:
-    return any(difflib.SequenceMatcher(None, _plain(column), name).ratio() >= _ALIKE for name in known)
+def _may_be_score(column: str, values: Sequence[Scalar]) -> bool:
+    """Return whether a column of ratings can be suggested: flags, ages and counts look like ratings, too."""
+    similar = (*_BUILT_IN["score"], *_SIMILAR_TO_SCORE)
+    if is_sentiment_words(values) or _is_like(column, similar, _NEARLY_EQUAL):
+        return True
+    return _is_like(column, similar) and isinstance(find_scale(Counter(values)), RatingScale)
+
+
+def _is_like(column: str, known: Sequence[str], ratio: float = _ALIKE) -> bool:
+    return any(difflib.SequenceMatcher(None, _plain(column), name).ratio() >= ratio for name in known)
 
 
 def _listed(names: Sequence[str]) -> str:

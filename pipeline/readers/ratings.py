@@ -184,11 +184,11 @@ class RatingScale:
                 found[(score > NEUTRAL_SCORE) - (score < NEUTRAL_SCORE)].append((place, shown))
         parts = []
         for sign, sentiment in ((-1, "negative"), (0, "neutral"), (1, "positive")):
-            shown = list(dict.fromkeys(text for _, text in sorted(found[sign])))
-            if len(shown) > LISTED_VALUES:
-                shown = [shown[0], "…", shown[-1]]
-            if shown:
-                parts.append(f"{', '.join(shown)} {'is' if len(shown) == 1 else 'are'} {sentiment}")
+            texts = list(dict.fromkeys(text for _, text in sorted(found[sign])))
+            if len(texts) > LISTED_VALUES:
+                texts = [texts[0], "…", texts[-1]]
+            if texts:
+                parts.append(f"{', '.join(texts)} {'is' if len(texts) == 1 else 'are'} {sentiment}")
         return "; ".join(parts)
 
 

@@ -27,8 +27,10 @@ def whole_number(value: Scalar) -> int | None:
         return None
     if isinstance(value, int):
         return value if abs(value) < 2**63 else None
-    if isinstance(value, float | Decimal):
-        return int(value) if abs(value) < 2**53 and value == int(value) else None
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else None
     if isinstance(value, str):
         match = _WHOLE.fullmatch(value.strip())
         return int(match[1]) if match else None
