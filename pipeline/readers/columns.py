@@ -1,4 +1,4 @@
-"""Matching the columns of a dump to ours: the mapping of the user first, then built-in names, judged by values."""
+"""Matching the columns of a dump to ours: the mapping of the user first, then built-in names, chosen by values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAPPING_FILE_BYTES = 64 * 1024
 
 # Names are compared without case and punctuation. Sources: Reviews.csv of Kaggle; SNAP; the Amazon review data sets of
 # 2014, 2018 and 2023 (reviewText, overall, …); the Amazon customer reviews TSV (star_rating, review_body, …); common
-# exports; Google Play scrapers; Sephora. The first name that a dump has is used, unless `judge_columns` knows better.
+# exports; Google Play scrapers; Sephora. The first name that a dump has is used, unless `choose_columns` knows better.
 # An asin of 2023 is a variant such as a color, a parent asin is the product.
 _BUILT_IN: dict[str, tuple[str, ...]] = {
     "text": ("text", "reviewtext", "reviewbody", "reviewcontent", "review", "body", "content", "comment", "comments"),
@@ -140,7 +140,7 @@ def resolve_columns(
 
 
 @dataclass(frozen=True)
-class JudgedColumns:
+class ChosenColumns:
     """Which columns of a file are read.
 
     Attributes:
@@ -152,19 +152,19 @@ class JudgedColumns:
     passed_over: tuple[str, ...] = ()
 
 
-def judge_columns(
+def choose_columns(
     sample: Mapping[str, Sequence[Scalar]],
     mapping: Mapping[str, str],
     name: str,
     required: Sequence[str] = REQUIRED_COLUMNS,
     *,
     complete: bool,
-) -> JudgedColumns:
+) -> ChosenColumns:
     """Choose the columns of text and score by their values where names alone would be a guess.
 
     Args:
         sample: The first values of each column, in the order of the file; names that occur twice are left out.
-        mapping: The column mapping of the user; what it names is not judged.
+        mapping: The column mapping of the user; what it names is taken.
         name: The name of the file, for messages.
         required: Columns that the dump must have.
         complete: Whether the sample has every column of the file.
@@ -193,8 +193,8 @@ def judge_columns(
         ]
         if len({_plain(column) for column in named}) < len(named) or not named:
             continue
-        if ours in ("text", "score"):
-            used, others = _judge(ours, {column: sample[column] for column in named}, name)
+        if ours in required:
+            used, others = _choose(ours, {column: sample[column] for column in named}, name)
             chosen[ours] = used
         else:
             used, others = named[0], dict.fromkeys(named[1:], "")
@@ -202,10 +202,10 @@ def judge_columns(
             f"{quoted(column)} for {ours}, which is read from {quoted(used)}{f': {reason}' if reason else ''}"
             for column, reason in others.items()
         ]
-    return JudgedColumns(chosen, tuple(passed_over))
+    return ChosenColumns(chosen, tuple(passed_over))
 
 
-def _judge(ours: str, columns: Mapping[str, Sequence[Scalar]], name: str) -> tuple[str, dict[str, str]]:
+def _choose(ours: str, columns: Mapping[str, Sequence[Scalar]], name: str) -> tuple[str, dict[str, str]]:
     """Return the column to read of those with a recognized name, and why not the others."""
     if ours == "text":
         faults = {column: what_instead_of_text(values) for column, values in columns.items()}

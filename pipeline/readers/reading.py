@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import DataConfig
 from pipeline.errors import SourceError, quoted
-from pipeline.readers.columns import HELPFULNESS, JudgedColumns, check_mapping, judge_columns
+from pipeline.readers.columns import HELPFULNESS, ChosenColumns, check_mapping, choose_columns
 from pipeline.readers.containers import Member, members
 from pipeline.readers.csv_reader import SNIFFED_CHARACTERS, CsvReader, check_delimiter, sniff_delimiter
 from pipeline.readers.encodings import TextEncoding, check_encoding, detect_encoding
@@ -357,12 +357,12 @@ def _opened(member: Member, parameters: _IngestParameters) -> Iterator[_Opened]:
     required = TEXT_ONLY if isinstance(parameters, _TextOnly) else REQUIRED_COLUMNS
     name = member.name
 
-    def judged(values: Mapping[str, Sequence[Scalar]], *, complete: bool) -> JudgedColumns:
-        return judge_columns(values, parameters.columns, name, required, complete=complete)
+    def chosen(values: Mapping[str, Sequence[Scalar]], *, complete: bool) -> ChosenColumns:
+        return choose_columns(values, parameters.columns, name, required, complete=complete)
 
     if member.is_parquet:
         values = sample_parquet(member.path)
-        columns = judged(values, complete=bool(values))
+        columns = chosen(values, complete=bool(values))
         parquet = ParquetReader(member.path, name, columns.mapping, required=required)
         yield _Opened(parquet, "parquet", passed_over=columns.passed_over)
         return
@@ -375,13 +375,13 @@ def _opened(member: Member, parameters: _IngestParameters) -> Iterator[_Opened]:
             yield _Opened(SnapReader(stream, name, parameters.columns), "snap", encoding)
         elif kind == "json_lines":
             # A key may first occur after the sample.
-            columns = judged(sample_json_lines(sample), complete=False)
+            columns = chosen(sample_json_lines(sample), complete=False)
             lines = JsonLinesReader(stream, name, columns.mapping, required=required)
             yield _Opened(lines, "json_lines", encoding, passed_over=columns.passed_over)
         else:
             delimiter = parameters.delimiter or sniff_delimiter(sample, parameters.columns)
             values = sample_csv(sample, delimiter)
-            columns = judged(values, complete=bool(values))
+            columns = chosen(values, complete=bool(values))
             table = CsvReader(stream, name, delimiter, columns.mapping, required=required)
             yield _Opened(table, "csv", encoding, delimiter, columns.passed_over)
 
