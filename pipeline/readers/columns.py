@@ -194,7 +194,10 @@ def choose_columns(
         if len({_plain(column) for column in named}) < len(named) or not named:
             continue
         if ours in required:
-            used, others = _choose(ours, {column: sample[column] for column in named}, name)
+            free = [column for column in names if column not in named and column.casefold() not in mapped]
+            used, others = _choose(
+                ours, {column: sample[column] for column in named}, name, _suggested(ours, free, sample)
+            )
             chosen[ours] = used
         else:
             used, others = named[0], dict.fromkeys(named[1:], "")
@@ -205,8 +208,20 @@ def choose_columns(
     return ChosenColumns(chosen, tuple(passed_over))
 
 
-def _choose(ours: str, columns: Mapping[str, Sequence[Scalar]], name: str) -> tuple[str, dict[str, str]]:
-    """Return the column to read of those with a recognized name, and why not the others."""
+def _choose(
+    ours: str, columns: Mapping[str, Sequence[Scalar]], name: str, other: str | None
+) -> tuple[str, dict[str, str]]:
+    """Return the column to read of those with a recognized name, and why not the others.
+
+    Args:
+        ours: Our column.
+        columns: The values of the columns with a recognized name.
+        name: The name of the file, for messages.
+        other: A column to suggest if none of them fits.
+
+    Raises:
+        SourceError: No column or several columns fit.
+    """
     if ours == "text":
         faults = {column: what_instead_of_text(values) for column, values in columns.items()}
     else:
@@ -217,7 +232,9 @@ def _choose(ours: str, columns: Mapping[str, Sequence[Scalar]], name: str) -> tu
         value = next((value for value in columns[first] if value is not None), "")
         raise SourceError(
             f"{quoted(name)}: {_places(columns)} would be read as 'text' by its name, but holds {faults[first]}, e.g. "
-            f"{quoted(value, 60)}. " + _HOW_TO_MAP.format(ours=ours, theirs=_ITS_NAME)
+            f"{quoted(value, 60)}. "
+            + (f"Closest is {quoted(other, 40)}. " if other else "")
+            + _HOW_TO_MAP.format(ours=ours, theirs=other or _ITS_NAME)
         )
     if len(fitting) > 1:
         for column in fitting:

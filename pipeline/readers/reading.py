@@ -273,12 +273,16 @@ def _recognized_scale(read: _Read) -> RatingScale:
 
 
 def _advice_on_scales(candidates: tuple[RatingScale, ...], ratings: Mapping[Scalar, int]) -> str:
+    if not candidates:
+        return (
+            "State the meaning of each value with the parameter Rating labels (rating_labels), e.g. `--rating-labels "
+            "VALUE=negative OTHER=positive`, or map another column to score with columns."
+        )
     meanings = "".join(f"On the scale {scale.name}, {scale.describe(ratings)}. " for scale in candidates)
-    example = candidates[0].name if candidates else "1-10"
     return (
-        f"{meanings}State the scale with the parameter Rating scale (rating_scale), e.g. `{example}`, name the limits "
-        "with negative_up_to and positive_from, or the meaning of each value with rating_labels. If these are no "
-        "ratings, map another column to score with columns."
+        f"{meanings}State the scale with the parameter Rating scale (rating_scale), e.g. `{candidates[0].name}`, name "
+        "the limits with negative_up_to and positive_from, or the meaning of each value with rating_labels. If these "
+        "are no ratings, map another column to score with columns."
     )
 
 

@@ -198,8 +198,8 @@ def test_of_columns_with_known_names_the_values_decide(  # noqa: PLR0917 - pytes
             r"'review' and 'content' could each be 'text'.*\{\"text\": \"content\"\}",
         ),
         (
-            {"review": ADDRESSES, "stars": STARS},
-            r"'review' would be read as 'text' by its name, but holds web addresses, e.g. 'https://shop.example/r/0'",
+            {"review": ADDRESSES, "opinion": PROSE, "stars": STARS},
+            r"'review' would be read as 'text' by its name, but holds web addresses, e.g. '\S+'\. Closest is 'opinion'",
         ),
     ],
     ids=["two scores", "two texts", "no text"],

@@ -155,6 +155,14 @@ def test_an_ambiguous_scale_is_refused_with_what_was_seen_and_how_to_state_it(tm
     assert "(rating_scale), e.g. `1-4`" in message
 
 
+def test_values_without_a_known_meaning_need_labels(tmp_path, store) -> None:
+    recommended = written(tmp_path / "r.csv", dump(["True", "False"] * 100))
+    with pytest.raises(SourceError, match=r"'False' \(100\), 'True' \(100\)\. State the meaning of each value with .*"):
+        read(store, recommended)
+    rows, _ = read(store, recommended, rating_labels={"true": "positive", "False": "negative"})
+    assert [row["score"] for row in rows[:2]] == [5, 1]
+
+
 def test_files_of_different_scales_are_refused(tmp_path, store) -> None:
     stars = written(tmp_path / "stars.csv", dump([str(1 + row % 5) for row in range(200)]))
     tens = written(tmp_path / "tens.csv", dump([str(1 + row % 10) for row in range(1000)]))
