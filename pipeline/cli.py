@@ -205,14 +205,14 @@ def _argument_type(field: FieldInfo) -> dict[str, Any]:
     if get_origin(kind) is tuple:
         return {"nargs": "+", "metavar": "VALUE"}
     if get_origin(kind) is dict:
-        return {"nargs": "+", "action": _Pairs, "metavar": "OURS=THEIRS"}
+        return {"nargs": "+", "action": _Pairs, "metavar": "NAME=VALUE"}
     if get_origin(kind) is Literal:
         return {"choices": get_args(kind)}
     return {"metavar": "VALUE"}
 
 
 class _Pairs(argparse.Action):
-    """``text=Review score=Stars``, or one YAML file with the same."""
+    """``text=Review score=Stars``; for the column mapping also one YAML file with the same."""
 
     def __call__(
         self,
@@ -222,7 +222,7 @@ class _Pairs(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         values = [str(value) for value in values or ()]
-        if len(values) == 1 and "=" not in values[0]:
+        if self.dest == "columns" and len(values) == 1 and "=" not in values[0]:
             from pipeline.readers import read_column_mapping
 
             try:
@@ -232,8 +232,9 @@ class _Pairs(argparse.Action):
             return
         pairs = [value.partition("=") for value in values]
         if any(not separator for _, separator, _ in pairs):
-            parser.error(f"{option_string} takes OURS=THEIRS pairs or one YAML file, not {' '.join(values)!r}")
-        setattr(namespace, self.dest, {ours: theirs for ours, _, theirs in pairs})
+            file = " or one YAML file" if self.dest == "columns" else ""
+            parser.error(f"{option_string} takes NAME=VALUE pairs{file}, not {' '.join(values)!r}")
+        setattr(namespace, self.dest, {name: value for name, _, value in pairs})
 
 
 def _configured(options: argparse.Namespace) -> RunConfig:

@@ -6,13 +6,15 @@ default (profile ``default``). Field names are unique across sections, so a form
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from pipeline.errors import ConfigurationError, quoted
@@ -34,8 +36,16 @@ DEMO_DUMP = "demo"
 KAGGLE_DUMP = "kaggle"
 INBOX_DUMP = "inbox"
 
+_RATING = r"[+-]?[0-9]{1,9}(?:[.,][0-9]{1,9})?"
+RATING_SCALE = re.compile(rf"\s*({_RATING})\s*(?:-|–|to|\.\.)\s*({_RATING})\s*", re.ASCII)
+"""A rating scale by its lowest and highest rating, e.g. ``1-5`` or ``-1 to 1``."""
+
 _SWEPT = ("directions", "seeds", "units", "layers", "embedding_dim", "activation", "dropout", "batch_size")
 """Lists of ``TrainingConfig``; the variants are their Cartesian product."""
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", "."))
 
 
 class Section(BaseModel):
@@ -58,7 +68,36 @@ class DataConfig(Section):
     columns: dict[str, str] = Field(
         default_factory=dict,
         title="Column mapping",
-        description="Pipeline column → dump column, e.g. `text` → `Review`. Empty: the Kaggle and SNAP names.",
+        description="Pipeline column → dump column, e.g. `text` → `Review`. An empty name switches a column off. "
+        "Empty: the Kaggle and SNAP names.",
+    )
+    rating_scale: str = Field(
+        "auto",
+        title="Rating scale",
+        description="Lowest and highest rating of the dump, e.g. `1-5`, `0-1`, `1-10` or `-1 to 1`; `words` such as "
+        "positive and negative; `auto`: recognized from all values.",
+    )
+    negative_up_to: float | None = Field(
+        None,
+        title="Negative up to",
+        description="Rating in the units of the dump up to which a review is negative. Empty: two fifths of the scale.",
+    )
+    positive_from: float | None = Field(
+        None,
+        title="Positive from",
+        description="Rating in the units of the dump from which a review is positive. Reviews in between are neutral.",
+    )
+    rating_labels: dict[str, Literal["negative", "neutral", "positive"]] = Field(
+        default_factory=dict,
+        title="Rating labels",
+        description="Value of the score column → `negative`, `neutral` or `positive`, e.g. `good` → `positive`. Other "
+        "values are bad scores. Empty: the rating scale.",
+    )
+    date_order: Literal["auto", "day_first", "month_first"] = Field(
+        "auto",
+        title="Date order",
+        description="Meaning of dates such as 03/04/2019: `day_first` (3 April) or `month_first` (4 March). `auto`: "
+        "recognized from the whole column.",
     )
     delimiter: str | None = Field(
         None,
@@ -70,6 +109,35 @@ class DataConfig(Section):
     encoding: str | None = Field(
         None, title="Encoding", description="Text encoding of the dump, e.g. `utf-8`, `cp1252`. Empty: detected."
     )
+
+    @field_validator("rating_scale")
+    @classmethod
+    def _known_scale(cls, name: str) -> str:
+        ends = RATING_SCALE.fullmatch(name)
+        if name not in {"auto", "words"} and (ends is None or _number(ends[1]) >= _number(ends[2])):
+            raise ValueError("Use `auto`, `words`, or the lowest and the highest rating, e.g. `1-5` or `-1 to 1`")
+        return name
+
+    @model_validator(mode="after")
+    def _one_meaning_of_ratings(self) -> Self:
+        low, high = self.negative_up_to, self.positive_from
+        if (low is None) != (high is None):
+            raise ValueError(
+                "'Negative up to' (negative_up_to) and 'Positive from' (positive_from) belong together: set both"
+            )
+        if low is not None and high is not None and low >= high:
+            raise ValueError(
+                f"'Negative up to' (negative_up_to) is {low:g}, but must be below 'Positive from' (positive_from), "
+                f"which is {high:g}"
+            )
+        if self.rating_labels and (low is not None or self.rating_scale != "auto"):
+            raise ValueError(
+                "'Rating labels' (rating_labels) give every rating its meaning: leave rating_scale, negative_up_to and "
+                "positive_from as they are, or leave the labels out"
+            )
+        if self.rating_scale == "words" and low is not None:
+            raise ValueError("The rating scale `words` has no numbers for negative_up_to and positive_from")
+        return self
 
 
 class DatasetConfig(Section):
@@ -153,7 +221,8 @@ class TextConfig(Section):
     deduplicate: bool = Field(
         True,
         title="Drop duplicates",
-        description="Exclude repeated reviews (same user, profile name, time and text). The first one is kept.",
+        description="Exclude repeated reviews (same user, profile name, time and text). The first one is kept. Short "
+        "texts without user, profile name and time of day are kept.",
     )
 
 
@@ -632,8 +701,10 @@ class RunConfig(Section):
         nested: dict[str, dict[str, Any]] = {}
         for name, value in {**PROFILES[profile], **given}.items():
             if name not in section_of:
+                close = difflib.get_close_matches(name.replace("-", "_"), section_of, 1)
+                hint = f" Did you mean {quoted(close[0])}?" if close else ""
                 raise ConfigurationError(
-                    f"Parameter {quoted(name)} does not exist; choose one of {', '.join(sorted(section_of))}."
+                    f"Parameter {quoted(name)} does not exist.{hint} Choose one of {', '.join(sorted(section_of))}."
                 )
             nested.setdefault(section_of[name], {})[name] = value
         try:

@@ -42,6 +42,11 @@ CHOICES = {
         "last": "The latest dumps",
         "since": "Dumps received since a date",
     },
+    "date_order": {
+        "auto": "Recognized from the whole column",
+        "day_first": "Day first: 03/04/2019 is 3 April",
+        "month_first": "Month first: 03/04/2019 is 4 March",
+    },
     "normalization": {"default": "Default", "article": "Of the article"},
     "strategy": {
         "grouped": "Grouped, stratified",

@@ -11,9 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.cleaning.duplicates import TEXT_DIGEST, first_equal, text_digests, value_codes
+from pipeline.cleaning.duplicates import (
+    COINCIDENCE_CHARACTERS,
+    TEXT_DIGEST,
+    coincidences,
+    first_equal,
+    text_digests,
+    value_codes,
+)
 from pipeline.errors import CleaningError, quoted
-from pipeline.validation.rules import NEUTRAL_SCORE
+from pipeline.readers.ratings import NEUTRAL_SCORE
 from pipeline.validation.tables import KEPT as KEPT_COLUMNS
 
 NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS = "neutral_score", "duplicate", "helpfulness_above_denominator", "no_words"
@@ -50,8 +57,9 @@ def run_funnel(reviews: Path, *, deduplicate: bool) -> FunnelResult:
     """Run the cleaning funnel over a Parquet file of reviews.
 
     Neutral scores are excluded first. The rest is sorted by product, id and row, missing values last. Of rows with
-    equal user, profile name, time and text the first is kept (missing values are equal, as in pandas). Then rows with
-    more helpful votes than votes are excluded. Source: docs/explanation/replicated_experiment.md.
+    equal user, profile name, time and text the first is kept (missing values are equal, as in pandas). Short texts of
+    which nothing identifies the person need an equal id, too (:func:`pipeline.cleaning.duplicates.coincidences`). Then
+    rows with more helpful votes than votes are excluded. Source: docs/explanation/replicated_experiment.md.
 
     Texts are read in batches and compared by 128 bits of BLAKE2b: the memory needed is some hundred bytes per row.
 
@@ -77,14 +85,16 @@ def run_funnel(reviews: Path, *, deduplicate: bool) -> FunnelResult:
     order = pc.sort_indices(keys, sort_keys=by_product).to_numpy().astype(np.int64)
     order = order[reasons[order] == KEPT]
 
-    digests, text_bytes = _texts(reviews)
+    digests, text_bytes, characters = _texts(reviews)
     notes = []
     if deduplicate:
-        same = [digests["first"], digests["second"]]
-        if len(keys) and keys["user_id"].null_count == len(keys):
-            notes.append("The dump has no users: reviews with equal texts count as duplicates.")
-        else:
-            same += [value_codes(keys[name]) for name in ("user_id", "profile_name", "time")]
+        if len(keys) and all(keys[name].null_count == len(keys) for name in ("user_id", "profile_name", "time")):
+            notes.append(
+                "The dump has no users, profile names and times: equal texts count as duplicates from "
+                f"{COINCIDENCE_CHARACTERS} characters on, shorter ones only with equal ids."
+            )
+        same = [digests["first"], digests["second"], coincidences(keys, characters)]
+        same += [value_codes(keys[name]) for name in ("user_id", "profile_name", "time")]
         first = first_equal([column[order] for column in same])
         repeated = order[first != np.arange(len(order))]
         reasons[repeated] = 1 + REASONS.index(DUPLICATE)
@@ -101,16 +111,21 @@ def run_funnel(reviews: Path, *, deduplicate: bool) -> FunnelResult:
     )
 
 
-def _texts(reviews: Path) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
-    """Return ``TEXT_DIGEST`` ``[rows]`` of the texts, and the bytes of summary and text, int64 ``[rows]``."""
+def _texts(reviews: Path) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return of the texts ``TEXT_DIGEST`` ``[rows]``, the bytes with the summaries and the characters, int64 each."""
     digests = bytearray()
-    lengths = []
+    lengths, characters = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     with pq.ParquetFile(reviews) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=["summary", "text"], use_threads=False):
             digests += text_digests(batch["text"].to_pylist())
             sizes = [pc.fill_null(pc.binary_length(batch[name]), 0) for name in ("summary", "text")]
             lengths.append(pc.add(*sizes).to_numpy(zero_copy_only=False).astype(np.int64))
-    return np.frombuffer(digests, dtype=TEXT_DIGEST), np.concatenate([np.empty(0, dtype=np.int64), *lengths])
+            characters.append(pc.fill_null(pc.utf8_length(batch["text"]), 0).to_numpy(zero_copy_only=False))
+    return (
+        np.frombuffer(digests, dtype=TEXT_DIGEST),
+        np.concatenate(lengths),
+        np.concatenate(characters).astype(np.int64),
+    )
 
 
 def _mask(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:

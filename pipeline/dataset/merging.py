@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.cleaning.duplicates import TEXT_DIGEST, first_equal, text_digests, value_codes
+from pipeline.cleaning.duplicates import TEXT_DIGEST, coincidences, first_equal, text_digests, value_codes
 from pipeline.cleaning.records import CleanSummary, FunnelStep
 from pipeline.cleaning.spool import KeptReviews
 from pipeline.dataset.records import DumpBatch, Window, WindowDump
@@ -24,7 +24,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount
 
 log = logging.getLogger(__name__)
 
-MERGE = Stage("merge", version=1)
+MERGE = Stage("merge", version=2)
 REVIEWS, EXCLUDED, WINDOW = "reviews.parquet", "excluded.parquet", "window.json"
 REPEATED = "repeated_across_dumps"
 """Reason of rows that repeat a review of an earlier batch."""
@@ -84,9 +84,9 @@ def merge(parts: Sequence[DatasetPart], store: ArtifactStore, *, deduplicate: bo
     """Merge the clean reviews of a training window.
 
     Rows get new numbers: the rows of a batch follow those of the batch before. Of reviews with equal user, time and
-    text the one of the earliest batch is kept; in a window without users, equal text is enough, as in ``clean``. No
-    text is cleaned again. Order, columns and summary are those of ``clean``, so that later stages do not depend on the
-    number of batches.
+    text the one of the earliest batch is kept; short texts of unknown people need an equal id, too, as in ``clean``.
+    No text is cleaned again. Order, columns and summary are those of ``clean``, so that later stages do not depend on
+    the number of batches.
 
     Args:
         parts: At least one, oldest first, all cleaned by the same rules.
@@ -201,39 +201,40 @@ class _Keys:
         rows: int64 ``[rows]``, row numbers in the dump.
         labels: int8 ``[rows]``.
         digests: ``TEXT_DIGEST`` ``[rows]``, digests of the texts.
+        characters: int64 ``[rows]``, lengths of the texts.
     """
 
     table: pa.Table
     rows: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int8]
     digests: npt.NDArray[np.void]
+    characters: npt.NDArray[np.int64]
 
     @classmethod
     def read(cls, file: Path) -> _Keys:
         """Read the keys of one batch; the texts are read some rows at a time."""
         table = pq.read_table(file, columns=["row", "product_id", "id", "user_id", "time", "label"])
-        digests = bytearray()
+        digests, characters = bytearray(), [np.empty(0, dtype=np.int64)]
         with pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(SLICE_ROWS, columns=["text"], use_threads=False):
                 digests += text_digests(batch["text"].to_pylist())
+                characters.append(pc.fill_null(pc.utf8_length(batch["text"]), 0).to_numpy(zero_copy_only=False))
         return cls(
             table=table.select(["product_id", "id", "user_id", "time"]),
             rows=table["row"].to_numpy(),
             labels=table["label"].to_numpy(),
             digests=np.frombuffer(digests, dtype=TEXT_DIGEST),
+            characters=np.concatenate(characters).astype(np.int64),
         )
 
 
 def _repeated(keys: Sequence[_Keys], part_of: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
     """Return which reviews repeat one of an earlier batch, bool ``[rows]``."""
-    named = [
-        pa.chunked_array([chunk for key in keys for chunk in key.table[name].chunks], key_type)
-        for name, key_type in (("user_id", pa.string()), ("time", pa.int64()))
-    ]
+    table = pa.concat_tables([key.table for key in keys])
     digests = np.concatenate([key.digests for key in keys])
-    same: list[npt.NDArray[np.generic]] = [digests["first"], digests["second"]]
-    if named[0].null_count < len(named[0]):
-        same += [value_codes(column) for column in named]
+    characters = np.concatenate([key.characters for key in keys])
+    same: list[npt.NDArray[np.generic]] = [digests["first"], digests["second"], coincidences(table, characters)]
+    same += [value_codes(table[name]) for name in ("user_id", "time")]
     return part_of > part_of[first_equal(same)]
 
 

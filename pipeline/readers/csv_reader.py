@@ -19,8 +19,9 @@ from pipeline.readers.lines import (
     Lines,
     RecordTooLongError,
 )
+from pipeline.readers.ratings import parse_rating
 from pipeline.readers.schema import REQUIRED_COLUMNS
-from pipeline.readers.values import Chunk, score_of
+from pipeline.readers.values import Chunk
 
 DELIMITERS = (",", ";", "\t", "|")
 SNIFFED_CHARACTERS = 128 * 1024
@@ -207,7 +208,7 @@ class CsvReader:
                 record = next(csv.reader(itertools.islice(recent, start, None), delimiter=self._delimiter), [])
             except csv.Error:
                 continue
-            if len(record) == self._width and score_of(record[score]) is not None:
+            if len(record) == self._width and parse_rating(record[score]) is not None:
                 return start
         return len(recent)
 

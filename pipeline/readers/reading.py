@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,22 +17,35 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.config import DataConfig
 from pipeline.errors import SourceError, quoted
-from pipeline.readers.columns import HELPFULNESS, check_mapping
+from pipeline.readers.columns import HELPFULNESS, ChosenColumns, check_mapping, choose_columns
 from pipeline.readers.containers import Member, members
 from pipeline.readers.csv_reader import SNIFFED_CHARACTERS, CsvReader, check_delimiter, sniff_delimiter
 from pipeline.readers.encodings import TextEncoding, check_encoding, detect_encoding
 from pipeline.readers.json_reader import JsonLinesReader
 from pipeline.readers.parquet_reader import ParquetReader
-from pipeline.readers.records import IngestedFile, IngestSummary
+from pipeline.readers.ratings import (
+    ENOUGH_RATINGS,
+    STARS,
+    Ambiguity,
+    RatingScale,
+    Sentiment,
+    find_scale,
+    label_scale,
+    listed_ratings,
+    named_scale,
+)
+from pipeline.readers.records import IngestedFile, IngestSummary, RatingScaleRecord
+from pipeline.readers.samples import sample_csv, sample_json_lines, sample_parquet
+from pipeline.readers.scalars import Scalar
 from pipeline.readers.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ONLY
 from pipeline.readers.snap_reader import FIRST_KEY, SnapReader
-from pipeline.readers.values import Converter
+from pipeline.readers.values import Converter, ValueRules
 from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
 log = logging.getLogger(__name__)
 
-INGEST = Stage("ingest", version=1)
+INGEST = Stage("ingest", version=2)
 REVIEWS = "reviews.parquet"
 ROW_GROUP_BYTES = 32 * 1024 * 1024
 """Size of a row group in memory; it also bounds the memory of later readers."""
@@ -64,6 +78,11 @@ class _IngestParameters(BaseModel):
     columns: dict[str, str]
     delimiter: str | None
     encoding: str | None
+    rating_scale: str
+    negative_up_to: float | None
+    positive_from: float | None
+    rating_labels: dict[str, Sentiment]
+    date_order: Literal["auto", "day_first", "month_first"]
 
 
 class _TextOnly(_IngestParameters):
@@ -128,39 +147,161 @@ def check_dump(path: Path, name: str, config: DataConfig, *, read_rows: bool = F
 
 def _parameters(config: DataConfig, *, stars: bool) -> _IngestParameters:
     kind = _IngestParameters if stars else _TextOnly
-    return kind(columns=config.columns, delimiter=config.delimiter, encoding=config.encoding)
+    return kind(**{name: getattr(config, name) for name in _IngestParameters.model_fields})
 
 
 def _build(work: Workspace, raw: Path, fetched: FetchSummary, parameters: _IngestParameters) -> Outcome:
-    files: list[IngestedFile] = []
-    notes: list[str] = []
-    converter = Converter()
-
-    def read_all() -> Iterator[pa.RecordBatch]:
-        for file in fetched.files:
-            for member in members(raw / file.path, file.name, encoding_known=parameters.encoding is not None):
-                yield from _read(member, parameters, converter, files, notes)
-
-    writer = pq.ParquetWriter(work.folder / REVIEWS, REVIEW_SCHEMA, compression="zstd", use_dictionary=_REPEATED_VALUES)
-    with writer:
-        for table in _row_groups(read_all()):
-            writer.write_table(table, row_group_size=table.num_rows)
-    rows = converter.next_row
-    if rows == 0:
-        names = ", ".join(quoted(file.name) for file in files)
-        raise SourceError(
-            f"{names}: {_NO_REVIEWS} ({', '.join(files[0].column_mapping.values())}). {_NO_REVIEWS_ADVICE}"
-        )
+    target = work.folder / REVIEWS
+    stated = _stated_rules(parameters)
+    rules = ValueRules(stated.scale or STARS, stated.day_first)
+    read = _write(target, raw, fetched, parameters, rules)
+    decided = _decided_rules(stated, read, parameters)
+    if decided != rules:
+        # Only all values show how they are meant. Most dumps have stars from 1 to 5 and are read once.
+        log.info("The ratings or dates of the dump are not the usual ones: it is read again")
+        rules = decided
+        read = _write(target, raw, fetched, parameters, rules)
+    files, rows = read.files, read.converter.next_row
     missing = tuple(name for name in OPTIONAL_COLUMNS if not any(_has(file, name) for file in files))
+    scale = None if isinstance(parameters, _TextOnly) else _scale_record(rules.scale, stated, read)
     summary = IngestSummary(
         files=tuple(files),
         rows=rows,
         problem_rows=sum(file.problem_rows for file in files),
         missing_columns=missing,
-        notes=(*_missing_notes(missing, files), *_same_bytes(fetched.files), *notes),
+        notes=(
+            *_missing_notes(missing, files),
+            *_same_bytes(fetched.files),
+            *read.notes,
+            *_unknown_notes(read.converter, rules),
+        ),
+        unknown_values=read.converter.unknown,
+        rating_scale=scale,
         demo=fetched.demo,
     )
     return Outcome(summary, rows=RowAccount(rows_in=rows, kept=rows))
+
+
+@dataclass(frozen=True)
+class _StatedRules:
+    """What the parameters say about values; ``None``: to be recognized."""
+
+    scale: RatingScale | None
+    day_first: bool | None
+
+
+@dataclass
+class _Read:
+    """What one reading of all files found."""
+
+    converter: Converter
+    files: list[IngestedFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ratings(self) -> Counter[Scalar]:
+        """How often each rating occurs in all files."""
+        return sum(self.converter.ratings.values(), Counter[Scalar]())
+
+
+def _write(target: Path, raw: Path, fetched: FetchSummary, parameters: _IngestParameters, rules: ValueRules) -> _Read:
+    """Read all files by the rules into ``target``."""
+    read = _Read(Converter(rules))
+
+    def read_all() -> Iterator[pa.RecordBatch]:
+        for file in fetched.files:
+            for member in members(raw / file.path, file.name, encoding_known=parameters.encoding is not None):
+                yield from _read(member, parameters, read.converter, read.files, read.notes)
+
+    writer = pq.ParquetWriter(target, REVIEW_SCHEMA, compression="zstd", use_dictionary=_REPEATED_VALUES)
+    with writer:
+        for table in _row_groups(read_all()):
+            writer.write_table(table, row_group_size=table.num_rows)
+    if read.converter.next_row == 0:
+        names = ", ".join(quoted(file.name) for file in read.files)
+        raise SourceError(
+            f"{names}: {_NO_REVIEWS} ({', '.join(read.files[0].column_mapping.values())}). {_NO_REVIEWS_ADVICE}"
+        )
+    return read
+
+
+def _stated_rules(parameters: _IngestParameters) -> _StatedRules:
+    scale = named_scale(parameters.rating_scale)
+    if parameters.rating_labels:
+        scale = label_scale(parameters.rating_labels)
+    elif parameters.negative_up_to is not None:
+        scale = replace(
+            scale or RatingScale(), negative_up_to=parameters.negative_up_to, positive_from=parameters.positive_from
+        )
+    order = parameters.date_order
+    return _StatedRules(scale, None if order == "auto" else order == "day_first")
+
+
+def _decided_rules(stated: _StatedRules, read: _Read, parameters: _IngestParameters) -> ValueRules:
+    """Return the rules that the parameters state or else all values together show.
+
+    Raises:
+        SourceError: The ratings fit no scale or several, or the files have different ones.
+    """
+    converter = read.converter
+    day_first = converter.date_order.day_first if stated.day_first is None else stated.day_first
+    scale = stated.scale
+    if scale is None:
+        # Reviews that are only scored need no stars.
+        scale = STARS if isinstance(parameters, _TextOnly) else _recognized_scale(read)
+    return ValueRules(scale, day_first)
+
+
+def _recognized_scale(read: _Read) -> RatingScale:
+    scale = find_scale(read.ratings)
+    where = ", ".join(quoted(file.name, 40) for file in read.files[:LISTED_FILES])
+    column = quoted(read.files[0].column_mapping.get("score", "score"), 40)
+    if isinstance(scale, Ambiguity):
+        raise SourceError(
+            f"{where}: the ratings in {column} {scale.reason}: {listed_ratings(read.ratings)}. "
+            + _advice_on_scales(scale.candidates, read.ratings)
+        )
+    for name, ratings in read.converter.ratings.items():
+        own = find_scale(ratings) if ratings.total() >= ENOUGH_RATINGS else scale
+        if isinstance(own, RatingScale) and own.name != scale.name:
+            raise SourceError(
+                f"{quoted(name)} has ratings of the scale {own.name}, but all files together have {scale.name}: "
+                f"{listed_ratings(ratings)}. Read files with different scales in separate runs, or state the one "
+                f"scale of all with Rating scale (rating_scale), e.g. `{scale.name}`."
+            )
+    return scale
+
+
+def _advice_on_scales(candidates: tuple[RatingScale, ...], ratings: Mapping[Scalar, int]) -> str:
+    if not candidates:
+        return (
+            "State the meaning of each value with the parameter Rating labels (rating_labels), e.g. `--rating-labels "
+            "VALUE=negative OTHER=positive`, or map another column to score with columns."
+        )
+    meanings = "".join(f"On the scale {scale.name}, {scale.describe(ratings)}. " for scale in candidates)
+    return (
+        f"{meanings}State the scale with the parameter Rating scale (rating_scale), e.g. `{candidates[0].name}`, name "
+        "the limits with negative_up_to and positive_from, or the meaning of each value with rating_labels. If these "
+        "are no ratings, map another column to score with columns."
+    )
+
+
+def _scale_record(scale: RatingScale, stated: _StatedRules, read: _Read) -> RatingScaleRecord:
+    record = RatingScaleRecord(
+        name=scale.name, automatic=stated.scale is None, sentiments=scale.describe(read.ratings) or "no valid rating"
+    )
+    source = "recognized from all values" if record.automatic else "stated by the parameters"
+    log.info("Rating scale %s, %s: %s", record.name, source, record.sentiments)
+    return record
+
+
+def _unknown_notes(converter: Converter, rules: ValueRules) -> Iterator[str]:
+    """Yield how many values of optional columns could not be read, and how to read them."""
+    for name, unknown in converter.unknown.items():
+        advice = f" A column that means something else can be switched off: map {name} to an empty name in columns."
+        if name == "time" and rules.day_first is None and converter.date_order.undecided:
+            advice = " The order of day and month does not show from the dates: state it with date_order."
+        yield f"{name}: {unknown.rows:,} values cannot be read and are unknown, first {unknown.first}.{advice}"
 
 
 def _read(
@@ -185,7 +326,9 @@ def _read(
     rows = converter.next_row - first_row
     if rows == 0:
         notes.append(f"{member.name}: {_NO_REVIEWS}.")
-    log.info("%s: %d rows read as %s", quoted(member.name), rows, opened.kind)
+    log.info("%s: %d rows read as %s; %s", quoted(member.name), rows, opened.kind, _mapping_text(opened.reader.columns))
+    for passed_over in opened.passed_over:
+        log.info("%s: not read: %s", quoted(member.name), passed_over)
     files.append(
         IngestedFile(
             name=member.name,
@@ -196,6 +339,7 @@ def _read(
             rows=rows,
             problem_rows=problem_rows,
             column_mapping=opened.reader.columns,
+            passed_over=opened.passed_over,
         )
     )
 
@@ -208,29 +352,46 @@ class _Opened:
     kind: Literal["csv", "json_lines", "snap", "parquet"]
     encoding: TextEncoding | None = None
     delimiter: str | None = None
+    passed_over: tuple[str, ...] = ()
 
 
 @contextmanager
 def _opened(member: Member, parameters: _IngestParameters) -> Iterator[_Opened]:
     """Open a file with the reader of its format."""
     required = TEXT_ONLY if isinstance(parameters, _TextOnly) else REQUIRED_COLUMNS
+    name = member.name
+
+    def chosen(values: Mapping[str, Sequence[Scalar]], *, complete: bool) -> ChosenColumns:
+        return choose_columns(values, parameters.columns, name, required, complete=complete)
+
     if member.is_parquet:
-        yield _Opened(ParquetReader(member.path, member.name, parameters.columns, required=required), "parquet")
+        values = sample_parquet(member.path)
+        columns = chosen(values, complete=bool(values))
+        parquet = ParquetReader(member.path, name, columns.mapping, required=required)
+        yield _Opened(parquet, "parquet", passed_over=columns.passed_over)
         return
-    encoding = detect_encoding(member.open, member.name, parameters.encoding)
+    encoding = detect_encoding(member.open, name, parameters.encoding)
     with _text(member, encoding) as stream:
         sample = stream.read(SNIFFED_CHARACTERS)
     with _text(member, encoding) as stream:
-        kind = _text_format(sample, member.name)
+        kind = _text_format(sample, name)
         if kind == "snap":
-            yield _Opened(SnapReader(stream, member.name, parameters.columns), "snap", encoding)
+            yield _Opened(SnapReader(stream, name, parameters.columns), "snap", encoding)
         elif kind == "json_lines":
-            lines = JsonLinesReader(stream, member.name, parameters.columns, required=required)
-            yield _Opened(lines, "json_lines", encoding)
+            # A key may first occur after the sample.
+            columns = chosen(sample_json_lines(sample), complete=False)
+            lines = JsonLinesReader(stream, name, columns.mapping, required=required)
+            yield _Opened(lines, "json_lines", encoding, passed_over=columns.passed_over)
         else:
             delimiter = parameters.delimiter or sniff_delimiter(sample, parameters.columns)
-            table = CsvReader(stream, member.name, delimiter, parameters.columns, required=required)
-            yield _Opened(table, "csv", encoding, delimiter)
+            values = sample_csv(sample, delimiter)
+            columns = chosen(values, complete=bool(values))
+            table = CsvReader(stream, name, delimiter, columns.mapping, required=required)
+            yield _Opened(table, "csv", encoding, delimiter, columns.passed_over)
+
+
+def _mapping_text(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{ours} from {quoted(theirs, 40)}" for ours, theirs in columns.items())
 
 
 def _text(member: Member, encoding: TextEncoding) -> io.TextIOWrapper:

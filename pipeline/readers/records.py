@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from pipeline.store import Record
+
+
+class UnknownValues(Record):
+    """Values of an optional column that could not be read and count as unknown."""
+
+    rows: int
+    first: str
+    """``file:line (value)`` of the first one."""
+
+
+class RatingScaleRecord(Record):
+    """The scale of the ratings, which became scores from 1 to 5."""
+
+    name: str
+    """``1-5``, ``words`` and the like, as in the parameter ``rating_scale``; ``labels`` or ``thresholds``."""
+    automatic: bool
+    """Whether it was recognized by the values; otherwise a parameter stated it."""
+    sentiments: str
+    """Which ratings are negative, neutral and positive, in words."""
 
 
 class IngestedFile(Record):
@@ -18,6 +39,8 @@ class IngestedFile(Record):
     problem_rows: int
     column_mapping: dict[str, str]
     """The column of the file for each of our columns."""
+    passed_over: tuple[str, ...] = ()
+    """Columns with a recognized name that are not read, with the reason."""
 
 
 class IngestSummary(Record):
@@ -30,4 +53,8 @@ class IngestSummary(Record):
     """Optional columns that no file had."""
     notes: tuple[str, ...]
     """What that limits, in sentences for the report."""
+    unknown_values: dict[str, UnknownValues] = Field(default_factory=dict)
+    """Values of optional columns that could not be read, by column."""
+    rating_scale: RatingScaleRecord | None = None
+    """``None`` for reviews that are only scored, and in summaries of earlier versions."""
     demo: bool

@@ -1,11 +1,16 @@
-"""Converting the values of a dump: whole numbers, times and scores. A value that does not fit is a named problem."""
+"""Converting the values of a dump into typed columns.
+
+A bad score is a named problem of its row. A value of an optional column that cannot be read is unknown, and counted.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -13,22 +18,22 @@ import pyarrow.compute as pc
 
 from pipeline.errors import quoted
 from pipeline.readers.columns import HELPFULNESS
+from pipeline.readers.ratings import STARS, RatingScale
+from pipeline.readers.records import UnknownValues
+from pipeline.readers.scalars import Scalar, is_missing, whole_number
 from pipeline.readers.schema import RAW_CHARACTERS, REVIEW_SCHEMA, TEXT_COLUMNS
+from pipeline.readers.times import DateOrderEvidence, unix_seconds
 
-LOWEST_SCORE, HIGHEST_SCORE = 1, 5
 LARGEST_COUNT = 2**31 - 1
-FIRST_MILLISECONDS = 100_000_000_000
-"""From this value on, a whole number is milliseconds since 1970, as in the Amazon data set of 2023: as seconds it
-would be in the year 5138."""
-LAST_MILLISECONDS = 253_402_300_799_999
-"""The end of the year 9999."""
 MEMO_ENTRIES = 50_000
+DIFFERENT_RATINGS = 10_000
+"""So many different ratings of a file are counted; a column with more is no rating."""
 DETAIL_CHARACTERS = 300
 
-_WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?", re.ASCII)
 _PAIR = re.compile(r"\s*\[?\s*([^/,\[\]]*?)\s*[/,]\s*([^/,\[\]]*?)\s*\]?\s*")
-
-Scalar = str | int | float | bool | date | None
+_IDENTIFIERS = ("product_id", "user_id")
+_SQL_NULL = "\\N"
+"""The missing value of MySQL and PostgreSQL; unlike ``nan`` or ``None`` it is no word or name."""
 
 
 @dataclass
@@ -48,70 +53,38 @@ class Chunk:
     unparseable: dict[int, str] = field(default_factory=dict)
 
 
-def whole_number(value: Scalar) -> int | None:
-    """Return a value (``5``, ``"5"``, ``"5.0"``) as a whole number; ``None`` if it is not one."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value if abs(value) < 2**63 else None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 2**53 else None
-    if isinstance(value, str):
-        match = _WHOLE.fullmatch(value.strip())
-        return int(match[1]) if match else None
-    return None
-
-
-def unix_seconds(value: Scalar) -> int | None:
-    """Return a time in whole seconds since 1970; ``None`` if it is not a time from 1970 on.
-
-    Supported are whole seconds, whole milliseconds (from ``FIRST_MILLISECONDS``), and ISO dates or times, which are in
-    UTC if they have no offset.
-    """
-    if isinstance(value, date):
-        moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
-        return _seconds_of(moment)
-    number = whole_number(value)
-    if number is None and isinstance(value, str) and value[:4].isdigit() and value[4:5] == "-":
-        try:
-            return _seconds_of(datetime.fromisoformat(value.strip()))
-        except ValueError:
-            return None
-    if number is None or not 0 <= number <= LAST_MILLISECONDS:
-        return None
-    return number if number < FIRST_MILLISECONDS else number // 1000
-
-
-def _seconds_of(moment: datetime) -> int | None:
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    seconds = int(aware.timestamp() // 1)
-    return seconds if seconds >= 0 else None
-
-
 def _count(value: Scalar) -> int | None:
     number = whole_number(value)
     return number if number is not None and 0 <= number <= LARGEST_COUNT else None
 
 
-def score_of(value: Scalar) -> int | None:
-    """Return a value as a score from 1 to 5; ``None`` if it is not one."""
-    number = whole_number(value)
-    return number if number is not None and LOWEST_SCORE <= number <= HIGHEST_SCORE else None
+@dataclass(frozen=True)
+class ValueRules:
+    """How the values of a dump are read.
+
+    Attributes:
+        scale: The scale of its ratings.
+        day_first: Whether ``03/04/2019`` is 3 April; ``None``: unknown.
+    """
+
+    scale: RatingScale = STARS
+    day_first: bool | None = None
 
 
 class _Parsed(dict[Any, int | None]):
     """Parses each distinct value once: there are few different scores, counts and days."""
 
-    def __init__(self, parse: Callable[[Scalar], int | None], *, empty_is_missing: bool) -> None:
+    def __init__(self, parse: Callable[[Scalar], int | None], *, missing_is_bad: bool = False) -> None:
         super().__init__()
         self._parse = parse
-        self._empty_is_missing = empty_is_missing
+        self._missing_is_bad = missing_is_bad
         self.bad: set[Any] = set()
 
     def __missing__(self, value: Any) -> int | None:  # noqa: ANN401 - a file's value
-        parsed = self._parse(value)
+        missing = is_missing(value)
+        parsed = None if missing else self._parse(value)
         self[value] = parsed
-        if parsed is None and not (self._empty_is_missing and (value is None or not str(value).strip())):
+        if parsed is None and (self._missing_is_bad or not missing):
             self.bad.add(value)
         return parsed
 
@@ -124,14 +97,30 @@ class _Parsed(dict[Any, int | None]):
 
 
 class Converter:
-    """Converts the chunks of a dump into record batches of ``REVIEW_SCHEMA`` with row numbers."""
+    """Converts the chunks of a dump into record batches of ``REVIEW_SCHEMA`` with row numbers.
 
-    def __init__(self, first_row: int = 0) -> None:
-        """Number the rows from ``first_row``."""
-        self.next_row = first_row
-        self._scores = _Parsed(score_of, empty_is_missing=False)
-        self._counts = _Parsed(_count, empty_is_missing=True)
-        self._times = _Parsed(unix_seconds, empty_is_missing=True)
+    Attributes:
+        next_row: The number of the next row.
+        ratings: How often each rating occurs, by file.
+        date_order: What the dates say about the order of day and month.
+        unknown: The values of optional columns that could not be read, by column.
+    """
+
+    def __init__(self, rules: ValueRules | None = None) -> None:
+        """Read values by ``rules``; without any, as whole stars."""
+        rules = rules or ValueRules()
+        self.next_row = 0
+        self.ratings: dict[str, Counter[Scalar]] = {}
+        self.date_order = DateOrderEvidence()
+        self.unknown: dict[str, UnknownValues] = {}
+        self._expected = rules.scale.expected
+        self._scores = _Parsed(rules.scale.score, missing_is_bad=True)
+        self._counts = _Parsed(_count)
+        self._times = _Parsed(partial(self._time, rules.day_first))
+
+    def _time(self, day_first: bool | None, value: Scalar) -> int | None:
+        self.date_order.add(value)
+        return unix_seconds(value, day_first=day_first)
 
     def batch(self, file: str, chunk: Chunk) -> pa.RecordBatch:
         """Return a chunk as a batch, in which each record with a problem has the name of the problem.
@@ -148,25 +137,27 @@ class Converter:
             "file": pa.array([file] * size, pa.string()),
             "line": pa.array(chunk.lines, pa.int64()),
         }
-        checked = (
-            ("score", self._scores, "bad_score", "a whole number from 1 to 5"),
-            ("helpfulness_numerator", self._counts, "bad_helpfulness", "a whole number from 0"),
-            ("helpfulness_denominator", self._counts, "bad_helpfulness", "a whole number from 0"),
-            ("time", self._times, "bad_time", "Unix seconds or an ISO date, from 1970 on"),
-        )
-        for name, parsed, reason, expected in checked:
-            if name not in values:
-                continue
-            columns[name] = pa.array(parsed.column(values[name]), REVIEW_SCHEMA.field(name).type)
-            if parsed.bad:
-                for index, value in enumerate(values[name]):
-                    if value in parsed.bad and index not in problems:
-                        problems[index] = (reason, f"{name} is {_found(value)}; expected {expected}")
+        if "score" in values:
+            self._count_ratings(file, values["score"], chunk.unparseable)
+            columns["score"] = pa.array(self._scores.column(values["score"]), REVIEW_SCHEMA.field("score").type)
+            if self._scores.bad:
+                for index, value in enumerate(values["score"]):
+                    if value in self._scores.bad and index not in problems:
+                        problems[index] = ("bad_score", f"score is {_found(value)}; expected {self._expected}")
+        for name, parsed in (
+            ("helpfulness_numerator", self._counts),
+            ("helpfulness_denominator", self._counts),
+            ("time", self._times),
+        ):
+            if name in values:
+                columns[name] = pa.array(parsed.column(values[name]), REVIEW_SCHEMA.field(name).type)
+                if parsed.bad:
+                    self._count_unknown(name, values[name], parsed.bad, file, chunk.lines)
         if "id" in values:
             columns["id"] = _ids(values["id"])
         for name in TEXT_COLUMNS:
             if name in values:
-                columns[name] = _strings(values[name])
+                columns[name] = _strings([None if _is_no_text(name, value) else value for value in values[name]])
         columns["problem"] = _sparse(size, {index: reason for index, (reason, _) in problems.items()})
         columns["problem_detail"] = _sparse(
             size, {index: detail[:DETAIL_CHARACTERS] for index, (_, detail) in problems.items()}
@@ -175,6 +166,26 @@ class Converter:
         self.next_row += size
         arrays = [columns.get(field.name, pa.nulls(size, field.type)) for field in REVIEW_SCHEMA]
         return pa.RecordBatch.from_arrays(arrays, schema=REVIEW_SCHEMA)
+
+    def _count_ratings(self, file: str, values: Sequence[Any], unparseable: Mapping[int, str]) -> None:
+        counts = self.ratings.setdefault(file, Counter())
+        if len(counts) < DIFFERENT_RATINGS:
+            counts.update(values)
+            if unparseable:
+                counts[None] -= sum(values[index] is None for index in unparseable)
+
+    def _count_unknown(self, name: str, values: Sequence[Any], bad: set[Any], file: str, lines: Sequence[int]) -> None:
+        places = [index for index, value in enumerate(values) if value in bad]
+        if not places:
+            return
+        before = self.unknown.get(name)
+        example = f"{file}:{lines[places[0]]} ({_found(values[places[0]])})" if before is None else before.first
+        self.unknown[name] = UnknownValues(rows=len(places) + (before.rows if before else 0), first=example)
+
+
+def _is_no_text(name: str, value: str | None) -> bool:
+    """Return whether a text is missing: an id of an unknown product or user is none, but a text ``nan`` is a word."""
+    return value == _SQL_NULL or (name in _IDENTIFIERS and is_missing(value))
 
 
 def _found(value: object) -> str:
@@ -198,13 +209,23 @@ def _split_helpfulness(values: dict[str, Sequence[Any]]) -> dict[str, Sequence[A
 
 
 def _ids(values: Sequence[Any]) -> pa.Array:
-    """Return ids as int64; other ids are null, as nothing is computed from them."""
+    """Return ids as int64: whole numbers as they are, other ids as a digest, which tells reviews apart as well."""
     if all(type(value) is str for value in values):
         try:
             return pc.cast(pa.array(values, pa.string()), pa.int64())
         except (pa.ArrowInvalid, UnicodeEncodeError):
             pass
-    return pa.array([whole_number(value) for value in values], pa.int64())
+    return pa.array([_id(value) for value in values], pa.int64())
+
+
+def _id(value: Scalar) -> int | None:
+    if is_missing(value):
+        return None
+    number = whole_number(value)
+    if number is not None:
+        return number
+    digest = hashlib.blake2b(str(value).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
 
 
 def _strings(values: Sequence[Any]) -> pa.Array:

@@ -9,9 +9,7 @@ from pipeline.reporting.records import FunnelStage, RunEvidence
 
 REASON_TITLES = {
     "unparseable": "Cannot be read as a review",
-    "bad_score": "Score is not 1 to 5",
-    "bad_helpfulness": "Helpfulness is not a pair of counts",
-    "bad_time": "Time is not a point in time",
+    "bad_score": "Score is not a rating",
     "empty_text": "Text is empty",
     "neutral_score": "Neutral score (3)",
     "duplicate": "Duplicate of an earlier review",

@@ -33,8 +33,8 @@ MAX_SHARDS = 1_000
 
 UNREADABLE = "unparseable"
 NO_TEXT = "empty_text"
-"""Reasons why a row is not scored, named as in the quarantine of training. The other reasons there are about stars,
-votes and times, which a model does not read."""
+"""Reasons why a row is not scored, named as in the quarantine of training. The other reason there is about stars, which
+a model does not read."""
 NO_TEXT_DETAIL = "The text is missing or blank."
 
 PREDICTION_SCHEMA = pa.schema(

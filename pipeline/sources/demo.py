@@ -264,8 +264,8 @@ class _Generator:
 
         for turn in range(max(1, int(_FAULT_SHARE * len(reviews)))):
             change(missing_fields=(1, 3, -1)[turn % 3])
-            change(score=("five", "", "5.0 out of 5 stars", "4.5")[turn % 4])
-            change(numerator=str(-1 - turn))
+            change(score=("five", "", "4 or 5", "4.5")[turn % 4])
+            change(numerator=str(-1 - turn), score="n/a")
             change(text="")
         for votes in ("3", "2"):
             change(numerator=votes, denominator="1")

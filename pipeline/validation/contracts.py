@@ -15,14 +15,15 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipeline.config import ValidationConfig
+from pipeline.readers.ratings import HIGHEST_SCORE, LOWEST_SCORE, NEUTRAL_SCORE
 from pipeline.readers.schema import REVIEW_SCHEMA as INGESTED
-from pipeline.readers.values import HIGHEST_SCORE, LOWEST_SCORE
-from pipeline.validation.rules import EARLIEST_TIME, LATEST_TIME, NEUTRAL_SCORE
+from pipeline.readers.times import EARLIEST_TIME, LATEST_TIME
 from pipeline.validation.tables import CLEANED, typed_name
 
 FrameName = Literal["columns", "dump", "reviews"]
 
 LABELED_SCORES = tuple(score for score in range(LOWEST_SCORE, HIGHEST_SCORE + 1) if score != NEUTRAL_SCORE)
+_INGEST_FAULT = "The stage ingest reads such values as unknown: report it as a defect of this project."
 NON_EMPTY_SHARE = 0.99
 """Share of clean reviews that must have at least one word. The rest may be a lone URL, for example."""
 MEDIAN_WORDS = (2, 1_000)
@@ -76,8 +77,8 @@ def raw_contract(config: ValidationConfig, bad_rows: str = "") -> tuple[Expectat
         bad_rows: The most frequent problems of this dump's bad rows, which the advice begins with.
     """
     advice = (
-        "Read the first rows named in quarantine.parquet. Check delimiter, encoding and column mapping, and repair the "
-        "dump, or raise max_bad_row_share if these rows may be left out."
+        "Read the first rows named in quarantine.parquet. Check delimiter, encoding, column mapping and rating scale, "
+        "and repair the dump, or raise max_bad_row_share if these rows may be left out."
     )
     return (
         *_columns(INGESTED, stage="ingest"),
@@ -115,16 +116,7 @@ def raw_contract(config: ValidationConfig, bad_rows: str = "") -> tuple[Expectat
             config,
             "Both classes exist",
             "Check that the right column is mapped to score and that the dump is not a selection of one class. Lower "
-            " min_class_share only if the data are meant to be so.",
-        ),
-        _of_reviews(
-            "expect_compound_columns_to_be_unique",
-            {"column_list": ["file", "id"], "ignore_row_if": "any_value_is_missing"},
-            "Ids are unique in each file",
-            "no id twice in one file; missing ids are ignored",
-            _unexpected_rows("share their id with another row of the same file"),
-            "Check whether the file contains the same reviews twice, and remove the copies. If its ids do not identify "
-            "reviews, map id to a column that does.",
+            "min_class_share only if the data are meant to be so.",
         ),
         _range(
             "time",
@@ -132,7 +124,7 @@ def raw_contract(config: ValidationConfig, bad_rows: str = "") -> tuple[Expectat
             "Every time is plausible",
             "no time before 1995 or after 2099; missing times are ignored",
             "have an implausible time",
-            advice=_rule_fault("bad_time"),
+            advice=_INGEST_FAULT,
         ),
         *(
             _range(
@@ -141,7 +133,7 @@ def raw_contract(config: ValidationConfig, bad_rows: str = "") -> tuple[Expectat
                 f"No count of {votes} is negative",
                 f"no negative count of {votes}; missing counts are ignored",
                 f"have a negative count of {votes}",
-                advice=_rule_fault("bad_helpfulness"),
+                advice=_INGEST_FAULT,
             )
             for column, votes in (("helpfulness_numerator", "helpful votes"), ("helpfulness_denominator", "votes"))
         ),

@@ -8,15 +8,14 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.validation.rules import NEUTRAL_SCORE, text_characters
+from pipeline.readers.ratings import NEUTRAL_SCORE
+from pipeline.validation.rules import text_characters
 
 CLEAN_COLUMNS = ("row", "score", "label", "words")
 """Columns of the clean table that ``clean_measures`` reads."""
 
 RAW_MEASURES = pa.schema(
     [
-        ("file", pa.int32()),
-        ("id", pa.int64()),
         ("score", pa.int8()),
         ("time", pa.int64()),
         ("helpfulness_numerator", pa.int32()),
@@ -38,20 +37,13 @@ CLEAN_MEASURES = pa.schema(
 )
 
 
-def raw_measures(reviews: pa.RecordBatch, file_numbers: dict[str | None, int]) -> pa.RecordBatch:
+def raw_measures(reviews: pa.RecordBatch) -> pa.RecordBatch:
     """Return ``RAW_MEASURES`` of kept reviews.
 
     A missing score counts as 0. ``text_characters`` is null without a text, ``positive`` without a label.
-
-    Args:
-        reviews: The reviews.
-        file_numbers: The number of each raw file by its name; new files are added.
     """
-    score, files = reviews.column("score"), reviews.column("file").dictionary_encode(null_encoding="encode")
-    numbers = [file_numbers.setdefault(name, len(file_numbers)) for name in files.dictionary.to_pylist()]
+    score = reviews.column("score")
     arrays = [
-        pa.array(numbers, pa.int32()).take(files.indices),
-        reviews.column("id"),
         pc.fill_null(score, pa.scalar(0, score.type)),
         reviews.column("time"),
         reviews.column("helpfulness_numerator"),

@@ -20,7 +20,7 @@ from pipeline.validation.records import ValidationSummary
 from pipeline.validation.rules import ROW_RULES, CheckedRows, apply_row_rules
 from pipeline.validation.tables import KEPT, QUARANTINE, columns_frame, open_table, read_batches
 
-STAGE = Stage("validate_raw", version=2)
+STAGE = Stage("validate_raw", version=3)
 DATA_DOCS = "data_docs"
 NAMED_REASONS = 3
 """Most reasons that the advice on bad rows names."""
@@ -83,7 +83,6 @@ class _QuarantineCounts:
 
 def _build(source: Path, ingested: ArtifactReference, config: ValidationConfig, folder: Path) -> Outcome:
     quarantined = _QuarantineCounts()
-    file_numbers: dict[str | None, int] = {}
     flags: list[pa.Array] = []
     measures: list[pa.RecordBatch] = []
     with (
@@ -96,7 +95,7 @@ def _build(source: Path, ingested: ArtifactReference, config: ValidationConfig, 
             checked = apply_row_rules(batch)
             if checked.kept.num_rows:
                 kept_file.write_batch(checked.kept.select(KEPT.names).cast(KEPT))
-                measures.append(raw_measures(checked.kept, file_numbers))
+                measures.append(raw_measures(checked.kept))
             if checked.quarantined.num_rows:
                 quarantine_file.write_batch(_quarantine_rows(checked))
                 quarantined.add(checked)

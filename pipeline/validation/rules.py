@@ -12,15 +12,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.readers.values import HIGHEST_SCORE, LOWEST_SCORE
+from pipeline.readers.ratings import HIGHEST_SCORE, LOWEST_SCORE
 
-NEUTRAL_SCORE = 3
-"""The score that is neither positive nor negative."""
-EARLIEST_TIME = 788_918_400
-"""1 January 1995 in Unix seconds: there were no web shops to review before."""
-LATEST_TIME = 4_102_444_799
-"""The last second of 2099 in Unix seconds. The bound is fixed, so that the same dump always gets the same result. It
-finds wrong units (milliseconds, microseconds) and wrong centuries."""
 DETAIL_CHARACTERS = 300
 """Longest text in the column ``detail``."""
 
@@ -67,11 +60,6 @@ def _outside(column: pa.Array, lowest: int, highest: int) -> pa.Array:
     return pc.fill_null(outside, fill_value=False)
 
 
-def _bad_helpfulness(batch: pa.RecordBatch) -> pa.Array:
-    negative = [pc.less(batch.column(name), 0) for name in ("helpfulness_numerator", "helpfulness_denominator")]
-    return pc.or_(*(pc.fill_null(mask, fill_value=False) for mask in negative))
-
-
 def text_characters(text: pa.Array, missing: int | None) -> pa.Array:
     """Return int32 ``[rows]``, the characters of each text without white space around it, ``missing`` if none are."""
     length = pc.utf8_length(pc.utf8_trim_whitespace(text))
@@ -107,23 +95,9 @@ ROW_RULES: tuple[RowRule, ...] = (
     RowRule(
         "bad_score",
         ("score",),
-        f"The score is a whole number from {LOWEST_SCORE} to {HIGHEST_SCORE}.",
+        "The score is a rating of the dump's scale.",
         lambda batch: _outside(pc.fill_null(batch.column("score"), 0), LOWEST_SCORE, HIGHEST_SCORE),
         _values_of("score"),
-    ),
-    RowRule(
-        "bad_helpfulness",
-        ("helpfulness_numerator", "helpfulness_denominator"),
-        "Helpful votes and votes are whole numbers from 0, or missing.",
-        _bad_helpfulness,
-        _values_of("helpfulness_numerator", "helpfulness_denominator"),
-    ),
-    RowRule(
-        "bad_time",
-        ("time",),
-        "The time is from 1995 to 2099, or missing.",
-        lambda batch: _outside(batch.column("time"), EARLIEST_TIME, LATEST_TIME),
-        _values_of("time"),
     ),
     RowRule(
         "empty_text",

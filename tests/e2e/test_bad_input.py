@@ -65,8 +65,16 @@ def binary(folder: Path) -> Path:
     return path
 
 
-def star_sentences(folder: Path) -> Path:
-    return write_csv(folder / "Reviews.csv", reviews(400, lambda i: f"{1 + i % 5}.0 out of 5 stars"))
+def unrated(folder: Path) -> Path:
+    return write_csv(folder / "Reviews.csv", reviews(400, lambda i: f"{1 + i % 5}.0 out of 5 stars" if i % 10 else "?"))
+
+
+def star_words(folder: Path) -> Path:
+    return write_csv(folder / "Reviews.csv", reviews(400, lambda i: ("one", "five")[i % 2]))
+
+
+def four_stars(folder: Path) -> Path:
+    return write_csv(folder / "Reviews.csv", reviews(400, lambda i: 1 + i % 4))
 
 
 def one_class(folder: Path) -> Path:
@@ -92,7 +100,9 @@ def nowhere(folder: Path) -> Path:
         (climbing_zip, 3, ["Reviews.zip", "../../Reviews.csv"]),
         (no_reviews, 3, ["shards", "no"]),
         (binary, 3, ["Reviews.csv"]),
-        (star_sentences, 4, ["bad_score", "400", "Reviews.csv"]),
+        (unrated, 4, ["bad_score", "40 of 400", "Reviews.csv"]),
+        (star_words, 3, ["Reviews.csv", "'five' (200)", "rating_labels"]),
+        (four_stars, 3, ["Reviews.csv", "'4' (100)", "rating_scale"]),
         (one_class, 4, ["negative"]),
         (too_few, 4, ["40", "200"]),
         (nowhere, 3, ["Reviews.csv"]),

@@ -89,13 +89,12 @@ class Funnel:
     excluded: dict[int, str]
 
 
-def article_funnel(reviews: pd.DataFrame, *, deduplicate: bool = True, users: bool = True) -> Funnel:
+def article_funnel(reviews: pd.DataFrame, *, deduplicate: bool = True) -> Funnel:
     """Drop neutral scores, sort by product, drop duplicates and impossible helpfulness, and label the rest.
 
     Args:
         reviews: Columns as in ``validate_raw`` (docs/reference/artifacts.md).
         deduplicate: Whether duplicates are dropped at all.
-        users: Whether there are users to tell duplicates by; if not, the text alone does.
     """
     steps, excluded = [("read", len(reviews))], {}
 
@@ -108,8 +107,13 @@ def article_funnel(reviews: pd.DataFrame, *, deduplicate: bool = True, users: bo
     reviews = reviews.sort_values("row", kind="stable").sort_values("id", kind="stable")
     reviews = reviews.sort_values("product_id", kind="stable")
     if deduplicate:
-        same = ["user_id", "profile_name", "time", "text"] if users else ["text"]
-        reviews = drop(reviews, ~reviews.duplicated(same, keep="first"), "duplicate")
+        same = ["user_id", "profile_name", "time", "text"]
+        # Not in the article, whose reviews all have users: short texts of unknown people differ without equal ids.
+        unknown = reviews["user_id"].fillna("").eq("") & reviews["profile_name"].fillna("").eq("")
+        unknown &= (reviews["time"].fillna(0) % 86_400 == 0) & (reviews["text"].fillna("").str.len() < 50)
+        equal_ids = reviews.duplicated([*same, "id"], keep="first") & reviews["id"].notna()
+        repeated = reviews.duplicated(same, keep="first").where(~unknown, equal_ids)
+        reviews = drop(reviews, ~repeated, "duplicate")
     helpful = reviews["helpfulness_numerator"] > reviews["helpfulness_denominator"]
     reviews = drop(reviews, ~helpful.fillna(value=False).astype(bool), "helpfulness_above_denominator")
     labels = (reviews["score"] > 3).astype(int)

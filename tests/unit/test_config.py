@@ -78,6 +78,13 @@ def test_a_long_path_is_shown_by_its_end() -> None:
     assert quoted("x" * 200).startswith("'xxx")
 
 
+def test_an_unknown_parameter_gets_a_suggestion() -> None:
+    with pytest.raises(ConfigurationError, match=r"'epoch' does not exist\. Did you mean 'epochs'\? Choose one of"):
+        RunConfig.from_flat({"epoch": 3})
+    with pytest.raises(ConfigurationError, match=r"'zzz' does not exist\. Choose one of"):
+        RunConfig.from_flat({"zzz": 3})
+
+
 def test_word_dropout_needs_an_unknown_word() -> None:
     every_word = {"fit_on": "all", "max_vocabulary_size": 0, "min_frequency": 1}
     with pytest.raises(ConfigurationError, match="set word_dropout to 0"):

@@ -29,7 +29,7 @@ rows_of_reviews = st.lists(
             "helpfulness_denominator": some([None, 0, 1]),
             "score": some([1, 2, 3, 4, 5]),
             "time": some([None, 0, 1]),
-            "text": some([None, "", "tea", "tea "]),
+            "text": some([None, "", "tea", "tea ", "tea " * 13]),
         }
     ),
     max_size=12,
@@ -58,13 +58,13 @@ def decided(table: pa.Table, *, deduplicate: bool) -> tuple[list[int], list[int]
 @given(rows=rows_of_reviews, deduplicate=st.booleans(), users=st.booleans())
 def test_every_row_ends_where_plain_pandas_puts_it(rows: list[dict[str, Any]], deduplicate: bool, users: bool) -> None:
     table = reviews(rows if users else [{**row, "user_id": None} for row in rows])
-    known_users = table["user_id"].null_count < len(table)
-    expected = article_funnel(table.to_pandas(), deduplicate=deduplicate, users=known_users)
+    expected = article_funnel(table.to_pandas(), deduplicate=deduplicate)
     kept, labels, gone, notes = decided(table, deduplicate=deduplicate)
     assert kept == list(expected.rows)
     assert labels == list(expected.labels)
     assert gone == expected.excluded
-    assert bool(notes) == (deduplicate and bool(rows) and not known_users)
+    known = any(table[name].null_count < len(table) for name in ("user_id", "profile_name", "time"))
+    assert bool(notes) == (deduplicate and bool(rows) and not known)
 
 
 def test_real_dumps_fall_as_in_plain_pandas(shared_data: Path) -> None:
@@ -89,6 +89,34 @@ def test_missing_values_equal_each_other_and_nothing_else() -> None:
     _, _, gone, _ = decided(reviews([same, same, {**same, "profile_name": ""}, {**same, "time": 0}]), deduplicate=True)
     assert gone == {1: "duplicate"}
     _, _, gone, _ = decided(reviews([{**same, "text": None}, {**same, "text": ""}]), deduplicate=True)
+    assert gone == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "second_is_dropped"),
+    [
+        ({}, False),
+        ({"id": 7}, True),
+        ({"profile_name": "Ann"}, True),
+        ({"profile_name": ""}, False),
+        ({"time": 1_600_000_001}, True),
+        ({"time": 86_400}, False),
+        ({"text": "a text that is too long to be written twice by chance"}, True),
+    ],
+)
+def test_short_equal_texts_are_duplicates_only_if_something_shows_one_author(
+    change: dict[str, Any], second_is_dropped: bool
+) -> None:
+    row = {"id": None, "user_id": None, "profile_name": None, "time": None, "text": "Good"} | change
+    _, _, gone, _ = decided(reviews([row, row]), deduplicate=True)
+    assert gone == ({1: "duplicate"} if second_is_dropped else {})
+
+
+def test_equal_texts_of_different_people_stay() -> None:
+    row = {"id": None, "user_id": None, "time": None, "text": "Good"}
+    names = [{**row, "profile_name": f"Person {number}"} for number in range(3)]
+    times = [{**row, "profile_name": None, "time": 1_600_000_000 + number} for number in range(3)]
+    _, _, gone, _ = decided(reviews([*names, *times]), deduplicate=True)
     assert gone == {}
 
 

@@ -76,10 +76,10 @@ def test_columns_are_those_of_the_contract(store: ArtifactStore) -> None:
 
 
 def test_users_unknown_is_told(store: ArtifactStore) -> None:
-    same = {"user_id": None, "text": "stale"}
+    same = {"user_id": None, "profile_name": None, "time": None, "text": "stale " * 10}
     cleaned = clean(validated(store, reviews([same, same])), TextConfig(), store)
     assert len(read(store, cleaned)) == 1
-    assert "no users" in summary(store, cleaned).notes[0]
+    assert "no users, profile names and times" in summary(store, cleaned).notes[0]
 
 
 def test_duplicates_stay_where_asked(store: ArtifactStore) -> None:

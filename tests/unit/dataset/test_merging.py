@@ -182,6 +182,18 @@ def test_dumps_without_users_lose_copies_by_text_alone(inbox: Path, store: Artif
     assert len(table(store, data["build_dataset"])) == 120
 
 
+def test_short_texts_of_unknown_people_are_copies_only_with_equal_ids(inbox: Path, store: ArtifactStore) -> None:
+    keep = [HEADER.index(name) for name in ("Id", "ProductId", "Score", "Text")]
+    rows = [[row[index] for index in keep] for row in reviews(120)]
+    good = [[7001, "B1", 5, "Good"], [7002, "B1", 5, "Good"], [7001, "B1", 5, "Good"]]
+    for name, part in (("a", [*rows[:100], good[0]]), ("b", [*rows[100:], *good[1:]])):
+        settle(write_csv(inbox / f"{name}.csv", part, [HEADER[index] for index in keep]))
+        data = collected(run(store, name, **PARAMETERS))
+    found = table(store, data["build_dataset"])
+    assert [review["id"] for review in found.to_pylist() if review["text"] == "Good"] == [7001, 7002]
+    assert len(found) == 122
+
+
 def test_a_missing_part_is_named(inbox: Path, store: ArtifactStore) -> None:
     rows = reviews(200)
     data = season(store, inbox, rows[:100])

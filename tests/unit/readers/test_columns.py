@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -86,7 +88,7 @@ def test_a_column_that_only_some_files_have_is_noted(tmp_path, store) -> None:
     [
         ({"txt": "Review"}, "'txt' is not one of our columns. Did you mean 'text'"),
         ({"Rate": "score"}, "goes from our column to the column of the dump"),
-        ({"text": " "}, "'text' is mapped to an empty name"),
+        ({"text": " "}, "'text' is mapped to an empty name, but every review needs a text"),
         ({"text": "Review", "summary": "Review"}, "'Review' of the dump is given for 'text' and for 'summary'"),
     ],
 )
@@ -113,6 +115,144 @@ def test_the_first_known_name_wins() -> None:
         "score": 4,
         "summary": 1,
     }
+
+
+PROSE = [f"A tea that tastes of the {word} meadow" for word in ("green", "wet", "old", "far", "high")] * 20
+PROSE = [f"{text}, cup {number}" for number, text in enumerate(PROSE)]
+ROWS = range(len(PROSE))
+ADDRESSES = [f"https://shop.example/r/{number}" for number in ROWS]
+STARS = [str(1 + number % 5) for number in ROWS]
+OTHER_STARS = [str(1 + number % 3) for number in ROWS]
+COUNTS = [str(229_160_000 + number) for number in ROWS]
+
+
+def table(**columns: list[str]) -> str:
+    return csv_text(zip(*columns.values(), strict=True), tuple(columns))
+
+
+@pytest.mark.parametrize(
+    ("columns", "read_from", "passed_over"),
+    [
+        (
+            {"review": ADDRESSES, "content": PROSE, "rating": STARS},
+            {"text": "content", "score": "rating"},
+            ["'review' for text, which is read from 'content': web addresses"],
+        ),
+        (
+            {"comments": COUNTS, "body": PROSE, "rating": STARS},
+            {"text": "body", "score": "rating"},
+            ["'comments' for text, which is read from 'body': numbers"],
+        ),
+        (
+            {"text": PROSE, "score": ["1"] * len(PROSE), "stars": STARS},
+            {"text": "text", "score": "stars"},
+            ["'score' for score, which is read from 'stars': one value only"],
+        ),
+        (
+            {"text": PROSE, "score": COUNTS, "rating": STARS},
+            {"text": "text", "score": "rating"},
+            ["'score' for score, which is read from 'rating': no ratings"],
+        ),
+        (
+            {"text": PROSE, "review": PROSE, "rating": STARS},
+            {"text": "text", "score": "rating"},
+            ["'review' for text, which is read from 'text': the same values"],
+        ),
+        (
+            {"text": PROSE, "rating": STARS, "asin": COUNTS, "parent_asin": COUNTS},
+            {"text": "text", "score": "rating", "product_id": "parent_asin"},
+            ["'asin' for product_id, which is read from 'parent_asin'"],
+        ),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_of_columns_with_known_names_the_values_decide(  # noqa: PLR0917 - pytest passes by name
+    tmp_path, store, ending, columns, read_from, passed_over
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    dump = tmp_path / f"r.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.table(columns), dump)
+    elif ending == "csv":
+        written(dump, table(**columns))
+    else:
+        lines = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        written(dump, "\n".join(map(json.dumps, lines)))
+    _, summary = read(store, dump)
+    assert read_from.items() <= summary.files[0].column_mapping.items()
+    assert list(summary.files[0].passed_over) == passed_over
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"text": PROSE, "score": OTHER_STARS, "stars": STARS},
+            r"'score' and 'stars' could each be 'score', and their values differ.*columns.*\{\"score\": \"stars\"\}",
+        ),
+        (
+            {"review": PROSE, "content": PROSE[::-1], "stars": STARS},
+            r"'review' and 'content' could each be 'text'.*\{\"text\": \"content\"\}",
+        ),
+        (
+            {"review": ADDRESSES, "opinion": PROSE, "stars": STARS},
+            r"'review' would be read as 'text' by its name, but holds web addresses, e.g. '\S+'\. Closest is 'opinion'",
+        ),
+    ],
+    ids=["two scores", "two texts", "no text"],
+)
+def test_an_ambiguous_or_wrong_column_is_refused(tmp_path, store, columns, message) -> None:
+    dump = written(tmp_path / "r.csv", table(**columns))
+    with pytest.raises(SourceError, match=message):
+        read(store, dump)
+
+
+def test_the_mapping_settles_what_is_ambiguous(tmp_path, store) -> None:
+    dump = written(tmp_path / "r.csv", table(text=PROSE, score=OTHER_STARS, stars=STARS))
+    rows, _ = read(store, dump, columns={"score": "stars"})
+    assert [row["score"] for row in rows] == list(map(int, STARS))
+
+
+@pytest.mark.parametrize(
+    ("columns", "suggestion"),
+    [
+        (
+            {
+                "reviewer_name": PROSE,
+                "review_title": PROSE,
+                "description": PROSE,
+                "rating": STARS,
+                "comment_id": COUNTS,
+            },
+            "'description'",
+        ),
+        ({"review": PROSE, "sentiment": [("positive", "negative")[number % 2] for number in ROWS]}, "'sentiment'"),
+        ({"review": PROSE, "target": [("0", "4")[number % 2] for number in ROWS]}, "'target'"),
+        ({"rating": STARS, "comment_id": COUNTS}, None),
+        ({"opinia": PROSE, "opis": PROSE, "rating": STARS}, None),
+        ({"review": PROSE, "verified": [str(number % 2) for number in ROWS]}, None),
+        ({"review": PROSE, "age": [str(20 + number % 60) for number in ROWS]}, None),
+    ],
+    ids=["shop", "words", "sentiment140", "ids only", "two texts", "flags", "ages"],
+)
+def test_only_a_free_column_whose_values_fit_is_suggested(tmp_path, store, columns, suggestion) -> None:
+    with pytest.raises(SourceError) as error:
+        read(store, written(tmp_path / "r.csv", table(**columns)))
+    closest = re.findall(r"Closest is (\S+)\.", str(error.value))
+    assert closest == ([suggestion] if suggestion else [])
+    assert ("its name in the dump" in str(error.value)) == (suggestion is None)
+
+
+def test_an_empty_name_switches_a_column_off(tmp_path, store) -> None:
+    dump = written(tmp_path / "r.csv", "Score,Text,Time,UserId\n5,a,yesterday,u\n")
+    mapping = read_column_mapping(written(tmp_path / "map.yaml", "time:\nuser_id: ''\n"))
+    rows, summary = read(store, dump, columns=mapping)
+    assert (rows[0]["time"], rows[0]["user_id"]) == (None, None)
+    assert summary.unknown_values == {}
+    assert summary.files[0].column_mapping == {"text": "Text", "score": "Score"}
 
 
 @pytest.mark.parametrize("mapping", sorted(MAPPINGS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -166,11 +166,17 @@ def test_amazon_json_of_2014_with_helpfulness_as_a_pair(tmp_path, store) -> None
         "helpful": [3, 4],
         "reviewText": "Fine.",
         "overall": 4.0,
-        "unixReviewTime": 5,
+        "unixReviewTime": 1252800000,
     }
     rows, _ = read(store, written(tmp_path / "reviews.json", json.dumps(review) + "\n"))
     row = rows[0]
-    assert (row["user_id"], row["product_id"], row["text"], row["score"], row["time"]) == ("A1", "B1", "Fine.", 4, 5)
+    assert (row["user_id"], row["product_id"], row["text"], row["score"], row["time"]) == (
+        "A1",
+        "B1",
+        "Fine.",
+        4,
+        1252800000,
+    )
     assert (row["helpfulness_numerator"], row["helpfulness_denominator"]) == (3, 4)
 
 

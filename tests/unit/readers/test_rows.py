@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.readers.csv_reader import CsvReader
 from pipeline.readers.lines import LINE_CHARACTERS
-from pipeline.readers.values import Converter, unix_seconds, whole_number
+from pipeline.readers.scalars import whole_number
+from pipeline.readers.values import Converter
 from tests.unit.readers.factories import read
 from tests.unit.sources.factories import CHIPS, KAGGLE_HEADER, TEA, csv_text, written
 
@@ -46,7 +47,8 @@ def test_any_table_is_read_exactly_with_its_line_numbers(table, dialect) -> None
         [(a, b, c, str(score)) for a, b, c, score in table], ("Summary", "Text", "UserId", "Score"), **dialect
     )
     rows = rows_of(text, dialect["delimiter"])
-    assert [(row["summary"], row["text"], row["user_id"], row["score"]) for row in rows] == table
+    found = [(row["summary"], row["text"], row["user_id"] or "", row["score"]) for row in rows]
+    assert found == [(a, b, c if c.strip() not in {"", "-"} else "", score) for a, b, c, score in table]
     assert all(row["problem"] is None for row in rows)
     before, expected = csv_text([], ("Summary", "Text", "UserId", "Score"), **dialect), []
     for a, b, c, score in table:
@@ -70,8 +72,8 @@ def test_no_character_of_a_broken_file_is_lost(noise) -> None:
     assert "".join(c for c in kept if c in "ab") == letters
 
 
-SCORES = [("5", 5), ("5.0", 5), (" 4 ", 4), ("1.", 1)]
-BAD_SCORES = ["5.0 out of 5 stars", "", "NaN", "4.5", "0", "6", "300", "five", "1e0", "５"]
+SCORES = [("5", 5), ("5.0", 5), (" 4 ", 4), ("1.", 1), ("5.0 out of 5 stars", 5), ("2/5", 2), ("★★★★☆", 4)]
+BAD_SCORES = ["4/10", "", "NaN", "4.5", "0", "6", "300", "five", "1e0", "５"]
 
 
 @pytest.mark.parametrize(("given_score", "score"), SCORES)
@@ -88,50 +90,42 @@ def test_a_bad_score_is_a_problem(score) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "problem"),
+    ("column", "value", "readable"),
     [
-        ("HelpfulnessNumerator", "-1", "bad_helpfulness"),
-        ("HelpfulnessDenominator", "many", "bad_helpfulness"),
-        ("HelpfulnessDenominator", "3000000000", "bad_helpfulness"),
-        ("HelpfulnessNumerator", "", None),
-        ("HelpfulnessNumerator", "3.0", None),
-        ("Time", "-5", "bad_time"),
-        ("Time", "yesterday", "bad_time"),
-        ("Time", "", None),
-        ("Id", "", None),
-        ("Id", "R1ABC", None),
+        ("HelpfulnessNumerator", "-1", False),
+        ("HelpfulnessNumerator", "0.637", False),
+        ("HelpfulnessDenominator", "many", False),
+        ("HelpfulnessDenominator", "3000000000", False),
+        ("HelpfulnessNumerator", "", True),
+        ("Time", "0", False),
+        ("Time", "yesterday", False),
+        ("Time", "", True),
+        ("Time", "NULL", True),
+        ("Time", "\\N", True),
+        ("Time", "NaN", True),
+        ("UserId", "NULL", True),
+        ("ProductId", "\\N", True),
+        ("Id", "", True),
     ],
 )
-def test_other_values(column, value, problem) -> None:
-    row = list(TEA)
-    row[KAGGLE_HEADER.index(column)] = value
-    (found,) = rows_of(csv_text([row]))
-    assert found["problem"] == problem
-    if problem:
-        assert value in found["problem_detail"]
+def test_an_optional_value_that_cannot_be_read_is_unknown_and_counted(column, value, readable) -> None:
+    broken = list(TEA)
+    broken[KAGGLE_HEADER.index(column)] = value
+    reader = CsvReader(io.StringIO(csv_text([TEA, broken, broken]), newline=""), "r.csv", ",", {})
+    converter = Converter()
+    found = [row for chunk in reader.chunks() for row in converter.batch("r.csv", chunk).to_pylist()]
+    (ours,) = [name for name, theirs in reader.columns.items() if theirs == column]
+    assert [row["problem"] for row in found] == [None] * 3
+    assert [row[ours] is None for row in found] == [False, True, True]
+    unknown = {name: (counted.rows, counted.first) for name, counted in converter.unknown.items()}
+    assert unknown == ({} if readable else {ours: (2, f"r.csv:3 ('{value}')")})
 
 
-def test_an_id_that_is_not_a_number_is_null_without_a_problem() -> None:
-    rows = rows_of("Id,Score,Text\nR1,5,a\n7,5,b\n,5,c\n")
-    assert [(row["id"], row["problem"]) for row in rows] == [(None, None), (7, None), (None, None)]
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("1303862400", 1303862400),
-        ("1303862400.0", 1303862400),
-        (1588687728923, 1588687728),
-        ("2012-10-26", 1351209600),
-        ("2012-10-26T02:00:00+02:00", 1351209600),
-        ("1969-12-31", None),
-        ("9" * 18, None),
-        ("26/10/2012", None),
-        (True, None),
-    ],
-)
-def test_times(value, seconds) -> None:
-    assert unix_seconds(value) == seconds
+def test_an_id_that_is_not_a_number_is_kept_as_a_digest() -> None:
+    rows = rows_of("Id,Score,Text\nR1,5,a\n7,5,b\n,5,c\nR1,5,d\nR2,5,e\n")
+    ids = [row["id"] for row in rows]
+    assert ids[1:3] == [7, None]
+    assert ids[0] == ids[3] != ids[4]
 
 
 def test_whole_numbers_consist_of_ascii_digits() -> None:

@@ -68,7 +68,7 @@ from pipeline.promotion.records import (
     RowSetName,
     Rule,
 )
-from pipeline.readers.records import IngestedFile, IngestSummary
+from pipeline.readers.records import IngestedFile, IngestSummary, RatingScaleRecord
 from pipeline.run_state import RunState, VariantState
 from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.splitting.records import LeakageFigure, LeakageSummary, SplitInfo, SplitSummary
@@ -385,6 +385,9 @@ def ingest_summary(*, demo: bool, **changes: Any) -> IngestSummary:
         ),
         rows=9_542,
         problem_rows=14,
+        rating_scale=RatingScaleRecord(
+            name="1-5", automatic=True, sentiments="1, 2 are negative; 3 is neutral; 4, 5 are positive"
+        ),
         missing_columns=(),
         notes=(),
         demo=demo,

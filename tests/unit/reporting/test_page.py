@@ -217,6 +217,11 @@ def test_the_funnel_adds_up_and_is_on_the_page(folder: Path) -> None:
         assert f"{step.rows_left:,}" in shown
 
 
+def test_the_rating_scale_is_on_the_page(folder: Path) -> None:
+    shown = " ".join(page_of(folder, "default").select_one("#data").get_text(" ").split())
+    assert "Rating scale 1-5 , recognized from all values: 1, 2 are negative; 3 is neutral; 4, 5 are positive" in shown
+
+
 def test_both_funnels_of_a_window_add_up_and_are_on_the_page(folder: Path) -> None:
     contents = contents_of(folder, "window")
     data = page_of(folder, "window").select_one("#data")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.readers.schema import REVIEW_SCHEMA
-from pipeline.validation.rules import EARLIEST_TIME, LATEST_TIME, ROW_RULES, apply_row_rules
+from pipeline.validation.rules import ROW_RULES, apply_row_rules
 from tests.unit.validation.factories import review
 
 REASONS = [rule.reason for rule in ROW_RULES]
@@ -25,7 +25,7 @@ def quarantined(*changes: dict[str, Any]) -> list[tuple[int, str, str]]:
 
 
 def test_order_of_the_reasons_is_the_documented_one():
-    assert REASONS == ["unparseable", "bad_score", "bad_helpfulness", "bad_time", "empty_text"]
+    assert REASONS == ["unparseable", "bad_score", "empty_text"]
 
 
 @pytest.mark.parametrize(
@@ -41,20 +41,6 @@ def test_order_of_the_reasons_is_the_documented_one():
         ({"score": 0}, "bad_score", "score is 0"),
         ({"score": 6}, "bad_score", "score is 6"),
         ({"score": None, "problem": "bad_score", "problem_detail": "score is 'five'"}, "bad_score", "score is 'five'"),
-        (
-            {"helpfulness_numerator": -1},
-            "bad_helpfulness",
-            "helpfulness_numerator is -1, helpfulness_denominator is 2",
-        ),
-        (
-            {"helpfulness_numerator": None, "helpfulness_denominator": -3},
-            "bad_helpfulness",
-            "helpfulness_numerator is missing, helpfulness_denominator is -3",
-        ),
-        ({"time": EARLIEST_TIME - 1}, "bad_time", f"time is {EARLIEST_TIME - 1}"),
-        ({"time": LATEST_TIME + 1}, "bad_time", f"time is {LATEST_TIME + 1}"),
-        ({"time": 1_300_000_000_000}, "bad_time", "time is 1300000000000"),
-        ({"time": None, "problem": "bad_time", "problem_detail": "time is 'x'"}, "bad_time", "time is 'x'"),
         ({"text": None}, "empty_text", "text is empty"),
         ({"text": ""}, "empty_text", "text is empty"),
         ({"text": " \t\n\u00a0\u3000"}, "empty_text", "text is empty"),
@@ -70,8 +56,6 @@ def test_a_bad_row_is_quarantined_with_its_reason_and_value(change, reason, deta
         {"score": 1},
         {"score": 5},
         {"score": 3},
-        {"time": EARLIEST_TIME},
-        {"time": LATEST_TIME},
         {"time": None},
         {"id": None, "product_id": None, "user_id": None, "profile_name": None, "summary": None},
         {"helpfulness_numerator": None, "helpfulness_denominator": None},
@@ -84,18 +68,15 @@ def test_a_good_row_is_kept(change):
 
 
 def test_the_first_broken_rule_wins():
-    everything = {"text": "", "time": -1, "helpfulness_numerator": -1, "score": 9}
+    everything = {"text": "", "score": 9}
     found = quarantined(
-        everything,
-        everything | {"score": 5},
-        everything | {"score": 5, "helpfulness_numerator": 1},
-        everything | {"problem": "unparseable", "problem_detail": "why"},
+        everything, everything | {"score": 5}, everything | {"problem": "unparseable", "problem_detail": "why"}
     )
-    assert [reason for _, reason, _ in found] == ["bad_score", "bad_helpfulness", "bad_time", "unparseable"]
+    assert [reason for _, reason, _ in found] == ["bad_score", "empty_text", "unparseable"]
 
 
 def test_a_detail_of_the_readers_is_used_only_for_its_own_reason():
-    assert quarantined({"score": 9, "problem": "bad_time", "problem_detail": "time is 'x'", "time": None}) == [
+    assert quarantined({"score": 9, "problem": "empty_text", "problem_detail": "text is 'x'"}) == [
         (0, "bad_score", "score is 9")
     ]
 
@@ -112,9 +93,6 @@ def test_a_detail_is_bounded():
 ROW = st.fixed_dictionaries(
     {
         "score": st.none() | st.integers(-128, 127),
-        "time": st.none() | st.integers(-(2**62), 2**62) | st.integers(EARLIEST_TIME, LATEST_TIME),
-        "helpfulness_numerator": st.none() | st.integers(-5, 5),
-        "helpfulness_denominator": st.none() | st.integers(-5, 5),
         "text": st.none() | st.text(max_size=5),
         "problem": st.none() | st.sampled_from([*REASONS, "other"]),
         "problem_detail": st.none() | st.text(max_size=5),
@@ -145,13 +123,6 @@ def expected_reason(row: dict[str, Any]) -> str | None:
         return "unparseable"
     if problem == "bad_score" or row["score"] is None or not 1 <= row["score"] <= 5:
         return "bad_score"
-    if problem == "bad_helpfulness" or any(
-        row[f"helpfulness_{part}"] is not None and row[f"helpfulness_{part}"] < 0
-        for part in ("numerator", "denominator")
-    ):
-        return "bad_helpfulness"
-    if problem == "bad_time" or (row["time"] is not None and not EARLIEST_TIME <= row["time"] <= LATEST_TIME):
-        return "bad_time"
     if problem == "empty_text" or row["text"] is None or not row["text"].strip():
         return "empty_text"
     return None
