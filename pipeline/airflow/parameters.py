@@ -31,6 +31,7 @@ SECTION_TITLES = {
 AS_PROFILE = "Value of the profile"
 PROFILE_TITLES = {
     "default": "Recommended settings",
+    "long_reviews": "For reviews of hundreds of words",
     "article": "The article's experiment, including its errors",
     "demo": "Small models for a first look",
 }
@@ -45,6 +46,7 @@ CHOICES = {
     "strategy": {
         "grouped": "Grouped, stratified",
         "temporal": "Temporal: the newest reviews are the test split",
+        "column": "Official: the column `split` of the dump",
         "article": "Of the article",
     },
     "group_by": {

@@ -30,6 +30,7 @@ _BUILT_IN: dict[str, tuple[str, ...]] = {
     "time": ("time", "unixreviewtime", "timestamp", "unixtime", "reviewdate"),
     "summary": ("summary", "reviewsummary", "reviewheadline", "headline", "reviewtitle", "title"),
     HELPFULNESS: ("helpfulness", "helpful"),
+    "split": ("split",),
 }
 
 _LISTED_COLUMNS = 25

@@ -23,7 +23,7 @@ from pipeline.readers.encodings import TextEncoding, check_encoding, detect_enco
 from pipeline.readers.json_reader import JsonLinesReader
 from pipeline.readers.parquet_reader import ParquetReader
 from pipeline.readers.records import IngestedFile, IngestSummary
-from pipeline.readers.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ONLY
+from pipeline.readers.schema import OFFICIAL_SPLIT, OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ONLY
 from pipeline.readers.snap_reader import FIRST_KEY, SnapReader
 from pipeline.readers.values import Converter
 from pipeline.sources.records import FetchedFile, FetchSummary
@@ -31,7 +31,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount
 
 log = logging.getLogger(__name__)
 
-INGEST = Stage("ingest", version=1)
+INGEST = Stage("ingest", version=2)
 REVIEWS = "reviews.parquet"
 ROW_GROUP_BYTES = 32 * 1024 * 1024
 """Size of a row group in memory; it also bounds the memory of later readers."""
@@ -50,7 +50,15 @@ _DEGRADED = {
     "time": "No time column: a split by time is not possible, and there are no results by year.",
     "summary": "No summary column: the models read the text only.",
 }
-_REPEATED_VALUES = ["file", "product_id", "helpfulness_numerator", "helpfulness_denominator", "score", "problem"]
+_REPEATED_VALUES = [
+    "file",
+    "product_id",
+    "helpfulness_numerator",
+    "helpfulness_denominator",
+    "score",
+    "split",
+    "problem",
+]
 _NO_DENOMINATOR = "No helpfulness_denominator column: shares of helpful votes cannot be computed."
 _NO_REVIEWS = "there are only column names and no reviews"
 _NO_REVIEWS_ADVICE = "Check that the export finished, or give another dump."
@@ -151,7 +159,8 @@ def _build(work: Workspace, raw: Path, fetched: FetchSummary, parameters: _Inges
         raise SourceError(
             f"{names}: {_NO_REVIEWS} ({', '.join(files[0].column_mapping.values())}). {_NO_REVIEWS_ADVICE}"
         )
-    missing = tuple(name for name in OPTIONAL_COLUMNS if not any(_has(file, name) for file in files))
+    expected = [name for name in OPTIONAL_COLUMNS if name != OFFICIAL_SPLIT]
+    missing = tuple(name for name in expected if not any(_has(file, name) for file in files))
     summary = IngestSummary(
         files=tuple(files),
         rows=rows,
