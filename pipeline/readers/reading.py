@@ -271,7 +271,7 @@ def _missing_notes(missing: tuple[str, ...], files: list[IngestedFile]) -> list[
         notes.append(_NO_DENOMINATOR)
     for name in OPTIONAL_COLUMNS:
         without = [file.name for file in files if not _has(file, name)]
-        if without and name not in missing:
+        if 0 < len(without) < len(files):
             others = len(without) - LISTED_FILES
             listed = ", ".join(without[:LISTED_FILES]) + (f" and {others} more" if others > 0 else "")
             notes.append(f"{name} is missing in {listed}, though other files have it.")

@@ -69,6 +69,7 @@ def test_missing_optional_columns_are_null_and_noted(tmp_path, store) -> None:
     notes = " ".join(summary.notes)
     assert "No user_id column" in notes
     assert "No product_id column" in notes
+    assert "split is missing" not in notes
 
 
 def test_an_official_split_is_read_where_the_mapping_says(tmp_path, store) -> None:
