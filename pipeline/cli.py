@@ -19,6 +19,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from pydantic import ConfigDict
 from pydantic.fields import FieldInfo
 
+from pipeline.benchmarks import BENCHMARKS, result_as_text, run_benchmark
 from pipeline.config import PROFILES, RunConfig, read_settings
 from pipeline.errors import ArtifactError, ConfigurationError, NothingNewError, PipelineError, TrainingError
 from pipeline.retention import (
@@ -28,7 +29,9 @@ from pipeline.retention import (
     figures_as_text,
     plan_clean_up,
     policy_from,
-    result_as_text,
+)
+from pipeline.retention import (
+    result_as_text as removed_as_text,
 )
 from pipeline.run_state import RunState
 from pipeline.settings import variable
@@ -64,6 +67,7 @@ EPILOG = """examples:
   review-sentiment run --dumps Reviews.csv --epochs 3 --directions bi --units 64 128
   review-sentiment score "Not good at all."                  score a review with the champion
   review-sentiment score --dumps New.csv                     score every review of a dump
+  review-sentiment benchmark imdb --dumps imdb.jsonl         repeat a published comparison
   review-sentiment clean-up                                  list unreferenced artifacts; --yes deletes them
 
 exit status: 0 done · 1 unexpected error · 2 wrong parameters · 3 unreadable dump · 4 data refused
@@ -152,6 +156,10 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--rows-per-shard", type=int, metavar="ROWS", help="rows per shard; an interrupted shard is scored again"
     )
+    benchmark = command(
+        "benchmark", "train on a published benchmark and print its figures next to ours", _benchmark, parameters
+    )
+    benchmark.add_argument("name", metavar="NAME", choices=list(BENCHMARKS), help=" or ".join(BENCHMARKS))
     command("champion", "print the champion and every change of it", _champion)
     back = command("roll-back", "make the previous champion the champion again", _roll_back)
     back.add_argument("why", metavar="REASON", help="what is wrong with the champion; recorded with your name")
@@ -238,6 +246,11 @@ class _Pairs(argparse.Action):
 
 
 def _configured(options: argparse.Namespace) -> RunConfig:
+    return RunConfig.from_flat(_values(options))
+
+
+def _values(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of the configuration file and of the options, by name."""
     values: dict[str, Any] = {}
     if options.config is not None:
         values = read_settings(options.config)
@@ -245,7 +258,7 @@ def _configured(options: argparse.Namespace) -> RunConfig:
     values |= {name: value for name, value in given.items() if value is not None}
     if options.profile is not None:
         values["profile"] = options.profile
-    return RunConfig.from_flat(values)
+    return values
 
 
 def _store(options: argparse.Namespace) -> ArtifactStore:
@@ -313,6 +326,12 @@ def _score_dump(options: argparse.Namespace, model: str, store: ArtifactStore) -
     print(f"Predictions: {published.predictions}")
 
 
+def _benchmark(options: argparse.Namespace) -> None:
+    benchmark = BENCHMARKS[options.name]
+    run = Run(benchmark.configuration(_values(options)), _store(options))
+    print(result_as_text(run_benchmark(benchmark, run)))
+
+
 def _stages(_: argparse.Namespace) -> None:
     for spec in STAGES:
         print(f"{spec.name.replace('_', '-'):31}  {spec.help}")
@@ -351,7 +370,7 @@ def _clean_up(options: argparse.Namespace) -> None:
     plan = plan_clean_up(store, policy, datetime.now(UTC))
     print(figures_as_text(plan.figures()))
     if options.yes:
-        print(result_as_text(clean_up(store, plan)))
+        print(removed_as_text(clean_up(store, plan)))
     elif plan.figures().bytes:
         print("Nothing was deleted; --yes deletes them.")
 

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.errors import ConfigurationError, quoted
 
-ProfileName = Literal["default", "article", "demo"]
+ProfileName = Literal["default", "long_reviews", "article", "demo"]
 Direction = Literal["uni", "bi"]
 Activation = Literal["tanh", "relu", "sigmoid", "elu", "selu", "gelu"]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
@@ -222,26 +222,32 @@ class TextConfig(Section):
         True,
         title="Drop duplicates",
         description="Exclude repeated reviews (same user, profile name, time and text). The first one is kept. Short "
-        "texts without user, profile name and time of day are kept.",
+        "texts without user, profile name and time of day are kept. Off: every row of an official split is kept.",
     )
 
 
 class SplitConfig(Section):
     """How rows are assigned to the train, validation and test splits."""
 
-    strategy: Literal["grouped", "temporal", "article"] = Field(
+    strategy: Literal["grouped", "temporal", "column", "article"] = Field(
         "grouped",
         title="Split strategy",
         description="`grouped`: whole groups, stratified by label. `temporal`: the newest reviews are the test split. "
-        "`article`: the last rows in ProductId order are the test split.",
+        "`column`: the official splits in the column `split` of the dump. `article`: the last rows in ProductId order "
+        "are the test split.",
     )
     group_by: Literal["product", "user", "product_and_user", "nothing"] = Field(
         "product",
         title="Group by",
-        description="Reviews of one group stay in one split (`grouped` only). Near-duplicates always stay together.",
+        description="Reviews of one group stay in one split (`grouped`, and `column` if it has no validation rows). "
+        "Near-duplicates always stay together.",
     )
     test_size: float = Field(
-        0.1, title="Test size", description="Share of the rows (0–1) in the test split.", gt=0, lt=1
+        0.1,
+        title="Test size",
+        description="Share of the rows (0–1) in the test split. Not used by `column`.",
+        gt=0,
+        lt=1,
     )
     validation_size: ProperShare = Field(
         0.1,
@@ -253,7 +259,7 @@ class SplitConfig(Section):
         title="Near-duplicate threshold",
         description="Jaccard similarity (0–1) of three-word shingles from which two texts are near-duplicates.",
     )
-    split_seed: Seed = Field(13, title="Split seed", description="Seed of the strategy `grouped`.")
+    split_seed: Seed = Field(13, title="Split seed", description="Seed of the strategies `grouped` and `column`.")
 
     @model_validator(mode="after")
     def _something_left_to_train(self) -> Self:
@@ -635,8 +641,8 @@ class RunConfig(Section):
     profile: ProfileName = Field(
         "default",
         title="Profile",
-        description="`default`: recommended. `article`: replicates the article, including its bugs. `demo`: small "
-        "models for a first run.",
+        description="`default`: recommended. `long_reviews`: for reviews of hundreds of words. `article`: replicates "
+        "the article, including its bugs. `demo`: small models for a first run.",
     )
     data: DataConfig = DataConfig()
     dataset: DatasetConfig = DatasetConfig()
@@ -733,6 +739,13 @@ class RunConfig(Section):
 
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
+    # Reviews of hundreds of words, such as those of movies: more is read, and fewer passes over it are needed.
+    "long_reviews": {
+        "max_length": 400,
+        "pair_dropout": 0.5,
+        "embedding_dropout": 0.3,
+        "epochs": 2,
+    },
     # The values of the article, including its bugs: docs/explanation/replicated_experiment.md.
     "article": {
         "normalization": "article",

@@ -18,8 +18,7 @@ REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 
 def parameters() -> str:
     """Return the page of the parameters: a table per section, with the values of every profile."""
-    names = sorted(PROFILES, key=("default", "article", "demo").index)
-    profiles = [RunConfig.from_flat({"profile": name}).flat() for name in names]
+    profiles = [RunConfig.from_flat({"profile": name}).flat() for name in PROFILES]
     lines = [
         "# Parameters",
         "",
@@ -35,8 +34,8 @@ def parameters() -> str:
                 "",
                 f"## {section.capitalize()}",
                 "",
-                f"| name | meaning | {' | '.join(names)} |",
-                "|---" * 5 + "|",
+                f"| name | meaning | {' | '.join(PROFILES)} |",
+                "|---" * (2 + len(PROFILES)) + "|",
             ]
         default, *others = (_parameter(values[name]) for values in profiles)
         values = [default, *("" if value == default else value for value in others)]

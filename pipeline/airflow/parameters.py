@@ -32,6 +32,7 @@ SECTION_TITLES = {
 AS_PROFILE = "Value of the profile"
 PROFILE_TITLES = {
     "default": "Recommended settings",
+    "long_reviews": "For reviews of hundreds of words",
     "article": "The article's experiment, including its errors",
     "demo": "Small models for a first look",
 }
@@ -51,6 +52,7 @@ CHOICES = {
     "strategy": {
         "grouped": "Grouped, stratified",
         "temporal": "Temporal: the newest reviews are the test split",
+        "column": "Official: the column `split` of the dump",
         "article": "Of the article",
     },
     "group_by": {

@@ -28,7 +28,7 @@ KEPT = 0
 """Reason number of kept rows; excluded rows have 1 + the position of their reason in ``REASONS``."""
 REASONS = (NEUTRAL, DUPLICATE, HELPFULNESS, NO_WORDS)
 
-KEYS = tuple(name for name in KEPT_COLUMNS.names if name not in {"file", "line", "summary", "text"})
+KEYS = tuple(name for name in KEPT_COLUMNS.names if name not in {"file", "line", "summary", "text", "split"})
 BATCH_ROWS = 16_384
 
 

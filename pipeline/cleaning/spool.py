@@ -52,8 +52,15 @@ class KeptReviews:
             for batch in file.iter_batches(BATCH_ROWS, columns=COLUMNS.names, use_threads=False):
                 part = batch.filter(pa.array(keep[done : done + len(batch)]))
                 done += len(batch)
-                # By name, because a reader returns columns in the order of the file.
-                writer.write_batch(pa.record_batch([part[f.name].cast(f.type) for f in COLUMNS], schema=COLUMNS))
+                # By name, because a reader returns columns in the order of the file. Rows that an earlier version of
+                # `validate_raw` wrote have no column `split`; the batch registry still names such artifacts.
+                columns = [
+                    part[field.name].cast(field.type)
+                    if field.name in part.schema.names
+                    else pa.nulls(len(part), field.type)
+                    for field in COLUMNS
+                ]
+                writer.write_batch(pa.record_batch(columns, schema=COLUMNS))
         return cls.mapped(spool, np.cumsum(keep, dtype=np.int64) - 1)
 
     @classmethod

@@ -42,6 +42,7 @@ _BUILT_IN: dict[str, tuple[str, ...]] = {
     "time": ("time", "unixreviewtime", "timestamp", "unixtime", "reviewdate", "reviewtime", "submissiontime"),
     "summary": ("summary", "reviewsummary", "reviewheadline", "headline", "reviewtitle", "title"),
     HELPFULNESS: ("helpfulness", "helpful"),
+    "split": ("split",),
 }
 
 # A suggestion of a score must have a name like one of these, or consist of words for a sentiment.

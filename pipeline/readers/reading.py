@@ -37,7 +37,7 @@ from pipeline.readers.ratings import (
 from pipeline.readers.records import IngestedFile, IngestSummary, RatingScaleRecord
 from pipeline.readers.samples import sample_csv, sample_json_lines, sample_parquet
 from pipeline.readers.scalars import Scalar
-from pipeline.readers.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ONLY
+from pipeline.readers.schema import OFFICIAL_SPLIT, OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ONLY
 from pipeline.readers.snap_reader import FIRST_KEY, SnapReader
 from pipeline.readers.values import Converter, ValueRules
 from pipeline.sources.records import FetchedFile, FetchSummary
@@ -64,7 +64,15 @@ _DEGRADED = {
     "time": "No time column: a split by time is not possible, and there are no results by year.",
     "summary": "No summary column: the models read the text only.",
 }
-_REPEATED_VALUES = ["file", "product_id", "helpfulness_numerator", "helpfulness_denominator", "score", "problem"]
+_REPEATED_VALUES = [
+    "file",
+    "product_id",
+    "helpfulness_numerator",
+    "helpfulness_denominator",
+    "score",
+    "split",
+    "problem",
+]
 _NO_DENOMINATOR = "No helpfulness_denominator column: shares of helpful votes cannot be computed."
 _NO_REVIEWS = "there are only column names and no reviews"
 _NO_REVIEWS_ADVICE = "Check that the export finished, or give another dump."
@@ -162,7 +170,8 @@ def _build(work: Workspace, raw: Path, fetched: FetchSummary, parameters: _Inges
         rules = decided
         read = _write(target, raw, fetched, parameters, rules)
     files, rows = read.files, read.converter.next_row
-    missing = tuple(name for name in OPTIONAL_COLUMNS if not any(_has(file, name) for file in files))
+    expected = [name for name in OPTIONAL_COLUMNS if name != OFFICIAL_SPLIT]
+    missing = tuple(name for name in expected if not any(_has(file, name) for file in files))
     scale = None if isinstance(parameters, _TextOnly) else _scale_record(rules.scale, stated, read)
     summary = IngestSummary(
         files=tuple(files),
@@ -423,7 +432,7 @@ def _missing_notes(missing: tuple[str, ...], files: list[IngestedFile]) -> list[
         notes.append(_NO_DENOMINATOR)
     for name in OPTIONAL_COLUMNS:
         without = [file.name for file in files if not _has(file, name)]
-        if without and name not in missing:
+        if 0 < len(without) < len(files):
             others = len(without) - LISTED_FILES
             listed = ", ".join(without[:LISTED_FILES]) + (f" and {others} more" if others > 0 else "")
             notes.append(f"{name} is missing in {listed}, though other files have it.")

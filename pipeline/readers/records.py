@@ -50,7 +50,7 @@ class IngestSummary(Record):
     rows: int
     problem_rows: int
     missing_columns: tuple[str, ...]
-    """Optional columns that no file had."""
+    """Optional columns that no file had; the official split does not count, since few dumps have one."""
     notes: tuple[str, ...]
     """What that limits, in sentences for the report."""
     unknown_values: dict[str, UnknownValues] = Field(default_factory=dict)

@@ -19,6 +19,7 @@ REVIEW_SCHEMA = pa.schema(
         pa.field("time", pa.int64()),
         pa.field("summary", pa.string()),
         pa.field("text", pa.string()),
+        pa.field("split", pa.string()),
         pa.field("problem", pa.string()),
         pa.field("problem_detail", pa.string()),
         pa.field("raw", pa.string()),
@@ -30,6 +31,8 @@ TEXT_ONLY = ("text",)
 """The required columns of reviews that are only scored."""
 _ADDED_COLUMNS = ("row", "file", "line", "problem", "problem_detail", "raw")
 OPTIONAL_COLUMNS = tuple(name for name in REVIEW_SCHEMA.names if name not in (*REQUIRED_COLUMNS, *_ADDED_COLUMNS))
-TEXT_COLUMNS = ("product_id", "user_id", "profile_name", "summary", "text")
+OFFICIAL_SPLIT = "split"
+"""The official split that a row belongs to; few dumps have it, so that nothing is noted without it."""
+TEXT_COLUMNS = ("product_id", "user_id", "profile_name", "summary", "text", "split")
 RAW_CHARACTERS = 2_000
 """How much of a record with a problem is kept as found."""

@@ -17,6 +17,7 @@ REASON_TITLES = {
     "no_words": "No words left after cleaning",
     REPEATED: "Duplicate of a review of an earlier dump",
     "near_duplicate_across_splits": "Near-duplicate of a row in another split",
+    "no_official_split": "In no official split",
 }
 """The reasons of docs/reference/artifacts.md for readers; a reason without an entry is shown by its name."""
 

@@ -47,7 +47,7 @@ class SplitSummary(Record):
     notes: tuple[str, ...]
     """Deviations from the configuration and limits of the scores, as sentences."""
     groups: int | None = None
-    """Number of groups (``grouped`` only)."""
+    """Number of groups, where groups were assigned (``grouped``, or ``column`` without validation rows)."""
     largest_group: int | None = None
     """Rows of the largest group."""
 

@@ -12,6 +12,7 @@ from pipeline.splitting.records import SPLIT_NAMES, SplitInfo, SplitName, SplitS
 from pipeline.splitting.splits import EXCLUDED_CODE, SPLITS_FILE, SPLITS_SCHEMA
 from pipeline.splitting.strategies import (
     SplitAssignment,
+    assign_by_column,
     assign_by_group,
     assign_by_time,
     assign_in_order,
@@ -22,7 +23,8 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, Ro
 
 STAGE = Stage("split", version=1)
 EXCLUDED_FILE = "excluded.parquet"
-EXCLUDED_REASON = "near_duplicate_across_splits"
+EXCLUDED_REASONS = {"temporal": "near_duplicate_across_splits", "column": "no_official_split"}
+"""Reason of the rows that a strategy excludes; the other strategies exclude none."""
 EXCLUDED_SCHEMA = pa.schema(
     [pa.field("row", pa.int64(), nullable=False), pa.field("reason", pa.string(), nullable=False)]
 )
@@ -38,7 +40,7 @@ class _Params(Record):
     """The fields that the strategy reads. The others are ``None``, so they do not change the key."""
 
     strategy: str
-    test_size: float
+    test_size: float | None
     validation_size: float
     group_by: str | None
     near_duplicate_threshold: float | None
@@ -57,13 +59,13 @@ def split(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore)
         The artifact with ``splits.parquet``, ``excluded.parquet`` and a ``SplitSummary``.
 
     Raises:
-        SplitImpossibleError: The reviews lack a value that the strategy needs, e.g. times.
+        SplitImpossibleError: The reviews lack a value that the strategy needs, e.g. times or official splits.
         UnusableSplitError: There are too few reviews, or a split is empty or has reviews of one class only.
     """
-    grouped, by_content = config.strategy == "grouped", config.strategy != "article"
+    grouped, by_content = config.strategy in {"grouped", "column"}, config.strategy != "article"
     params = _Params(
         strategy=config.strategy,
-        test_size=config.test_size,
+        test_size=None if config.strategy == "column" else config.test_size,
         validation_size=config.validation_size,
         group_by=config.group_by if grouped else None,
         near_duplicate_threshold=config.near_duplicate_threshold if by_content else None,
@@ -78,6 +80,8 @@ def _build(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore
     columns = ["row", "label", "product_id", "user_id", "time"]
     if config.strategy != "article":
         columns.append("words")
+    if config.strategy == "column":
+        columns.append("split")
     reviews = pq.read_table(store.folder(cleaned) / "reviews.parquet", columns=columns)
     if reviews.num_rows < MIN_ROWS:
         raise UnusableSplitError(
@@ -93,7 +97,8 @@ def _build(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore
     rows = reviews.column("row").to_numpy()
     names = pa.DictionaryArray.from_arrays(pa.array(split_of_row[kept]), pa.array(SPLIT_NAMES)).cast(pa.string())
     excluded = len(rows) - int(kept.sum())
-    reasons = pa.array([EXCLUDED_REASON] * excluded, pa.string())
+    reason = EXCLUDED_REASONS.get(config.strategy)
+    reasons = pa.array([reason] * excluded, pa.string())
     for file, table in (
         (SPLITS_FILE, pa.table([rows[kept], names], schema=SPLITS_SCHEMA)),
         (EXCLUDED_FILE, pa.table([rows[~kept], reasons], schema=EXCLUDED_SCHEMA)),
@@ -101,7 +106,7 @@ def _build(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore
         pq.write_table(table, work.folder / file, compression="zstd")
     summary = SplitSummary(
         strategy=config.strategy,
-        group_by=config.group_by if config.strategy == "grouped" else "nothing",
+        group_by="nothing" if assignment.groups is None else config.group_by,
         splits=splits,
         notes=assignment.notes + _notes(reviews, splits, config, assignment),
         groups=assignment.groups,
@@ -110,7 +115,7 @@ def _build(cleaned: ArtifactReference, config: SplitConfig, store: ArtifactStore
     account = RowAccount(
         rows_in=len(rows),
         kept=int(kept.sum()),
-        excluded={EXCLUDED_REASON: excluded} if config.strategy == "temporal" else {},
+        excluded={} if reason is None else {reason: excluded},
     )
     return Outcome(summary, rows=account)
 
@@ -120,6 +125,8 @@ def _assign(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
         return assign_in_order(reviews.num_rows, config)
     if config.strategy == "grouped":
         return assign_by_group(reviews, config)
+    if config.strategy == "column":
+        return assign_by_column(reviews, config)
     return assign_by_time(reviews, config)
 
 
@@ -147,7 +154,12 @@ def _check_usable(splits: tuple[SplitInfo, ...], config: SplitConfig, assignment
         f"{split.name} has {split.positive:,} positive and {split.rows - split.positive:,} negative reviews"
         for split in splits
     )
-    if assignment.groups is not None and assignment.largest_group is not None:
+    if config.strategy == "column":
+        advice = (
+            "These are the official splits of the dump's column 'split'; use the whole dump. Without official "
+            f"validation rows, validation_size (now {config.validation_size:g}) of the training rows validate."
+        )
+    elif assignment.groups is not None and assignment.largest_group is not None:
         advice = (
             f"The rows form {assignment.groups:,} groups that are not divided; the largest has "
             f"{assignment.largest_group:,} rows. Group less (group_by, now '{config.group_by}'), raise "
@@ -168,16 +180,15 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     kept = sum(split.rows for split in splits)
-    excluded = reviews.num_rows - kept
-    if excluded:
-        notes.append(f"{excluded:,} near-duplicates of reviews in an earlier split were excluded.")
     if config.strategy == "article" and reviews.column("product_id").null_count == reviews.num_rows:
         notes.append("No review has a product_id, so the rows were split in the order of the dump.")
     reason = {
         "grouped": f" Groups are not divided, and the largest has {assignment.largest_group or 0:,} rows.",
         "temporal": " Reviews with the same time are not divided, and near-duplicates of earlier ones were excluded.",
     }.get(config.strategy, "")
-    for split, target in zip(splits, target_shares(config).tolist(), strict=True):
+    # An official split has no target.
+    targets = [] if config.strategy == "column" else list(zip(splits, target_shares(config).tolist(), strict=True))
+    for split, target in targets:
         if abs(split.rows / kept - target) > NOTED_ROW_SHARE:
             notes.append(
                 f"The {split.name} split has {split.rows / kept:.1%} of the rows instead of {target:.1%}.{reason}"

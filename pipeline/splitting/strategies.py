@@ -1,4 +1,4 @@
-"""The three strategies: in ProductId order, by whole groups, by time."""
+"""The four strategies: in ProductId order, by whole groups, by time, by a column of the dump."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import SplitConfig
+from pipeline.errors import quoted
 from pipeline.splitting.assignment import assign_groups
 from pipeline.splitting.near_duplicates import NearDuplicates, connected, near_duplicates
 from pipeline.splitting.records import SplitImpossibleError
@@ -27,6 +28,22 @@ GROUP_COLUMNS = {
 MAX_UNDATED_SHARE = 0.1
 """Share of reviews without a time (0–1) above which a split by time is refused."""
 MIN_DISTINCT_TIMES = 3
+SPLIT_VALUES = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "validation": VALIDATION,
+    "valid": VALIDATION,
+    "val": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST,
+    "unsup": EXCLUDED_CODE,
+    "unsupervised": EXCLUDED_CODE,
+}
+"""The values of the column ``split``, in any case. Rows of an unsupervised split have no label and are excluded."""
+MAX_UNKNOWN_SHARE = 0.1
+"""Share of reviews whose value of ``split`` is missing or unknown (0–1) above which a split by column is refused."""
+LISTED_VALUES = 5
+"""Most values of ``split`` that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,7 @@ class SplitAssignment:
     Attributes:
         split_of_row: int8 [rows], index in ``SPLIT_NAMES``, or ``EXCLUDED_CODE``.
         notes: Deviations from the configuration, as sentences.
-        groups: Number of groups, for ``grouped``.
+        groups: Number of groups, where groups were assigned.
         largest_group: Rows of the largest group.
     """
 
@@ -61,6 +78,10 @@ def assign_in_order(rows: int, config: SplitConfig) -> SplitAssignment:
 
 def assign_by_group(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
     """Assign whole groups. Near-duplicates and rows with a common product or user (``group_by``) form a group."""
+    return _assign_groups_of(reviews, target_shares(config), config)
+
+
+def _assign_groups_of(reviews: pa.Table, shares: npt.NDArray[np.float64], config: SplitConfig) -> SplitAssignment:
     duplicates = near_duplicates(reviews.column("words"), config.near_duplicate_threshold)
     notes = _uncompared_note(duplicates)
     rows = nodes = reviews.num_rows
@@ -79,7 +100,7 @@ def assign_by_group(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
         group_of_row,
         reviews.column("label").to_numpy(),
         duplicates.digest_of_row,
-        target_shares(config),
+        shares,
         config.split_seed,
     )
     sizes = np.bincount(group_of_row)
@@ -120,9 +141,58 @@ def assign_by_time(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
     np.minimum.at(earliest, duplicates.cluster_of_row, split)
     split[split > earliest[duplicates.cluster_of_row]] = EXCLUDED_CODE
     notes = _uncompared_note(duplicates)
+    excluded = int((split == EXCLUDED_CODE).sum())
+    if excluded:
+        notes += (f"{excluded:,} near-duplicates of reviews in an earlier split were excluded.",)
     if undated:
         notes += (f"{undated:,} reviews without a time count as the oldest; they are in the train split.",)
     return SplitAssignment(split, notes)
+
+
+def assign_by_column(reviews: pa.Table, config: SplitConfig) -> SplitAssignment:
+    """Assign the official splits, which the column ``split`` names; ``SPLIT_VALUES`` lists its values.
+
+    Without validation rows, a share of the training rows (``validation_size``) validates, assigned in whole groups as
+    in :func:`assign_by_group`. Rows of an unsupervised split, and the few without a known value, are excluded.
+
+    Raises:
+        SplitImpossibleError: No row is in the official train or test split, or too many have no known value.
+    """
+    values = reviews.column("split").combine_chunks().dictionary_encode(null_encoding="encode")
+    names = values.dictionary.to_pylist()
+    codes = [None if name is None else SPLIT_VALUES.get(name.strip().casefold()) for name in names]
+    place = values.indices.to_numpy()
+    unknown = np.array([code is None for code in codes])[place]
+    split = np.array([EXCLUDED_CODE if code is None else code for code in codes], dtype=np.int8)[place]
+    train = split == TRAIN
+    if not train.any() or not (split == TEST).any() or unknown.sum() > MAX_UNKNOWN_SHARE * len(split):
+        raise SplitImpossibleError(
+            f"The strategy 'column' needs the official split of the reviews in the column 'split': "
+            f"{', '.join(SPLIT_VALUES)}. Train and test rows must exist, and at most {MAX_UNKNOWN_SHARE:.0%} of the "
+            f"rows may have another value or none. Found: {_values_in_words(names, place)}. Map the column of the dump "
+            '(Column mapping, e.g. {"split": "fold"}), or choose the strategy \'grouped\'.'
+        )
+    excluded = int((split == EXCLUDED_CODE).sum())
+    notes = (f"{excluded:,} reviews in no official split were excluded.",) if excluded else ()
+    if (split == VALIDATION).any():
+        return SplitAssignment(split, notes)
+    # The first two shares are those of training and validation: the codes of the two splits.
+    shares = np.array([1 - config.validation_size, config.validation_size])
+    drawn = _assign_groups_of(reviews.filter(pa.array(train)), shares, config)
+    split[train] = drawn.split_of_row
+    note = (
+        f"The official split has no validation rows: {int((split == VALIDATION).sum()):,} of its {int(train.sum()):,} "
+        "training rows validate."
+    )
+    return SplitAssignment(split, (*notes, note, *drawn.notes), drawn.groups, drawn.largest_group)
+
+
+def _values_in_words(names: list[str | None], place: npt.NDArray[np.int32]) -> str:
+    rows = np.bincount(place, minlength=len(names)).tolist()
+    most = sorted(zip(rows, names, strict=True), key=lambda pair: -pair[0])
+    listed = [f"{'no value' if name is None else quoted(name, 20)} in {count:,} rows" for count, name in most]
+    more = [f"{len(most) - LISTED_VALUES:,} more values"] if len(most) > LISTED_VALUES else []
+    return ", ".join(listed[:LISTED_VALUES] + more)
 
 
 def target_shares(config: SplitConfig) -> npt.NDArray[np.float64]:

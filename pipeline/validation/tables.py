@@ -44,6 +44,7 @@ CLEANED = pa.schema(
         ("helpfulness_denominator", pa.int32()),
         ("summary", pa.string()),
         ("text", pa.string()),
+        ("split", pa.string()),
         ("label", pa.int8()),
         ("words", pa.string()),
     ]

@@ -44,7 +44,7 @@ def test_without_a_profile_only_the_demo_dump_is_small(values: dict[str, object]
         ({"epochz": 1}, ["'epochz'"]),
         ({"test_size": 0.6, "validation_size": 0.5}, ["Test size (0.6)", "validation size (0.5)"]),
         ({"directions": ["sideways"]}, ["Directions (directions): ", "'uni' or 'bi'; given: 'sideways'"]),
-        ({"profile": "fast"}, ["'fast'", "default, article, demo"]),
+        ({"profile": "fast"}, ["'fast'", "default, long_reviews, article, demo"]),
         ({"dumps": []}, ["Dumps (dumps)"]),
         ({"jit_compile": True, "gpus": 2}, ["(jit_compile)", "(gpus) is 2"]),
         ({"precision": "mixed_float16", "gpus": 0}, ["(precision)", "mixed_bfloat16"]),

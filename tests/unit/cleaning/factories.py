@@ -35,6 +35,7 @@ SCHEMA = pa.schema(
         ("time", pa.int64()),
         ("summary", pa.string()),
         ("text", pa.string()),
+        ("split", pa.string()),
     ]
 )
 

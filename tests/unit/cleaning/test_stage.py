@@ -51,6 +51,18 @@ def test_default_sets_rows_without_words_aside(store: ArtifactStore) -> None:
     assert set(contents(store.folder(cleaned))) == {"reviews.parquet", "excluded.parquet", "summary.json"}
 
 
+def test_the_official_split_is_kept_and_its_rows_too(store: ArtifactStore) -> None:
+    table = reviews([{"user_id": None, "text": "great tea", "split": split} for split in ("train", "test", "test")])
+    assert read(store, clean(validated(store, table), TextConfig(), store))["split"].to_pylist() == ["train"]
+    every = clean(validated(store, table), TextConfig(deduplicate=False), store)
+    assert read(store, every)["split"].to_pylist() == ["train", "test", "test"]
+
+
+def test_rows_that_an_earlier_version_validated_have_no_official_split(store: ArtifactStore) -> None:
+    table = reviews(MIXED).drop_columns("split")
+    assert set(read(store, clean(validated(store, table), TextConfig(), store))["split"].to_pylist()) == {None}
+
+
 def test_article_keeps_rows_without_words(store: ArtifactStore) -> None:
     cleaned = clean(validated(store, reviews(MIXED)), ARTICLE, store)
     assert read(store, cleaned)["words"].to_pylist() == ["", "great tea", "stale"]
@@ -70,6 +82,7 @@ def test_columns_are_those_of_the_contract(store: ArtifactStore) -> None:
         "helpfulness_denominator int32",
         "summary string",
         "text string",
+        "split string",
         "label int8",
         "words string",
     ]

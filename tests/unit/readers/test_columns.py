@@ -71,6 +71,14 @@ def test_missing_optional_columns_are_null_and_noted(tmp_path, store) -> None:
     notes = " ".join(summary.notes)
     assert "No user_id column" in notes
     assert "No product_id column" in notes
+    assert "split is missing" not in notes
+
+
+def test_an_official_split_is_read_where_the_mapping_says(tmp_path, store) -> None:
+    dump = written(tmp_path / "r.csv", "Score,Text,Fold\n5,a,Train\n5,b,1\n5,c,\n")
+    rows, summary = read(store, dump, columns={"split": "Fold"})
+    assert [row["split"] for row in rows] == ["Train", "1", ""]
+    assert summary.files[0].column_mapping["split"] == "Fold"
 
 
 def test_a_column_that_only_some_files_have_is_noted(tmp_path, store) -> None:

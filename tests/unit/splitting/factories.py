@@ -31,6 +31,7 @@ def cleaned_table(
     times: Sequence[int | None] | None = None,
     rows: Sequence[int] | None = None,
     summaries: Sequence[str | None] | None = None,
+    official: Sequence[str | None] | None = None,
 ) -> pa.Table:
     """Return the columns of cleaned reviews that these stages read, with defaults."""
     count = len(words)
@@ -42,6 +43,7 @@ def cleaned_table(
             "time": pa.array([None] * count if times is None else times, pa.int64()),
             "label": pa.array([i % 2 for i in range(count)] if labels is None else labels, pa.int8()),
             "summary": pa.array([None] * count if summaries is None else summaries, pa.string()),
+            "split": pa.array([None] * count if official is None else official, pa.string()),
             "words": pa.array(words, pa.string()),
         }
     )

@@ -41,6 +41,7 @@ def planted(store: ArtifactStore) -> tuple[ArtifactReference, ArtifactReference]
     ("config", "guaranteed"),
     [
         (SplitConfig(strategy="article"), set()),
+        (SplitConfig(strategy="column"), set()),
         (SplitConfig(strategy="temporal"), {"identical_text", "near_duplicate"}),
         (SplitConfig(group_by="nothing"), {"identical_text", "near_duplicate"}),
         (SplitConfig(group_by="product"), {"identical_text", "near_duplicate", "product"}),
@@ -54,6 +55,7 @@ def test_every_planted_leak_is_counted(
     planted: tuple[ArtifactReference, ArtifactReference],
     config: SplitConfig,
     guaranteed: set[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     leakage = check_leakage(*planted, vocabulary_leakage=False, config=config, store=store)
     summary = store.summary(leakage, LeakageSummary)
@@ -71,6 +73,7 @@ def test_every_planted_leak_is_counted(
             enforce_no_leakage(leakage, store)
     else:
         enforce_no_leakage(leakage, store)
+        assert "1 (10.00%) have a text that is also in" in caplog.text
 
 
 def test_the_threshold_defines_near_duplicates(

@@ -21,7 +21,7 @@ from pipeline.splitting.assignment import assign_groups
 from pipeline.splitting.leakage import enforce_no_leakage
 from pipeline.splitting.records import SplitSummary
 from pipeline.splitting.stage import split
-from pipeline.splitting.strategies import assign_by_group, assign_by_time
+from pipeline.splitting.strategies import assign_by_column, assign_by_group, assign_by_time
 from pipeline.store import ArtifactStore
 from tests.factories import contents
 from tests.unit.splitting.factories import cleaned_table, place_cleaned, read_splits_file, real_reviews
@@ -289,6 +289,76 @@ def test_three_distinct_times_are_enough(store: ArtifactStore) -> None:
     assert sum("instead of" in note for note in summary.notes) == 3
 
 
+# --- column ------------------------------------------------------------------------------------------------------
+
+
+OFFICIAL = {"train": 0, " Training": 0, "dev": 1, "VALID": 1, "val": 1, "validation": 1, "test": 2, "TEST ": 2}
+
+
+@PROPERTY
+@given(st.integers(0, 10_000), st.booleans(), st.sampled_from(["product", "nothing"]))
+def test_the_official_splits_stay_as_they_are(seed: int, with_validation: bool, group_by: str) -> None:
+    table = many_reviews(seed=seed)
+    generator = np.random.default_rng(seed)
+    names = [name for name, code in OFFICIAL.items() if with_validation or code != 1]
+    named = [names[place] for place in generator.integers(0, len(names), table.num_rows)]
+    missing = set(generator.choice(table.num_rows, 30, replace=False).tolist())
+    official = [None if row in missing else name for row, name in enumerate(named)]
+    table = table.drop_columns("split").append_column("split", pa.array(official, pa.string()))
+    split_of_row = assign_by_column(table, SplitConfig(strategy="column", group_by=group_by)).split_of_row
+
+    wanted = np.array([-1 if name is None else OFFICIAL[name] for name in official])
+    assert (split_of_row == 2).tolist() == (wanted == 2).tolist()
+    assert (split_of_row == -1).tolist() == (wanted == -1).tolist()
+    if with_validation:
+        assert split_of_row.tolist() == wanted.tolist()
+        return
+    train = np.flatnonzero(wanted == 0)
+    assert abs((split_of_row[train] == 1).mean() - 0.1) < 0.05
+    kept_together = ["words"] if group_by == "nothing" else ["words", "product_id"]
+    for column in kept_together:
+        splits_of_value = defaultdict(set)
+        for row in train.tolist():
+            splits_of_value[table.column(column)[row].as_py()].add(int(split_of_row[row]))
+        assert all(len(splits) == 1 for splits in splits_of_value.values())
+
+
+def test_rows_in_no_official_split_are_excluded_and_counted(store: ArtifactStore) -> None:
+    official = ["train"] * 60 + ["test"] * 20 + ["unsup"] * 15 + ["Unsupervised", None, "", "fold 3", "1"]
+    splits = split(
+        place_cleaned(store, cleaned_table(unlike_texts(100), official=official)), SplitConfig(strategy="column"), store
+    )
+    split_of_row = read_splits_file(store, splits)
+    assert set(split_of_row) == set(range(80))
+    assert {split_of_row[row] for row in range(60, 80)} == {"test"}
+    account = store.manifest(splits).rows
+    assert account is not None
+    assert (account.kept, account.excluded) == (80, {"no_official_split": 20})
+    excluded = pq.read_table(store.folder(splits) / "excluded.parquet").column("reason").to_pylist()
+    assert excluded == ["no_official_split"] * 20
+    notes = store.summary(splits, SplitSummary).notes
+    assert "20 reviews in no official split were excluded." in notes
+    assert "The official split has no validation rows: 6 of its 60 training rows validate." in notes
+
+
+@pytest.mark.parametrize(
+    ("official", "found"),
+    [
+        ([None] * 100, "no value in 100 rows"),
+        (["train"] * 100, "'train' in 100 rows"),
+        (["test"] * 100, "'test' in 100 rows"),
+        (["0"] * 50 + ["1"] * 50, "'0' in 50 rows, '1' in 50 rows"),
+        (["train"] * 69 + ["test"] * 20 + ["?"] * 11, "'train' in 69 rows, 'test' in 20 rows, '\\?' in 11 rows"),
+        (["train", "test", *(f"{i}" for i in range(98))], "in 1 rows, 95 more values"),
+    ],
+)
+def test_a_column_that_is_no_official_split_is_refused(
+    store: ArtifactStore, official: list[str | None], found: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"Found: .*{found}.*Column mapping"):
+        run(store, cleaned_table(unlike_texts(100), official=official), strategy="column")
+
+
 # --- all ---------------------------------------------------------------------------------------------------------
 
 
@@ -341,15 +411,23 @@ def test_the_same_split_has_the_same_bytes(tmp_path: Path, strategy: str) -> Non
 
 @pytest.mark.parametrize(
     ("strategy", "unread"),
-    [("article", {"split_seed": 99}), ("article", {"group_by": "user"}), ("temporal", {"split_seed": 99})],
+    [
+        ("article", {"split_seed": 99}),
+        ("article", {"group_by": "user"}),
+        ("temporal", {"split_seed": 99}),
+        ("column", {"test_size": 0.3}),
+    ],
 )
 def test_fields_that_a_strategy_does_not_read_do_not_change_the_artifact(
     store: ArtifactStore, strategy: str, unread: dict[str, object]
 ) -> None:
-    cleaned = place_cleaned(store, many_reviews())
+    table = many_reviews()
+    official = ["test" if row % 3 else "train" for row in range(table.num_rows)]
+    table = table.drop_columns("split").append_column("split", pa.array(official))
+    cleaned = place_cleaned(store, table)
     one = split(cleaned, SplitConfig(strategy=strategy), store)
     assert split(cleaned, SplitConfig(strategy=strategy, **unread), store) == one
-    assert split(cleaned, SplitConfig(strategy=strategy, test_size=0.2), store) != one
+    assert split(cleaned, SplitConfig(strategy=strategy, validation_size=0.2), store) != one
 
 
 # --- real reviews ------------------------------------------------------------------------------------------------
