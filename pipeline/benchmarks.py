@@ -234,7 +234,7 @@ def _require_columns(benchmark: Benchmark, ingested: IngestSummary) -> None:
             )
 
 
-def result_as_text(result: BenchmarkResult) -> str:
+def benchmark_as_text(result: BenchmarkResult) -> str:
     """Return the table of a benchmark: our figures with 95 % intervals, and the published ones with their sources."""
     benchmark = result.benchmark
     sources = list(dict.fromkeys((figure.source, figure.link) for figure in benchmark.published))

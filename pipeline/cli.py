@@ -19,7 +19,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from pydantic import ConfigDict
 from pydantic.fields import FieldInfo
 
-from pipeline.benchmarks import BENCHMARKS, result_as_text, run_benchmark
+from pipeline.benchmarks import BENCHMARKS, benchmark_as_text, run_benchmark
 from pipeline.config import PROFILES, RunConfig, read_settings
 from pipeline.errors import ArtifactError, ConfigurationError, NothingNewError, PipelineError, TrainingError
 from pipeline.retention import (
@@ -29,9 +29,7 @@ from pipeline.retention import (
     figures_as_text,
     plan_clean_up,
     policy_from,
-)
-from pipeline.retention import (
-    result_as_text as removed_as_text,
+    result_as_text,
 )
 from pipeline.run_state import RunState
 from pipeline.settings import variable
@@ -329,7 +327,7 @@ def _score_dump(options: argparse.Namespace, model: str, store: ArtifactStore) -
 def _benchmark(options: argparse.Namespace) -> None:
     benchmark = BENCHMARKS[options.name]
     run = Run(benchmark.configuration(_values(options)), _store(options))
-    print(result_as_text(run_benchmark(benchmark, run)))
+    print(benchmark_as_text(run_benchmark(benchmark, run)))
 
 
 def _stages(_: argparse.Namespace) -> None:
@@ -370,7 +368,7 @@ def _clean_up(options: argparse.Namespace) -> None:
     plan = plan_clean_up(store, policy, datetime.now(UTC))
     print(figures_as_text(plan.figures()))
     if options.yes:
-        print(removed_as_text(clean_up(store, plan)))
+        print(result_as_text(clean_up(store, plan)))
     elif plan.figures().bytes:
         print("Nothing was deleted; --yes deletes them.")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.benchmarks import BENCHMARKS, BenchmarkResult, result_as_text
+from pipeline.benchmarks import BENCHMARKS, BenchmarkResult, benchmark_as_text
 from pipeline.cli import main
 from pipeline.config import RunConfig
 from tests.factories import reviews
@@ -79,7 +79,7 @@ def test_ours_beside_published_figures_on_the_official_test_rows(dump: Path) -> 
 def test_published_figures_have_sources_and_other_test_rows_a_warning(rows: int) -> None:
     benchmark = BENCHMARKS["imdb"]
     shared = ("7 test rows (0.03%) have a text that is also in training or validation.",)
-    text = result_as_text(BenchmarkResult(benchmark, models=(calibrated(),), test_rows=rows, shared=shared))
+    text = benchmark_as_text(BenchmarkResult(benchmark, models=(calibrated(),), test_rows=rows, shared=shared))
     assert f"Test rows: {rows:,} evaluated, 25,000 in the official test split." in text
     assert ("WARNING: these are not the official test rows" in text) == (rows != 25_000)
     assert shared[0] in text
