@@ -157,7 +157,7 @@ class Converter:
             columns["id"] = _ids(values["id"])
         for name in TEXT_COLUMNS:
             if name in values:
-                columns[name] = _strings([None if _is_no_text(name, value) else value for value in values[name]])
+                columns[name] = _strings(_without_missing(name, values[name]))
         columns["problem"] = _sparse(size, {index: reason for index, (reason, _) in problems.items()})
         columns["problem_detail"] = _sparse(
             size, {index: detail[:DETAIL_CHARACTERS] for index, (_, detail) in problems.items()}
@@ -183,9 +183,12 @@ class Converter:
         self.unknown[name] = UnknownValues(rows=len(places) + (before.rows if before else 0), first=example)
 
 
-def _is_no_text(name: str, value: str | None) -> bool:
-    """Return whether a text is missing: an id of an unknown product or user is none, but a text ``nan`` is a word."""
-    return value == _SQL_NULL or (name in _IDENTIFIERS and is_missing(value))
+def _without_missing(name: str, values: Sequence[Any]) -> Sequence[Any]:
+    """Return texts with ``None`` for missing ones: an id ``NULL`` is none, but a text or a name ``nan`` is a word."""
+    missing = {_SQL_NULL}
+    if name in _IDENTIFIERS:
+        missing |= {value for value in set(values) if is_missing(value)}
+    return values if missing.isdisjoint(values) else [None if value in missing else value for value in values]
 
 
 def _found(value: object) -> str:
