@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,9 +17,11 @@ from pipeline.config import DataConfig
 from pipeline.errors import SourceError, quoted
 from pipeline.readers.columns import HELPFULNESS, check_mapping
 from pipeline.readers.containers import Member, members
-from pipeline.readers.csv_reader import SNIFFED_CHARACTERS, CsvReader, check_delimiter, sniff_delimiter
-from pipeline.readers.encodings import TextEncoding, check_encoding, detect_encoding
-from pipeline.readers.json_reader import JsonLinesReader
+from pipeline.readers.csv_reader import CsvReader
+from pipeline.readers.dialects import SNIFFED_CHARACTERS, Dialect, check_delimiter, sniff_dialect
+from pipeline.readers.encodings import Text, check_encoding, open_text
+from pipeline.readers.excel_reader import ExcelReader
+from pipeline.readers.json_reader import JsonLinesReader, JsonReader, json_kind
 from pipeline.readers.parquet_reader import ParquetReader
 from pipeline.readers.records import IngestedFile, IngestSummary
 from pipeline.readers.schema import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, REVIEW_SCHEMA, TEXT_ONLY
@@ -31,7 +32,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount
 
 log = logging.getLogger(__name__)
 
-INGEST = Stage("ingest", version=1)
+INGEST = Stage("ingest", version=2)
 REVIEWS = "reviews.parquet"
 ROW_GROUP_BYTES = 32 * 1024 * 1024
 """Size of a row group in memory; it also bounds the memory of later readers."""
@@ -173,8 +174,6 @@ def _read(
     """Yield the rows of one file, then add how it was read to ``files`` and ``notes``."""
     first_row, problem_rows = converter.next_row, 0
     with _opened(member, parameters) as opened:
-        if opened.encoding and (invalid := opened.encoding.invalid_places):
-            notes.append(f"{member.name}: {invalid:,} places are not valid UTF-8 and are read as U+FFFD (�).")
         for chunk in opened.reader.chunks():
             before = converter.next_row
             batch = converter.batch(member.name, chunk)
@@ -185,70 +184,97 @@ def _read(
     rows = converter.next_row - first_row
     if rows == 0:
         notes.append(f"{member.name}: {_NO_REVIEWS}.")
-    log.info("%s: %d rows read as %s", quoted(member.name), rows, opened.kind)
-    files.append(
-        IngestedFile(
-            name=member.name,
-            format=opened.kind,
-            compression=member.compression,
-            encoding=opened.encoding.name if opened.encoding else None,
-            delimiter=opened.delimiter,
-            rows=rows,
-            problem_rows=problem_rows,
-            column_mapping=opened.reader.columns,
-        )
+    text, dialect = opened.text, opened.dialect
+    file = IngestedFile(
+        name=member.name,
+        format=opened.kind,
+        compression=member.compression,
+        encoding=text.encoding if text else None,
+        delimiter=dialect.delimiter if dialect else None,
+        quotes=dialect.title if dialect else None,
+        sheet=opened.reader.sheet if isinstance(opened.reader, ExcelReader) else None,
+        lines_by_encoding=text.lines if text else {},
+        unreadable_characters=text.unreadable if text else 0,
+        rows=rows,
+        problem_rows=problem_rows,
+        column_mapping=opened.reader.columns,
     )
+    log.info("%s: %d rows read as %s", quoted(member.name), rows, opened.kind)
+    for note in _reading_notes(file, dialect):
+        log.warning("%s", note)
+        notes.append(note)
+    files.append(file)
+
+
+def _reading_notes(file: IngestedFile, dialect: Dialect | None) -> Iterator[str]:
+    """Yield what is unusual about how a file was read."""
+    lines = file.lines_by_encoding
+    total = sum(lines.values())
+    if lines.get("windows-1252"):
+        yield (
+            f"{file.name}: {lines['windows-1252']:,} of {total:,} lines are not valid UTF-8 and are read as "
+            "windows-1252, the others as UTF-8. If words look wrong, name the encoding of the file (encoding)."
+        )
+    if lines.get("mixed"):
+        yield f"{file.name}: {lines['mixed']:,} of {total:,} lines are UTF-8 with some bytes read as windows-1252."
+    if file.unreadable_characters:
+        yield (
+            f"{file.name}: {file.unreadable_characters:,} characters could not be read: they are U+FFFD or control "
+            "characters, and damage the words around them."
+        )
+    if dialect and dialect.skipped_lines:
+        yield f"{file.name}: the column names are on line {dialect.skipped_lines + 1}; the lines before are skipped."
+    if dialect and dialect != Dialect(
+        dialect.delimiter,
+        quotes_fields=dialect.quotes_fields,
+        always_quotes_text=dialect.always_quotes_text,
+        skipped_lines=dialect.skipped_lines,
+    ):
+        yield f"{file.name}: {dialect.title}."
+    if file.sheet is not None:
+        yield f"{file.name}: the sheet {quoted(file.sheet)} is read; other sheets are not."
 
 
 @dataclass(frozen=True)
 class _Opened:
     """A file that is ready to be read, and its detected properties."""
 
-    reader: ParquetReader | CsvReader | JsonLinesReader | SnapReader
-    kind: Literal["csv", "json_lines", "snap", "parquet"]
-    encoding: TextEncoding | None = None
-    delimiter: str | None = None
+    reader: ParquetReader | ExcelReader | CsvReader | JsonLinesReader | JsonReader | SnapReader
+    kind: Literal["csv", "json_lines", "json", "snap", "parquet", "excel"]
+    text: Text | None = None
+    dialect: Dialect | None = None
 
 
 @contextmanager
 def _opened(member: Member, parameters: _IngestParameters) -> Iterator[_Opened]:
     """Open a file with the reader of its format."""
     required = TEXT_ONLY if isinstance(parameters, _TextOnly) else REQUIRED_COLUMNS
-    if member.is_parquet:
-        yield _Opened(ParquetReader(member.path, member.name, parameters.columns, required=required), "parquet")
+    name, columns = member.name, parameters.columns
+    if member.kind == "parquet":
+        yield _Opened(ParquetReader(member.path, name, columns, required=required), "parquet")
         return
-    encoding = detect_encoding(member.open, member.name, parameters.encoding)
-    with _text(member, encoding) as stream:
-        sample = stream.read(SNIFFED_CHARACTERS)
-    with _text(member, encoding) as stream:
-        kind = _text_format(sample, member.name)
-        if kind == "snap":
-            yield _Opened(SnapReader(stream, member.name, parameters.columns), "snap", encoding)
-        elif kind == "json_lines":
-            lines = JsonLinesReader(stream, member.name, parameters.columns, required=required)
-            yield _Opened(lines, "json_lines", encoding)
+    if member.kind == "excel":
+        yield _Opened(ExcelReader(member.path, name, columns, required=required), "excel")
+        return
+    with closing(open_text(member.open, name, parameters.encoding)) as text:
+        lines = list(_first_lines(text))
+    with closing(open_text(member.open, name, parameters.encoding)) as text:
+        if "".join(lines).lstrip().startswith(FIRST_KEY + ":"):
+            yield _Opened(SnapReader(text, name, columns), "snap", text)
+        elif (kind := json_kind(lines, name)) is not None:
+            read_json = JsonLinesReader if kind == "json_lines" else JsonReader
+            yield _Opened(read_json(text, name, columns, required=required), kind, text)
         else:
-            delimiter = parameters.delimiter or sniff_delimiter(sample, parameters.columns)
-            table = CsvReader(stream, member.name, delimiter, parameters.columns, required=required)
-            yield _Opened(table, "csv", encoding, delimiter)
+            dialect = sniff_dialect(lines, columns, parameters.delimiter, required)
+            yield _Opened(CsvReader(text, name, dialect, columns, required=required), "csv", text, dialect)
 
 
-def _text(member: Member, encoding: TextEncoding) -> io.TextIOWrapper:
-    return io.TextIOWrapper(member.open(), encoding.name, encoding.errors, newline="")
-
-
-def _text_format(sample: str, name: str) -> str:
-    start = sample.lstrip()
-    if start.startswith(FIRST_KEY + ":"):
-        return "snap"
-    if start.startswith("{"):
-        return "json_lines"
-    if start.startswith("[") and start[1:].lstrip().startswith(("{", "]")):
-        raise SourceError(
-            f"{quoted(name)} is a JSON array; expected JSON lines, one object per line, which can be read in parts. "
-            "Convert it, e.g. with `jq -c '.[]' reviews.json > reviews.jsonl`."
-        )
-    return "csv"
+def _first_lines(text: Text) -> Iterator[str]:
+    """Yield the lines from which format and dialect are detected."""
+    characters = 0
+    while characters < SNIFFED_CHARACTERS and (line := text.readline(SNIFFED_CHARACTERS)):
+        yield line
+        characters += len(line)
 
 
 def _has(file: IngestedFile, ours: str) -> bool:

@@ -67,7 +67,8 @@ BAD = {
     "tar": (tar(), "a tar archive"),
     "tar.gz": (inside_gzip(tar()), "a tar archive"),
     "unknown binary": (bytes(range(256)) * 20, "a binary file"),
-    "json array": (b'[{"text": "a", "score": 5}]', "jq -c"),
+    "json array of arrays": (b'[["a", 5]]', "does not name its columns"),
+    "json array, cut": (b'[{"text": "a", "score": 5}, {"text": "b', "JSON value 2 cannot be read"),
     "header only": (b"Score,Text\n", "only column names and no reviews"),
     "empty lines": (b"\n\n\n", "has only empty lines"),
     "gzip of nothing": (inside_gzip(b""), "is empty"),
@@ -86,7 +87,7 @@ BAD = {
     "zip encrypted": (encrypted_zip(), "is encrypted. Unpack it with its password"),
     "zip without reviews": (
         zip_with("readme.md"),
-        "does not contain a dump of reviews (CSV, JSON lines or SNAP text), but: 'readme.md'",
+        "does not contain a dump of reviews, but: 'readme.md'",
     ),
     "zip cut": (zip_with("Reviews.csv")[:-30], "damaged or was cut short"),
     "other encoding than asked": (

@@ -155,7 +155,7 @@ def test_snap_text_in_latin_1_with_a_name_over_two_lines(tmp_path, store) -> Non
     assert rows[2]["problem"] == "unparseable"
     assert "no line review/text:" in rows[2]["problem_detail"]
     assert rows[2]["raw"].startswith("product/productId: B003\n")
-    assert summary.files[0].encoding == "cp1252"
+    assert summary.files[0].encoding == "windows-1252"
     assert summary.missing_columns == ("id",)
 
 
@@ -204,23 +204,45 @@ def test_several_csv_files_in_a_zip_are_shards(tmp_path, store) -> None:
     assert [file.compression for file in summary.files] == ["zip", "zip"]
 
 
+UTF8, WINDOWS, MIXED = "don’t 😍".encode(), "don’t “é”".encode("cp1252"), "é don’t".encode() + b" isn\x92t"
+
+
 @pytest.mark.parametrize(
-    ("content", "asked", "expected", "text"),
+    ("lines", "asked", "encoding", "texts", "unreadable"),
     [
-        ("Crème brûlée".encode(), None, "utf-8", "Crème brûlée"),
-        ("Crème brûlée “good”".encode("cp1252"), None, "cp1252", "Crème brûlée “good”"),
-        ("Cr\xe8me \x81".encode("latin-1"), None, "latin-1", "Crème \x81"),
-        ("žluťoučký".encode("cp1250"), "cp1250", "cp1250", "žluťoučký"),
-        ("Crème brûlée ".encode() + b"\xff", None, "utf-8", "Crème brûlée \ufffd"),
-        (b"nul\x00byte", None, "utf-8", "nul\x00byte"),
+        (["Crème brûlée".encode()], None, "utf-8", ["Crème brûlée"], 0),
+        ([WINDOWS], None, "windows-1252", ["don’t “é”"], 0),
+        # One line does not decide the encoding of the others.
+        ([WINDOWS, WINDOWS, UTF8], None, "utf-8, windows-1252", ["don’t “é”"] * 2 + ["don’t 😍"], 0),
+        ([UTF8, UTF8, WINDOWS], None, "utf-8, windows-1252", ["don’t 😍"] * 2 + ["don’t “é”"], 0),
+        # The byte that windows-1252 does not define is the control character of the Encoding Standard.
+        ([WINDOWS, b"caf\xe9 \x9d"], None, "windows-1252", ["don’t “é”", "café \x9d"], 1),
+        # Two fields of one line.
+        ([MIXED], None, "utf-8", ["é don’t isn’t"], 0),
+        # Characters that are cut off.
+        (["Crème brûlée ".encode() + b"\xe2\x80"], None, "utf-8", ["Crème brûlée \ufffd"], 1),
+        (["très bon caf".encode() + b"\xc3"], None, "utf-8", ["très bon caf\ufffd"], 1),
+        (["already \ufffd and \x92".encode()], None, "utf-8", ["already \ufffd and \x92"], 2),
+        (["žluťoučký".encode("cp1250")], "cp1250", "cp1250", ["žluťoučký"], 0),
+        ([b"don\x92t \x9d"], "cp1252", "cp1252", ["don’t \x9d"], 0),
+        ([b"don\x92t"], "latin-1", "latin-1", ["don\x92t"], 0),
+        ([b"nul\x00byte"], None, "utf-8", ["nul\x00byte"], 0),
     ],
 )
-def test_encodings(tmp_path, store, content, asked, expected, text) -> None:  # noqa: PLR0917 - pytest passes by name
-    dump = written(tmp_path / "r.csv", b"Score,Text\n5," + content + b"\n" + b"4,plain old text of some length\n" * 20)
+def test_every_line_is_read_in_its_encoding(tmp_path, store, lines, asked, encoding, texts, unreadable) -> None:  # noqa: PLR0917 - pytest passes by name
+    rest = b"".join(b"4,plain old text of some length\n" for _ in range(20))
+    dump = written(tmp_path / "r.csv", b"Score,Text\n" + b"".join(b"5," + line + b"\n" for line in lines) + rest)
     rows, summary = read(store, dump, encoding=asked)
-    assert summary.files[0].encoding == expected
-    assert rows[0]["text"] == text
-    assert any("not valid UTF-8" in note for note in summary.notes) == ("\ufffd" in text)
+    assert [row["text"] for row in rows[: len(lines)]] == texts
+    (file,) = summary.files
+    assert (file.encoding, file.unreadable_characters) == (encoding, unreadable)
+    assert sum(file.lines_by_encoding.values()) == (0 if asked else 21 + len(lines))
+    assert any("characters could not be read" in note for note in summary.notes) == (unreadable > 0)
+    others = file.lines_by_encoding.get("windows-1252", 0)
+    assert others == (sum(line in {WINDOWS, b"caf\xe9 \x9d"} for line in lines) if not asked else 0)
+    assert any(f"{others} of {21 + len(lines)} lines are not valid UTF-8" in note for note in summary.notes) == bool(
+        others
+    )
 
 
 def test_words_for_missing_values_stay_words(tmp_path, store) -> None:

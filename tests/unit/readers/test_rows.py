@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.readers.csv_reader import CsvReader
+from pipeline.readers.dialects import Dialect
+from pipeline.readers.encodings import open_text
 from pipeline.readers.lines import LINE_CHARACTERS
 from pipeline.readers.values import Converter, unix_seconds, whole_number
 from tests.unit.readers.factories import read
@@ -18,13 +20,14 @@ from tests.unit.sources.factories import CHIPS, KAGGLE_HEADER, TEA, csv_text, wr
 
 def rows_of(text: str, delimiter: str = ",") -> list[dict]:
     """Read CSV text without a store."""
-    reader = CsvReader(io.StringIO(text, newline=""), "r.csv", delimiter, {})
+    decoded = open_text(lambda: io.BytesIO(text.encode()), "r.csv", None)
+    reader = CsvReader(decoded, "r.csv", Dialect(delimiter), {})
     converter = Converter()
     return [row for chunk in reader.chunks() for row in converter.batch("r.csv", chunk).to_pylist()]
 
 
 def lines_of(text: str) -> int:
-    return len(io.StringIO(text, newline="").readlines())
+    return len(io.StringIO(text, newline="\n").readlines())
 
 
 DIALECTS = (
