@@ -70,7 +70,7 @@ class CsvReader:
             except (csv.Error, RecordTooLongError) as error:
                 raise SourceError(
                     f"{quoted(name)}: line {self._lines.first:,}, which should name the columns, cannot be read as CSV "
-                    f"({error}) with the delimiter {quoted(dialect.delimiter)}, where {dialect.title}. If it is CSV, "
+                    f"({error}) with {dialect.title}. If it is CSV, "
                     "set Delimiter (delimiter), or write the file again with quotes around its fields."
                 ) from None
         if not header:
@@ -78,7 +78,10 @@ class CsvReader:
                 f"{quoted(name)} has only empty lines; expected a line with column names and then reviews."
             )
         self._lines.next_record()
-        self._positions = resolve_columns(header, mapping, name, required=required)
+        try:
+            self._positions = resolve_columns(header, mapping, name, required=required)
+        except SourceError as error:
+            raise SourceError(f"{error} It was read with {dialect.title}.") from None
         self._shape = Shape(len(header), self._positions.get("score"), self._positions["text"])
         self.columns = {ours: header[position].strip() for ours, position in self._positions.items()}
 

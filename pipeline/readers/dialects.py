@@ -50,11 +50,16 @@ class Dialect:
     skipped_lines: int = 0
 
     @property
-    def title(self) -> str:
-        """The dialect in words."""
+    def quotes(self) -> str:
+        """What quotes mean, in words."""
         if self.quote is None:
             return "quotes are text"
         return f"fields are quoted with {self.quote}" + (f", escaped with {self.escape}" if self.escape else "")
+
+    @property
+    def title(self) -> str:
+        """The dialect in words."""
+        return f"the delimiter {quoted(self.delimiter)}, where {self.quotes}"
 
     def reader(self, lines: Iterable[str], *, strict: bool = True) -> Iterator[list[str]]:
         """Return the records of lines; ``strict`` raises ``csv.Error`` for text after a closing quote."""

@@ -14,8 +14,13 @@ from typing import BinaryIO, Protocol
 
 from pipeline.errors import ConfigurationError, SourceError, quoted
 
-UNREADABLE = "[\x80-\x9f\ufffd]"
-"""A character that replaces another one inside a word: U+FFFD, or a control character from U+0080 to U+009F."""
+_UNREADABLE_CONTROLS = "\x81\x83\x8a\x8c-\x90\x9a\x9c-\x9f"
+UNREADABLE = f"[{_UNREADABLE_CONTROLS}\ufffd]"
+"""A character that stands for another one inside a word: U+FFFD, or a control character.
+
+The control characters are those whose byte is a letter of windows-1252 or undefined there. The others stand for
+punctuation, which cleaning replaces.
+"""
 ENCODINGS = ("utf-8", "windows-1252", "mixed")
 """How a line was read; a ``mixed`` line is UTF-8 with some bytes of windows-1252."""
 
@@ -32,7 +37,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_UTF8_UNREADABLE = re.compile(rb"\xc2[\x80-\x9f]|\xef\xbf\xbd")
+_UTF8_UNREADABLE = re.compile(b"\xc2[" + _UNREADABLE_CONTROLS.encode("latin-1") + b"]|\xef\xbf\xbd")
 _UNREADABLE = re.compile(UNREADABLE)
 _REPAIR = "review-sentiment.windows-1252"
 _REPLACEMENT = "\ufffd"

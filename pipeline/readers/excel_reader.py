@@ -40,8 +40,10 @@ class ExcelReader:
         from openpyxl import load_workbook
 
         self._name = name
+        # Not the path: openpyxl refuses other endings.
+        self._file = path.open("rb")
         try:
-            sheets = list(load_workbook(path, read_only=True, data_only=True, keep_links=False).worksheets)
+            sheets = list(load_workbook(self._file, read_only=True, data_only=True, keep_links=False).worksheets)
         except _DAMAGES as error:
             raise self._damaged(error) from None
         found: list[tuple[int, list[str]]] = []
@@ -75,15 +77,16 @@ class ExcelReader:
         """
         numbers: list[int] = []
         rows: list[Sequence[Any]] = []
-        for number, row in self._rows:
-            if any(value is not None for value in row):
-                numbers.append(number)
-                rows.append(row)
-            if len(rows) >= CHUNK_ROWS:
+        with self._file:
+            for number, row in self._rows:
+                if any(value is not None for value in row):
+                    numbers.append(number)
+                    rows.append(row)
+                if len(rows) >= CHUNK_ROWS:
+                    yield self._chunk(numbers, rows)
+                    numbers, rows = [], []
+            if rows:
                 yield self._chunk(numbers, rows)
-                numbers, rows = [], []
-        if rows:
-            yield self._chunk(numbers, rows)
 
     def _chunk(self, numbers: list[int], rows: Sequence[Sequence[Any]]) -> Chunk:
         chunk = Chunk(lines=numbers)

@@ -49,9 +49,7 @@ def json_kind(lines: Sequence[str], name: str) -> JsonKind | None:
         return None
     first, *rest = [line for line in lines if line.strip()]
     if isinstance(_parsed(first), dict):
-        several = any(line.lstrip().startswith("{") for line in rest)
-        is_table = re.match(r'\s*\{\s*"[^"]*"\s*:\s*[\[{]', first) is not None
-        return "json" if is_table and not several else "json_lines"
+        return "json_lines" if rest else "json"
     # The object of a first line that is not complete continues; a broken line is followed by others.
     if first.rstrip().endswith("},"):
         return "json"

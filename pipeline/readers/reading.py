@@ -191,7 +191,7 @@ def _read(
         compression=member.compression,
         encoding=text.encoding if text else None,
         delimiter=dialect.delimiter if dialect else None,
-        quotes=dialect.title if dialect else None,
+        quotes=dialect.quotes if dialect else None,
         sheet=opened.reader.sheet if isinstance(opened.reader, ExcelReader) else None,
         lines_by_encoding=text.lines if text else {},
         unreadable_characters=text.unreadable if text else 0,
@@ -224,13 +224,8 @@ def _reading_notes(file: IngestedFile, dialect: Dialect | None) -> Iterator[str]
         )
     if dialect and dialect.skipped_lines:
         yield f"{file.name}: the column names are on line {dialect.skipped_lines + 1}; the lines before are skipped."
-    if dialect and dialect != Dialect(
-        dialect.delimiter,
-        quotes_fields=dialect.quotes_fields,
-        always_quotes_text=dialect.always_quotes_text,
-        skipped_lines=dialect.skipped_lines,
-    ):
-        yield f"{file.name}: {dialect.title}."
+    if dialect and (dialect.quote, dialect.escape) != (Dialect.quote, Dialect.escape):
+        yield f"{file.name}: {dialect.quotes}."
     if file.sheet is not None:
         yield f"{file.name}: the sheet {quoted(file.sheet)} is read; other sheets are not."
 

@@ -23,7 +23,7 @@ class IngestedFile(Record):
     lines_by_encoding: dict[str, int] = Field(default_factory=dict)
     """Lines by the encoding that each was read in; empty if the user or a byte-order mark named one."""
     unreadable_characters: int = 0
-    """Characters of those lines that are U+FFFD or control characters (U+0080 to U+009F)."""
+    """Characters of those lines that match ``encodings.UNREADABLE``."""
     rows: int
     problem_rows: int
     column_mapping: dict[str, str]

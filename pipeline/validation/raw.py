@@ -20,7 +20,7 @@ from pipeline.validation.records import ValidationSummary
 from pipeline.validation.rules import ROW_RULES, CheckedRows, apply_row_rules
 from pipeline.validation.tables import KEPT, QUARANTINE, columns_frame, open_table, read_batches
 
-STAGE = Stage("validate_raw", version=2)
+STAGE = Stage("validate_raw", version=3)
 DATA_DOCS = "data_docs"
 NAMED_REASONS = 3
 """Most reasons that the advice on bad rows names."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,6 +67,24 @@ def test_every_stage_is_listed_with_its_help(capsys: pytest.CaptureFixture[str])
 def test_texts_and_dumps_are_not_scored_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status("score", "Good tea.", "--store", str(tmp_path), "--dumps", "a.csv") == 2
     assert "not both" in capsys.readouterr().err
+
+
+def test_lines_of_stdin_are_scored_in_their_own_encoding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[str] = []
+
+    def probabilities(texts: list[str]) -> list[float]:
+        scored.extend(texts)
+        return [0.5] * len(texts)
+
+    scorer = SimpleNamespace(model=SimpleNamespace(title="Model"), threshold=0.5, probabilities=probabilities)
+    monkeypatch.setattr("pipeline.scoring.load_scorer", lambda *_: scorer)
+    given = b"\xef\xbb\xbf" + "très bon 😍\n".encode() + b"I don\x92t\r\ncaf\xe9 \x9d"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
+    assert status("score", "--model", "export/abc", "--store", str(tmp_path)) == 0
+    assert scored == ["très bon 😍", "I don’t", "café \x9d"]
+    assert "1 of 3 lines have a character that could not be read" in capsys.readouterr().err
 
 
 def test_without_a_champion_the_message_names_another_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

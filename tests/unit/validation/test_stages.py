@@ -71,7 +71,7 @@ def test_too_many_bad_rows_are_refused_with_their_reasons_and_first_places(store
     changes |= {11: {"helpfulness_numerator": -1}, 30: {"file": "<b>\x1b[31m.csv", "time": 2}, 31: {"time": 2}}
     reference = raw(store, dump(changes=changes))
     message = refusal(store, reference)
-    assert "1 of 11 expectations failed" in message
+    assert "1 of 12 expectations failed" in message
     assert "Few bad rows: observed 16 of 240 rows (6.67 %); expected at most 1.00 % of the rows." in message
     assert "bad_score 10, first dump.csv:22 (score is 9); bad_time 3, first dump.csv:10 (time is 1); " in message
     assert "empty_text 2, first dump.csv:7 (text is empty); 1 more reasons" in message
