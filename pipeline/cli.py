@@ -285,15 +285,15 @@ def _score(options: argparse.Namespace) -> None:
     if options.dumps:
         _score_dump(options, model, store)
     else:
-        _score_texts(options.text or _input_lines(), model, store)
+        given = [os.fsencode(text) for text in options.text]
+        _score_texts(_decoded(given or sys.stdin.buffer.read().splitlines()), model, store)
 
 
-def _input_lines() -> list[str]:
-    """Return the lines of stdin, each in its own encoding, as those of a dump."""
+def _decoded(given: Sequence[bytes]) -> list[str]:
+    """Return lines as text, each in its own encoding, as those of a dump."""
     from pipeline.readers.encodings import UNREADABLE, decode
 
-    data = sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8)
-    lines = [decode(line) for line in data.splitlines()]
+    lines = [decode(line.removeprefix(codecs.BOM_UTF8)) for line in given]
     damaged = sum(re.search(UNREADABLE, line) is not None for line in lines)
     if damaged:
         print(f"{damaged:,} of {len(lines):,} lines have a character that could not be read.", file=sys.stderr)

@@ -316,6 +316,11 @@ class _UnpackedBytes(io.RawIOBase):
             zstandard.ZstdError,
             zipfile.BadZipFile,
         ) as error:
+            if "memory" in str(error).lower():
+                raise SourceError(
+                    f"{quoted(self.name)} ({self.compression}) needs more than {WINDOW_BYTES:,} bytes of memory to be "
+                    f"unpacked ({error}). Unpack it, and give the file itself."
+                ) from None
             cut = isinstance(error, EOFError)
             what = "ends in the middle of its compressed data" if cut else f"is damaged ({error})"
             raise SourceError(

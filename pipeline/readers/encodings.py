@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
+import string
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
@@ -37,8 +38,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_UTF8_UNREADABLE = re.compile(b"\xc2[" + _UNREADABLE_CONTROLS.encode("latin-1") + b"]|\xef\xbf\xbd")
+_UTF8_CONTROLS = re.compile(b"\xc2[" + _UNREADABLE_CONTROLS.encode("latin-1") + b"]")
 _UNREADABLE = re.compile(UNREADABLE)
+_ASCII_LETTERS = string.ascii_letters.encode()
+_FEW_BYTES = 8
+"""A line with no more bytes outside ASCII may be a name or a row of signs."""
 _REPAIR = "review-sentiment.windows-1252"
 _REPLACEMENT = "\ufffd"
 _LATIN_STARTS = (b"\xc2", b"\xc3")
@@ -51,11 +55,13 @@ class Text(Protocol):
     Attributes:
         lines: Lines decoded so far by encoding, one of ``ENCODINGS``; empty if one encoding was named or marked.
         unreadable: Characters decoded so far that match ``UNREADABLE``.
+        foreign_lines: Lines decoded so far that are neither UTF-8 nor windows-1252, as most of their letters show.
         line_ends: The characters that end a line.
     """
 
     lines: dict[str, int]
     unreadable: int
+    foreign_lines: int
     line_ends: str
 
     @property
@@ -172,6 +178,7 @@ class _OneEncoding(io.TextIOWrapper):
         super().__init__(stream, encoding, errors, newline=newline)
         self.lines: dict[str, int] = {}
         self.unreadable = 0
+        self.foreign_lines = 0
         self.line_ends = newline or "\r\n"
 
 
@@ -186,6 +193,7 @@ class _LineByLine:
         self._has_utf8 = False
         self.lines = dict.fromkeys(ENCODINGS, 0)
         self.unreadable = 0
+        self.foreign_lines = 0
         self.line_ends = newline or "\r\n"
 
     @property
@@ -254,6 +262,7 @@ class _LineByLine:
         except UnicodeDecodeError:
             text, encoding = decode_damaged(line)
             self.unreadable += len(_UNREADABLE.findall(text))
+            self.foreign_lines += encoding == "windows-1252" and _is_foreign(line)
         else:
             self._count_unreadable(line)
         self._has_utf8 |= encoding != "windows-1252" and not line.isascii()
@@ -261,8 +270,13 @@ class _LineByLine:
         return text
 
     def _count_unreadable(self, data: bytes) -> None:
-        if b"\xc2" in data or b"\xef\xbf\xbd" in data:
-            self.unreadable += len(_UTF8_UNREADABLE.findall(data))
+        self.unreadable += data.count(_REPLACEMENT.encode()) + len(_UTF8_CONTROLS.findall(data))
+
+
+def _is_foreign(line: bytes) -> bool:
+    """Return whether a line has more bytes outside ASCII than letters in it, as no language of windows-1252 has."""
+    others = len(line) - len(line.decode("ascii", "ignore"))
+    return others > max(len(line) - len(line.translate(None, _ASCII_LETTERS)), _FEW_BYTES)
 
 
 def _require(open_bytes: Callable[[], BinaryIO], name: str, encoding: str, errors: str, expected: str) -> None:

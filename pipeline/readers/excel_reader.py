@@ -8,6 +8,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from openpyxl import load_workbook
+from openpyxl.utils.escape import unescape
+
 from pipeline.errors import SourceError, quoted
 from pipeline.readers.columns import resolve_columns
 from pipeline.readers.dialects import TITLE_LINES
@@ -36,9 +39,6 @@ class ExcelReader:
         Raises:
             SourceError: The file is damaged, or no sheet has the columns.
         """
-        # Imported here: few dumps are workbooks.
-        from openpyxl import load_workbook
-
         self._name = name
         # Not the path: openpyxl refuses other endings.
         self._file = path.open("rb")
@@ -129,8 +129,11 @@ _DAMAGES = (
 
 
 def _plain(value: Any, ours: str) -> str | int | float | date | None:  # noqa: ANN401 - a cell's value
-    if value is None or isinstance(value, str):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, str):
+        # Excel writes some control characters as _x000D_.
+        return str(unescape(value)) if "_x" in value else value
     if ours in TEXT_COLUMNS:
         return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     if isinstance(value, bool):

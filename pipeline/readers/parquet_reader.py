@@ -99,7 +99,8 @@ def _values(column: pa.Array, ours: str) -> list[Any]:
         return [None if value is None else decode(value) for value in column.to_pylist()]
     if pa.types.is_floating(kind):
         # pandas writes a missing number as NaN.
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
+        column = column.cast(pa.float64())
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
     if (ours in TEXT_COLUMNS and not pa.types.is_string(kind)) or pa.types.is_boolean(kind) or _is_decimal(kind):
         column = column.cast(pa.string())
     return column.to_pylist()  # type: ignore[no-any-return]

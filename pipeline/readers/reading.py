@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +20,6 @@ from pipeline.readers.containers import Member, members
 from pipeline.readers.csv_reader import CsvReader
 from pipeline.readers.dialects import SNIFFED_CHARACTERS, Dialect, check_delimiter, sniff_dialect
 from pipeline.readers.encodings import Text, check_encoding, open_text
-from pipeline.readers.excel_reader import ExcelReader
 from pipeline.readers.json_reader import JsonLinesReader, JsonReader, json_kind
 from pipeline.readers.parquet_reader import ParquetReader
 from pipeline.readers.records import IngestedFile, IngestSummary
@@ -30,6 +29,9 @@ from pipeline.readers.values import Converter
 from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
+if TYPE_CHECKING:
+    from pipeline.readers.excel_reader import ExcelReader
+
 log = logging.getLogger(__name__)
 
 INGEST = Stage("ingest", version=2)
@@ -38,6 +40,8 @@ ROW_GROUP_BYTES = 32 * 1024 * 1024
 """Size of a row group in memory; it also bounds the memory of later readers."""
 LOGGED_ROWS = 100_000
 LISTED_FILES = 5
+FOREIGN_SHARE = 0.01
+"""Share of lines in an unknown encoding above which a file is refused."""
 
 _DEGRADED = {
     "id": "No id column: rows are identified by their position in the dump only.",
@@ -185,6 +189,12 @@ def _read(
     if rows == 0:
         notes.append(f"{member.name}: {_NO_REVIEWS}.")
     text, dialect = opened.text, opened.dialect
+    if text and text.foreign_lines > FOREIGN_SHARE * sum(text.lines.values()):
+        raise SourceError(
+            f"{quoted(member.name)}: {text.foreign_lines:,} of {sum(text.lines.values()):,} lines are neither UTF-8 "
+            "nor windows-1252: most of their letters are outside ASCII. Name the encoding of the file with the "
+            "parameter Text encoding (encoding), e.g. cp1251, gb18030, shift_jis or cp1256."
+        )
     file = IngestedFile(
         name=member.name,
         format=opened.kind,
@@ -192,7 +202,7 @@ def _read(
         encoding=text.encoding if text else None,
         delimiter=dialect.delimiter if dialect else None,
         quotes=dialect.quotes if dialect else None,
-        sheet=opened.reader.sheet if isinstance(opened.reader, ExcelReader) else None,
+        sheet=opened.sheet,
         lines_by_encoding=text.lines if text else {},
         unreadable_characters=text.unreadable if text else 0,
         rows=rows,
@@ -238,6 +248,7 @@ class _Opened:
     kind: Literal["csv", "json_lines", "json", "snap", "parquet", "excel"]
     text: Text | None = None
     dialect: Dialect | None = None
+    sheet: str | None = None
 
 
 @contextmanager
@@ -249,7 +260,11 @@ def _opened(member: Member, parameters: _IngestParameters) -> Iterator[_Opened]:
         yield _Opened(ParquetReader(member.path, name, columns, required=required), "parquet")
         return
     if member.kind == "excel":
-        yield _Opened(ExcelReader(member.path, name, columns, required=required), "excel")
+        # Imported here: few dumps are workbooks, and openpyxl takes long to load.
+        from pipeline.readers.excel_reader import ExcelReader
+
+        workbook = ExcelReader(member.path, name, columns, required=required)
+        yield _Opened(workbook, "excel", sheet=workbook.sheet)
         return
     with closing(open_text(member.open, name, parameters.encoding)) as text:
         lines = list(_first_lines(text))

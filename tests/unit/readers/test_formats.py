@@ -139,6 +139,7 @@ def test_parquet(tmp_path, store) -> None:
     [
         ("Score", pa.array([decimal.Decimal("5.00"), decimal.Decimal("1.00")], pa.decimal128(3, 2)), [5, 1]),
         ("Score", pa.array([5.0, float("nan")]), [5, None]),
+        ("Score", pa.array([5.0, float("nan")], pa.float16()), [5, None]),
         ("Time", pa.array([1303862400.0, float("nan")]), [1303862400, None]),
         ("Time", pa.array([1303862400, None], pa.decimal128(10, 0)), [1303862400, None]),
         ("Text", pa.array(["don’t".encode(), b"don\x92t"], pa.binary()), ["don’t", "don’t"]),
@@ -202,14 +203,14 @@ def test_the_sheet_of_a_workbook_that_has_reviews(tmp_path, store) -> None:
     sheet.append(["rating", "review", "date", "asin"])
     sheet.append([5, "Good, “warm” tea", date(2012, 10, 26), 42])
     sheet.append([])
-    sheet.append([1.0, "Stale\nand old", None, None])
+    sheet.append([1.0, "Stale_x000D_\nand old", None, None])
     sheet.append(["five", None, None, None])
     workbook.save(tmp_path / "r.xlsx")
     rows, summary = read(store, tmp_path / "r.xlsx", columns={"time": "date"})
     found = [(row["line"], row["score"], row["text"], row["time"], row["product_id"], row["problem"]) for row in rows]
     assert found == [
         (4, 5, "Good, “warm” tea", 1351209600, "42", None),
-        (6, 1, "Stale\nand old", None, None, None),
+        (6, 1, "Stale\r\nand old", None, None, None),
         (7, None, None, None, None, "bad_score"),
     ]
     assert rows[2]["raw"] == "five"
