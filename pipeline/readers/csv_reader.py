@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any
 
@@ -15,6 +15,7 @@ from pipeline.readers.dialects import (
     CARRIAGE_RETURN,
     Dialect,
     Shape,
+    long_fields,
     split_line,
     swallows,
     without_carriage_returns,
@@ -61,7 +62,7 @@ class CsvReader:
         self._lines = Lines(text)
         self._dialect = dialect
         header: list[str] = []
-        with _field_limit():
+        with long_fields():
             for _ in range(dialect.skipped_lines):
                 next(self._lines, None)
             self._lines.next_record()
@@ -91,7 +92,7 @@ class CsvReader:
         reader = self._dialect.reader(lines)
         chunk, records = Chunk(), list[list[Any]]()
         while True:
-            with _field_limit():
+            with long_fields():
                 problem = self._read_valid(reader, chunk, records)
                 if problem is not None and not self._add_recovered(chunk, records):
                     self._add_broken(problem, chunk, records)
@@ -230,13 +231,3 @@ class CsvReader:
             if self._shape.fits(record):
                 return start
         return len(recent)
-
-
-@contextmanager
-def _field_limit() -> Iterator[None]:
-    """Allow fields as long as a line. The limit belongs to the process, so it is restored afterwards."""
-    before = csv.field_size_limit(LINE_CHARACTERS)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)

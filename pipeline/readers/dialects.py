@@ -6,11 +6,13 @@ import csv
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pipeline.errors import ConfigurationError, SourceError, quoted
 from pipeline.readers.columns import resolve_columns
+from pipeline.readers.lines import LINE_CHARACTERS
 from pipeline.readers.values import score_of
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -85,6 +87,16 @@ class Shape:
     def fits(self, record: Sequence[str]) -> bool:
         """Return whether a record has the right number of fields, and a score where one belongs."""
         return len(record) == self.width and (self.score is None or score_of(record[self.score]) is not None)
+
+
+@contextmanager
+def long_fields() -> Iterator[None]:
+    """Allow fields as long as a line. The limit belongs to the process, so it is restored afterwards."""
+    before = csv.field_size_limit(LINE_CHARACTERS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def check_delimiter(delimiter: str | None) -> None:
@@ -164,11 +176,12 @@ def sniff_dialect(
     if lines and (named := _SEPARATOR_LINE.fullmatch(lines[0])):
         delimiter, skipped = delimiter or named[1], 1
     candidates = [delimiter] if delimiter else DELIMITERS
-    tables = [_table(lines, skipped, Dialect(candidate), mapping, required) for candidate in candidates]
-    table = max(tables, key=lambda found: found.fit)
-    if table.shape is None:
-        return table.dialect
-    return _quoting(lines[table.dialect.skipped_lines :], table.dialect, table.shape)
+    with long_fields():
+        tables = [_table(lines, skipped, Dialect(candidate), mapping, required) for candidate in candidates]
+        table = max(tables, key=lambda found: found.fit)
+        if table.shape is None:
+            return table.dialect
+        return _quoting(lines[table.dialect.skipped_lines :], table.dialect, table.shape)
 
 
 @dataclass(frozen=True)

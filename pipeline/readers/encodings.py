@@ -1,6 +1,6 @@
 """The text of a dump: its encoding and line ends, detected, or as the user names them.
 
-Without a byte-order mark and a named encoding, every line is decoded by itself, so that one odd byte, or another file
+Without a byte-order mark and a named encoding, every line is decoded alone, so that one odd byte, or another file
 appended to the first, does not decide the encoding of all others.
 """
 
@@ -183,7 +183,7 @@ class _OneEncoding(io.TextIOWrapper):
 
 
 class _LineByLine:
-    """Text of which every line is decoded by itself; blocks of valid UTF-8 are decoded at once."""
+    """Text of which every line is decoded alone; blocks of valid UTF-8 are decoded at once."""
 
     def __init__(self, stream: BinaryIO, *, newline: str) -> None:
         self._stream = stream

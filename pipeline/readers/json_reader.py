@@ -229,7 +229,7 @@ class _Buffer:
                     too_long = cut and len(rest) > most
                     raise self.broken(f"it is longer than {most:,} characters" if too_long else error.msg) from None
                 self._characters, self.position = rest + more, 0
-                # Doubled, so that a long value is not parsed anew for each part of it.
+                # Doubled, so that a long value is not parsed again for each part of it.
                 size = len(self._characters)
             except (ValueError, RecursionError) as error:
                 raise self.broken(str(error) or type(error).__name__) from None

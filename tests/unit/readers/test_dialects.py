@@ -50,6 +50,12 @@ def test_quotes_that_are_text_do_not_join_reviews(tmp_path, store, delimiter, be
     assert any("quotes are text" in note for note in summary.notes) == (before == 0)
 
 
+def test_a_quote_that_never_closes_is_text_where_no_field_is_quoted(tmp_path, store) -> None:
+    records = [("1", '"Broken on arrival'), *(("5", f"Sound review number {n}, or so") for n in range(8_000))]
+    rows, _ = read(store, written(tmp_path / "r.tsv", joined([("rating", "review"), *records], "\t")))
+    assert [(str(row["score"]), row["text"]) for row in rows] == records
+
+
 def test_two_fields_with_a_quote_each_are_not_one_quoted_field(tmp_path, store) -> None:
     records = [(score, "My view", text) for score, text in SOUND]
     records[7] = ("2", '"Hm', "Not as shown")
