@@ -6,8 +6,10 @@ The options are generated from :class:`pipeline.config.RunConfig`, the stages co
 from __future__ import annotations
 
 import argparse
+import codecs
 import logging
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -295,7 +297,19 @@ def _score(options: argparse.Namespace) -> None:
     if options.dumps:
         _score_dump(options, model, store)
     else:
-        _score_texts(options.text or [line.rstrip("\n") for line in sys.stdin], model, store)
+        given = [os.fsencode(text) for text in options.text]
+        _score_texts(_decoded(given or sys.stdin.buffer.read().splitlines()), model, store)
+
+
+def _decoded(given: Sequence[bytes]) -> list[str]:
+    """Return lines as text, each in its own encoding, as those of a dump."""
+    from pipeline.readers.encodings import UNREADABLE, decode
+
+    lines = [decode(line.removeprefix(codecs.BOM_UTF8)) for line in given]
+    damaged = sum(re.search(UNREADABLE, line) is not None for line in lines)
+    if damaged:
+        print(f"{damaged:,} of {len(lines):,} lines have a character that could not be read.", file=sys.stderr)
+    return lines
 
 
 def _score_texts(texts: Sequence[str], model: str, store: ArtifactStore) -> None:

@@ -61,8 +61,8 @@ class DataConfig(Section):
         (DEMO_DUMP,),
         title="Dumps",
         description="Files, folders, http(s):// or s3:// URLs, `inbox` for all new files in the inbox, `kaggle` for "
-        "the public data set, or `demo` for a generated one. Formats: CSV, JSON lines, Parquet, SNAP text; plain, .gz "
-        "or .zip.",
+        "the public data set, or `demo` for a generated one. Formats: CSV, JSON, Parquet, Excel (.xlsx), SNAP text; "
+        "plain, .gz, .bz2, .xz, .zst or .zip.",
         min_length=1,
     )
     columns: dict[str, str] = Field(
@@ -174,6 +174,11 @@ class ValidationConfig(Section):
         0.01,
         title="Maximum share of bad rows",
         description="Share of quarantined rows (0–1) above which the run stops.",
+    )
+    max_unreadable_share: Share = Field(
+        0.01,
+        title="Maximum share of damaged texts",
+        description="Share of reviews (0–1) with a character that could not be read, above which the run stops.",
     )
     min_rows: int = Field(
         200,

@@ -12,6 +12,7 @@ from airflow.sdk import Param
 
 from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, PROFILES, RunConfig
 from pipeline.settings import load_settings
+from pipeline.sources.naming import DUMP_ENDINGS
 
 SECTION_TITLES = {
     "data": "Data",
@@ -103,7 +104,7 @@ FROM_INBOX = "inbox_dumps"
 MAX_OFFERED_FILES = 50
 MAX_LISTED_FILES = 5_000
 """Entries of the inbox that are read: the form is built at each parse, which must stay fast."""
-_DUMP_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".gz", ".zip")
+_DUMP_ENDINGS = (*DUMP_ENDINGS, ".txt")
 
 
 def form() -> dict[str, Param]:

@@ -1,20 +1,31 @@
-"""Opening raw files: plain, gzip and zip, recognized by their first bytes and unpacked within bounds."""
+"""Opening raw files: plain, compressed or in a zip archive, recognized by their bytes and unpacked within bounds."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from typing import BinaryIO, Literal, Protocol
+
+import zstandard
 
 from pipeline.errors import SourceError, quoted
-from pipeline.readers.sniffing import GZIP_MAGIC, HEAD_BYTES, PARQUET_MAGIC, ZIP_MAGICS, refuse_foreign
+from pipeline.readers.sniffing import (
+    HEAD_BYTES,
+    PARQUET_MAGIC,
+    READ_FORMATS,
+    ZIP_MAGICS,
+    compression_of,
+    refuse_foreign,
+)
 from pipeline.sources.naming import HEAD_BYTES as SNAP_HEAD_BYTES
-from pipeline.sources.naming import is_dump_name, safe_name
+from pipeline.sources.naming import is_dump_name, safe_name, without_compression
 
 MAX_UNPACKED_BYTES = 64 * 2**30
 """Maximum unpacked size of one file; the full Amazon data set has 0.3 GB."""
@@ -24,6 +35,12 @@ FREE_BYTES = 16 * 2**20
 """Unpacked size up to which the ratio is not limited."""
 MAX_ZIP_ENTRIES = 10_000
 BUFFER_BYTES = 256 * 1024
+WINDOW_BYTES = 128 * 2**20
+"""Maximum memory of a decompressor; the highest ordinary levels of xz and zstd need 65 and 8 MiB."""
+PACKED_BYTES = 2048
+"""How much of a zstd file is unpacked at a time: its blocks of 4 bytes can hold 128 KiB, so this is at most 64 MiB."""
+_EXCEL_MEMBER = "xl/workbook.xml"
+_OTHER_WORKBOOKS = {"xl/workbook.bin": "a binary Excel workbook (.xlsb)", "content.xml": "an OpenDocument file (.ods)"}
 
 
 @dataclass(frozen=True)
@@ -33,15 +50,15 @@ class Member:
     Attributes:
         name: Its name in the column ``file``: ``Reviews.csv`` or ``archive.zip/Reviews.csv``.
         path: The raw file.
-        compression: ``gzip``, ``zip``, ``zip, gzip`` or ``None``.
-        is_parquet: Whether it begins as Parquet files do.
+        compression: ``gzip``, ``bzip2``, ``xz``, ``zstd``, ``zip``, ``zip, gzip`` (and so on) or ``None``.
+        kind: ``parquet``, ``excel`` or ``text``.
         open: Opens the unpacked bytes. Reading raises ``SourceError`` if they are damaged.
     """
 
     name: str
     path: Path
     compression: str | None
-    is_parquet: bool
+    kind: Literal["text", "parquet", "excel"]
     open: Callable[[], BinaryIO]
 
 
@@ -73,23 +90,23 @@ def _member(
     *,
     encoding_known: bool,
 ) -> Member:
-    """Return a file that may be compressed with gzip; refuse it if its unpacked bytes are not a dump."""
+    """Return a file that may be compressed; refuse it if its unpacked bytes are not a dump."""
     with open_packed() as stream:
         head = stream.read(HEAD_BYTES)
     compression = outer
     opened = open_packed
-    if head.startswith(GZIP_MAGIC):
-        compression = (*outer, "gzip")
+    if packed := compression_of(head):
+        compression = (*outer, packed)
 
         def opened() -> BinaryIO:
             raw = open_packed()
-            unpacked = _UnpackedBytes(gzip.GzipFile(fileobj=raw), name, "gzip", packed_bytes, also_close=raw)
+            unpacked = _UnpackedBytes(_DECOMPRESSORS[packed](raw), name, packed, packed_bytes, also_close=raw)
             return io.BufferedReader(unpacked, BUFFER_BYTES)
 
         with opened() as stream:
             head = stream.read(HEAD_BYTES)
     refuse_foreign(head, name, encoding_known=encoding_known)
-    if compression and head.startswith((GZIP_MAGIC, *ZIP_MAGICS)):
+    if compression and (compression_of(head) or head.startswith(ZIP_MAGICS)):
         raise SourceError(f"{quoted(name)} is an archive inside an archive. Unpack it once and give the inner file.")
     is_parquet = head.startswith(PARQUET_MAGIC)
     if is_parquet and compression:
@@ -97,7 +114,7 @@ def _member(
             f"{quoted(name)} is Parquet inside {' and '.join(compression)}. Parquet has its own compression: "
             "unpack the archive and give the Parquet file."
         )
-    return Member(name, path, ", ".join(compression) or None, is_parquet, opened)
+    return Member(name, path, ", ".join(compression) or None, "parquet" if is_parquet else "text", opened)
 
 
 def _zip_members(path: Path, name: str, *, encoding_known: bool) -> list[Member]:
@@ -115,18 +132,22 @@ def _zip_members(path: Path, name: str, *, encoding_known: bool) -> list[Member]
         )
     for entry in entries:
         _refuse_unsafe(entry, name)
+    names = {entry.filename for entry in entries}
+    if _EXCEL_MEMBER in names:
+        return [Member(name, path, None, "excel", lambda: path.open("rb"))]
+    for member, kind in _OTHER_WORKBOOKS.items():
+        if member in names:
+            raise SourceError(f"{quoted(name)} is {kind}, which is not read. Save the sheet as CSV or .xlsx.")
     chosen = sorted((entry for entry in entries if _is_candidate(entry, path)), key=lambda entry: entry.filename)
     # Kaggle packs a CSV together with a database and checksums. Only files of one kind belong to the dump.
     for endings in ((".csv", ".tsv", ".psv"), (".jsonl", ".ndjson", ".json")):
-        same_kind = [entry for entry in chosen if entry.filename.lower().removesuffix(".gz").endswith(endings)]
+        same_kind = [entry for entry in chosen if without_compression(entry.filename.lower()).endswith(endings)]
         if same_kind:
             chosen = same_kind
             break
     if not chosen:
         listed = ", ".join(quoted(entry.filename, 40) for entry in entries[:10]) or "nothing"
-        raise SourceError(
-            f"{quoted(name)} does not contain a dump of reviews (CSV, JSON lines or SNAP text), but: {listed}."
-        )
+        raise SourceError(f"{quoted(name)} does not contain a dump of reviews, but: {listed}. Expected {READ_FORMATS}.")
     return [
         _member(
             path,
@@ -185,11 +206,92 @@ def _zip_opener(path: Path, entry: zipfile.ZipInfo, name: str) -> Callable[[], B
     return opened
 
 
+class _Reader(Protocol):
+    """Unpacked bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes; none at the end."""
+
+    def close(self) -> None:
+        """Release the memory."""
+
+
+class _XzReader:
+    """The unpacked bytes of an xz file in bounded memory: its header alone may ask for 4 GiB."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._stream = self._new()
+        self._packed = b""
+
+    @staticmethod
+    def _new() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=WINDOW_BYTES)
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            if self._stream.eof:
+                # Streams may follow each other, with zero bytes between them.
+                self._packed = self._stream.unused_data.lstrip(b"\0") or self._raw.read(BUFFER_BYTES).lstrip(b"\0")
+                if not self._packed:
+                    return b""
+                self._stream = self._new()
+            elif not self._packed and self._stream.needs_input:
+                self._packed = self._raw.read(BUFFER_BYTES)
+                if not self._packed:
+                    raise EOFError
+            data = self._stream.decompress(self._packed, size)
+            self._packed = b""
+            if data:
+                return data
+
+    def close(self) -> None:
+        pass
+
+
+class _ZstdReader:
+    """The unpacked bytes of the frames of a Zstandard file in bounded memory."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._packed = b""
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._waiting = memoryview(b"")
+
+    def read(self, size: int, /) -> bytes:
+        while not self._waiting:
+            if self._frame is not None and self._frame.eof:
+                self._packed, self._frame = self._frame.unused_data, None
+            if not self._packed:
+                self._packed = self._raw.read(PACKED_BYTES)
+                if not self._packed:
+                    if self._frame is not None:
+                        raise EOFError
+                    return b""
+            if self._frame is None:
+                self._frame = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
+            self._waiting = memoryview(self._frame.decompress(self._packed))
+            self._packed = b""
+        data, self._waiting = self._waiting[:size], self._waiting[size:]
+        return bytes(data)
+
+    def close(self) -> None:
+        pass
+
+
+_DECOMPRESSORS: dict[str, Callable[[BinaryIO], _Reader]] = {
+    "gzip": lambda raw: gzip.GzipFile(fileobj=raw),
+    "bzip2": bz2.BZ2File,
+    "xz": _XzReader,
+    "zstd": _ZstdReader,
+}
+
+
 @dataclass(eq=False)
 class _UnpackedBytes(io.RawIOBase):
     """The unpacked bytes of a compressed stream: counted, bounded, and with errors that a user understands."""
 
-    packed: IO[bytes] | gzip.GzipFile
+    packed: _Reader
     name: str
     compression: str
     packed_bytes: int
@@ -204,7 +306,21 @@ class _UnpackedBytes(io.RawIOBase):
         view = memoryview(buffer)  # type: ignore[arg-type]
         try:
             data = self.packed.read(len(view))
-        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
+        except (
+            EOFError,
+            OSError,
+            ValueError,
+            RuntimeError,
+            zlib.error,
+            lzma.LZMAError,
+            zstandard.ZstdError,
+            zipfile.BadZipFile,
+        ) as error:
+            if "memory" in str(error).lower():
+                raise SourceError(
+                    f"{quoted(self.name)} ({self.compression}) needs more than {WINDOW_BYTES:,} bytes of memory to be "
+                    f"unpacked ({error}). Unpack it, and give the file itself."
+                ) from None
             cut = isinstance(error, EOFError)
             what = "ends in the middle of its compressed data" if cut else f"is damaged ({error})"
             raise SourceError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
+from pipeline.readers.encodings import Text
 from pipeline.readers.values import Chunk
 
 Record = TypeVar("Record")
@@ -24,9 +25,7 @@ class RecordTooLongError(Exception):
 
 
 class Lines(Iterator[str]):
-    r"""The lines of a text stream, with the lines of the current record.
-
-    A line ends with ``\n``, ``\r\n`` or a single ``\r`` (universal newlines, kept unchanged).
+    """The lines of a text, their ends unchanged, with the lines of the current record.
 
     Attributes:
         number: Number of the last line read, from 1.
@@ -36,9 +35,10 @@ class Lines(Iterator[str]):
         characters: Characters read since the last chunk; the reader resets it.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        """Read from a stream opened with ``newline=""``."""
-        self._read = stream.readline
+    def __init__(self, text: Text) -> None:
+        """Read from the start of a text."""
+        self._read = text.readline
+        self._ends = text.line_ends
         self._returned: deque[str] = deque()
         self._record_characters = 0
         self.number = 0
@@ -67,9 +67,9 @@ class Lines(Iterator[str]):
         if not size:
             self.ended = True
             raise StopIteration
-        if size == LINE_CHARACTERS:
+        if size == LINE_CHARACTERS and line[-1] not in self._ends:
             self.overlong = True
-            while (piece := self._read(LINE_CHARACTERS)) and piece[-1] not in "\r\n":
+            while (piece := self._read(LINE_CHARACTERS)) and piece[-1] not in self._ends:
                 pass
         self._record_characters = self._record_characters + size if recent else size
         self.characters += size
@@ -83,6 +83,7 @@ class Lines(Iterator[str]):
             self._returned.extendleft(reversed(self.recent[-count:]))
             del self.recent[-count:]
             self.number -= count
+            self.ended = False
 
     def next_record(self) -> None:
         """Start a new record after the last line read."""

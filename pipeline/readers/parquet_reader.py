@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError, quoted
 from pipeline.readers.columns import HELPFULNESS, resolve_columns
+from pipeline.readers.encodings import decode
 from pipeline.readers.schema import RAW_CHARACTERS, REQUIRED_COLUMNS, TEXT_COLUMNS
 from pipeline.readers.values import Chunk
 
@@ -93,11 +95,19 @@ def _values(column: pa.Array, ours: str) -> list[Any]:
         return [None if pair is None else "/".join(str(part) for part in pair) for pair in column.to_pylist()]
     if pa.types.is_timestamp(kind):
         return column.cast(pa.timestamp("s", kind.tz), safe=False).cast(pa.int64()).to_pylist()  # type: ignore[no-any-return]
-    if ours in TEXT_COLUMNS and not pa.types.is_string(kind):
-        column = column.cast(pa.string())
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_boolean(kind):
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return [None if value is None else decode(value) for value in column.to_pylist()]
+    if pa.types.is_floating(kind):
+        # pandas writes a missing number as NaN.
+        column = column.cast(pa.float64())
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+    if (ours in TEXT_COLUMNS and not pa.types.is_string(kind)) or pa.types.is_boolean(kind) or _is_decimal(kind):
         column = column.cast(pa.string())
     return column.to_pylist()  # type: ignore[no-any-return]
+
+
+def _is_decimal(kind: pa.DataType) -> bool:
+    return pa.types.is_decimal(kind)  # type: ignore[no-any-return]
 
 
 def _reason(error: Exception) -> str:

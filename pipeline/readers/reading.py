@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,9 +18,10 @@ from pipeline.config import DataConfig
 from pipeline.errors import SourceError, quoted
 from pipeline.readers.columns import HELPFULNESS, ChosenColumns, check_mapping, choose_columns
 from pipeline.readers.containers import Member, members
-from pipeline.readers.csv_reader import SNIFFED_CHARACTERS, CsvReader, check_delimiter, sniff_delimiter
-from pipeline.readers.encodings import TextEncoding, check_encoding, detect_encoding
-from pipeline.readers.json_reader import JsonLinesReader
+from pipeline.readers.csv_reader import CsvReader
+from pipeline.readers.dialects import SNIFFED_CHARACTERS, Dialect, check_delimiter, sniff_dialect
+from pipeline.readers.encodings import Text, check_encoding, open_text
+from pipeline.readers.json_reader import JsonLinesReader, JsonReader, json_kind
 from pipeline.readers.parquet_reader import ParquetReader
 from pipeline.readers.ratings import (
     ENOUGH_RATINGS,
@@ -43,6 +43,9 @@ from pipeline.readers.values import Converter, ValueRules
 from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
+if TYPE_CHECKING:
+    from pipeline.readers.excel_reader import ExcelReader
+
 log = logging.getLogger(__name__)
 
 INGEST = Stage("ingest", version=2)
@@ -51,6 +54,8 @@ ROW_GROUP_BYTES = 32 * 1024 * 1024
 """Size of a row group in memory; it also bounds the memory of later readers."""
 LOGGED_ROWS = 100_000
 LISTED_FILES = 5
+FOREIGN_SHARE = 0.01
+"""Share of lines in an unknown encoding above which a file is refused."""
 
 _DEGRADED = {
     "id": "No id column: rows are identified by their position in the dump only.",
@@ -323,8 +328,6 @@ def _read(
     """Yield the rows of one file, then add how it was read to ``files`` and ``notes``."""
     first_row, problem_rows = converter.next_row, 0
     with _opened(member, parameters) as opened:
-        if opened.encoding and (invalid := opened.encoding.invalid_places):
-            notes.append(f"{member.name}: {invalid:,} places are not valid UTF-8 and are read as U+FFFD (�).")
         for chunk in opened.reader.chunks():
             before = converter.next_row
             batch = converter.batch(member.name, chunk)
@@ -335,32 +338,70 @@ def _read(
     rows = converter.next_row - first_row
     if rows == 0:
         notes.append(f"{member.name}: {_NO_REVIEWS}.")
+    text, dialect = opened.text, opened.dialect
+    if text and text.foreign_lines > FOREIGN_SHARE * sum(text.lines.values()):
+        raise SourceError(
+            f"{quoted(member.name)}: {text.foreign_lines:,} of {sum(text.lines.values()):,} lines are neither UTF-8 "
+            "nor windows-1252: most of their letters are outside ASCII. Name the encoding of the file with the "
+            "parameter Text encoding (encoding), e.g. cp1251, gb18030, shift_jis or cp1256."
+        )
+    file = IngestedFile(
+        name=member.name,
+        format=opened.kind,
+        compression=member.compression,
+        encoding=text.encoding if text else None,
+        delimiter=dialect.delimiter if dialect else None,
+        quotes=dialect.quotes if dialect else None,
+        sheet=opened.sheet,
+        lines_by_encoding=text.lines if text else {},
+        unreadable_characters=text.unreadable if text else 0,
+        rows=rows,
+        problem_rows=problem_rows,
+        column_mapping=opened.reader.columns,
+        passed_over=opened.passed_over,
+    )
     log.info("%s: %d rows read as %s; %s", quoted(member.name), rows, opened.kind, _mapping_text(opened.reader.columns))
     for passed_over in opened.passed_over:
         log.info("%s: not read: %s", quoted(member.name), passed_over)
-    files.append(
-        IngestedFile(
-            name=member.name,
-            format=opened.kind,
-            compression=member.compression,
-            encoding=opened.encoding.name if opened.encoding else None,
-            delimiter=opened.delimiter,
-            rows=rows,
-            problem_rows=problem_rows,
-            column_mapping=opened.reader.columns,
-            passed_over=opened.passed_over,
+    for note in _reading_notes(file, dialect):
+        log.warning("%s", note)
+        notes.append(note)
+    files.append(file)
+
+
+def _reading_notes(file: IngestedFile, dialect: Dialect | None) -> Iterator[str]:
+    """Yield what is unusual about how a file was read."""
+    lines = file.lines_by_encoding
+    total = sum(lines.values())
+    if lines.get("windows-1252"):
+        yield (
+            f"{file.name}: {lines['windows-1252']:,} of {total:,} lines are not valid UTF-8 and are read as "
+            "windows-1252, the others as UTF-8. If words look wrong, name the encoding of the file (encoding)."
         )
-    )
+    if lines.get("mixed"):
+        yield f"{file.name}: {lines['mixed']:,} of {total:,} lines are UTF-8 with some bytes read as windows-1252."
+    if file.unreadable_characters:
+        yield (
+            f"{file.name}: {file.unreadable_characters:,} characters could not be read: they are U+FFFD or control "
+            "characters, and damage the words around them."
+        )
+    if dialect and dialect.skipped_lines:
+        yield f"{file.name}: the column names are on line {dialect.skipped_lines + 1}; the lines before are skipped."
+    if dialect and (dialect.quote, dialect.escape) != (Dialect.quote, Dialect.escape):
+        yield f"{file.name}: {dialect.quotes}."
+    if file.sheet is not None:
+        yield f"{file.name}: the sheet {quoted(file.sheet)} is read; other sheets are not."
 
 
 @dataclass(frozen=True)
 class _Opened:
     """A file that is ready to be read, and its detected properties."""
 
-    reader: ParquetReader | CsvReader | JsonLinesReader | SnapReader
-    kind: Literal["csv", "json_lines", "snap", "parquet"]
-    encoding: TextEncoding | None = None
-    delimiter: str | None = None
+    reader: ParquetReader | ExcelReader | CsvReader | JsonLinesReader | JsonReader | SnapReader
+    kind: Literal["csv", "json_lines", "json", "snap", "parquet", "excel"]
+    text: Text | None = None
+    dialect: Dialect | None = None
+    sheet: str | None = None
     passed_over: tuple[str, ...] = ()
 
 
@@ -373,52 +414,52 @@ def _opened(member: Member, parameters: _IngestParameters) -> Iterator[_Opened]:
     def chosen(values: Mapping[str, Sequence[Scalar]], *, complete: bool) -> ChosenColumns:
         return choose_columns(values, parameters.columns, name, required, complete=complete)
 
-    if member.is_parquet:
+    if member.kind == "parquet":
         values = sample_parquet(member.path)
         columns = chosen(values, complete=bool(values))
         parquet = ParquetReader(member.path, name, columns.mapping, required=required)
         yield _Opened(parquet, "parquet", passed_over=columns.passed_over)
         return
-    encoding = detect_encoding(member.open, name, parameters.encoding)
-    with _text(member, encoding) as stream:
-        sample = stream.read(SNIFFED_CHARACTERS)
-    with _text(member, encoding) as stream:
-        kind = _text_format(sample, name)
-        if kind == "snap":
-            yield _Opened(SnapReader(stream, name, parameters.columns), "snap", encoding)
-        elif kind == "json_lines":
+    if member.kind == "excel":
+        # Imported here: few dumps are workbooks, and openpyxl takes long to load.
+        from pipeline.readers.excel_reader import ExcelReader
+
+        workbook = ExcelReader(member.path, name, parameters.columns, required=required)
+        yield _Opened(workbook, "excel", sheet=workbook.sheet)
+        return
+    with closing(open_text(member.open, name, parameters.encoding)) as text:
+        lines = list(_first_lines(text))
+    with closing(open_text(member.open, name, parameters.encoding)) as text:
+        if "".join(lines).lstrip().startswith(FIRST_KEY + ":"):
+            yield _Opened(SnapReader(text, name, parameters.columns), "snap", text)
+        elif (kind := json_kind(lines, name)) == "json_lines":
             # A key may first occur after the sample.
-            columns = chosen(sample_json_lines(sample), complete=False)
-            lines = JsonLinesReader(stream, name, columns.mapping, required=required)
-            yield _Opened(lines, "json_lines", encoding, passed_over=columns.passed_over)
+            columns = chosen(sample_json_lines(lines), complete=False)
+            objects = JsonLinesReader(text, name, columns.mapping, required=required)
+            yield _Opened(objects, kind, text, passed_over=columns.passed_over)
+        elif kind == "json":
+            yield _Opened(JsonReader(text, name, parameters.columns, required=required), kind, text)
         else:
-            delimiter = parameters.delimiter or sniff_delimiter(sample, parameters.columns)
-            values = sample_csv(sample, delimiter)
-            columns = chosen(values, complete=bool(values))
-            table = CsvReader(stream, name, delimiter, columns.mapping, required=required)
-            yield _Opened(table, "csv", encoding, delimiter, columns.passed_over)
+            dialect = sniff_dialect(lines, parameters.columns, parameters.delimiter, required)
+            values = sample_csv(lines, dialect)
+            try:
+                columns = chosen(values, complete=bool(values))
+            except SourceError as error:
+                raise SourceError(f"{error} It was read with {dialect.title}.") from None
+            table = CsvReader(text, name, dialect, columns.mapping, required=required)
+            yield _Opened(table, "csv", text, dialect, passed_over=columns.passed_over)
 
 
 def _mapping_text(columns: Mapping[str, str]) -> str:
     return ", ".join(f"{ours} from {quoted(theirs, 40)}" for ours, theirs in columns.items())
 
 
-def _text(member: Member, encoding: TextEncoding) -> io.TextIOWrapper:
-    return io.TextIOWrapper(member.open(), encoding.name, encoding.errors, newline="")
-
-
-def _text_format(sample: str, name: str) -> str:
-    start = sample.lstrip()
-    if start.startswith(FIRST_KEY + ":"):
-        return "snap"
-    if start.startswith("{"):
-        return "json_lines"
-    if start.startswith("[") and start[1:].lstrip().startswith(("{", "]")):
-        raise SourceError(
-            f"{quoted(name)} is a JSON array; expected JSON lines, one object per line, which can be read in parts. "
-            "Convert it, e.g. with `jq -c '.[]' reviews.json > reviews.jsonl`."
-        )
-    return "csv"
+def _first_lines(text: Text) -> Iterator[str]:
+    """Yield the lines from which format and dialect are detected."""
+    characters = 0
+    while characters < SNIFFED_CHARACTERS and (line := text.readline(SNIFFED_CHARACTERS)):
+        yield line
+        characters += len(line)
 
 
 def _has(file: IngestedFile, ours: str) -> bool:

@@ -31,10 +31,18 @@ class IngestedFile(Record):
 
     name: str
     format: str
-    """``csv``, ``json_lines``, ``parquet`` or ``snap``."""
+    """``csv``, ``json_lines``, ``json``, ``parquet``, ``excel`` or ``snap``."""
     compression: str | None
     encoding: str | None
     delimiter: str | None
+    quotes: str | None = None
+    """How the fields of a CSV file are quoted, in words."""
+    sheet: str | None = None
+    """The sheet of a workbook that was read."""
+    lines_by_encoding: dict[str, int] = Field(default_factory=dict)
+    """Lines by the encoding that each was read in; empty if the user or a byte-order mark named one."""
+    unreadable_characters: int = 0
+    """Characters of those lines that match ``encodings.UNREADABLE``."""
     rows: int
     problem_rows: int
     column_mapping: dict[str, str]

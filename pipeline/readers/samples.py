@@ -6,7 +6,6 @@ A file that has no rows or cannot be read, or in which a name occurs twice, has 
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 import json
 from collections.abc import Sequence
@@ -16,20 +15,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.readers.columns import SAMPLE_ROWS
+from pipeline.readers.dialects import Dialect, long_fields, without_carriage_returns
 from pipeline.readers.scalars import Scalar
 
 Sample = dict[str, Sequence[Scalar]]
 
 
-def sample_csv(text: str, delimiter: str) -> Sample:
-    """Return the values of the records at the beginning of a CSV text that are as wide as its header."""
+def sample_csv(lines: Sequence[str], dialect: Dialect) -> Sample:
+    """Return the values of the records below the header that are as wide as it is.
+
+    Args:
+        lines: The first lines of the file.
+        dialect: How its records are written.
+    """
     records = []
+    whole = map(without_carriage_returns, lines[dialect.skipped_lines :])
     try:
-        for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            if record:
-                records.append(record)
-            if len(records) > SAMPLE_ROWS:
-                break
+        with long_fields():
+            for record in dialect.reader(whole, strict=False):
+                if record:
+                    records.append(record)
+                if len(records) > SAMPLE_ROWS:
+                    break
     except csv.Error:
         pass
     header = [name.strip() for name in records[0]] if records else []
@@ -37,10 +44,10 @@ def sample_csv(text: str, delimiter: str) -> Sample:
     return _by_column(header, list(zip(*rows, strict=True)))
 
 
-def sample_json_lines(text: str) -> Sample:
-    """Return the plain values of the objects at the beginning of a JSON lines text."""
+def sample_json_lines(lines: Sequence[str]) -> Sample:
+    """Return the plain values of the objects on the first lines of a JSON lines file."""
     objects = []
-    for line in itertools.islice(text.splitlines(), SAMPLE_ROWS):
+    for line in itertools.islice(lines, SAMPLE_ROWS):
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):

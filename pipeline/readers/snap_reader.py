@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TextIO
 
 from pipeline.readers.columns import resolve_columns
+from pipeline.readers.encodings import Text
 from pipeline.readers.lines import LINE_CHARACTERS, RECORD_CHARACTERS, Lines, RecordTooLongError, read_chunks
 from pipeline.readers.values import Chunk
 
@@ -32,9 +32,9 @@ class SnapReader:
     profile names of the original contain line ends. Empty lines at the end of a block are dropped.
     """
 
-    def __init__(self, stream: TextIO, name: str, mapping: Mapping[str, str]) -> None:
-        """Prepare to read text opened with ``newline=""``; the mapping is to SNAP keys."""
-        self._lines = Lines(stream)
+    def __init__(self, text: Text, name: str, mapping: Mapping[str, str]) -> None:
+        """Prepare to read a text; the mapping is to SNAP keys."""
+        self._lines = Lines(text)
         positions = resolve_columns(KEYS, {"summary": "review/summary", **mapping}, name)
         self.columns = {ours: KEYS[position] for ours, position in positions.items()}
 

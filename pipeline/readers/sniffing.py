@@ -9,7 +9,15 @@ from pipeline.errors import SourceError, quoted
 HEAD_BYTES = 64 * 1024
 """How much of a file is read to recognize it."""
 
-GZIP_MAGIC = b"\x1f\x8b"
+_COMPRESSIONS = (
+    ("gzip", re.compile(rb"\x1f\x8b")),
+    # The digits of pi, or of its square root, begin every block: "BZh" alone may begin a text.
+    ("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")),
+    ("xz", re.compile(rb"\xfd7zXZ\x00")),
+    # A frame, or a frame that is skipped, as pzstd writes them.
+    ("zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")),
+)
+READ_FORMATS = "CSV, JSON lines, JSON, Parquet, Excel (.xlsx) or SNAP text, plain, .gz, .bz2, .xz, .zst or .zip"
 ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 PARQUET_MAGIC = b"PAR1"
 
@@ -23,9 +31,6 @@ _FOREIGN = (
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
     (b"%PDF", "a PDF document"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ\x00", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"SQLite format 3\x00", "a SQLite database"),
@@ -34,7 +39,8 @@ _FOREIGN = (
     (b"ORC", "an ORC file"),
     (b"Obj\x01", "an Avro file"),
     (b"ARROW1", "an Arrow file"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word file"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old or encrypted Excel or Word file (save the sheet as CSV)"),
+    (b"{\\rtf", "a Rich Text document (save it as CSV)"),
 )
 _WORD_BYTES = 3
 _TAR_MAGIC_OFFSET = 257
@@ -66,7 +72,7 @@ def refuse_foreign(head: bytes, name: str, *, encoding_known: bool = False) -> N
             f"{quoted(name)} is not a dump but a Git LFS pointer{real}. Run `git lfs pull` where it was cloned, or "
             "download the file from its source."
         )
-    if head.startswith((GZIP_MAGIC, PARQUET_MAGIC, *ZIP_MAGICS)):
+    if compression_of(head) or head.startswith((PARQUET_MAGIC, *ZIP_MAGICS)):
         return
     foreign = _foreign_kind(head)
     if foreign is None and not encoding_known and not head.startswith(_TEXT_BOMS):
@@ -74,15 +80,17 @@ def refuse_foreign(head: bytes, name: str, *, encoding_known: bool = False) -> N
         if control > _CONTROL_SHARE * len(head):
             foreign = "a binary file (or UTF-16 text without a byte-order mark: then name its encoding)"
     if foreign is not None:
-        raise SourceError(
-            f"{quoted(name)} is {foreign}, not a dump of reviews. "
-            "Expected CSV, JSON lines, Parquet or SNAP text, plain, .gz or .zip."
-        )
+        raise SourceError(f"{quoted(name)} is {foreign}, not a dump of reviews. Expected {READ_FORMATS}.")
     if _HTML.match(head.removeprefix(b"\xef\xbb\xbf")):
         raise SourceError(
             f"{quoted(name)} is an HTML or XML page, not a dump of reviews: often a login or error page saved under "
             "the name of the dump. Open the address in a browser, sign in if asked, and download the file itself."
         )
+
+
+def compression_of(head: bytes) -> str | None:
+    """Return the compression of a file by its first bytes, if it has one that is read."""
+    return next((name for name, magic in _COMPRESSIONS if magic.match(head)), None)
 
 
 def _foreign_kind(head: bytes) -> str | None:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import SourceError, quoted
-from pipeline.sources.naming import HEAD_BYTES, is_dump_name
+from pipeline.sources.naming import HEAD_BYTES, READ_ENDINGS, is_dump_name
 from pipeline.sources.source import FoundFile, SeenFiles, local_path, open_regular
 
 log = logging.getLogger(__name__)
@@ -51,9 +51,8 @@ def _shards(folder: Path) -> list[FoundFile]:
     listed = ", ".join(quoted(other, 40) for other in skipped[:10])
     if not shards:
         raise SourceError(
-            f"The folder {quoted(name)} does not contain a dump of reviews. Expected .csv, .tsv, .jsonl, .ndjson, "
-            f".json or .parquet, plain, .gz or .zip; found {listed or 'nothing'}. A file with another ending can be "
-            "given by its own path."
+            f"The folder {quoted(name)} does not contain a dump of reviews. Expected {READ_ENDINGS}; "
+            f"found {listed or 'nothing'}. A file with another ending can be given by its own path."
         )
     if skipped:
         log.warning("%s: skipped, because they are not dumps of reviews: %s", quoted(name), listed)

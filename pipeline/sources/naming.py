@@ -12,8 +12,11 @@ HEAD_BYTES = 64
 """How much of a ``.txt`` file is read to recognize the SNAP format."""
 
 _PARTIAL_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".download", ".swp", "~")
-_COMPRESSED_ENDINGS = (".gz", ".gzip", ".zip")
-_REVIEW_ENDINGS = (".csv", ".tsv", ".psv", ".jsonl", ".ndjson", ".json", ".parquet")
+_COMPRESSED_ENDINGS = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zip")
+_REVIEW_ENDINGS = (".csv", ".tsv", ".psv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
+DUMP_ENDINGS = (*_REVIEW_ENDINGS, *_COMPRESSED_ENDINGS)
+READ_ENDINGS = ".csv, .tsv, .jsonl, .ndjson, .json, .parquet or .xlsx, plain, .gz, .bz2, .xz, .zst or .zip"
+"""The endings of dumps in words, for messages."""
 _SNAP_FIRST_WORDS = (b"product/productId:", b"\xef\xbb\xbfproduct/productId:")
 
 
@@ -89,11 +92,16 @@ def is_dump_name(name: str, read_head: Callable[[], bytes] | None = None) -> boo
     lower = name.lower()
     if lower.startswith((".", "_")) or lower.endswith(_PARTIAL_ENDINGS):
         return False
-    for ending in _COMPRESSED_ENDINGS:
-        if lower.endswith(ending):
-            lower = lower.removesuffix(ending)
-            # SNAP offers its text only as .txt.gz; a compressed README would be unusual.
-            return lower.endswith((*_REVIEW_ENDINGS, ".txt")) or "." not in lower
+    inner = without_compression(lower)
+    if inner != lower:
+        # SNAP offers its text only as .txt.gz; a compressed README would be unusual.
+        return inner.endswith((*_REVIEW_ENDINGS, ".txt")) or "." not in inner
     if lower.endswith(".txt"):
         return read_head is not None and read_head().startswith(_SNAP_FIRST_WORDS)
     return lower.endswith(_REVIEW_ENDINGS)
+
+
+def without_compression(name: str) -> str:
+    """Return a name in lower case without the ending of a compression."""
+    ending = next((ending for ending in _COMPRESSED_ENDINGS if name.endswith(ending)), "")
+    return name.removesuffix(ending)

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import PipelineError, SourceError, SourceUnavailableError, quoted
-from pipeline.sources.naming import is_dump_name, without_secrets
+from pipeline.sources.naming import READ_ENDINGS, is_dump_name, without_secrets
 from pipeline.sources.source import FoundFile, SeenFiles, check_size, hash_blocks, read_blocks
 
 MAX_SHARDS = 10_000
@@ -70,7 +70,7 @@ def _fetch_all(files: Any, key: str, origin: str, folder: Path) -> list[FoundFil
     if not shards:
         raise SourceError(
             f"{quoted(origin, 200)}: there is no dump of reviews directly below this prefix, but {len(names)} other "
-            "objects. Expected .csv, .tsv, .jsonl, .ndjson, .json, .parquet, plain, .gz or .zip."
+            f"objects. Expected {READ_ENDINGS}."
         )
     if len(shards) > MAX_SHARDS:
         raise SourceError(

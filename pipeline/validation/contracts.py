@@ -112,6 +112,16 @@ def raw_contract(config: ValidationConfig, bad_rows: str = "") -> tuple[Expectat
             _unexpected_rows("have no text"),
             _rule_fault("empty_text"),
         ),
+        _range(
+            "unreadable_characters",
+            (0, 0),
+            "Few texts are damaged",
+            f"at most {percentage(config.max_unreadable_share)} of the rows with a character that could not be read",
+            "have a character that could not be read",
+            advice="The notes of ingest name the files. Name their encoding with the parameter Text encoding "
+            "(encoding), export them again as UTF-8, or raise max_unreadable_share.",
+            mostly=1 - config.max_unreadable_share,
+        ),
         _class_shares(
             config,
             "Both classes exist",

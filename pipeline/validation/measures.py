@@ -8,6 +8,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.readers.encodings import UNREADABLE
 from pipeline.readers.ratings import NEUTRAL_SCORE
 from pipeline.validation.rules import text_characters
 
@@ -22,6 +23,7 @@ RAW_MEASURES = pa.schema(
         ("helpfulness_denominator", pa.int32()),
         ("text_characters", pa.int32()),
         ("positive", pa.int8()),
+        ("unreadable_characters", pa.int32()),
     ]
 )
 CLEAN_MEASURES = pa.schema(
@@ -41,6 +43,7 @@ def raw_measures(reviews: pa.RecordBatch) -> pa.RecordBatch:
     """Return ``RAW_MEASURES`` of kept reviews.
 
     A missing score counts as 0. ``text_characters`` is null without a text, ``positive`` without a label.
+    ``unreadable_characters`` are those of summary and text.
     """
     score = reviews.column("score")
     arrays = [
@@ -50,6 +53,7 @@ def raw_measures(reviews: pa.RecordBatch) -> pa.RecordBatch:
         reviews.column("helpfulness_denominator"),
         text_characters(reviews.column("text"), missing=None),
         label_by_score(score),
+        pc.add(*(_unreadable_characters(reviews.column(name)) for name in ("summary", "text"))),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=RAW_MEASURES)
 
@@ -77,6 +81,11 @@ def clean_measures(reviews: pa.RecordBatch) -> pa.RecordBatch:
         pc.cast(foreign, pa.int32()),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=CLEAN_MEASURES)
+
+
+def _unreadable_characters(text: pa.Array) -> pa.Array:
+    found = pc.fill_null(pc.count_substring_regex(text, UNREADABLE), fill_value=0)
+    return pc.cast(found, pa.int32())
 
 
 def label_by_score(score: pa.Array) -> pa.Array:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from pipeline.cli import main
+from pipeline.scoring.scorer import Scores
 from pipeline.stages import STAGES
 
 
@@ -65,6 +69,35 @@ def test_every_stage_is_listed_with_its_help(capsys: pytest.CaptureFixture[str])
 def test_texts_and_dumps_are_not_scored_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status("score", "Good tea.", "--store", str(tmp_path), "--dumps", "a.csv") == 2
     assert "not both" in capsys.readouterr().err
+
+
+def test_lines_of_stdin_are_scored_in_their_own_encoding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[str] = []
+
+    def score_texts(texts: list[str]) -> Scores:
+        scored.extend(texts)
+        return Scores(np.full(len(texts), 0.5, np.float32), np.zeros(len(texts), np.float32))
+
+    scorer = SimpleNamespace(
+        model=SimpleNamespace(title="Model"),
+        threshold=0.5,
+        score_texts=score_texts,
+        answers=lambda scores: ["positive", "unsure", "unknown"],
+    )
+    monkeypatch.setattr("pipeline.scoring.load_scorer", lambda *_: scorer)
+    given = b"\xef\xbb\xbf" + "très bon 😍\n".encode() + b"I don\x92t\r\ncaf\xe9 \x9d"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
+    assert status("score", "--model", "export/abc", "--store", str(tmp_path)) == 0
+    assert scored == ["très bon 😍", "I don’t", "café \x9d"]
+    shown = capsys.readouterr()
+    assert "1 of 3 lines have a character that could not be read" in shown.err
+    assert [line.split()[:2] for line in shown.out.splitlines()] == [
+        ["0.5000", "positive"],
+        ["0.5000", "unsure"],
+        ["–", "unknown"],
+    ]
 
 
 def test_without_a_champion_the_message_names_another_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import pickle
 import tarfile
@@ -12,6 +14,7 @@ import zipfile
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from pipeline.errors import SourceError
 from pipeline.readers import containers
@@ -67,9 +70,21 @@ BAD = {
     "tar": (tar(), "a tar archive"),
     "tar.gz": (inside_gzip(tar()), "a tar archive"),
     "unknown binary": (bytes(range(256)) * 20, "a binary file"),
-    "json array": (b'[{"text": "a", "score": 5}]', "jq -c"),
+    "json array of arrays": (b'[["a", 5]]', "does not name its columns"),
+    "json array, cut": (b'[{"text": "a", "score": 5}, {"text": "b', "JSON value 2 cannot be read"),
     "header only": (b"Score,Text\n", "only column names and no reviews"),
     "empty lines": (b"\n\n\n", "has only empty lines"),
+    "truncated bzip2": (bz2.compress(many_rows())[:-5000], "ends in the middle of its compressed data, after line "),
+    "truncated xz": (lzma.compress(many_rows())[:-5000], "ends in the middle of its compressed data, after line "),
+    "truncated zstd": (zstandard.compress(many_rows())[:-5000], "ends in the middle of its compressed data, after "),
+    "damaged xz": (lzma.compress(many_rows())[:-20] + bytes(20), "is damaged"),
+    "xz in gzip": (inside_gzip(lzma.compress(b"Score,Text\n5,a\n")), "an archive inside an archive"),
+    "old excel": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "save the sheet as CSV"),
+    "open document": (
+        zip_with("content.xml"),
+        "is an OpenDocument file (.ods), which is not read. Save the sheet as CSV",
+    ),
+    "hollow excel": (zip_with("xl/workbook.xml", "<workbook/>"), "is an Excel workbook that cannot be read"),
     "gzip of nothing": (inside_gzip(b""), "is empty"),
     "truncated gzip": (inside_gzip(b"Score,Text\n5,abc\n" + os.urandom(50).hex().encode())[:-20], "ends in the middle"),
     "truncated gzip, far in": (
@@ -86,9 +101,14 @@ BAD = {
     "zip encrypted": (encrypted_zip(), "is encrypted. Unpack it with its password"),
     "zip without reviews": (
         zip_with("readme.md"),
-        "does not contain a dump of reviews (CSV, JSON lines or SNAP text), but: 'readme.md'",
+        "does not contain a dump of reviews, but: 'readme.md'",
     ),
     "zip cut": (zip_with("Reviews.csv")[:-30], "damaged or was cut short"),
+    "cp1251": (
+        ("Score,Text\n" + "5,Очень хорошо, мне нравится\n" * 9).encode("cp1251"),
+        "neither UTF-8 nor windows-1252",
+    ),
+    "gbk": (("Score,Text\n" + "5,质量太差了不推荐购买\n" * 9).encode("gbk"), "Name the encoding of the file"),
     "other encoding than asked": (
         b"Score,Text\n5,a\n5,\xff\n",
         "line 3: the bytes are not valid in the requested encoding 'ascii'",
@@ -128,14 +148,34 @@ def test_nested_parquet_columns_are_refused(tmp_path, store) -> None:
         read(store, tmp_path / "r.parquet")
 
 
-def test_zip_and_gzip_bombs_are_stopped(tmp_path, store, monkeypatch) -> None:
+def test_bombs_are_stopped(tmp_path, store, monkeypatch) -> None:
     monkeypatch.setattr(containers, "FREE_BYTES", 100_000)
     bomb = b"Score,Text\n5," + b"a" * 3_000_000
-    for name, content in (("r.csv.gz", gzip.compress(bomb)), ("r.zip", None)):
-        if content is None:
-            with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr("r.csv", bomb)
-        else:
-            written(tmp_path / name, content)
+    packed = {
+        "r.csv.gz": gzip.compress(bomb),
+        "r.csv.bz2": bz2.compress(bomb),
+        "r.csv.xz": lzma.compress(bomb),
+        "r.csv.zst": zstandard.compress(bomb),
+    }
+    with zipfile.ZipFile(tmp_path / "r.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("r.csv", bomb)
+    with zipfile.ZipFile(tmp_path / "r.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", bomb)
+    for name, content in packed.items():
+        written(tmp_path / name, content)
+    for name in [*packed, "r.zip", "r.xlsx"]:
         with pytest.raises(SourceError, match="guard against zip bombs"):
             read(store, tmp_path / name)
+
+
+@pytest.mark.parametrize("packed", ["xz", "zstd"])
+def test_the_memory_of_a_decompressor_is_bounded(tmp_path, store, packed) -> None:
+    content = b"Score,Text\n5,a\n"
+    if packed == "xz":
+        data = lzma.compress(content, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2**30}])
+    else:
+        parameters = zstandard.ZstdCompressionParameters(window_log=30, write_content_size=0)
+        stream = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+        data = stream.compress(content) + stream.flush()
+    with pytest.raises(SourceError, match=r"needs more than 134,217,728 bytes of memory"):
+        read(store, written(tmp_path / f"r.csv.{packed}", data))

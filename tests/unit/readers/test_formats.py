@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
+import decimal
 import gzip
 import io
 import json
+import lzma
 import zipfile
+from datetime import date
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
+from openpyxl import Workbook
 
 from tests.unit.readers.factories import read
 from tests.unit.sources.factories import CHIPS, KAGGLE_HEADER, TEA, csv_text, written
@@ -75,6 +82,14 @@ SHAPES = {
     "gzip": ("Reviews.csv.gz", gzip.compress(CSV.encode())),
     "gzip under another name": ("Reviews.csv", gzip.compress(CSV.encode())),
     "gzip of two members": ("Reviews.csv.gz", gzip.compress(CSV[:90].encode()) + gzip.compress(CSV[90:].encode())),
+    "bzip2": ("Reviews.csv.bz2", bz2.compress(CSV.encode())),
+    "bzip2 of two streams": ("Reviews.csv.bz2", bz2.compress(CSV[:90].encode()) + bz2.compress(CSV[90:].encode())),
+    "xz": ("Reviews.csv.xz", lzma.compress(CSV.encode())),
+    "xz of two streams": ("r.xz", lzma.compress(CSV[:90].encode()) + bytes(4) + lzma.compress(CSV[90:].encode())),
+    "zstd": ("Reviews.csv.zst", zstandard.compress(CSV.encode())),
+    "zstd of two frames": ("r.zst", zstandard.compress(CSV[:90].encode()) + zstandard.compress(CSV[90:].encode())),
+    "zstd with a skipped frame": ("r.zst", b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + zstandard.compress(CSV.encode())),
+    "zip with xz in it": ("archive.zip", zipped({"data/Reviews.csv.xz": lzma.compress(CSV.encode())})),
     "zip": ("archive.zip", zipped({"Reviews.csv": CSV, "__MACOSX/._Reviews.csv": b"\0\1", "hashes.txt": "abc"})),
     "zip with gzip in it": ("archive.zip", zipped({"data/Reviews.csv.gz": gzip.compress(CSV.encode())})),
     "json lines": ("reviews.jsonl", json_lines().encode()),
@@ -119,6 +134,90 @@ def test_parquet(tmp_path, store) -> None:
     assert summary.files[0].format == "parquet"
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("Score", pa.array([decimal.Decimal("5.00"), decimal.Decimal("1.00")], pa.decimal128(3, 2)), [5, 1]),
+        ("Score", pa.array([5.0, float("nan")]), [5, None]),
+        ("Score", pa.array([5.0, float("nan")], pa.float16()), [5, None]),
+        ("Time", pa.array([1303862400.0, float("nan")]), [1303862400, None]),
+        ("Time", pa.array([1303862400, None], pa.decimal128(10, 0)), [1303862400, None]),
+        ("Text", pa.array(["don’t".encode(), b"don\x92t"], pa.binary()), ["don’t", "don’t"]),
+        ("Text", pa.array(["a", "b"], pa.large_string()).dictionary_encode(), ["a", "b"]),
+    ],
+)
+def test_types_of_parquet(tmp_path, store, column, values, expected) -> None:
+    table = pa.table({name: [TEA[place], CHIPS[place]] for place, name in enumerate(KAGGLE_HEADER)})
+    pq.write_table(table.set_column(KAGGLE_HEADER.index(column), column, values), tmp_path / "reviews.parquet")
+    rows, _ = read(store, tmp_path / "reviews.parquet")
+    assert [row[column.lower()] for row in rows] == expected
+    assert [row["problem"] for row in rows] == [None, "bad_score" if expected == [5, None] else None]
+
+
+TABLE = pd.DataFrame([TEA, CHIPS], columns=list(KAGGLE_HEADER), index=[7, 3])
+RECORDS = TABLE.to_json(orient="records")
+JSON = {
+    "columns": TABLE.to_json(),
+    "index": TABLE.to_json(orient="index"),
+    "split": TABLE.to_json(orient="split"),
+    "table": TABLE.to_json(orient="table"),
+    "records": RECORDS,
+    "records, indented": TABLE.to_json(orient="records", indent=2),
+    "records, a line each": RECORDS.replace("},{", "},\n{"),
+    "records in an object": f'{{"count": 2, "reviews": {RECORDS}}}',
+    "lists": json.dumps(TABLE.to_dict("list")),
+    "objects over lines": "\n".join(json.dumps(row, indent=1) for row in TABLE.to_dict("records")),
+    "objects with commas": RECORDS[1:-1].replace("},{", "},\n{"),
+}
+
+
+@pytest.mark.parametrize("kind", JSON)
+def test_json_tables_and_arrays_give_the_same_rows(tmp_path, store, kind) -> None:
+    rows, summary = read(store, written(tmp_path / "reviews.json", JSON[kind]))
+    assert summary.files[0].format == "json"
+    assert [row["line"] for row in rows] == [1, 2]
+    for row, expected in zip(rows, EXPECTED, strict=True):
+        assert {name: row[name] for name in expected if name != "line"} == {
+            k: v for k, v in expected.items() if k != "line"
+        }
+
+
+def test_an_array_longer_than_any_line_is_read_in_parts(tmp_path, store) -> None:
+    reviews = [{"rating": 5 - number % 2, "review": f"trè{number} 😍 " + "words " * 60} for number in range(20_000)]
+    rows, _ = read(store, written(tmp_path / "r.json", json.dumps(reviews, ensure_ascii=False)))
+    assert [(row["score"], row["text"]) for row in rows] == [(one["rating"], one["review"]) for one in reviews]
+
+
+@pytest.mark.parametrize("first", ['{"text": "b", "score":', '{"helpful": [1, 2], "text": "a", "score": 5}'])
+def test_json_lines_stay_json_lines(tmp_path, store, first) -> None:
+    _, summary = read(store, written(tmp_path / "r.json", first + '\n{"text": "a", "score": 5}\n'))
+    assert summary.files[0].format == "json_lines"
+
+
+def test_the_sheet_of_a_workbook_that_has_reviews(tmp_path, store) -> None:
+    workbook = Workbook()
+    workbook.active.append(["Notes"])
+    sheet = workbook.create_sheet("All reviews")
+    sheet.append(["Export of May"])
+    sheet.append([])
+    sheet.append(["rating", "review", "date", "asin"])
+    sheet.append([5, "Good, “warm” tea", date(2012, 10, 26), 42])
+    sheet.append([])
+    sheet.append([1.0, "Stale_x000D_\nand old", None, None])
+    sheet.append(["five", None, None, None])
+    workbook.save(tmp_path / "r.xlsx")
+    rows, summary = read(store, tmp_path / "r.xlsx", columns={"time": "date"})
+    found = [(row["line"], row["score"], row["text"], row["time"], row["product_id"], row["problem"]) for row in rows]
+    assert found == [
+        (4, 5, "Good, “warm” tea", 1351209600, "42", None),
+        (6, 1, "Stale\r\nand old", None, None, None),
+        (7, None, None, None, None, "bad_score"),
+    ]
+    assert rows[2]["raw"] == "five"
+    assert (summary.files[0].format, summary.files[0].sheet) == ("excel", "All reviews")
+    assert "the sheet 'All reviews' is read" in summary.notes[-1]
+
+
 SNAP = """product/productId: B001
 review/userId: U1
 review/profileName: Ann
@@ -155,7 +254,7 @@ def test_snap_text_in_latin_1_with_a_name_over_two_lines(tmp_path, store) -> Non
     assert rows[2]["problem"] == "unparseable"
     assert "no line review/text:" in rows[2]["problem_detail"]
     assert rows[2]["raw"].startswith("product/productId: B003\n")
-    assert summary.files[0].encoding == "cp1252"
+    assert summary.files[0].encoding == "windows-1252"
     assert summary.missing_columns == ("id",)
 
 
@@ -210,23 +309,45 @@ def test_several_csv_files_in_a_zip_are_shards(tmp_path, store) -> None:
     assert [file.compression for file in summary.files] == ["zip", "zip"]
 
 
+UTF8, WINDOWS, MIXED = "don’t 😍".encode(), "don’t “é”".encode("cp1252"), "é don’t".encode() + b" isn\x92t"
+
+
 @pytest.mark.parametrize(
-    ("content", "asked", "expected", "text"),
+    ("lines", "asked", "encoding", "texts", "unreadable"),
     [
-        ("Crème brûlée".encode(), None, "utf-8", "Crème brûlée"),
-        ("Crème brûlée “good”".encode("cp1252"), None, "cp1252", "Crème brûlée “good”"),
-        ("Cr\xe8me \x81".encode("latin-1"), None, "latin-1", "Crème \x81"),
-        ("žluťoučký".encode("cp1250"), "cp1250", "cp1250", "žluťoučký"),
-        ("Crème brûlée ".encode() + b"\xff", None, "utf-8", "Crème brûlée \ufffd"),
-        (b"nul\x00byte", None, "utf-8", "nul\x00byte"),
+        (["Crème brûlée".encode()], None, "utf-8", ["Crème brûlée"], 0),
+        ([WINDOWS], None, "windows-1252", ["don’t “é”"], 0),
+        # One line does not decide the encoding of the others.
+        ([WINDOWS, WINDOWS, UTF8], None, "utf-8, windows-1252", ["don’t “é”"] * 2 + ["don’t 😍"], 0),
+        ([UTF8, UTF8, WINDOWS], None, "utf-8, windows-1252", ["don’t 😍"] * 2 + ["don’t “é”"], 0),
+        # The byte that windows-1252 does not define is the control character of the Encoding Standard.
+        ([WINDOWS, b"caf\xe9 \x9d"], None, "windows-1252", ["don’t “é”", "café \x9d"], 1),
+        # Two fields of one line.
+        ([MIXED], None, "utf-8", ["é don’t isn’t"], 0),
+        # Characters that are cut off.
+        (["Crème brûlée ".encode() + b"\xe2\x80"], None, "utf-8", ["Crème brûlée \ufffd"], 1),
+        (["très bon caf".encode() + b"\xc3"], None, "utf-8", ["très bon caf\ufffd"], 1),
+        (["already \ufffd \x9a and \x92".encode()], None, "utf-8", ["already \ufffd \x9a and \x92"], 2),
+        (["žluťoučký".encode("cp1250")], "cp1250", "cp1250", ["žluťoučký"], 0),
+        ([b"don\x92t \x9d"], "cp1252", "cp1252", ["don’t \x9d"], 0),
+        ([b"don\x92t"], "latin-1", "latin-1", ["don\x92t"], 0),
+        ([b"nul\x00byte"], None, "utf-8", ["nul\x00byte"], 0),
     ],
 )
-def test_encodings(tmp_path, store, content, asked, expected, text) -> None:  # noqa: PLR0917 - pytest passes by name
-    dump = written(tmp_path / "r.csv", b"Score,Text\n5," + content + b"\n" + b"4,plain old text of some length\n" * 20)
+def test_every_line_is_read_in_its_encoding(tmp_path, store, lines, asked, encoding, texts, unreadable) -> None:  # noqa: PLR0917 - pytest passes by name
+    rest = b"".join(b"4,plain old text of some length\n" for _ in range(20))
+    dump = written(tmp_path / "r.csv", b"Score,Text\n" + b"".join(b"5," + line + b"\n" for line in lines) + rest)
     rows, summary = read(store, dump, encoding=asked)
-    assert summary.files[0].encoding == expected
-    assert rows[0]["text"] == text
-    assert any("not valid UTF-8" in note for note in summary.notes) == ("\ufffd" in text)
+    assert [row["text"] for row in rows[: len(lines)]] == texts
+    (file,) = summary.files
+    assert (file.encoding, file.unreadable_characters) == (encoding, unreadable)
+    assert sum(file.lines_by_encoding.values()) == (0 if asked else 21 + len(lines))
+    assert any("characters could not be read" in note for note in summary.notes) == (unreadable > 0)
+    others = file.lines_by_encoding.get("windows-1252", 0)
+    assert others == (sum(line in {WINDOWS, b"caf\xe9 \x9d"} for line in lines) if not asked else 0)
+    assert any(f"{others} of {21 + len(lines)} lines are not valid UTF-8" in note for note in summary.notes) == bool(
+        others
+    )
 
 
 def test_words_for_missing_values_stay_words(tmp_path, store) -> None:

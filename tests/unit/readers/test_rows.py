@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.readers.csv_reader import CsvReader
+from pipeline.readers.dialects import Dialect
+from pipeline.readers.encodings import open_text
 from pipeline.readers.lines import LINE_CHARACTERS
 from pipeline.readers.scalars import whole_number
 from pipeline.readers.values import Converter
@@ -19,13 +21,14 @@ from tests.unit.sources.factories import CHIPS, KAGGLE_HEADER, TEA, csv_text, wr
 
 def rows_of(text: str, delimiter: str = ",") -> list[dict]:
     """Read CSV text without a store."""
-    reader = CsvReader(io.StringIO(text, newline=""), "r.csv", delimiter, {})
+    decoded = open_text(lambda: io.BytesIO(text.encode()), "r.csv", None)
+    reader = CsvReader(decoded, "r.csv", Dialect(delimiter), {})
     converter = Converter()
     return [row for chunk in reader.chunks() for row in converter.batch("r.csv", chunk).to_pylist()]
 
 
 def lines_of(text: str) -> int:
-    return len(io.StringIO(text, newline="").readlines())
+    return len(io.StringIO(text, newline="\n").readlines())
 
 
 DIALECTS = (
@@ -111,7 +114,8 @@ def test_a_bad_score_is_a_problem(score) -> None:
 def test_an_optional_value_that_cannot_be_read_is_unknown_and_counted(column, value, readable) -> None:
     broken = list(TEA)
     broken[KAGGLE_HEADER.index(column)] = value
-    reader = CsvReader(io.StringIO(csv_text([TEA, broken, broken]), newline=""), "r.csv", ",", {})
+    text = csv_text([TEA, broken, broken])
+    reader = CsvReader(open_text(lambda: io.BytesIO(text.encode()), "r.csv", None), "r.csv", Dialect(), {})
     converter = Converter()
     found = [row for chunk in reader.chunks() for row in converter.batch("r.csv", chunk).to_pylist()]
     (ours,) = [name for name, theirs in reader.columns.items() if theirs == column]

@@ -86,6 +86,18 @@ RAW_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
         {"changes": {3: {"text": None}, 4: {"text": " \t"}}},
         {"Every review has a text": "2 of 240 rows (0.83 %) have no text"},
     ),
+    (
+        {
+            "changes": {
+                3: {"text": "caf\ufffd \ufffd"},
+                4: {"summary": "na\x9fve"},
+                5: {"text": "\x81", "summary": None},
+            }
+        },
+        {"Few texts are damaged": "3 of 240 rows (1.25 %) have a character that could not be read"},
+    ),
+    # Quotes and dashes as control characters, two damaged texts of 240, and letters of all kinds.
+    ({"changes": {**every(ROWS, text="don\x92t \x96 \x93é\x94 Žž €"), 3: {"text": "\ufffd"}, 4: {"text": "\x9d"}}}, {}),
     ({"changes": every(ROWS, score=5)}, {"Both classes exist": "negative 0.00 %, positive 100.00 %"}),
     ({"changes": every(ROWS, score=1)}, {"Both classes exist": "negative 100.00 %, positive 0.00 %"}),
     ({"changes": every(ROWS, score=3)}, {"Both classes exist": "no review with a score other than 3"}),

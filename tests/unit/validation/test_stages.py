@@ -71,7 +71,7 @@ def test_too_many_bad_rows_are_refused_with_their_reasons_and_first_places(store
     changes |= {30: {"file": "<b>\x1b[31m.csv", "problem": "unparseable", "problem_detail": "why"}}
     reference = raw(store, dump(changes=changes))
     message = refusal(store, reference)
-    assert "1 of 10 expectations failed" in message
+    assert "1 of 11 expectations failed" in message
     assert "Few bad rows: observed 13 of 240 rows (5.42 %); expected at most 1.00 % of the rows." in message
     assert "bad_score 10, first dump.csv:22 (score is 9); empty_text 2, first dump.csv:7 (text is empty); " in message
     assert "unparseable 1, first <b>\\x1b[31m.csv:32 (why)" in message
