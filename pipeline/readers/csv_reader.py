@@ -220,9 +220,6 @@ class CsvReader:
     def _valid_from(self) -> int:
         """Return how many lines of the current record precede the first line that begins a valid record."""
         recent = self._lines.recent
-        if self._shape.width == 1:
-            # Every line of a text would be a record.
-            return 1
         for start in range(1, min(len(recent), RESYNC_LINES)):
             try:
                 record = next(self._dialect.reader(itertools.islice(recent, start, None), strict=False), [])

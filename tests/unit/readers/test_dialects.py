@@ -51,7 +51,7 @@ def test_quotes_that_are_text_do_not_join_reviews(tmp_path, store, delimiter, be
 
 
 def test_a_quote_that_never_closes_is_text_where_no_field_is_quoted(tmp_path, store) -> None:
-    records = [("1", '"Broken on arrival'), *(("5", f"Sound review number {n}, or so") for n in range(8_000))]
+    records = [("1", '"Broken on arrival'), *(("5", f"Sound, number {n}. " * 500) for n in range(20))]
     rows, _ = read(store, written(tmp_path / "r.tsv", joined([("rating", "review"), *records], "\t")))
     assert [(str(row["score"]), row["text"]) for row in rows] == records
 
@@ -108,6 +108,13 @@ def test_fields_in_apostrophes(tmp_path, store) -> None:
     rows, summary = read(store, written(tmp_path / "r.csv", "rating,review\n" + "".join(lines)))
     assert [(str(row["score"]), row["text"]) for row in rows] == records
     assert "fields are quoted with '" in summary.notes[-1]
+
+
+def test_fields_in_apostrophes_that_contain_apostrophes(tmp_path, store) -> None:
+    records = [*(("1", f"I don't like number {n}") for n in range(20)), *(("5", f"Good, number {n}") for n in range(5))]
+    lines = [f"{score},'{text}'\n" for score, text in records]
+    rows, _ = read(store, written(tmp_path / "r.csv", "rating,review\n" + "".join(lines)))
+    assert [(str(row["score"]), row["text"]) for row in rows] == records
 
 
 def test_quotes_after_a_backslash(tmp_path, store) -> None:
