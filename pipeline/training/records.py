@@ -56,6 +56,7 @@ class PredictSummary(Record):
     model: str
     rows: int
     seconds: float
+    """Of the network alone, without loading it."""
 
 
 class ExportSummary(Record):
