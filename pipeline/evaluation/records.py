@@ -234,9 +234,9 @@ class ModelCost(Record):
 
     model: str
     training_seconds: float
-    scoring_rate: float | None
+    scoring_rate: float | None = None
     """Reviews per second, from their words (a network: from word ids) to probabilities, without loading the model."""
-    model_bytes: int
+    model_bytes: int | None = None
     """Size of its file."""
 
 
@@ -245,7 +245,7 @@ class BaselinesSummary(Record):
 
     evaluations: tuple[EvaluationSummary, ...]
     costs: tuple[ModelCost, ...] = ()
-    """In the order of the evaluations; the times differ from run to run."""
+    """In the order of the evaluations, without the majority class; the times differ from run to run."""
     positive_terms: tuple[WordWeight, ...] = ()
     """The terms that speak most for a positive review, strongest first."""
     negative_terms: tuple[WordWeight, ...] = ()

@@ -116,14 +116,15 @@ def _build(
         # The file holds float32; what is evaluated must be what it holds.
         stored = {name: fitted.probabilities(reviews[name]).astype(np.float32) for name in HELD_OUT}
         scored = time.perf_counter()
-        costs.append(
-            ModelCost(
-                model=baseline.model,
-                training_seconds=round(trained - started, 3),
-                scoring_rate=sum(map(len, stored.values())) / max(scored - trained, SHORTEST),
-                model_bytes=fitted.save(work.folder),
-            )
+        cost = ModelCost(
+            model=baseline.model,
+            training_seconds=round(trained - started, 3),
+            scoring_rate=sum(map(len, stored.values())) / max(scored - trained, SHORTEST),
+            model_bytes=fitted.save(work.folder),
         )
+        log.info("%s: fitted in %.1f s, %.0f reviews/s", baseline.title, cost.training_seconds, cost.scoring_rate)
+        if baseline.model != MAJORITY:
+            costs.append(cost)
         tables += [_table(reviews[name], name, stored[name], baseline.model) for name in HELD_OUT]
         validation, test = (
             part_predictions(reviews[name].rows, reviews[name].labels, stored[name]) for name in HELD_OUT
@@ -139,12 +140,6 @@ def _build(
                 store=store,
                 cleaned=cleaned,
             )
-        )
-        log.info(
-            "%s: fitted in %.1f s, %s reviews/s",
-            baseline.title,
-            costs[-1].training_seconds,
-            f"{costs[-1].scoring_rate:,.0f}",
         )
         if isinstance(fitted, tfidf.Tfidf):
             linear = fitted

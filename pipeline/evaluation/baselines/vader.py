@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TITLE = "VADER"
-MAX_CHARACTERS = 10_000
+MAX_CHARACTERS = 4_000
 """Characters of a review that are read: the time grows with the square of the length, and texts come from outside."""
 MAX_CALIBRATION_ROWS = 5_000
 """Validation reviews that the logistic regression is fitted on; two numbers need no more."""

@@ -267,11 +267,11 @@ def test_each_baseline_has_its_costs(store):
     labels, words, parts = dump()
     reference = run(store, labels, words, parts)
     costs = {cost.model: cost for cost in store.summary(reference, BaselinesSummary).costs}
-    assert list(costs) == list(MODELS)
+    assert list(costs) == list(MODELS[1:])
     assert all(cost.training_seconds >= 0 and cost.scoring_rate > 0 for cost in costs.values())
     sizes = {path.name: path.stat().st_size for path in store.folder(reference).iterdir()}
     assert (costs[TFIDF].model_bytes, costs[NAIVE_BAYES].model_bytes) == (sizes[LINEAR_MODEL], sizes[NB_FILE])
-    assert costs[MAJORITY].model_bytes == 0 < costs[VADER].model_bytes
+    assert costs[VADER].model_bytes > 0
 
 
 def test_a_handful_of_reviews_without_a_common_word_still_has_a_model(store):
