@@ -413,6 +413,12 @@ class PromotionConfig(Section):
         title="Maximum calibration error",
         description="Expected calibration error (0–1) above which a challenger is rejected.",
     )
+    max_model_megabytes: float | None = Field(
+        None,
+        title="Maximum model size",
+        description="Megabytes (10⁶ bytes) of the ONNX model above which a challenger is rejected. Empty: no limit.",
+        gt=0,
+    )
     behavior_margin: ProperShare = Field(
         0.05,
         title="Behavioral test margin",

@@ -25,7 +25,7 @@ from pipeline.scoring.text_rules import current_text_rules
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import TrainSummary
 
-EXPORT_STAGE = Stage("export", version=3)
+EXPORT_STAGE = Stage("export", version=4)
 
 
 class ExportParameters(BaseModel):
@@ -140,5 +140,6 @@ def _build(
             identical_ids=check.identical_ids,
             largest_difference=check.largest_difference,
             threshold=params.threshold,
+            onnx_bytes=(folder / ONNX_FILE).stat().st_size,
         )
     )

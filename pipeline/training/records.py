@@ -70,3 +70,5 @@ class ExportSummary(Record):
     largest_difference: float
     """Largest absolute difference of the probabilities among the checked rows."""
     threshold: float
+    onnx_bytes: int | None = None
+    """Size of ``model.onnx``; ``None`` for an export of an earlier version."""

@@ -80,6 +80,7 @@ def test_the_export_is_checked_on_every_test_row(kind, request):
     assert summary.largest_difference < 1e-6
     assert summary.variant == world.variant.name
     assert summary.threshold == 0.4
+    assert summary.onnx_bytes == (world.store.folder(world.export()) / "model.onnx").stat().st_size
 
 
 @pytest.mark.parametrize(("kind", "files"), [("world", "exported"), ("article_world", "article_exported")])
