@@ -66,7 +66,7 @@ def train_review_sentiment() -> None:
         vocabulary = stage("fit_vocabulary")(splits)
         encoded = stage("encode")(vocabulary)
 
-    with group("evaluate_baselines", "Baselines", "Majority class, and TF-IDF with logistic regression"):
+    with group("evaluate_baselines", "Baselines", "Majority class, TF-IDF, NB-SVM and VADER"):
         baselines = stage("baselines")(no_leakage)
         baseline_tests = stage("run_baseline_behavioral_tests")(baselines)
 

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pipeline.errors import ConfigurationError, quoted
 
 ProfileName = Literal["default", "long_reviews", "article", "demo"]
-Direction = Literal["uni", "bi"]
+Direction = Literal["uni", "bi", "none"]
 Activation = Literal["tanh", "relu", "sigmoid", "elu", "selu", "gelu"]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -42,6 +42,9 @@ RATING_SCALE = re.compile(rf"\s*({_RATING})\s*(?:-|–|to|\.\.)\s*({_RATING})\s*
 
 _SWEPT = ("directions", "seeds", "units", "layers", "embedding_dim", "activation", "dropout", "batch_size")
 """Lists of ``TrainingConfig``; the variants are their Cartesian product."""
+
+_OF_THE_LSTM = {"units": 0, "layers": 0, "dropout": 0.0}
+"""Fields of a variant that only an LSTM uses, and their values without one."""
 
 
 def _number(text: str) -> float:
@@ -316,7 +319,11 @@ class TrainingConfig(Section):
     """The models and how they are trained. Lists are swept: every combination of their values is one variant."""
 
     directions: tuple[Direction, ...] = Field(
-        ("uni", "bi"), title="Directions", description="Unidirectional LSTM, bidirectional LSTM, or both.", min_length=1
+        ("uni", "bi"),
+        title="Directions",
+        description="One network each: unidirectional LSTM (`uni`), bidirectional LSTM (`bi`), or the same network "
+        "without an LSTM (`none`), which pools the word vectors.",
+        min_length=1,
     )
     seeds: tuple[Seed, ...] = Field(
         (1,), title="Seeds", description="One training per seed. The spread between seeds is noise.", min_length=1
@@ -422,6 +429,15 @@ class TrainingConfig(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _averaged_vectors_are_pooled(self) -> Self:
+        if "none" in self.directions and self.pooling == "last":
+            raise ValueError(
+                "Without an LSTM (`none` in directions) the pooling `last` would read the last word only; set pooling "
+                "to mean_max, or remove `none`"
+            )
+        return self
+
 
 class EvaluationConfig(Section):
     """How a model is evaluated."""
@@ -494,6 +510,12 @@ class PromotionConfig(Section):
         0.15,
         title="Maximum calibration error",
         description="Expected calibration error (0–1) above which a challenger is rejected.",
+    )
+    max_model_megabytes: float | None = Field(
+        None,
+        title="Maximum model size",
+        description="Megabytes (10⁶ bytes) of the ONNX model above which a challenger is rejected. Empty: no limit.",
+        gt=0,
     )
     behavior_margin: ProperShare = Field(
         0.05,
@@ -629,7 +651,7 @@ class VariantConfig(Section):
 
     @property
     def _direction_title(self) -> str:
-        return {"uni": "Unidirectional LSTM", "bi": "Bidirectional LSTM"}[self.direction]
+        return {"uni": "Unidirectional LSTM", "bi": "Bidirectional LSTM", "none": "Averaged vectors"}[self.direction]
 
     @property
     def _varied_names(self) -> list[str]:
@@ -679,7 +701,10 @@ class RunConfig(Section):
 
     @property
     def variants(self) -> tuple[VariantConfig, ...]:
-        """The models to train: the Cartesian product of the swept lists, in the order of the fields."""
+        """The models to train: the Cartesian product of the swept lists, in the order of the fields.
+
+        Without an LSTM, combinations that differ only in the values of the LSTM are one model.
+        """
         swept = {name: getattr(self.training, name) for name in _SWEPT}
         fixed = {name: getattr(self.training, name) for name in TrainingConfig.model_fields if name not in _SWEPT}
         varied = tuple(
@@ -689,8 +714,12 @@ class RunConfig(Section):
         for values in product(*swept.values()):
             point = dict(zip(swept, values, strict=True))
             direction, seed = point.pop("directions"), point.pop("seeds")
-            variants.append(VariantConfig(direction=direction, seed=seed, varied=varied, **point, **fixed))
-        return tuple(variants)
+            unused = _OF_THE_LSTM if direction == "none" else {}
+            point_varied = tuple(name for name in varied if name not in unused)
+            variants.append(
+                VariantConfig(direction=direction, seed=seed, varied=point_varied, **{**point, **fixed, **unused})
+            )
+        return tuple(dict.fromkeys(variants))
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Any]) -> RunConfig:

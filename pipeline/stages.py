@@ -214,7 +214,7 @@ STAGES: tuple[StageSpec | VariantStageSpec, ...] = (
     ),
     StageSpec(
         name="baselines",
-        help="Evaluate the majority class and TF-IDF with logistic regression",
+        help="Evaluate the baselines: majority class, TF-IDF, NB-SVM and VADER",
         run="pipeline.evaluation:baselines",
         inputs=("build_dataset", "split"),
         sections=("evaluation",),

@@ -64,7 +64,7 @@ CHOICES = {
     },
     "fit_on": {"train": "Training split", "all": "All rows (data leakage)"},
     "keep": {"last": "Last words", "first": "First words"},
-    "directions": {"uni": "Unidirectional", "bi": "Bidirectional"},
+    "directions": {"uni": "Unidirectional", "bi": "Bidirectional", "none": "Averaged vectors (no LSTM)"},
     "activation": {
         "tanh": "tanh",
         "relu": "ReLU",

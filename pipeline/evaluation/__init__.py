@@ -1,4 +1,4 @@
-"""How models are evaluated: the scores of one, two baselines that cost nothing, and pairs on the same rows.
+"""How models are evaluated: the scores of one, simple baselines, and pairs on the same rows.
 
 ``docs/explanation/evaluation.md`` explains each figure and rule.
 """
@@ -15,6 +15,7 @@ from pipeline.evaluation.records import (
     Curves,
     EvaluationSummary,
     Mistake,
+    ModelCost,
     OperatingPoint,
     Scores,
     SeedGroup,
@@ -22,13 +23,15 @@ from pipeline.evaluation.records import (
     SuspectedLabel,
     WordWeight,
 )
-from pipeline.evaluation.rules import MAJORITY, MAJORITY_BOUND, TFIDF, best_first, clears_majority
+from pipeline.evaluation.rules import MAJORITY, MAJORITY_BOUND, NAIVE_BAYES, TFIDF, VADER, best_first, clears_majority
 from pipeline.evaluation.text import comparison_sentence
 
 __all__ = [
     "MAJORITY",
     "MAJORITY_BOUND",
+    "NAIVE_BAYES",
     "TFIDF",
+    "VADER",
     "BaselinesSummary",
     "ClassScores",
     "Comparison",
@@ -37,6 +40,7 @@ __all__ = [
     "Curves",
     "EvaluationSummary",
     "Mistake",
+    "ModelCost",
     "OperatingPoint",
     "Scores",
     "SeedGroup",

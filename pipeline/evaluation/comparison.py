@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STAGE = Stage("compare", version=3)
+STAGE = Stage("compare", version=4)
 
 SIGNIFICANCE = 0.05
 """Level of the permutation test that must agree with the interval: the interval's own."""
@@ -50,7 +50,7 @@ def compare(
     Args:
         predictions: ``predict`` artifacts by model name.
         evaluations: ``evaluate`` artifacts by the same names.
-        baselines: The ``baselines`` artifact; TF-IDF's predictions and threshold are taken from it.
+        baselines: The ``baselines`` artifact, with the predictions and thresholds of the baselines.
         cleaned: The reviews, for the texts of those whose stars may be wrong.
         config: How many resamples are behind an interval.
         store: Where artifacts lie.
@@ -91,10 +91,13 @@ def compare(
     )
 
 
-def pairs_to_compare(evaluations: Sequence[EvaluationSummary]) -> tuple[tuple[str, str], ...]:
+def pairs_to_compare(
+    evaluations: Sequence[EvaluationSummary], baselines: Sequence[EvaluationSummary] = ()
+) -> tuple[tuple[str, str], ...]:
     """Return the pairs to compare, the better model on validation first.
 
-    These are the best model and the runner-up, the best of each direction, and each model against TF-IDF.
+    These are the best model and the runner-up, the best of each direction, each model against TF-IDF, and the best of
+    each direction against the best baseline.
     """
     ranked = best_first(evaluations)
     best_of_direction: dict[str, EvaluationSummary] = {}
@@ -105,6 +108,7 @@ def pairs_to_compare(evaluations: Sequence[EvaluationSummary]) -> tuple[tuple[st
     pairs = [(ranked[0].model, other.model) for other in ranked[1:2]]
     pairs += [(first.model, second.model) for place, first in enumerate(leaders) for second in leaders[place + 1 :]]
     pairs += [(summary.model, TFIDF) for summary in ranked]
+    pairs += [(leader.model, baseline.model) for leader in leaders for baseline in best_first(baselines)[:1]]
     return tuple(dict.fromkeys(pairs))
 
 
@@ -178,12 +182,13 @@ def _build(
         if summary.model != name:
             raise ComparisonError(f"The evaluation given as {quoted(name)} is of the model {quoted(summary.model)}.")
     variants = list(judged.values())
-    pairs, best = pairs_to_compare(variants), best_first(variants)[0]
-    for summary in store.summary(baselines, BaselinesSummary).evaluations:
-        judged[summary.model] = summary
+    rivals = store.summary(baselines, BaselinesSummary).evaluations
+    pairs, best = pairs_to_compare(variants, rivals), best_first(variants)[0]
+    judged |= {summary.model: summary for summary in rivals}
     # One at a time in memory would read files again and again; test parts of all models fit easily.
     test = {name: read_predictions(store, reference).test for name, reference in predictions.items()}
-    test[TFIDF] = read_predictions(store, baselines, TFIDF).test
+    for name in {TFIDF, *(second for _, second in pairs)} - test.keys():
+        test[name] = read_predictions(store, baselines, name).test
     compared = tuple(
         comparison(judged[first], judged[second], test[first], test[second], samples) for first, second in pairs
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.config import VariantConfig
+from pipeline.config import Direction, VariantConfig
 from pipeline.statistics import Interval
 from pipeline.store import Record
 
@@ -170,7 +170,7 @@ WarningCode = Literal[
 class VariantIdentity(Record):
     """What distinguishes a trained variant from the others of its run."""
 
-    direction: Literal["uni", "bi"]
+    direction: Direction
     seed: int
     group: str
     """Name without the seed, e.g. ``bi-units64``: variants of one group differ only in their seed."""
@@ -229,10 +229,23 @@ class WordWeight(Record):
     """Coefficient of the logistic regression on the term's TF-IDF value; below zero speaks for negative."""
 
 
+class ModelCost(Record):
+    """What a model costs, measured on the machine of its run."""
+
+    model: str
+    training_seconds: float
+    scoring_rate: float | None = None
+    """Reviews per second, from their words (a network: from word ids) to probabilities, without loading the model."""
+    model_bytes: int | None = None
+    """Size of its file."""
+
+
 class BaselinesSummary(Record):
-    """The two baselines, evaluated like the models."""
+    """The baselines, evaluated like the models."""
 
     evaluations: tuple[EvaluationSummary, ...]
+    costs: tuple[ModelCost, ...] = ()
+    """In the order of the evaluations, without the majority class; the times differ from run to run."""
     positive_terms: tuple[WordWeight, ...] = ()
     """The terms that speak most for a positive review, strongest first."""
     negative_terms: tuple[WordWeight, ...] = ()

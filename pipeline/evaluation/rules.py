@@ -27,6 +27,8 @@ SMALL_CLASS_ROWS = 400
 
 MAJORITY = "always_majority"
 TFIDF = "tfidf_logistic_regression"
+NAIVE_BAYES = "nb_svm"
+VADER = "vader"
 
 
 def clears_majority(scores: Scores) -> bool:

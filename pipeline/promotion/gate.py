@@ -26,7 +26,7 @@ from pipeline.validation.records import ValidationSummary
 
 log = logging.getLogger(__name__)
 
-STAGE = Stage("gate", version=2)
+STAGE = Stage("gate", version=3)
 
 
 class GateError(ArtifactError):

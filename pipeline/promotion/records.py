@@ -29,6 +29,7 @@ RuleCode = Literal[
     "finite_evidence",
     "export_matches",
     "calibration",
+    "model_size",
     "real_data",
     "new_model",
     "behavior",

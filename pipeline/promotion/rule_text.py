@@ -71,6 +71,10 @@ TEXTS: dict[RuleCode, RuleText] = {
         "The exported model was not checked on any review.",
     ),
     "calibration": _same("The expected calibration error is {value:.3f}; at most {bound:g} is allowed."),
+    "model_size": _same(
+        "The ONNX model has {value:,.1f} MB; at most {bound:,.1f} MB are allowed.",
+        "The export does not record the size of the ONNX model.",
+    ),
     "real_data": RuleText(
         "It does not replace a model of real reviews by a model of generated ones.",
         "It was trained on generated reviews, the champion on real ones.",

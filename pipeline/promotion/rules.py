@@ -42,6 +42,8 @@ MIN_CLASS_ROWS = FEW_ROWS
 MAX_EXPORT_DIFFERENCE = 1e-4
 """Between the prediction from raw text and the evaluated one; the export stage uses the same bound."""
 
+BYTES_PER_MEGABYTE = 1e6
+
 EQUAL = 1e-12
 """Differences of shares below this are rounding."""
 
@@ -102,6 +104,8 @@ def gate_rules(
     yield _finite_evidence(evidence)
     yield _export_matches(evidence.exported)
     yield _calibration(evidence.evaluation, config.max_calibration_error)
+    if config.max_model_megabytes is not None:
+        yield _model_size(evidence.exported, config.max_model_megabytes)
     if current is None:
         return
     same = challenger.exported == current.model.exported
@@ -268,6 +272,13 @@ def _export_matches(exported: ExportSummary) -> Rule:
         value=exported.largest_difference if exported.checked_rows else None,
         bound=MAX_EXPORT_DIFFERENCE,
         rows=exported.checked_rows,
+    )
+
+
+def _model_size(exported: ExportSummary, bound: float) -> Rule:
+    value = None if exported.onnx_bytes is None else exported.onnx_bytes / BYTES_PER_MEGABYTE
+    return _rule(
+        "model_size", passed=value is not None and value <= bound, if_failed="rejected", value=value, bound=bound
     )
 
 

@@ -15,7 +15,7 @@ from pipeline.dataset.drift import HEADLINE, DriftFinding, drift_message, find_d
 from pipeline.dataset.merging import MERGE, read_window
 from pipeline.encoding.records import EncodingSummary, VocabularySummary
 from pipeline.errors import shortened
-from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
+from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary, ModelCost
 from pipeline.evaluation.rules import best_first
 from pipeline.profiling.records import ProfileSummary
 from pipeline.profiling.stage import PREVIOUS
@@ -38,7 +38,8 @@ from pipeline.run_state import RunState, VariantState
 from pipeline.sources.records import FetchSummary
 from pipeline.splitting.records import LeakageSummary, SplitSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Manifest, Record
-from pipeline.training.records import ExportSummary, TrainSummary
+from pipeline.training.prediction import MODEL_FILE
+from pipeline.training.records import ExportSummary, PredictSummary, TrainSummary
 from pipeline.validation.records import ExpectationResult, ValidationSummary
 
 QUARANTINE_FILE = "quarantine.parquet"
@@ -139,6 +140,8 @@ def load_evidence(
                 behavioral_tests=read(variant, "run_behavioral_tests", BehavioralTestsSummary),
             )
         )
+    baselines = read(state, "baselines", BaselinesSummary)
+    costs = [cost for variant in state.variants for cost in _cost(variant, store)]
     ranked = best_first(variant.evaluated for variant in variants if variant.evaluated is not None)
     return RunEvidence(
         refusal=state.refusal,
@@ -155,7 +158,8 @@ def load_evidence(
         encoding=read(state, "encode", EncodingSummary),
         device=state.device,
         variants=tuple(variants),
-        baselines=read(state, "baselines", BaselinesSummary),
+        baselines=baselines,
+        costs=(*costs, *(baselines.costs if baselines is not None else ())),
         baseline_behavioral_tests=read(state, "run_baseline_behavioral_tests", BehavioralTestsSummary),
         comparison=read(state, "compare", ComparisonSummary),
         acceptance=read(state, "check_acceptance", AcceptanceResult),
@@ -165,6 +169,21 @@ def load_evidence(
         earlier_is_window="profile" in manifests and _against_window(manifests["profile"]),
         stages=tuple(_account(role, manifest) for role, manifest in manifests.items()),
         libraries={name: version for manifest in manifests.values() for name, version in manifest.libraries.items()},
+    )
+
+
+def _cost(variant: VariantState, store: ArtifactStore) -> Iterator[ModelCost]:
+    """Yield what a variant costs, if it is trained; a resumed training counts from where it was resumed."""
+    trained, predicted = variant.get("train"), variant.get("predict")
+    if trained is None:
+        return
+    scored = None if predicted is None else store.summary(predicted, PredictSummary)
+    file = store.manifest(trained).files.get(MODEL_FILE)
+    yield ModelCost(
+        model=variant.name,
+        training_seconds=store.summary(trained, TrainSummary).seconds,
+        scoring_rate=scored.rows / scored.seconds if scored is not None and scored.seconds else None,
+        model_bytes=None if file is None else file.bytes,
     )
 
 

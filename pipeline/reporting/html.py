@@ -100,6 +100,11 @@ class ReportView:
             "undecided": "The run is not finished",
         }[outcome]
 
+    def title_of(self, model: str) -> str:
+        """Return the title of a model by its name."""
+        titles = {variant.name: variant.title for variant in self._contents.variants}
+        return (titles | {one.model: one.title for one in self._contents.evaluations}).get(model, model)
+
     @property
     def reasons(self) -> list[Rule]:
         """The rules that explain the acceptance: those that failed, or all if none failed."""

@@ -12,7 +12,7 @@ from pipeline.behavioral_tests.records import BehavioralTestsSummary
 from pipeline.cleaning.records import CleanSummary
 from pipeline.dataset.records import Window
 from pipeline.encoding.records import EncodingSummary, VocabularySummary
-from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary
+from pipeline.evaluation.records import BaselinesSummary, ComparisonSummary, EvaluationSummary, ModelCost
 from pipeline.evaluation.rules import MAJORITY, TFIDF
 from pipeline.profiling.records import ProfileSummary
 from pipeline.promotion.records import AcceptanceResult, GateDecision, HeadToHeadSummary
@@ -204,6 +204,8 @@ class RunEvidence(Record):
     device: DeviceRecord | None
     baselines: BaselinesSummary | None
     variants: tuple[VariantReport, ...]
+    costs: tuple[ModelCost, ...] = ()
+    """What each model costs: the trained variants in their order, then the baselines."""
     comparison: ComparisonSummary | None
     acceptance: AcceptanceResult | None
     data_profile: ProfileSummary | None = None

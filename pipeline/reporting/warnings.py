@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeline.config import RunConfig
-from pipeline.evaluation.records import EvaluationSummary, Scores, WarningCode
-from pipeline.evaluation.rules import MAJORITY_BOUND, SMALL_CLASS_ROWS, TFIDF
+from pipeline.evaluation.records import EvaluationSummary, ModelCost, Scores, WarningCode
+from pipeline.evaluation.rules import MAJORITY_BOUND, SMALL_CLASS_ROWS, best_first
 from pipeline.evaluation.text import comparison_sentence
 from pipeline.reporting import formatting
 from pipeline.reporting.records import ReportWarning, RunEvidence, VariantReport
@@ -42,7 +42,7 @@ def find_warnings(evidence: RunEvidence, config: RunConfig) -> tuple[ReportWarni
     found = [
         *(warning for variant in evidence.variants for warning in _of_variant(variant)),
         *_of_evaluations(evidence.variants),
-        *_of_baseline(evidence),
+        *_of_rivals(evidence),
         *(_of_behavior(best, demo=evidence.fetch.demo) if best is not None else ()),
         *_of_leakage(evidence),
         *(_of_probabilities(best.title, best.evaluated) if best is not None and best.evaluated is not None else ()),
@@ -137,13 +137,44 @@ def _of_evaluations(variants: Sequence[VariantReport]) -> Iterator[ReportWarning
                 yield ReportWarning(code="note", title=title, text=text)
 
 
-def _of_baseline(evidence: RunEvidence) -> Iterator[ReportWarning]:
-    comparison, best = evidence.comparison, evidence.best_variant
-    pair = comparison.between(best, TFIDF) if comparison is not None and best is not None else None
-    if pair is not None and pair.significant and pair.balanced_accuracy_difference.value < 0:
+def _of_rivals(evidence: RunEvidence) -> Iterator[ReportWarning]:
+    """Yield the best cheaper model that the best LSTM is not shown to beat: a baseline, or averaged vectors."""
+    networks = [summary for summary in evidence.evaluations if summary.variant is not None]
+    lstms = best_first(one for one in networks if one.variant is not None and one.variant.direction != "none")
+    cheaper = best_first(one for one in evidence.evaluations if one not in lstms)
+    if not lstms or evidence.comparison is None:
+        return
+    lstm = lstms[0]
+    for rival in cheaper:
+        pair = evidence.comparison.between(lstm.model, rival.model)
+        opposite = evidence.comparison.between(rival.model, lstm.model)
+        found = pair or opposite
+        if found is None:
+            continue
+        difference = found.balanced_accuracy_difference.value * (1 if pair is not None else -1)
+        if found.significant and difference > 0:
+            continue
+        better = found.significant and difference < 0
         yield ReportWarning(
-            code="below_baseline", title="The TF-IDF baseline is better", text=comparison_sentence(pair)
+            code="below_baseline",
+            title=f"{rival.title} is better than {lstm.title}"
+            if better
+            else f"{lstm.title} is not shown to be better than {rival.title}",
+            text=comparison_sentence(found) + _cost_sentence(lstm, rival, evidence.costs),
         )
+        return
+
+
+def _cost_sentence(lstm: EvaluationSummary, rival: EvaluationSummary, costs: Sequence[ModelCost]) -> str:
+    """Return that the LSTM is not worth its cost, with the figures; empty if a cost is unknown or not higher."""
+    cost = {one.model: one for one in costs}
+    mine, other = cost.get(lstm.model), cost.get(rival.model)
+    if mine is None or other is None or mine.training_seconds <= other.training_seconds:
+        return ""
+    return (
+        f" The LSTM is not worth its cost here: it was trained in {formatting.duration(mine.training_seconds)}, "
+        f"{rival.title} in {formatting.duration(other.training_seconds)}."
+    )
 
 
 def _of_behavior(best: VariantReport, *, demo: bool) -> Iterator[ReportWarning]:

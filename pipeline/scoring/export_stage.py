@@ -160,5 +160,6 @@ def _build(
             identical_ids=check.identical_ids,
             largest_difference=check.largest_difference,
             threshold=threshold,
+            onnx_bytes=(folder / ONNX_FILE).stat().st_size,
         )
     )

@@ -71,6 +71,8 @@ class _Graph:
         self.signal = ""
         self._lengths = ""
         """Output with the words of each row; empty if the network reads padding too."""
+        self._zero_at_padding = False
+        """Whether the signal is zero at padding, as the outputs of an LSTM are and word vectors are not."""
 
     def constant(self, name: str, value: npt.NDArray[Any]) -> str:
         self.constants[name] = value
@@ -151,7 +153,9 @@ class _Graph:
             padding = self.add("Cast", ["is_padding"], "padding", to=TensorProto.FLOAT)
             turned = self.add("Transpose", [padding], "padding_by_word", perm=[1, 0])
             column = self.add("Unsqueeze", [turned, self.constant("outputs_axis", np.array([2]))], "padding_column")
-            # The LSTM's outputs at padding are zero.
+            if not self._zero_at_padding:
+                word = self.add("Sub", [self.constant("one", np.array(1, np.float32)), column], "word_column")
+                outputs = self.add("Mul", [outputs, word], "outputs_or_zero")
             total = self.add("ReduceSum", [outputs, words_axis], "sum_over_words", keepdims=0)
             count = self.add("Cast", [self._lengths], "word_count", to=TensorProto.FLOAT)
             counts = self.add("Unsqueeze", [count, self.constant("count_axis", np.array([1]))], "word_counts")
@@ -195,6 +199,7 @@ class _Graph:
             turned = self.add("Transpose", [state], f"{state}_turned", perm=[1, 0, 2])
             shape = self.constant("flat_state", np.array([0, -1]))
         self.add("Reshape", [turned, shape], f"{name}_flat")
+        self._zero_at_padding = True
 
     def _add_dense(self, layer: keras.Layer) -> None:
         import keras

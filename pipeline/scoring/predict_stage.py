@@ -47,15 +47,16 @@ def predict(trained: ArtifactReference, encoded: ArtifactReference, store: Artif
 def _build(work: Workspace, trained: ArtifactReference, encoded: ArtifactReference, store: ArtifactStore) -> Outcome:
     from pipeline.training.prediction import Predictor, load_model
 
-    started = time.perf_counter()
     variant = store.summary(trained, TrainSummary).variant
     predictor = Predictor(load_model(store.folder(trained)))
-    tables = []
+    tables, seconds = [], 0.0
     for split in PREDICTED_SPLITS:
         sequences = load_sequences(store, encoded, split)
         # Two machines must agree on a model's metrics; with TF32 they differ in the third decimal.
+        started = time.perf_counter()
         with full_precision():
             probability = predictor(sequences)
+        seconds += time.perf_counter() - started
         valid = (probability >= 0) & (probability <= 1)
         if not valid.all():
             raise ArtifactError(
@@ -75,6 +76,5 @@ def _build(work: Workspace, trained: ArtifactReference, encoded: ArtifactReferen
         )
     predictions = pa.concat_tables(tables)
     pq.write_table(predictions, work.folder / PREDICTIONS_FILE, compression="zstd")
-    seconds = time.perf_counter() - started
     log.info("predict %s: %d rows in %.1f s", variant.name, predictions.num_rows, seconds)
     return Outcome(PredictSummary(model=variant.name, rows=predictions.num_rows, seconds=round(seconds, 3)))

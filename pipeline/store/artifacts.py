@@ -57,6 +57,7 @@ RECORDED_LIBRARIES = (
     "pyarrow",
     "scikit-learn",
     "tensorflow",
+    "vaderSentiment",
 )
 
 

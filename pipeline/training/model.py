@@ -37,6 +37,9 @@ def build_model(
 ) -> keras.Model:
     """Build the network of one variant: embedding → LSTM (× layers) → pooling → Dense → Dense(1, sigmoid).
 
+    The direction ``none`` has no LSTM: the word vectors themselves are pooled, as in fastText (Joulin et al. 2016,
+    https://arxiv.org/abs/1607.01759), which pools by the mean alone and has no dense layer.
+
     The embedding is the vector of the word plus, if there are ``pairs``, the vector of the pair of the previous word
     and the word. With ``bi``, each LSTM is wrapped in ``Bidirectional``, which doubles the input of the next layer.
     Dropout is between the layers: recurrent dropout would rule out cuDNN on a GPU.

@@ -56,6 +56,7 @@ class PredictSummary(Record):
     model: str
     rows: int
     seconds: float
+    """Of the network alone, without loading it."""
 
 
 class ExportSummary(Record):
@@ -69,3 +70,5 @@ class ExportSummary(Record):
     largest_difference: float
     """Largest absolute difference of the probabilities among the checked rows."""
     threshold: float
+    onnx_bytes: int | None = None
+    """Size of ``model.onnx``; ``None`` for an export of an earlier version."""

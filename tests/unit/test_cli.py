@@ -84,7 +84,7 @@ def test_lines_of_stdin_are_scored_in_their_own_encoding(
         model=SimpleNamespace(title="Model"),
         threshold=0.5,
         score_texts=score_texts,
-        answers=lambda scores: ["positive", "unsure", "unknown"],
+        answers=lambda _: ["positive", "unsure", "unknown"],
     )
     monkeypatch.setattr("pipeline.scoring.load_scorer", lambda *_: scorer)
     given = b"\xef\xbb\xbf" + "très bon 😍\n".encode() + b"I don\x92t\r\ncaf\xe9 \x9d"

@@ -43,7 +43,7 @@ def test_without_a_profile_only_the_demo_dump_is_small(values: dict[str, object]
         ({"epochs": 0}, ["Epochs (epochs): ", "greater than or equal to 1; given: '0'"]),
         ({"epochz": 1}, ["'epochz'"]),
         ({"test_size": 0.6, "validation_size": 0.5}, ["Test size (0.6)", "validation size (0.5)"]),
-        ({"directions": ["sideways"]}, ["Directions (directions): ", "'uni' or 'bi'; given: 'sideways'"]),
+        ({"directions": ["sideways"]}, ["Directions (directions): ", "'uni', 'bi' or 'none'; given: 'sideways'"]),
         ({"profile": "fast"}, ["'fast'", "default, long_reviews, article, demo"]),
         ({"dumps": []}, ["Dumps (dumps)"]),
         ({"jit_compile": True, "gpus": 2}, ["(jit_compile)", "(gpus) is 2"]),
@@ -69,6 +69,21 @@ def test_variants_are_the_product_of_every_swept_list() -> None:
     assert names[:4] == ["uni-seed1-units8", "uni-seed1-units16", "uni-seed2-units8", "uni-seed2-units16"]
     assert len(names) == len(set(names)) == 8
     assert config.variants[-1].title == "Bidirectional LSTM, seed 2, LSTM units 16"
+
+
+def test_averaged_vectors_are_not_trained_once_per_value_of_the_lstm() -> None:
+    config = RunConfig.from_flat(
+        {"profile": "default", "directions": ["uni", "none"], "units": [8, 16], "embedding_dim": [4, 8]}
+    )
+    without = [variant for variant in config.variants if variant.direction == "none"]
+    assert [variant.name for variant in without] == ["none-seed1-embedding_dim4", "none-seed1-embedding_dim8"]
+    assert without[0].title == "Averaged vectors, seed 1, Embedding dimension 4"
+    assert len(config.variants) == 4 + 2
+
+
+def test_averaged_vectors_have_no_last_output() -> None:
+    with pytest.raises(ConfigurationError, match="set pooling to mean_max, or remove `none`"):
+        RunConfig.from_flat({"profile": "article", "directions": ["none"]})
 
 
 def test_a_long_path_is_shown_by_its_end() -> None:

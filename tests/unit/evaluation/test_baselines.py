@@ -11,18 +11,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.config import EvaluationConfig
-from pipeline.evaluation import MAJORITY, TFIDF, BaselinesSummary, baselines
+from pipeline.evaluation import MAJORITY, NAIVE_BAYES, TFIDF, VADER, BaselinesSummary, baselines
 from pipeline.evaluation.baselines import BaselinesError
+from pipeline.evaluation.baselines.naive_bayes import FILE as NB_FILE
+from pipeline.evaluation.baselines.naive_bayes import log_count_ratios
+from pipeline.evaluation.baselines.vader import MAX_CHARACTERS, compound_scores
 from pipeline.evaluation.linear_model import LINEAR_MODEL, LinearModel, LinearModelError
 from pipeline.store import ArtifactStore
 from tests.factories import contents
-from tests.unit.evaluation.factories import reviews, split
+from tests.unit.evaluation.factories import CLEAN, reviews, split
 
 CONFIG = EvaluationConfig(bootstrap_samples=100)
+MODELS = (MAJORITY, TFIDF, NAIVE_BAYES, VADER)
 FILLER = ["tea", "coffee", "bag", "box", "dog", "cat", "cup", "morning", "order", "came", "with", "from", "my"]
 
 
@@ -43,17 +48,20 @@ def run(store, labels, words, parts, **given):
     return baselines(reviews(store, labels, words=words, **given), split(store, parts), CONFIG, store)
 
 
-def test_both_baselines_are_judged_and_predict_every_held_out_row(store):
+def scored(store, reference, model):
+    return next(one for one in store.summary(reference, BaselinesSummary).evaluations if one.model == model)
+
+
+def test_every_baseline_is_evaluated_and_predicts_every_held_out_row(store):
     labels, words, parts = dump()
     reference = run(store, labels, words, parts)
     summary = store.summary(reference, BaselinesSummary)
-    majority, linear = summary.evaluations
-    assert (majority.model, majority.kind, linear.model, linear.kind) == (MAJORITY, "baseline", TFIDF, "baseline")
+    assert [(one.model, one.kind) for one in summary.evaluations] == [(model, "baseline") for model in MODELS]
     table = pq.read_table(store.folder(reference) / "predictions.parquet")
     assert table.schema.names == ["row", "split", "label", "probability", "model"]
     assert [str(kind) for kind in table.schema.types] == ["int64", "string", "int8", "float", "string"]
     expected = [(row, part, labels[row]) for row, part in enumerate(parts) if part != "train"]
-    for model in (MAJORITY, TFIDF):
+    for model in MODELS:
         got = [(r["row"], r["split"], r["label"]) for r in table.to_pylist() if r["model"] == model]
         assert sorted(got) == expected
 
@@ -199,11 +207,71 @@ def test_rows_that_the_split_set_aside_are_left_out(store):
     assert set(rows) == {row for row in kept if parts[row] != "train"}
 
 
-def test_the_same_reviews_give_the_same_bytes(store, tmp_path):
+def test_the_same_reviews_give_the_same_bytes_but_for_the_times(store, tmp_path):
     labels, words, parts = dump()
-    elsewhere = ArtifactStore(str(tmp_path / "other"))
-    first, second = (contents(s.folder(run(s, labels, words, parts))) for s in (store, elsewhere))
-    assert first == second
+    results = []
+    for place in (store, ArtifactStore(str(tmp_path / "other"))):
+        reference = run(place, labels, words, parts)
+        summary = place.summary(reference, BaselinesSummary).model_copy(update={"costs": ()})
+        results.append(contents(place.folder(reference)) | {"summary.json": summary.model_dump_json().encode()})
+    assert results[0] == results[1]
+
+
+def test_nb_svm_weights_terms_by_their_log_count_ratio(store):
+    # Of 3 positive and 2 negative reviews, p = (good 3+1, tea 1+1, bad 0+1) and q = (good 1+1, tea 1+1, bad 2+1).
+    present = csr_matrix([[1, 1, 0], [1, 0, 0], [1, 0, 0], [1, 0, 1], [0, 1, 1]])
+    ratios = log_count_ratios(present, np.array([1, 1, 1, 0, 0], dtype=np.int8))
+    assert ratios == pytest.approx(np.log([(4 / 7) / (2 / 7), (2 / 7) / (2 / 7), (1 / 7) / (3 / 7)]))
+    labels, words, parts = dump()
+    reference = run(store, labels, words, parts)
+    found = scored(store, reference, NAIVE_BAYES)
+    assert found.scores.balanced_accuracy.value > 0.85
+    saved_model = {r["term"]: r["weight"] for r in pq.read_table(store.folder(reference) / NB_FILE).to_pylist()}
+    assert saved_model["not good"] < 0 < saved_model["great good"]
+    assert abs(saved_model["tea"]) < abs(saved_model["not good"]) / 2
+
+
+def test_vader_reads_punctuation_and_capitals_of_the_text_as_written(store):
+    """The words of all reviews are equal: only the raw text and the summary tell the classes apart."""
+    labels, _, parts = dump()
+    texts = ["It is good" if label else "It is GOOD?? No. It is HORRIBLE!!!" for label in labels]
+    by_text = scored(store, run(store, labels, None, parts, texts=texts), VADER)
+    assert by_text.scores.roc_auc.value == 1
+    assert by_text.scores.balanced_accuracy.value == 1
+
+
+@pytest.mark.parametrize("included", [True, False])
+def test_vader_reads_the_summary_if_the_other_models_do(store, monkeypatch, included):
+    labels, _, parts = dump()
+    monkeypatch.setattr("tests.unit.evaluation.factories.CLEAN", CLEAN.model_copy(update={"summary_joined": included}))
+    summaries = pa.array(["Wonderful!" if label else "Awful!" for label in labels])
+    found = scored(store, run(store, labels, None, parts, texts=["Tea."] * len(labels), summary=summaries), VADER)
+    assert found.scores.roc_auc.value == (1 if included else 0.5)
+
+
+def test_vader_gives_probabilities_that_fit_the_labels_of_validation(store):
+    labels, words, parts = dump()
+    reviewed = ["I love it" if label else "I hate it" for label in labels]
+    # A tenth of the reviews says the opposite of its stars, so that nothing is certain.
+    texts = [text if place % 10 else "I hate it" for place, text in enumerate(reviewed)]
+    assert scored(store, run(store, labels, words, parts, texts=texts), VADER).scores.calibration_error.value < 0.1
+
+
+def test_a_long_review_of_one_repeated_trick_does_not_stop_vader():
+    """VADER looks each word up in a list of all words, so that its time grows with the square of the length."""
+    hostile = "but good " * 1_000_000
+    assert compound_scores([hostile, hostile[:MAX_CHARACTERS]]).tolist() == [pytest.approx(1, abs=0.01)] * 2
+
+
+def test_each_baseline_has_its_costs(store):
+    labels, words, parts = dump()
+    reference = run(store, labels, words, parts)
+    costs = {cost.model: cost for cost in store.summary(reference, BaselinesSummary).costs}
+    assert list(costs) == list(MODELS[1:])
+    assert all(cost.training_seconds >= 0 and cost.scoring_rate > 0 for cost in costs.values())
+    sizes = {path.name: path.stat().st_size for path in store.folder(reference).iterdir()}
+    assert (costs[TFIDF].model_bytes, costs[NAIVE_BAYES].model_bytes) == (sizes[LINEAR_MODEL], sizes[NB_FILE])
+    assert costs[VADER].model_bytes > 0
 
 
 def test_a_handful_of_reviews_without_a_common_word_still_has_a_model(store):
@@ -229,7 +297,7 @@ def test_on_real_reviews_the_linear_model_is_a_serious_rival(store, shared_data)
         ["train", "train", "train", "validation", "test"][zlib.crc32(row["ProductId"].encode()) % 5] for row in rows
     ]
     summary = store.summary(run(store, labels, words, parts, texts=texts), BaselinesSummary)
-    majority, linear = summary.evaluations
+    majority, linear = summary.evaluations[:2]
     assert majority.no_better_than_majority
     assert not linear.no_better_than_majority
     assert linear.scores.roc_auc.low > 0.85

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from pipeline.config import EvaluationConfig
-from pipeline.evaluation import MAJORITY, TFIDF, BaselinesSummary, ComparisonSummary, baselines, compare, evaluate
+from pipeline.evaluation import (
+    MAJORITY,
+    NAIVE_BAYES,
+    TFIDF,
+    BaselinesSummary,
+    ComparisonSummary,
+    baselines,
+    compare,
+    evaluate,
+)
 from pipeline.evaluation.comparison import ComparisonError, comparison, pairs_to_compare
 from pipeline.evaluation.predictions import part_predictions
 from pipeline.evaluation.text import comparison_sentence
@@ -109,6 +118,20 @@ def test_pairs_are_runner_up_directions_and_tfidf():
     assert pairs_to_compare(judged[:1]) == (("uni-seed1", TFIDF),)
 
 
+def test_the_best_of_each_direction_is_compared_with_the_best_baseline_on_validation():
+    judged = [
+        evaluation(f"{direction}-seed{seed}", variant=variant(direction, seed), validation=figure)
+        for direction, seed, figure in (("uni", 1, 0.8), ("none", 1, 0.9), ("none", 2, 0.7))
+    ]
+    baselines = [evaluation(TFIDF, validation=0.8), evaluation(NAIVE_BAYES, validation=0.85, low=0.1)]
+    pairs = pairs_to_compare(judged, baselines)
+    assert [pair for pair in pairs if pair[1] == NAIVE_BAYES] == [
+        ("none-seed1", NAIVE_BAYES),
+        ("uni-seed1", NAIVE_BAYES),
+    ]
+    assert ("none-seed1", "uni-seed1") in pairs
+
+
 def test_pairs_do_not_look_at_the_test_part():
     one = evaluation("bi-seed1", variant=variant("bi", 1), validation=0.9, low=0.6)
     other = evaluation("uni-seed1", variant=variant("uni", 1), validation=0.8, low=0.95)
@@ -142,6 +165,9 @@ def test_the_stage_compares_variants_with_each_other_and_with_tfidf(store):
         ("bi-seed1", "uni-seed1"),
         ("bi-seed1", TFIDF),
         ("uni-seed1", TFIDF),
+        # All but the majority are perfect here; of equal ones the first by name is the best.
+        ("bi-seed1", NAIVE_BAYES),
+        ("uni-seed1", NAIVE_BAYES),
     ]
     assert all(pair.rows == 60 for pair in summary.comparisons)
     against = summary.between("uni-seed1", TFIDF)

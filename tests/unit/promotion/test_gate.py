@@ -100,6 +100,29 @@ def test_a_single_failed_rule_rejects(name, approval):
     assert deciding_rule(result.rules).code == name
 
 
+@pytest.mark.parametrize(
+    ("bytes_", "bound", "decision"),
+    [
+        (13_400_000, None, "promoted"),
+        (13_400_000, 13.4, "promoted"),
+        (13_400_001, 13.4, "rejected"),
+        (None, None, "promoted"),
+        (None, 13.4, "rejected"),
+    ],
+)
+def test_a_model_may_have_a_maximum_size(bytes_, bound, decision):
+    result = ask(exported=export(onnx_bytes=bytes_), config={"max_model_megabytes": bound})
+    assert result.decision == decision
+    assert failed(result) == ([] if decision == "promoted" else ["model_size"])
+
+
+def test_a_model_that_is_too_large_is_rejected_with_its_size():
+    result = ask(exported=export(onnx_bytes=13_460_000), config={"max_model_megabytes": 10})
+    assert "The ONNX model has 13.5 MB; at most 10.0 MB are allowed." in result.sentence
+    unknown = ask(exported=export(), config={"max_model_megabytes": 10})
+    assert "does not record the size of the ONNX model" in unknown.sentence
+
+
 @pytest.mark.parametrize("name", [name for name in REFUSALS if "not_below" not in name and "slice" not in name])
 def test_the_first_champion_must_pass_every_rule_that_needs_no_champion(name):
     result = ask(None, **{**REFUSALS[name], "head_to_head": None, "champion_behavioral_tests": None})

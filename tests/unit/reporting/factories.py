@@ -43,6 +43,7 @@ from pipeline.evaluation.records import (
     DistributionBin,
     EvaluationSummary,
     Mistake,
+    ModelCost,
     OperatingPoint,
     PairedCounts,
     Scores,
@@ -143,6 +144,7 @@ def example_run(store: ArtifactStore, profile: str = "default", **changes: Any) 
             negative_terms=terms(-7.3, "not", "disappointed", "terrible", "waste", "return", "stale", "not worth"),
             terms=41_207,
             inverse_regularization=4.0,
+            costs=(ModelCost(model=TFIDF, training_seconds=14.2, scoring_rate=8_150.4, model_bytes=3_400_000),),
         ),
     )
     first = {
@@ -565,7 +567,13 @@ def place_variant(
     """Place a trained, judged and exported variant."""
     label = variant.name
     artifacts = {
-        "train": place(store, "train", train_summary(variant, collapsed=collapsed), label=label),
+        "train": place(
+            store,
+            "train",
+            train_summary(variant, collapsed=collapsed),
+            texts={"model.keras": "w" * 2_000},
+            label=label,
+        ),
         "predict": place(store, "predict", PredictSummary(model=label, rows=2_212, seconds=1.2), label=label),
         "evaluate": place(store, "evaluate", judged, label=label),
         "export": place(

@@ -23,7 +23,7 @@ from pipeline.config import DriftConfig
 from pipeline.dataset.drift import enforce_drift_limits
 from pipeline.errors import DriftError
 from pipeline.evaluation.assessment import warnings_for
-from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary, PairedCounts
+from pipeline.evaluation.records import ComparisonSummary, EvaluationSummary, PairedCounts, VariantIdentity
 from pipeline.evaluation.rules import TFIDF
 from pipeline.profiling.stage import STAGE as PROFILE
 from pipeline.promotion.records import GateDecision, HeadToHeadSummary, Rule
@@ -40,6 +40,7 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome
 from tests.factories import Given, place, replaced
 from tests.unit.reporting.factories import (
     ExampleRun,
+    compared,
     curves,
     example_run,
     minimal_run,
@@ -496,20 +497,74 @@ def test_a_collapsed_model_is_called_out_at_the_top_in_the_table_and_beside_the_
     assert "no better than the majority" not in page_of(folder, "default").select_one("#scores").get_text()
 
 
-def test_a_baseline_that_is_shown_to_be_better_is_a_warning(store: ArtifactStore) -> None:
-    run = example_run(store, "default")
-    contents = gather(run.state, run.config, store)
-    pair = contents.comparison.between("bi-seed2", TFIDF)
-    assert not any(warning.code == "below_baseline" for warning in contents.warnings)
+LSTM, COUNTED = "Bidirectional LSTM, seed 2", "TF-IDF with logistic regression"
 
-    worse = pair.model_copy(
-        update={"significant": True, "balanced_accuracy_difference": Interval(value=-0.018, low=-0.035, high=-0.002)}
-    )
-    comparison = place(store, "compare", ComparisonSummary(comparisons=(worse,)), label="worse")
-    references = with_models(run, compare=comparison)
-    contents = gather(references, run.config, store)
-    assert contents.warnings[0].code == "below_baseline"
-    assert contents.summary_questions.better_than_tfidf.answer == "No, worse"
+
+@pytest.mark.parametrize(
+    ("difference", "significant", "title", "answer"),
+    [
+        (0.018, True, None, "Yes"),
+        (0.004, False, f"{LSTM} is not shown to be better than {COUNTED}", "Not shown"),
+        (-0.004, False, f"{LSTM} is not shown to be better than {COUNTED}", "Not shown"),
+        (-0.018, True, f"{COUNTED} is better than {LSTM}", "No, worse"),
+    ],
+)
+def test_an_lstm_that_is_not_shown_to_beat_a_baseline_is_called_not_worth_its_cost(
+    store: ArtifactStore, difference: float, *, significant: bool, title: str | None, answer: str
+) -> None:
+    contents = compared_with_tfidf(store, difference, significant=significant)
+    found = [warning for warning in contents.warnings if warning.code == "below_baseline"]
+    assert [warning.title for warning in found] == ([] if title is None else [title])
+    assert contents.summary_questions.better_than_tfidf.answer == answer
+    for warning in found:
+        assert "points more balanced accuracy" in warning.text
+        assert "not worth its cost here: it was trained in" in warning.text
+        assert f"{COUNTED} in 14 s." in warning.text
+
+
+def test_an_lstm_is_compared_with_averaged_vectors_too(store: ArtifactStore) -> None:
+    """TF-IDF is beaten; the network without an LSTM, which is better, is not."""
+    averaged = VariantIdentity(direction="none", seed=1, group="none", group_title="Averaged vectors")
+    contents = compared_with_tfidf(store, 0.05, significant=True, rival=averaged)
+    (found,) = [warning for warning in contents.warnings if warning.code == "below_baseline"]
+    assert found.title == f"Averaged vectors is better than {LSTM}"
+
+
+def compared_with_tfidf(
+    store: ArtifactStore, difference: float, *, significant: bool, rival: VariantIdentity | None = None
+) -> ReportContents:
+    """Return the report of a run whose best LSTM differs by so much from TF-IDF, and loses to ``rival``."""
+    run = example_run(store, "default")
+    evidence = gather(run.state, run.config, store)
+    ends = {"low": difference - 0.01, "high": difference + 0.01}
+    pairs = [
+        evidence.comparison.between("bi-seed2", TFIDF).model_copy(
+            update={
+                "significant": significant,
+                "balanced_accuracy_difference": Interval(value=difference, **ends),
+            }
+        )
+    ]
+    variants = run.state.variants
+    if rival is not None:
+        best = evidence.best.evaluated
+        named = best.model_copy(update={"variant": rival, "model": "none-seed1", "title": rival.group_title})
+        pairs.append(compared(named, best, difference=0.03))
+        last = replaced(variants[0], {"evaluate": place(store, "evaluate", named, label="averaged")})
+        variants = (last.model_copy(update={"name": "none-seed1", "direction": "none"}), *variants[1:])
+    comparison = place(store, "compare", ComparisonSummary(comparisons=tuple(pairs)), label=f"difference {difference}")
+    state = with_models(run, compare=comparison).model_copy(update={"variants": variants})
+    return gather(state, run.config, store)
+
+
+def test_what_each_model_costs_is_a_table(folder: Path) -> None:
+    tables = page_of(folder, "default").select("#scores table")
+    table = next(one for one in tables if "Training time" in one.caption.get_text())
+    rows = {row.th.get_text(): [cell.get_text() for cell in row.select("td")] for row in table.select("tbody tr")}
+    assert rows[COUNTED] == ["14 s", "8,150", "3.4 MB"]
+    # 2,212 reviews in 1.2 seconds, and the file that the factory writes.
+    assert rows[LSTM][1:] == ["1,843", "2 kB"]
+    assert len(rows) == 5
 
 
 def test_the_article_is_mentioned_in_its_profile_only(folder: Path) -> None:

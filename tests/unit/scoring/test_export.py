@@ -30,6 +30,7 @@ from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.records import PREDICTIONS_FILE
 from tests.factories import place
 from tests.unit.scoring.factories import build_world, keras_probabilities, place_training
+from tests.unit.training.factories import pairs, variant
 
 SCORE_SAVED_MODEL = """
 import json, os, sys
@@ -81,6 +82,7 @@ def test_the_export_is_checked_on_every_test_row(kind, request):
     assert summary.variant == world.variant.name
     # The profile `article` keeps the network's probabilities.
     assert summary.threshold == {"world": 0.5, "article_world": 0.4}[kind]
+    assert summary.onnx_bytes == (world.store.folder(world.export()) / "model.onnx").stat().st_size
 
 
 @pytest.mark.parametrize(("kind", "files"), [("world", "exported"), ("article_world", "article_exported")])
@@ -117,6 +119,26 @@ def test_the_onnx_file_maps_padded_word_ids_to_probabilities(kind, files, reques
     model = ExportedModel.model_validate_json((folder / "model.json").read_text())
     expected = model.calibration.apply(table["probability"].to_numpy())
     np.testing.assert_allclose(probabilities, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("padding", ["masked", "unmasked"])
+def test_averaged_vectors_have_an_onnx_form(padding):
+    """Unlike the outputs of an LSTM, word vectors are not zero at padding; the mean must leave them out."""
+    import onnxruntime
+
+    from pipeline.scoring.onnx_model import network_to_onnx
+    from pipeline.training.model import build_model
+
+    random = np.random.default_rng(1)
+    chosen = variant(directions=("none",), padding=padding)
+    network = build_model(chosen, 30, random.normal(size=(30, chosen.embedding_dim)), pairs(), max_length=9)
+    layer = network.get_layer("pair_vectors")
+    layer.set_weights([random.normal(size=layer.get_weights()[0].shape)])
+    ids = np.where(np.arange(9) < random.integers(1, 10, (20, 1)), random.integers(1, 30, (20, 9)), 0).astype(np.int32)
+    session = onnxruntime.InferenceSession(network_to_onnx(network))
+    (probabilities,) = session.run(["probability"], {"ids": ids})
+    np.testing.assert_allclose(probabilities, network(ids)[:, 0], atol=1e-6, rtol=0)
+    assert probabilities.std() > 0.01
 
 
 def test_a_layer_without_an_onnx_form_is_named():

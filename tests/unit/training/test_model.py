@@ -20,7 +20,7 @@ PADDED = np.array([[5, 6, 7, 0, 0, 0, 0]], dtype=np.int32)
 ALONE = PADDED[:, :3]
 
 
-@pytest.fixture(scope="module", params=["uni", "bi"])
+@pytest.fixture(scope="module", params=["uni", "bi", "none"])
 def network(request, keras):
     return with_large_pair_vectors(build_model(variant(directions=(request.param,)), 30, pairs=pairs()))
 
@@ -47,6 +47,18 @@ def test_layers_are_stacked_and_wrapped(keras, layers, direction):
     kind = keras.layers.LSTM if direction == "uni" else keras.layers.Bidirectional
     assert sum(isinstance(layer, kind) for layer in model.layers) == layers
     assert model(ALONE).shape == (1, 1)
+
+
+def test_averaged_vectors_ignore_the_order_of_words_but_not_of_pairs(keras):
+    """The mean and the maximum over the words are all that the dense layer reads."""
+    plain = build_model(variant(directions=("none",), word_pairs=0), 30)
+    turned = ALONE[:, ::-1]
+    np.testing.assert_allclose(plain(ALONE), plain(turned), rtol=1e-6)
+    assert not np.allclose(plain(ALONE), plain(np.array([[5, 6, 8]], dtype=np.int32)), rtol=1e-6)
+    with_pairs = with_large_pair_vectors(build_model(variant(directions=("none",)), 30, pairs=pairs()))
+    row = pairs().members[1:2].astype(np.int32)
+    assert not np.allclose(with_pairs(row), with_pairs(row[:, ::-1]), rtol=1e-6)
+    assert not any("lstm" in layer.name for layer in plain.layers)
 
 
 def test_padding_changes_nothing(network):
@@ -116,8 +128,10 @@ def test_pre_trained_vectors_start_the_embedding(keras):
         build_model(variant(), 30, vectors[:, :3])
 
 
-def test_cudnn_stays_possible(network, keras):
+@pytest.mark.parametrize("direction", ["uni", "bi"])
+def test_cudnn_stays_possible(keras, direction):
     """Conditions of keras.layers.LSTM for cuDNN: these activations, no recurrent dropout, not unrolled, a bias."""
+    network = build_model(variant(directions=(direction,)), 30, pairs=pairs())
     layers = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.LSTM)]
     assert layers
     for layer in layers:
