@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.scales import decimals_of, finite, multiples, nice_step, spread_apart
-from pipeline.reporting.figures.svg import Color, Dash, Drawing, Figure, FigureTable, Panel, Shape, slug
+from pipeline.reporting.figures.scales import decimals_of, finite, multiples, nice_step, percent, plain, spread_apart
+from pipeline.reporting.figures.svg import Color, Dash, Drawing, Figure, Panel, Shape, slug
 from pipeline.reporting.records import VariantReport
-from pipeline.training.records import TrainSummary
+from pipeline.training.records import EpochRecord, TrainSummary
 
 HEIGHT = 230
 COLLAPSE_HEIGHT = 236
@@ -24,6 +24,13 @@ class _Scale:
     high: float
     step: float
 
+    def ticks(self) -> tuple[list[float], Callable[[float], str]]:
+        """Return the ticks and their labels."""
+        decimals = decimals_of(self.step)
+        return multiples(self.low, self.high, self.step), (
+            lambda value: f"{value:,.{decimals}f}" if value < 1e6 else f"{value:.0e}"  # noqa: PLR2004
+        )
+
 
 def learning_curves(variants: Sequence[VariantReport]) -> tuple[Figure, ...]:
     """Draw the losses of each trained variant, all on one vertical scale."""
@@ -33,13 +40,14 @@ def learning_curves(variants: Sequence[VariantReport]) -> tuple[Figure, ...]:
     for variant, summary in trained:
         drawing = Drawing(HEIGHT)
         panel = _loss_panel(drawing, summary, scale, (42.0, 24.0, 76.0, 38.0))
-        panel.y_ticks(*_labeled(scale), title="loss (nats)")
+        panel.y_ticks(*scale.ticks(), title="loss (nats)")
         figures.append(
             drawing.figure(
                 f"learning-{slug(variant.name)}",
                 f"Learning curves: {variant.title}",
                 _description(summary),
-                _table(summary),
+                ("Epoch", "Training loss", "Validation loss", "Validation accuracy", "Validation ROC-AUC", "Duration"),
+                map(_row, summary.epochs),
             )
         )
     return tuple(figures)
@@ -62,10 +70,8 @@ def article_collapse(variant: VariantReport) -> Figure | None:
     spread = evaluated.scores.probability_spread
     drawing = Drawing(COLLAPSE_HEIGHT)
     panel = drawing.panel((38, 40, 206, 38), (0, 1), (0, max(shares) * 1.12))
-    step = nice_step(max(shares), 4)
-    ticks = multiples(0, max(shares) * 1.12, step)
-    panel.y_ticks(ticks, [f"{100 * value:g} %" for value in ticks])
-    panel.x_ticks([0, 0.5, 1], ["0", "0.5", "1"], grid=False, title="predicted probability")
+    panel.y_ticks(multiples(0, max(shares) * 1.12, nice_step(max(shares), 4)), percent)
+    panel.x_ticks([0, 0.5, 1], plain, grid=False, title="predicted probability")
     panel.text(0, panel.y[1], "Test reviews", right=-32, up=24, strong=True)
     panel.text(0, panel.y[1], f"std. dev. {_small(spread)}", "soft", right=-32, up=10)
     for one, share in zip(bins, shares, strict=True):
@@ -74,7 +80,7 @@ def article_collapse(variant: VariantReport) -> Figure | None:
             panel.box(one.low, one.high, 0, share, "series-1")
     scale = _scale(list(_losses(summary)), from_zero=False)
     losses = _loss_panel(drawing, summary, scale, (212.0, 40.0, 66.0, 38.0), room=28)
-    losses.y_ticks(*_labeled(scale))
+    losses.y_ticks(*scale.ticks())
     losses.text(losses.x[0], losses.y[1], "Loss (nats)", right=-34, up=24, strong=True)
     at_end = f"at the end {formatting.score(summary.epochs[-1].loss)}"
     losses.text(losses.x[0], losses.y[1], at_end, "soft", right=-34, up=10)
@@ -84,17 +90,15 @@ def article_collapse(variant: VariantReport) -> Figure | None:
         f"{formatting.share(shares[fullest])} of the {formatting.plural(rows, 'test review')} have a probability "
         f"between {bins[fullest].low:.2f} and {bins[fullest].high:.2f}; the standard deviation of the probabilities is "
         f"{_small(spread)}. {_description(summary)}",
-        FigureTable(
-            ("Figure", "Value"),
-            (
-                ("Test reviews", formatting.count(rows)),
-                ("Standard deviation of the probabilities", _small(spread)),
-                ("Predicted positive", formatting.share(evaluated.scores.predicted_positive_share)),
-                ("Share in the fullest bin", formatting.share(shares[fullest])),
-                ("Training loss at the end", formatting.score(summary.epochs[-1].loss)),
-                ("Validation loss at the end", formatting.score(summary.epochs[-1].validation_loss)),
-                ("Entropy of the training labels", formatting.score(summary.label_entropy)),
-            ),
+        ("Figure", "Value"),
+        (
+            ("Test reviews", formatting.count(rows)),
+            ("Standard deviation of the probabilities", _small(spread)),
+            ("Predicted positive", formatting.share(evaluated.scores.predicted_positive_share)),
+            ("Share in the fullest bin", formatting.share(shares[fullest])),
+            ("Training loss at the end", formatting.score(summary.epochs[-1].loss)),
+            ("Validation loss at the end", formatting.score(summary.epochs[-1].validation_loss)),
+            ("Entropy of the training labels", formatting.score(summary.label_entropy)),
         ),
     )
 
@@ -121,11 +125,6 @@ def _scale(losses: Sequence[float], *, from_zero: bool) -> _Scale:
     )
 
 
-def _labeled(scale: _Scale) -> tuple[list[float], list[str]]:
-    ticks = multiples(scale.low, scale.high, scale.step)
-    return ticks, [f"{value:,.{decimals_of(scale.step)}f}" if value < 1e6 else f"{value:.0e}" for value in ticks]  # noqa: PLR2004
-
-
 def _loss_panel(
     drawing: Drawing, summary: TrainSummary, scale: _Scale, edges: tuple[float, float, float, float], room: float = 30
 ) -> Panel:
@@ -137,7 +136,7 @@ def _loss_panel(
     wide = (panel.x[1] - panel.x[0]) / panel.pixel[0]
     step = max(1, math.ceil(nice_step(last - first, max(1, int(wide / room)))))
     ticks = multiples(first, last, step) if last > first else [first]
-    panel.x_ticks(ticks, [f"{value:g}" for value in ticks], grid=False, title="epoch")
+    panel.x_ticks(ticks, plain, grid=False, title="epoch")
     entropy = summary.label_entropy
     lines: list[tuple[str, Color, float]] = []
     if finite(entropy):
@@ -177,18 +176,12 @@ def _description(summary: TrainSummary) -> str:
     )
 
 
-def _table(summary: TrainSummary) -> FigureTable:
-    return FigureTable(
-        ("Epoch", "Training loss", "Validation loss", "Validation accuracy", "Validation ROC-AUC", "Duration"),
-        tuple(
-            (
-                formatting.count(epoch.epoch),
-                formatting.score(epoch.loss),
-                formatting.score(epoch.validation_loss),
-                formatting.score(epoch.validation_accuracy),
-                formatting.score(epoch.validation_auc),
-                formatting.duration(epoch.seconds),
-            )
-            for epoch in summary.epochs
-        ),
+def _row(epoch: EpochRecord) -> tuple[str, ...]:
+    return (
+        formatting.count(epoch.epoch),
+        formatting.score(epoch.loss),
+        formatting.score(epoch.validation_loss),
+        formatting.score(epoch.validation_accuracy),
+        formatting.score(epoch.validation_auc),
+        formatting.duration(epoch.seconds),
     )
