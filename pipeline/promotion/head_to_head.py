@@ -145,13 +145,7 @@ def compare_to_champion(
             for side, model in sides.items()
             for role in ("exported", "cleaned", "parts")
         },
-        params=HeadToHeadParams(
-            bootstrap_samples=config.bootstrap_samples,
-            challenger=challenger.name,
-            challenger_title=challenger.title,
-            champion=champion.name,
-            champion_title=champion.title,
-        ),
+        params=HeadToHeadParams(bootstrap_samples=config.bootstrap_samples, **_names(sides)),
         build=lambda work: _build(work, sides, config.bootstrap_samples, store, load),
     )
 
@@ -179,15 +173,13 @@ def _build(
     for row_set in row_sets.values():
         log.info("%s", row_set_sentence(row_set))
     return Outcome(
-        HeadToHeadSummary(
-            challenger=challenger.name,
-            challenger_title=challenger.title,
-            champion=champion.name,
-            champion_title=champion.title,
-            challenger_test=own_test,
-            champion_test=row_sets.get("champion_test"),
-        )
+        HeadToHeadSummary(**_names(sides), challenger_test=own_test, champion_test=row_sets.get("champion_test"))
     )
+
+
+def _names(sides: Mapping[str, ChampionModel]) -> dict[str, str]:
+    names = {side: model.name for side, model in sides.items()}
+    return names | {f"{side}_title": model.title for side, model in sides.items()}
 
 
 def _read_assigned(model: ChampionModel, store: ArtifactStore) -> _Assigned:
