@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +25,7 @@ from pipeline.scoring.shards import (
     score_shard,
 )
 from pipeline.store import ArtifactReference, ArtifactStore, Record
+from pipeline.store.files import replaced_folder
 from pipeline.store.run_names import safe_run_name
 
 log = logging.getLogger(__name__)
@@ -153,9 +151,7 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
     dump = store.summary(first.inputs["ingested"], IngestSummary)
     _require_every_row(summaries, dump.rows)
     home = store.root / PREDICTIONS / safe_run_name(run_name)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=_scratch_parent(store)) as scratch:
-        written = Path(scratch) / "new"
-        written.mkdir()
+    with replaced_folder(home, last=SUMMARY_FILE) as written:
         _concatenate(shards, EXCLUDED_FILE, EXCLUDED_SCHEMA, written, store)
         unknown = _concatenate(
             shards, PREDICTIONS_FILE, PREDICTION_SCHEMA, written, store, figures="unknown_word_share"
@@ -178,12 +174,6 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
             ingested=first.inputs["ingested"],
         )
         (written / SUMMARY_FILE).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        if store.is_folder:
-            _rename(written, Path(str(home)))
-        else:
-            for name in (PREDICTIONS_FILE, EXCLUDED_FILE, SUMMARY_FILE):
-                with (written / name).open("rb") as source, (home / name).open("wb") as sink:
-                    shutil.copyfileobj(source, sink)
     place = str(home / PREDICTIONS_FILE)
     log.info("Predictions: %s (%d rows, %d not scored)", place, rows, dump.rows - rows)
     return Publication(predictions=place, summary=summary)
@@ -251,30 +241,3 @@ def _unknown_words(shares: np.ndarray) -> UnknownWords:
         percentile_95=round(float(np.percentile(shares, 95, method="inverted_cdf")), 6),
         without_known_word=int((shares >= 1).sum()),
     )
-
-
-def _scratch_parent(store: ArtifactStore) -> Path | None:
-    """Return a folder on the folder store's own disk, so that the result can be renamed into place."""
-    if not store.is_folder:
-        return None
-    home = Path(str(store.root)) / PREDICTIONS
-    home.mkdir(parents=True, exist_ok=True)
-    return home
-
-
-def _rename(written: Path, home: Path) -> None:
-    for path in [*written.iterdir(), written]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    old = written.with_name("old")
-    if home.exists():
-        home.rename(old)
-    try:
-        written.rename(home)
-    except OSError:
-        if old.exists() and not home.exists():
-            old.rename(home)
-        raise
