@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from graphlib import TopologicalSorter
 
-from pipeline.retention.inventory import FoundArtifact, found_orphans
+from pipeline.retention.inventory import found_orphans
 from pipeline.retention.reachability import contents
-from pipeline.retention.records import CleanUpPlan, KeptArtifact, OldArtifact, OldReport, RetentionPolicy
+from pipeline.retention.records import CleanUpPlan, FoundArtifact, RetentionPolicy
 from pipeline.store import ArtifactReference, ArtifactStore
 
 
@@ -30,22 +30,10 @@ def plan_clean_up(store: ArtifactStore, policy: RetentionPolicy, now: datetime) 
     return CleanUpPlan(
         made_at=now,
         policy=policy,
-        artifacts=tuple(
-            OldArtifact(reference=reference, bytes=old[reference].bytes, last_used=old[reference].last_used)
-            for reference in topological_order(old)
-        ),
-        reports=tuple(
-            OldReport(
-                folder=report.folder,
-                run_name=report.run_name,
-                made_at=report.made_at or report.changed_at,
-                bytes=report.bytes,
-                changed_at=report.changed_at,
-            )
-            for report in sorted(found.old_reports, key=lambda report: report.made_at or report.changed_at)
-        ),
+        artifacts=tuple(old[reference] for reference in topological_order(old)),
+        reports=tuple(sorted(found.old_reports, key=lambda report: report.made_at or report.changed_at)),
         orphans=found_orphans(store, before=now - policy.grace),
-        kept=tuple(KeptArtifact(reference=reference, reason=reason) for reference, reason in found.kept.items()),
+        kept=found.kept,
         kept_reports=found.kept_reports,
         unreadable=found.unreadable,
     )

@@ -10,15 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.errors import quoted
-from pipeline.retention.inventory import (
-    FoundArtifact,
-    FoundReport,
-    RetentionError,
-    found_artifacts,
-    found_reports,
-    keys_in,
-)
-from pipeline.retention.records import CleanUpPlan, Reason, RetentionPolicy
+from pipeline.retention.inventory import RetentionError, found_artifacts, found_reports, keys_in
+from pipeline.retention.records import CleanUpPlan, FoundArtifact, FoundReport, Reason, RetentionPolicy
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.files import files_below
 
@@ -104,11 +97,10 @@ def _by_key(artifacts: Iterable[ArtifactReference]) -> Callable[[Iterable[str]],
 def _used_since(artifacts: Mapping[ArtifactReference, FoundArtifact], plan: CleanUpPlan) -> set[ArtifactReference]:
     """Return the artifacts that are not in a plan, and those to remove that were used since."""
     known = {artifact.reference: artifact.last_used for artifact in plan.artifacts}
-    kept = {artifact.reference for artifact in plan.kept}
     return {
         reference
         for reference, found in artifacts.items()
-        if reference not in kept and (reference not in known or found.last_used > known[reference])
+        if reference not in plan.kept and (reference not in known or found.last_used > known[reference])
     }
 
 

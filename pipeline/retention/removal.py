@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from upath import UPath
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.retention.inventory import FoundArtifact, last_change
+from pipeline.retention.inventory import last_change
 from pipeline.retention.reachability import Contents, contents, reached
-from pipeline.retention.records import CleanUpPlan, CleanUpResult, OldArtifact, OldReport, Orphan, Skipped
+from pipeline.retention.records import CleanUpPlan, CleanUpResult, FoundArtifact, FoundReport, Orphan, Skipped
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.files import files_below, remove_atomically
 
@@ -69,7 +69,7 @@ class _CleanUp:
     """Inputs of the skipped artifacts."""
     freed: int = 0
 
-    def remove_report(self, report: OldReport, now: Contents) -> None:
+    def remove_report(self, report: FoundReport, now: Contents) -> None:
         """Remove the folder of a report; ``latest.json`` names another one."""
         from pipeline.reporting.publishing import PAGE, REPORTS
 
@@ -95,7 +95,7 @@ class _CleanUp:
         else:
             self.skip(name, CHANGED)
 
-    def remove_artifact(self, artifact: OldArtifact, now: Contents) -> None:
+    def remove_artifact(self, artifact: FoundArtifact, now: Contents) -> None:
         """Remove one artifact; if it is skipped, its inputs are skipped, too."""
         reference = artifact.reference
         found = now.artifacts.get(reference)
