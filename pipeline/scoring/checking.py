@@ -72,21 +72,6 @@ class Readings:
     probabilities: npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How well an exported model agrees with the pipeline.
-
-    Attributes:
-        rows: Rows checked.
-        identical_ids: Number of these with the same word ids.
-        largest_difference: Largest absolute difference of a probability among rows with the same word ids.
-    """
-
-    rows: int
-    identical_ids: int
-    largest_difference: float
-
-
 def choose_sample(
     cleaned: ArtifactReference,
     encoded: ArtifactReference,
@@ -185,8 +170,11 @@ def read_back(folder: Path, reviews: list[str]) -> Readings:
     return readings
 
 
-def compare(sample: Sample, readings: Readings, normalization: str) -> Agreement:
+def compare(sample: Sample, readings: Readings, normalization: str) -> tuple[int, float]:
     """Compare an exported model's results with the pipeline's.
+
+    Returns:
+        Number of rows with the same word ids, and the largest absolute difference of a probability among them.
 
     Raises:
         ExportMismatchError: Fewer rows than ``MIN_IDENTICAL_SHARE`` have the same word ids, or a probability of
@@ -221,7 +209,7 @@ def compare(sample: Sample, readings: Readings, normalization: str) -> Agreement
             f"{readings.probabilities[worst]:.6f}. Predictions and model are from different trainings, or rows are "
             "padded differently; run `predict` and `export` again on one machine."
         )
-    return Agreement(rows=count, identical_ids=int(identical.sum()), largest_difference=largest)
+    return int(identical.sum()), largest
 
 
 def _same_words(expected: npt.NDArray[np.int32], found: npt.NDArray[np.int32]) -> bool:

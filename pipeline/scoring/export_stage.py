@@ -131,14 +131,14 @@ def _build(
     vocabulary.save(folder / VOCABULARY_FILE)
     (folder / EXPORTED_MODEL_FILE).write_text(exported.model_dump_json(indent=2) + "\n", encoding="utf-8")
     with full_precision():
-        check = compare(sample, read_back(folder, sample.reviews), params.normalization)
+        identical, difference = compare(sample, read_back(folder, sample.reviews), params.normalization)
     return Outcome(
         ExportSummary(
             variant=variant.name,
             files=(EXPORTED_MODEL_FILE, KERAS_FILE, ONNX_FILE, SAVED_MODEL_FOLDER, VOCABULARY_FILE),
-            checked_rows=check.rows,
-            identical_ids=check.identical_ids,
-            largest_difference=check.largest_difference,
+            checked_rows=len(sample.rows),
+            identical_ids=identical,
+            largest_difference=difference,
             threshold=params.threshold,
         )
     )
