@@ -692,6 +692,7 @@ def test_what_trains_now_is_shown_though_its_last_line_is_half_written(
     page = analyst.get(f"{BASE}/training").text
     assert "<h2>bi-seed1</h2>" in page
     assert "Epoch 1: loss 0.600" in page
+    assert "1: 0.600 and on validation 0.500</desc>" in page
     assert f'<script src="{BASE}/files/live.js" defer></script>' in page
 
 
