@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ArtifactError, quoted
+from pipeline.readers import IngestSummary
 from pipeline.scoring.records import PREDICTIONS_FILE
 from pipeline.scoring.shards import (
     EXCLUDED_FILE,
@@ -119,11 +120,10 @@ def score_dump(
     Raises:
         PipelineError: See :func:`plan_shards`, :func:`score_shard` and :func:`publish_predictions`.
     """
-    plan = plan_shards(ingested, store, rows_per_shard)
-    scored = []
-    for shard in plan.shards:
+    scored, shards = [], plan_shards(ingested, store, rows_per_shard)
+    for shard in shards:
         scored.append(score_shard(exported, ingested, shard, store))
-        log.info("score: %d of %d rows", shard.first_row + shard.rows, plan.rows)
+        log.info("score: %d of %d rows", shard.first_row + shard.rows, shards[-1].first_row + shards[-1].rows)
     return publish_predictions(scored, run_name, store)
 
 
@@ -143,8 +143,6 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
         ArtifactError: A shard is missing or belongs to another dump or model; rows would be lost or duplicated.
     """
     # Imported here: a process that scores one sentence does not need the readers of dumps.
-    from pipeline.readers import IngestSummary
-
     shards = _in_order(scored, store)
     first = store.manifest(shards[0])
     summaries = [store.summary(reference, ScoreSummary) for reference in shards]
