@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
@@ -16,13 +17,13 @@ from pipeline.config import EvaluationConfig
 from pipeline.errors import ArtifactError, quoted
 from pipeline.evaluation.paired import accuracy_difference, count_pairs, paired_differences
 from pipeline.evaluation.predictions import PREDICTIONS, PartPredictions, part_predictions
+from pipeline.evaluation.resampling import CountedFigures, RankedCounts
 from pipeline.promotion.champions import ChampionModel
 from pipeline.promotion.records import ComparedModel, ComparedSlice, HeadToHeadSummary, RowSet, RowSetName
 from pipeline.promotion.rule_text import row_set_sentence
+from pipeline.splitting.splits import TEST, TRAIN, VALIDATION, read_splits
+from pipeline.splitting.texts import int_digest
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -183,9 +184,6 @@ def _names(sides: Mapping[str, ChampionModel]) -> dict[str, str]:
 
 
 def _read_assigned(model: ChampionModel, store: ArtifactStore) -> _Assigned:
-    from pipeline.splitting.splits import TEST, TRAIN, VALIDATION, read_splits
-    from pipeline.splitting.texts import int_digest
-
     rows, labels, texts, seen = [], [], [], []
     for batch in read_splits(model.cleaned, model.parts, ["row", "label", "text"], store):
         test = batch.split_of_row == TEST
@@ -229,8 +227,6 @@ def _score(
 
 def _texts(chosen: _Candidates, store: ArtifactStore) -> Iterator[tuple[list[str], list[str]]]:
     """Yield raw texts and summaries of the compared rows, in their order."""
-    from pipeline.splitting.splits import TEST, read_splits
-
     kept, begin = chosen.kept, 0
     for batch in read_splits(chosen.owner.cleaned, chosen.owner.parts, ["text", "summary"], store):
         places = np.flatnonzero(batch.split_of_row == TEST)
@@ -247,9 +243,6 @@ def _strings(columns: pa.RecordBatch, name: str, places: NDArray[np.int64]) -> l
 
 
 def _write(work: Workspace, chosen: Sequence[_Candidates], scored: Mapping[str, _Scored]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     schema = pa.schema(
         [
             pa.field("row_set", pa.string(), nullable=False),
@@ -301,7 +294,6 @@ def _predictions(chosen: _Candidates, scored: _Scored) -> PartPredictions:
 
 def _compared(chosen: _Candidates, scored: _Scored) -> ComparedModel:
     from pipeline.evaluation.calibration import bin_starts
-    from pipeline.evaluation.resampling import CountedFigures, RankedCounts
 
     predictions, labels = _predictions(chosen, scored), chosen.labels
     if not len(labels):

@@ -8,14 +8,14 @@ from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING
 
 from pipeline.airflow.ui.pages import describe_error
+from pipeline.dataset import DumpBatch, batches
 from pipeline.errors import PipelineError, SourceUnavailableError
 from pipeline.settings import load_settings
+from pipeline.sources.inbox import InboxListing, scan_inbox
 from pipeline.sources.naming import safe_name, without_secrets
 from pipeline.store import ArtifactStore
 
 if TYPE_CHECKING:
-    from pipeline.dataset import DumpBatch
-    from pipeline.sources.inbox import InboxListing
     from pipeline.sources.source import InboxFile
 
 PATIENCE_SECONDS = 5.0
@@ -70,8 +70,6 @@ class ReceivedBatches:
 
 def received_batches(store: ArtifactStore) -> ReceivedBatches:
     """Return the batches received so far."""
-    from pipeline.dataset import batches
-
     try:
         return ReceivedBatches(batches(store))
     except (PipelineError, OSError) as error:
@@ -109,8 +107,6 @@ def _list(url: str, place: str) -> InboxListing:
     Raises:
         SourceUnavailableError: It did not answer in time.
     """
-    from pipeline.sources.inbox import scan_inbox
-
     late = SourceUnavailableError(
         f"{place} did not answer within {PATIENCE_SECONDS:.0f} seconds. Reload the page later."
     )
