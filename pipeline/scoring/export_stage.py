@@ -22,7 +22,8 @@ from pipeline.scoring.records import (
     ExportSummary,
 )
 from pipeline.scoring.text_rules import current_text_rules
-from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
+from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
+from pipeline.training.batches import EMPTY_ROW_ID
 from pipeline.training.records import TrainSummary
 
 EXPORT_STAGE = Stage("export", version=3)
@@ -88,17 +89,14 @@ def export(
         threshold=threshold,
         title=title,
     )
-
-    def build(work: Workspace) -> Outcome:
-        return _build(work.folder, inputs, params, store)
-
-    return store.produce(EXPORT_STAGE, inputs=inputs, params=params, build=build)
+    return store.produce(
+        EXPORT_STAGE, inputs=inputs, params=params, build=lambda work: _build(work.folder, inputs, params, store)
+    )
 
 
 def _build(
     folder: Path, inputs: dict[str, ArtifactReference], params: ExportParameters, store: ArtifactStore
 ) -> Outcome:
-    from pipeline.training.batches import EMPTY_ROW_ID
     from pipeline.training.prediction import load_model
 
     variant = store.summary(inputs["trained"], TrainSummary).variant
