@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -122,15 +122,13 @@ class Worker:
         self._answers = cast("IO[str]", self._process.stdout)
         self.warming_seconds = self._read()["seconds"]
 
-    def turn(self, task: str, turns: Turns | None = None) -> dict[str, float]:
+    def turn(self, task: str, turns: Turns) -> None:
         """Have one turn at a task, and add its speed to ``turns``."""
         self._tasks.write(task + "\n")
         self._tasks.flush()
         answer = self._read()
-        if turns is not None:
-            turns.rows_per_second.append(answer["rows"] / answer["seconds"])
-            turns.rows_per_cpu_second.append(answer["rows"] / answer["cpu_seconds"])
-        return answer
+        turns.rows_per_second.append(answer["rows"] / answer["seconds"])
+        turns.rows_per_cpu_second.append(answer["rows"] / answer["cpu_seconds"])
 
     def stop(self) -> None:
         """End the process."""
@@ -143,6 +141,19 @@ class Worker:
                 answer: dict[str, float] = json.loads(line)
                 return answer
         raise SystemExit(f"The worker {self._task} ended early; run it by hand (--worker) to see why.")
+
+
+def take_turns(
+    workers: Mapping[str, Worker], ways_and_tasks: Iterable[tuple[str, str]], rounds: int
+) -> dict[tuple[str, str], Turns]:
+    """Have every way take a turn at each of its tasks, round by round; then end the workers."""
+    turns = {each: Turns() for each in ways_and_tasks}
+    for _ in range(rounds):
+        for (way, task), done in turns.items():
+            workers[way].turn(task, done)
+    for worker in workers.values():
+        worker.stop()
+    return turns
 
 
 def serve(prepare: Callable[[], Tasks]) -> None:

@@ -43,12 +43,12 @@ from bench._shared import (
     REAL_FILES,
     VOCABULARY,
     Tasks,
-    Turns,
     Worker,
     padded,
     padded_network,
     real_records,
     serve,
+    take_turns,
 )
 
 if TYPE_CHECKING:
@@ -310,29 +310,13 @@ def compare(direction: str, data: Path, sizes: Sizes, torch_python: str | None, 
     """Measure one direction and print its table."""
     pythons = {"padded": sys.executable, "ours": sys.executable, "torch": torch_python}
     workers = {way: _worker(python, way, direction, data, sizes) for way, python in pythons.items() if python}
-    turns = {(way, task): Turns() for way in workers for task in ("train", "predict")}
-    peaks = []
-    for _ in range(sizes.rounds):
-        for (way, task), done in turns.items():
-            workers[way].turn(task, done)
-        answer = workers["padded"].turn("peak")
-        peaks.append(answer["rows"] / answer["seconds"])
-    for worker in workers.values():
-        worker.stop()
-
+    tasks = [(way, task) for task in ("train", "predict") for way in workers]
+    turns = take_turns(workers, [*tasks, ("padded", "peak")], sizes.rounds)
     print(f"\n{direction}: {'reviews/s':>26} {'ratio':>5}   {'per CPU s':>8} {'ratio':>5}")
-    names = {
-        ("padded", "train"): "train, fit padded to 150",
-        ("ours", "train"): "train, ours",
-        ("torch", "train"): "train, PyTorch packed",
-        ("padded", "predict"): "predict, padded to 150",
-        ("ours", "predict"): "predict, ours",
-        ("torch", "predict"): "predict, PyTorch packed",
-    }
-    for (way, task), name in names.items():
-        if (way, task) in turns:
-            print(f"  {name:<26}{turns[way, task].shown(turns['padded', task])}")
-    peak = statistics.median(peaks)
+    names = {"padded": "padded to 150", "ours": "ours", "torch": "PyTorch packed"}
+    for way, task in tasks:
+        print(f"  {f'{task}, {names[way]}':<26}{turns[way, task].shown(turns['padded', task])}")
+    peak = statistics.median(turns["padded", "peak"].rows_per_second)
     useful = mean_length * training_flops_per_word(direction, sizes.units)
     reached = {way: statistics.median(turns[way, "train"].rows_per_second) * useful for way in ("ours", "padded")}
     print(
@@ -344,14 +328,11 @@ def compare(direction: str, data: Path, sizes: Sizes, torch_python: str | None, 
 def compare_arithmetic(direction: str, data: Path, sizes: Sizes) -> None:
     """Measure what our training computes in, for one direction, and print its table."""
     workers = {way: _worker(sys.executable, way, direction, data, sizes) for way in ARITHMETIC}
-    turns = {way: Turns() for way in workers}
-    for _ in range(sizes.rounds):
-        for way, done in turns.items():
-            workers[way].turn("train", done)
+    turns = take_turns(workers, [(way, "train") for way in workers], sizes.rounds)
     print(f"\n{direction}: {'reviews/s':>26} {'ratio':>5}   {'per CPU s':>8} {'ratio':>5}   {'warming up':>10}")
-    for way, worker in workers.items():
-        worker.stop()
-        print(f"  {'train, ' + way:<26}{turns[way].shown(turns['ours'])}   {worker.warming_seconds:>8.0f} s")
+    for (way, task), done in turns.items():
+        warming = workers[way].warming_seconds
+        print(f"  {f'{task}, {way}':<26}{done.shown(turns['ours', task])}   {warming:>8.0f} s")
 
 
 def main() -> None:
