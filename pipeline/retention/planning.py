@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from graphlib import TopologicalSorter
 
 from pipeline.retention.inventory import found_orphans
-from pipeline.retention.reachability import contents
+from pipeline.retention.reachability import contents, inputs_among
 from pipeline.retention.records import CleanUpPlan, FoundArtifact, RetentionPolicy
 from pipeline.store import ArtifactReference, ArtifactStore
 
@@ -41,11 +40,8 @@ def plan_clean_up(store: ArtifactStore, policy: RetentionPolicy, now: datetime) 
 
 def topological_order(artifacts: Mapping[ArtifactReference, FoundArtifact]) -> list[ArtifactReference]:
     """Return the artifacts so that each comes before its inputs: a kill then leaves none without its inputs."""
-    by_key: dict[str, list[ArtifactReference]] = defaultdict(list)
-    for reference in artifacts:
-        by_key[reference.key].append(reference)
-    inputs = {
-        reference: [needed for key in sorted(artifact.keys) for needed in by_key.get(key, ())]
-        for reference, artifact in artifacts.items()
+    inputs = inputs_among(artifacts)
+    graph = {
+        reference: sorted(inputs(reference), key=lambda needed: (needed.key, needed.stage)) for reference in artifacts
     }
-    return list(TopologicalSorter(inputs).static_order())[::-1]
+    return list(TopologicalSorter(graph).static_order())[::-1]

@@ -62,7 +62,7 @@ def contents(store: ArtifactStore, policy: RetentionPolicy, now: datetime, plan:
     staying = _staying(reports, latest, policy, now)
     folders = {report.folder for report in staying}
     champions, records = _recorded_keys(store, policy)
-    of = _by_key(artifacts)
+    of, inputs = _by_key(artifacts), inputs_among(artifacts)
     in_use = {reference for reference, found in artifacts.items() if found.last_used > now - policy.grace}
     in_use |= store.being_produced() & artifacts.keys()
     damaged = {reference: found.problem for reference, found in artifacts.items() if found.problem is not None}
@@ -75,7 +75,7 @@ def contents(store: ArtifactStore, policy: RetentionPolicy, now: datetime, plan:
     }
     kept: dict[ArtifactReference, Reason] = {}
     for reason, found in roots.items():
-        for reference in reached(found, lambda reference: of(artifacts[reference].keys)):
+        for reference in reached(found, inputs):
             kept.setdefault(reference, reason)
     problems = (*damaged.values(), *(report.problem for report in staying), latest.problem)
     return Contents(
@@ -92,6 +92,14 @@ def _by_key(artifacts: Iterable[ArtifactReference]) -> Callable[[Iterable[str]],
     for reference in artifacts:
         by_key[reference.key].add(reference)
     return lambda keys: {reference for key in keys for reference in by_key.get(key, ())}
+
+
+def inputs_among(
+    artifacts: Mapping[ArtifactReference, FoundArtifact],
+) -> Callable[[ArtifactReference], set[ArtifactReference]]:
+    """Return what gives the direct inputs of an artifact, if it and they are among these."""
+    of = _by_key(artifacts)
+    return lambda reference: of(artifacts[reference].keys) if reference in artifacts else set()
 
 
 def _used_since(artifacts: Mapping[ArtifactReference, FoundArtifact], plan: CleanUpPlan) -> set[ArtifactReference]:
