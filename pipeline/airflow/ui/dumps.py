@@ -8,12 +8,11 @@ from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING
 
 from pipeline.airflow.ui.pages import describe_error
-from pipeline.dataset import DumpBatch, batches
-from pipeline.errors import PipelineError, SourceUnavailableError
+from pipeline.dataset import DumpBatch
+from pipeline.errors import SourceUnavailableError
 from pipeline.settings import load_settings
 from pipeline.sources.inbox import InboxListing, scan_inbox
 from pipeline.sources.naming import safe_name, without_secrets
-from pipeline.store import ArtifactStore
 
 if TYPE_CHECKING:
     from pipeline.sources.source import InboxFile
@@ -55,25 +54,6 @@ class Inbox:
     unlisted: int = 0
     skipped: tuple[str, ...] = ()
     problem: str | None = None
-
-
-@dataclass(frozen=True)
-class ReceivedBatches:
-    """The batches.
-
-    The newest comes first; if a record cannot be read, there is only the ``problem``.
-    """
-
-    batches: tuple[DumpBatch, ...] = ()
-    problem: str | None = None
-
-
-def received_batches(store: ArtifactStore) -> ReceivedBatches:
-    """Return the batches received so far."""
-    try:
-        return ReceivedBatches(batches(store))
-    except (PipelineError, OSError) as error:
-        return ReceivedBatches(problem=describe_error(error))
 
 
 def inbox(known: tuple[DumpBatch, ...]) -> Inbox:
