@@ -14,10 +14,13 @@ from pydantic import BaseModel
 
 from pipeline.behavioral_tests import TextScorer
 from pipeline.config import EvaluationConfig
+from pipeline.encoding import VOCABULARY_FILE, Vocabulary
 from pipeline.errors import ArtifactError, quoted
+from pipeline.evaluation.calibration import bin_starts
 from pipeline.evaluation.paired import accuracy_difference, count_pairs, paired_differences
 from pipeline.evaluation.predictions import PREDICTIONS, PartPredictions, part_predictions
 from pipeline.evaluation.resampling import CountedFigures, RankedCounts
+from pipeline.evaluation.slices import dimensions_of, reviews_of
 from pipeline.promotion.champions import ChampionModel
 from pipeline.promotion.records import ComparedModel, ComparedSlice, HeadToHeadSummary, RowSet, RowSetName
 from pipeline.promotion.rule_text import row_set_sentence
@@ -293,8 +296,6 @@ def _predictions(chosen: _Candidates, scored: _Scored) -> PartPredictions:
 
 
 def _compared(chosen: _Candidates, scored: _Scored) -> ComparedModel:
-    from pipeline.evaluation.calibration import bin_starts
-
     predictions, labels = _predictions(chosen, scored), chosen.labels
     if not len(labels):
         return ComparedModel(balanced_accuracy=0, accuracy=0, negative_recall=0, calibration_error=0, unusable=0)
@@ -311,9 +312,6 @@ def _compared(chosen: _Candidates, scored: _Scored) -> ComparedModel:
 
 def _slices(chosen: _Candidates, scored: Mapping[str, _Scored], store: ArtifactStore) -> Iterator[ComparedSlice]:
     """Yield the difference of the two models on each slice of the evaluation."""
-    from pipeline.encoding import VOCABULARY_FILE, Vocabulary
-    from pipeline.evaluation.slices import dimensions_of, reviews_of
-
     right = _right(chosen, scored)
     words = Vocabulary.load(store.folder(chosen.owner.exported) / VOCABULARY_FILE)
     for dimension in dimensions_of(reviews_of(store, chosen.owner.cleaned, chosen.rows), words):
