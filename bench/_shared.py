@@ -14,10 +14,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 
@@ -28,6 +30,7 @@ REAL_FILES = ("fine_foods_a.csv.gz", "fine_foods_b.csv.gz")
 MAX_LENGTH = 150
 VOCABULARY = 116_775
 
+Result = TypeVar("Result")
 Tasks = Mapping[str, Callable[[], float]]
 """What a way of doing something can be asked for; each returns the rows that it worked on."""
 
@@ -46,8 +49,24 @@ def processor_seconds() -> float:
 
 
 def peak_megabytes() -> float:
-    """Return the most memory that this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the most memory that this process has held so far (Linux)."""
+    # Not getrusage: its peak is inherited from the process that started this one.
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def in_new_process(work: Callable[..., Result], *arguments: object, hide_gpus: bool = False) -> Result:
+    """Return what a function of a module returns in a process of its own: no threads, device or memory of this one."""
+    with ProcessPoolExecutor(1, get_context("spawn"), _begin, (hide_gpus,)) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def _begin(hide_gpus: bool) -> None:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if hide_gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    # TensorFlow's libraries write there whatever the level.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def padded(offsets: np.ndarray, ids: np.ndarray, rows: np.ndarray, width: int = MAX_LENGTH) -> np.ndarray:
@@ -103,15 +122,13 @@ class Worker:
         self._answers = cast("IO[str]", self._process.stdout)
         self.warming_seconds = self._read()["seconds"]
 
-    def turn(self, task: str, turns: Turns | None = None) -> dict[str, float]:
+    def turn(self, task: str, turns: Turns) -> None:
         """Have one turn at a task, and add its speed to ``turns``."""
         self._tasks.write(task + "\n")
         self._tasks.flush()
         answer = self._read()
-        if turns is not None:
-            turns.rows_per_second.append(answer["rows"] / answer["seconds"])
-            turns.rows_per_cpu_second.append(answer["rows"] / answer["cpu_seconds"])
-        return answer
+        turns.rows_per_second.append(answer["rows"] / answer["seconds"])
+        turns.rows_per_cpu_second.append(answer["rows"] / answer["cpu_seconds"])
 
     def stop(self) -> None:
         """End the process."""
@@ -124,6 +141,19 @@ class Worker:
                 answer: dict[str, float] = json.loads(line)
                 return answer
         raise SystemExit(f"The worker {self._task} ended early; run it by hand (--worker) to see why.")
+
+
+def take_turns(
+    workers: Mapping[str, Worker], ways_and_tasks: Iterable[tuple[str, str]], rounds: int
+) -> dict[tuple[str, str], Turns]:
+    """Have every way take a turn at each of its tasks, round by round; then end the workers."""
+    turns = {each: Turns() for each in ways_and_tasks}
+    for _ in range(rounds):
+        for (way, task), done in turns.items():
+            workers[way].turn(task, done)
+    for worker in workers.values():
+        worker.stop()
+    return turns
 
 
 def serve(prepare: Callable[[], Tasks]) -> None:

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import string
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,11 +23,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bench._shared import DATA, ROOT, processor_seconds, real_records
+from bench._shared import DATA, in_new_process, peak_megabytes, processor_seconds, real_records
+from pipeline.cleaning import clean
 from pipeline.cleaning.parallel import words_in_order
 from pipeline.cleaning.rules import NORMALIZATIONS, apply_normalization
 from pipeline.cleaning.words import normalizer
-from pipeline.store import ArtifactStore
+from pipeline.config import TextConfig
+from pipeline.store import ArtifactReference, ArtifactStore
 from tests.reference.article_cleaning import article_words_of_all
 from tests.unit.cleaning.factories import SCHEMA, reviews, validated
 
@@ -111,26 +112,14 @@ def default_against_rules(texts: list[str]) -> None:
         )
 
 
-STAGE = """
-import shutil, sys, time
-from pathlib import Path
-root, folder, key, processes = sys.argv[1:]
-import pandas, pyarrow.parquet
-from pipeline.cleaning import clean
-from pipeline.config import TextConfig
-from pipeline.store import ArtifactReference, ArtifactStore
-
-def peak():  # Not getrusage: its peak is inherited from the process that started this one.
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
-
-before, start = peak(), time.perf_counter()
-store = ArtifactStore(folder)
-done = clean(ArtifactReference(stage="validate_raw", key=key), TextConfig(), store, int(processes))
-print(time.perf_counter() - start, before, peak())
-shutil.rmtree(store.folder(done))
-"""
-"""Runs the stage once in a process of its own (Linux): seconds, MiB resident after the imports, and at most."""
+def run_stage(folder: str, key: str, processes: int) -> tuple[float, float, float]:
+    """Run the stage once: seconds, MiB resident after the imports, and at most."""
+    store = ArtifactStore(folder)
+    before, start = peak_megabytes(), time.perf_counter()
+    done = clean(ArtifactReference(stage="validate_raw", key=key), TextConfig(), store, processes)
+    seconds, peak = time.perf_counter() - start, peak_megabytes()
+    shutil.rmtree(store.folder(done))
+    return seconds, before, peak
 
 
 def whole_stage(texts: list[str], processes: int) -> None:
@@ -145,12 +134,11 @@ def whole_stage(texts: list[str], processes: int) -> None:
         given = validated(store, table)
         read = (store.folder(given) / "reviews.parquet").stat().st_size
         for count in (1, processes):
-            arguments = [sys.executable, "-c", STAGE, str(ROOT), folder, given.key, str(count)]
-            answer = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.split()
+            seconds, before, peak = in_new_process(run_stage, folder, given.key, count)
             print(
                 f"whole stage, {len(texts):,} reviews ({read / 2**20:.0f} MiB of Parquet, "
-                f"{sum(map(len, texts)) / 2**20:.0f} MiB of text), {count} processes: {float(answer[0]):.1f} s, "
-                f"{answer[2]} MiB resident at most, {answer[1]} of them imports"
+                f"{sum(map(len, texts)) / 2**20:.0f} MiB of text), {count} processes: {seconds:.1f} s, "
+                f"{peak:.0f} MiB resident at most, {before:.0f} of them imports"
             )
 
 

@@ -1,20 +1,17 @@
 """Time and memory of fetching and ingesting a large CSV, compared with reading it whole with pandas.
 
-Each way runs in its own process, so that its peak resident memory (getrusage) is measured separately.
+Each way runs in its own process, so that its peak resident memory is measured separately.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from bench._shared import DATA, peak_megabytes
+from bench._shared import DATA, in_new_process, peak_megabytes
 
 WAYS = {
     "fetch": "fetch: copy the bytes into the store, with a digest",
@@ -28,18 +25,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=300, help="size of the CSV (default: 300)")
     parser.add_argument("--gzip", action="store_true", help="compress it; the size is that of the text before")
-    parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--dump", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--store", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.child:
-        print(json.dumps(measure(arguments.child, arguments.dump, arguments.store)))
-        return
     with tempfile.TemporaryDirectory(prefix="bench-ingest-") as folder:
         dump = Path(folder) / ("Reviews.csv.gz" if arguments.gzip else "Reviews.csv")
         source, size = write_dump(dump, arguments.megabytes * 1_000_000)
         print(f"{size / 1e6:.0f} MB of CSV, {source}; each way in its own process\n")
-        results = {way: run_child(way, dump, Path(folder) / "store") for way in WAYS}
+        results = {way: in_new_process(measure, way, dump, Path(folder) / "store") for way in WAYS}
     base = results["pandas"]
     print(f"{'way':<54}{'s':>7}{'MB/s':>7}{'rows/s':>10}{'peak MB':>9}{'time ×':>8}{'memory ×':>10}")
     for way, title in WAYS.items():
@@ -75,14 +66,6 @@ def write_dump(path: Path, size: int) -> tuple[str, int]:
             sink.write(body)
             written += len(body)
     return source, written
-
-
-def run_child(way: str, dump: Path, store: Path) -> dict[str, float]:
-    """Run one way in a new process and return its measurements."""
-    command = [sys.executable, __file__, "--child", way, "--dump", str(dump), "--store", str(store)]
-    finished = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, float] = json.loads(finished.stdout.strip().splitlines()[-1])
-    return result
 
 
 def measure(way: str, dump: Path, store_folder: Path) -> dict[str, float]:

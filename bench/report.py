@@ -1,4 +1,8 @@
-"""Time and memory from predictions to a published page, on synthetic scores: evaluation, comparison and report."""
+"""Time and memory from predictions to a published page, on synthetic scores: evaluation, comparison and report.
+
+All figures of one model with their intervals are first timed alone, against the plain way: each resample through
+scikit-learn.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ import pyarrow.parquet as pq
 
 from bench._shared import peak_megabytes
 from pipeline.config import EvaluationConfig, RunConfig
-from pipeline.evaluation import TFIDF, BaselinesSummary, compare, evaluate
+from pipeline.evaluation import TFIDF, BaselinesSummary, compare, evaluate, metrics
 from pipeline.evaluation.assessment import evaluate_predictions
 from pipeline.evaluation.predictions import read_predictions
 from pipeline.reporting import publish, report
@@ -52,16 +56,43 @@ def place_reviews(store: ArtifactStore, labels: np.ndarray) -> ArtifactReference
     )
 
 
+def probabilities(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Return the probabilities of a confident model, float64 ``[rows]``."""
+    noise = np.random.default_rng(seed).normal(size=len(labels))
+    return 1 / (1 + np.exp(-(noise + 2.5 * (labels - 0.3))))
+
+
+def time_intervals(labels: np.ndarray, samples: int, plain_samples: int) -> None:
+    """Print the time of every figure's interval, and of scikit-learn on resampled rows, scaled to as many samples."""
+    found, rows = probabilities(labels, 1), len(labels)
+    # The first call pays for imports.
+    metrics.scores(labels[:1000], found[:1000], 0.5, 100)
+    before, start = peak_megabytes(), time.perf_counter()
+    metrics.scores(labels, found, 0.5, samples)
+    ours, grown = time.perf_counter() - start, peak_megabytes() - before
+    random, start = np.random.default_rng(2), time.perf_counter()
+    for _ in range(plain_samples):
+        drawn = random.integers(0, rows, rows)
+        metrics.figures(labels[drawn], found[drawn], 0.5)
+    plain = (time.perf_counter() - start) * samples / plain_samples
+    print(
+        f"{rows:,} rows × {samples:,} samples, all figures: {ours:.1f} s, {grown:.0f} MB on top of {before:.0f}; "
+        f"scikit-learn in a loop {plain:.0f} s ({plain / ours:.0f} ×)"
+    )
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--test-rows", type=int, default=364_000)
     parser.add_argument("--samples", type=int, default=1_000, help="bootstrap samples")
     parser.add_argument("--variants", type=int, default=2)
+    parser.add_argument("--plain-samples", type=int, default=5, help="samples of the plain way, scaled up")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     rows, validation = options.test_rows, max(1_000, options.test_rows // 10)
     labels = (np.random.default_rng(1).random(rows + validation) < 0.83).astype(np.int8)
+    time_intervals(labels[:rows], options.samples, options.plain_samples)
     parts = ["test"] * rows + ["validation"] * validation
     seeds = list(range(1, options.variants + 1))
     config = RunConfig.from_flat(
@@ -74,9 +105,7 @@ def main() -> None:
         words = vocabulary(store, WORDS[:4_500])
 
         def predicted(model: str, seed: int) -> ArtifactReference:
-            noise = np.random.default_rng(seed).normal(size=len(labels))
-            probability = 1 / (1 + np.exp(-(noise + 2.5 * (labels - 0.3))))
-            return predictions(store, labels, probability, parts, model=model)
+            return predictions(store, labels, probabilities(labels, seed), parts, model=model)
 
         models = {variant.name: predicted(variant.name, number) for number, variant in enumerate(config.variants)}
         baseline = predicted(TFIDF, 99)

@@ -37,12 +37,12 @@ from bench._shared import (
     REAL_FILES,
     VOCABULARY,
     Tasks,
-    Turns,
     Worker,
     padded,
     padded_network,
     real_records,
     serve,
+    take_turns,
 )
 
 BATCH = 1024
@@ -227,17 +227,12 @@ def _torch(folder: Path) -> Score:
 
 def compare(workers: dict[str, Worker], rounds: int, folder: Path) -> None:
     """Give every way its turns and print the table."""
-    turns = {way: Turns() for way in workers}
-    for _ in range(rounds):
-        for way, worker in workers.items():
-            worker.turn("score", turns[way])
-    for worker in workers.values():
-        worker.stop()
+    turns = take_turns(workers, [(way, "score") for way in workers], rounds)
     print(
         f"{'':12} {'reviews/s':>8} {'ratio':>5}   {'per CPU s':>8} {'ratio':>5}   largest difference of a probability"
     )
-    for way, done in turns.items():
-        print(f"{way:12} {done.shown(turns['padded'])}   {_difference(folder, way)}")
+    for (way, task), done in turns.items():
+        print(f"{way:12} {done.shown(turns['padded', task])}   {_difference(folder, way)}")
 
 
 def _difference(folder: Path, way: str) -> str:

@@ -33,7 +33,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,13 +43,18 @@ from bench._shared import (
     REAL_FILES,
     VOCABULARY,
     Tasks,
-    Turns,
     Worker,
     padded,
     padded_network,
     real_records,
     serve,
+    take_turns,
 )
+
+if TYPE_CHECKING:
+    from pipeline.config import VariantConfig
+    from pipeline.encoding import Sequences
+    from pipeline.training.steps import TrainingStep
 
 EMBEDDING, DENSE = 32, 32
 ARITHMETIC = {
@@ -163,26 +168,47 @@ def _padded(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Task
     return {"train": train, "predict": predict, "peak": peak}
 
 
-def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes, precision: str, jit_compile: bool) -> Tasks:
+def our_step(
+    direction: str,
+    sizes: Sizes,
+    words: int = VOCABULARY,
+    *,
+    precision: str = "float32",
+    jit_compile: bool = False,
+    gpus: int = 0,
+) -> tuple[VariantConfig, Any, TrainingStep]:
+    """Return the variant, its network and its optimizer step, on the CPU or on so many GPUs."""
     from pipeline.config import RunConfig
-    from pipeline.encoding import Sequences
-    from pipeline.training.device import CPU_SHARDS, use_device
+    from pipeline.training.device import CPU_SHARDS, strategy_for, use_device
 
-    use_device("cpu")
-    from pipeline.training.batches import epoch_batches
+    use_device("gpu" if gpus else "cpu", max(gpus, 1))
     from pipeline.training.model import build_model
     from pipeline.training.optimizer import optimizer_for
-    from pipeline.training.prediction import Predictor
     from pipeline.training.steps import TrainingStep
 
     options = {"directions": (direction,), "units": (sizes.units,), "batch_size": (sizes.batch,), "padding": "masked"}
     variant = RunConfig.from_flat({"profile": "article", **options}).variants[0]
-    model = build_model(variant, VOCABULARY, precision=precision, cudnn=not jit_compile)
-    optimizer = optimizer_for(variant, precision, steps_per_epoch=1)
-    optimizer.build(model.trainable_variables)
-    step = TrainingStep(model, optimizer, CPU_SHARDS, jit_compile=jit_compile)
+    with strategy_for(max(gpus, 1)).scope():
+        model = build_model(variant, words, precision=precision, cudnn=not jit_compile)
+        optimizer = optimizer_for(variant, precision, steps_per_epoch=1)
+        optimizer.build(model.trainable_variables)
+    return variant, model, TrainingStep(model, optimizer, 1 if gpus else CPU_SHARDS, jit_compile=jit_compile)
+
+
+def sequences_of(arrays: dict[str, np.ndarray]) -> Sequences:
+    """Return the reviews as the pipeline encodes them."""
+    from pipeline.encoding import Sequences
+
+    return Sequences(row=np.arange(len(arrays["label"])), **arrays)
+
+
+def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes, precision: str, jit_compile: bool) -> Tasks:
+    _, model, step = our_step(direction, sizes, precision=precision, jit_compile=jit_compile)
+    from pipeline.training.batches import epoch_batches
+    from pipeline.training.prediction import Predictor
+
     predictor = Predictor(model, sizes.batch)
-    sequences = Sequences(row=np.arange(len(arrays["label"])), **arrays)
+    sequences = sequences_of(arrays)
     epochs = iter(range(1, 1_000_000))
 
     def batches() -> Iterator[Any]:
@@ -284,29 +310,13 @@ def compare(direction: str, data: Path, sizes: Sizes, torch_python: str | None, 
     """Measure one direction and print its table."""
     pythons = {"padded": sys.executable, "ours": sys.executable, "torch": torch_python}
     workers = {way: _worker(python, way, direction, data, sizes) for way, python in pythons.items() if python}
-    turns = {(way, task): Turns() for way in workers for task in ("train", "predict")}
-    peaks = []
-    for _ in range(sizes.rounds):
-        for (way, task), done in turns.items():
-            workers[way].turn(task, done)
-        answer = workers["padded"].turn("peak")
-        peaks.append(answer["rows"] / answer["seconds"])
-    for worker in workers.values():
-        worker.stop()
-
+    tasks = [(way, task) for task in ("train", "predict") for way in workers]
+    turns = take_turns(workers, [*tasks, ("padded", "peak")], sizes.rounds)
     print(f"\n{direction}: {'reviews/s':>26} {'ratio':>5}   {'per CPU s':>8} {'ratio':>5}")
-    names = {
-        ("padded", "train"): "train, fit padded to 150",
-        ("ours", "train"): "train, ours",
-        ("torch", "train"): "train, PyTorch packed",
-        ("padded", "predict"): "predict, padded to 150",
-        ("ours", "predict"): "predict, ours",
-        ("torch", "predict"): "predict, PyTorch packed",
-    }
-    for (way, task), name in names.items():
-        if (way, task) in turns:
-            print(f"  {name:<26}{turns[way, task].shown(turns['padded', task])}")
-    peak = statistics.median(peaks)
+    names = {"padded": "padded to 150", "ours": "ours", "torch": "PyTorch packed"}
+    for way, task in tasks:
+        print(f"  {f'{task}, {names[way]}':<26}{turns[way, task].shown(turns['padded', task])}")
+    peak = statistics.median(turns["padded", "peak"].rows_per_second)
     useful = mean_length * training_flops_per_word(direction, sizes.units)
     reached = {way: statistics.median(turns[way, "train"].rows_per_second) * useful for way in ("ours", "padded")}
     print(
@@ -318,14 +328,11 @@ def compare(direction: str, data: Path, sizes: Sizes, torch_python: str | None, 
 def compare_arithmetic(direction: str, data: Path, sizes: Sizes) -> None:
     """Measure what our training computes in, for one direction, and print its table."""
     workers = {way: _worker(sys.executable, way, direction, data, sizes) for way in ARITHMETIC}
-    turns = {way: Turns() for way in workers}
-    for _ in range(sizes.rounds):
-        for way, done in turns.items():
-            workers[way].turn("train", done)
+    turns = take_turns(workers, [(way, "train") for way in workers], sizes.rounds)
     print(f"\n{direction}: {'reviews/s':>26} {'ratio':>5}   {'per CPU s':>8} {'ratio':>5}   {'warming up':>10}")
-    for way, worker in workers.items():
-        worker.stop()
-        print(f"  {'train, ' + way:<26}{turns[way].shown(turns['ours'])}   {worker.warming_seconds:>8.0f} s")
+    for (way, task), done in turns.items():
+        warming = workers[way].warming_seconds
+        print(f"  {f'{task}, {way}':<26}{done.shown(turns['ours', task])}   {warming:>8.0f} s")
 
 
 def main() -> None:

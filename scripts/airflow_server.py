@@ -228,16 +228,8 @@ def inbox() -> str:
 
 def login(home: Path) -> tuple[str, str]:
     """Return user and password of the UI; the password is generated once, and only the owner can read it."""
-    passwords = home / PASSWORDS
-    try:
-        known = json.loads(passwords.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
-    known = known if isinstance(known, dict) else {}
-    if USER not in known:
-        known[USER] = secrets.token_urlsafe(PASSWORD_BYTES)
-        _write_private(passwords, json.dumps(known) + "\n")
-    return USER, known[USER]
+    text = _secret(home / PASSWORDS, lambda: json.dumps({USER: secrets.token_urlsafe(PASSWORD_BYTES)}))
+    return USER, json.loads(text)[USER]
 
 
 def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> str | None:
@@ -281,18 +273,15 @@ def _tell(home: Path, server: Server) -> None:
 
 
 def _secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(SECRET_BYTES)) -> str:
+    """Return the text of a file that only the owner can read; it is made once, and complete when it gets its name."""
     if not path.exists():
-        _write_private(path, make())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".new")
+        aside.unlink(missing_ok=True)
+        aside.touch(mode=0o600, exist_ok=False)
+        aside.write_text(make() + "\n", encoding="utf-8")
+        aside.replace(path)
     return path.read_text(encoding="utf-8").strip()
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")
-    aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as sink:
-        sink.write(text)
-    aside.replace(path)
 
 
 if __name__ == "__main__":

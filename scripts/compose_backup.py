@@ -10,21 +10,20 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.compose import CHECKOUT, compose_command
-
+CHECKOUT = Path(__file__).resolve().parents[1]
 DATABASES = ("airflow", "mlflow")
 FOLDERS = {"store.tar": ("worker", "/opt/airflow/store"), "mlflow.tar": ("mlflow", "/opt/airflow/mlflow")}
 """Files of a backup, with the service and folder that each one comes from."""
 UNFINISHED = ("--exclude=./in_progress", "--exclude=./locks")
 """Folders that are not needed after a restore."""
 SUMS = "SHA256SUMS"
-BLOCK_BYTES = 1 << 20
 
 
 def main() -> int:
@@ -35,6 +34,15 @@ def main() -> int:
     options = parser.parse_args()
     {"backup": back_up, "restore": restore}[options.command](compose_command(), options.folder.absolute())
     return 0
+
+
+def compose_command() -> tuple[str, ...]:
+    """Return the command of Compose on this machine: the plugin, or the older program."""
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return ("docker", "compose")
+    if shutil.which("docker-compose"):
+        return ("docker-compose",)
+    sys.exit("Neither `docker compose` nor `docker-compose` was found. Install Docker Compose and try again.")
 
 
 def back_up(compose: Sequence[str], folder: Path, environment: Mapping[str, str] = os.environ) -> None:
@@ -114,11 +122,8 @@ def _check(folder: Path) -> None:
 
 
 def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
     with file.open("rb") as stream:
-        while block := stream.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _run(

@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 
 from scripts import compose_backup
-from scripts.compose import CHECKOUT, compose_command
+from scripts.compose_backup import CHECKOUT, compose_command
 from scripts.write_env import PLACEHOLDER, filled
 
 TRAIN = "train_review_sentiment"
@@ -88,16 +88,26 @@ class Stack:
 
     def health(self) -> dict[str, str]:
         """Return the state of each container by the name of its service."""
-        names = self.compose("ps", "--quiet", quiet=True).split()
         state = "{{if and .State.Running .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}"
         form = '{{index .Config.Labels "com.docker.compose.service"}} ' + state
-        return dict(line.split(" ", 1) for line in docker("inspect", "--format", form, *names).splitlines())
+        return dict(line.split(" ", 1) for line in self.inspect(form).splitlines())
+
+    def inspect(self, form: str) -> str:
+        """Return what Docker knows of each container of the project, in a format of its own language."""
+        return docker("inspect", "--format", form, *self.compose("ps", "--quiet", quiet=True).split())
+
+    def get(self, path: str, **params: object) -> httpx.Response:
+        """Return the answer to a request; an error status is an error."""
+        return self.client.get(path, params=params).raise_for_status()
+
+    def run(self, run_id: str, path: str = "", **params: object) -> Any:  # noqa: ANN401 - any JSON
+        """Return what the API says of a run, or of a part of it."""
+        return self.get(f"/api/v2/dags/{TRAIN}/dagRuns/{run_id}{path}", **params).json()
 
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
         """Return the tasks of a run as the API describes them, by name."""
-        path = f"/api/v2/dags/{TRAIN}/dagRuns/{run_id}/taskInstances"
-        answer = self.client.get(path, params={"limit": 200}).raise_for_status().json()
-        return {task["task_id"]: task for task in answer["task_instances"]}
+        found = self.run(run_id, "/taskInstances", limit=200)["task_instances"]
+        return {task["task_id"]: task for task in found}
 
 
 def main() -> int:
@@ -130,14 +140,14 @@ def run_steps(stack: Stack) -> None:
     with step("Log in and start a run"):
         log_in(stack)
         wait("all DAGs to be known", START_SECONDS, lambda: known_dags(stack) == DAGS)
-        errors = stack.client.get("/api/v2/importErrors").raise_for_status().json()["import_errors"]
+        errors = stack.get("/api/v2/importErrors").json()["import_errors"]
         require(not errors, f"DAG files with errors: {errors}")
         run = {"logical_date": None, "conf": {**CONFIGURATION, "dumps": ["demo"]}}
         run_id = stack.client.post(f"/api/v2/dags/{TRAIN}/dagRuns", json=run).raise_for_status().json()["dag_run_id"]
     disturb_training(stack, run_id)
     check_logs(stack, run_id)
     with step("Read the report through Airflow"):
-        history = stack.client.get("/review-sentiment/history").raise_for_status().text
+        history = stack.get("/review-sentiment/history").text
         folder = history.split("/review-sentiment/runs/", 1)[1].split("/", 1)[0]
         report = read_report(stack, folder)
         require("<html" in report, "the page is not the report of the run")
@@ -169,14 +179,9 @@ def build_and_start(stack: Stack) -> None:
         for name, size in image_sizes(stack).items():
             print(f"  {name}: {size / 1e6:,.0f} MB")
     with step("Start everything from nothing"):
-        wait("every service to start", START_SECONDS, lambda: start(stack))
+        # On a busy machine Compose fails while a required service is not healthy yet.
+        wait("every service to start", START_SECONDS, lambda: stack.compose("up", "--detach") is not None)
         wait("every service to be healthy", START_SECONDS, lambda: healthy(stack))
-
-
-def start(stack: Stack) -> bool:
-    """Start all services; on a busy machine Compose fails while a required service is not healthy yet."""
-    stack.compose("up", "--detach")
-    return True
 
 
 def check_isolation(stack: Stack) -> None:
@@ -222,7 +227,7 @@ def check_logs(stack: Stack, run_id: str) -> None:
 
 def read_report(stack: Stack, folder: str) -> str:
     """Return the page of a report."""
-    return stack.client.get(f"/review-sentiment/runs/{folder}/").raise_for_status().text
+    return stack.get(f"/review-sentiment/runs/{folder}/").text
 
 
 def add_later_changes(stack: Stack) -> None:
@@ -332,8 +337,7 @@ def docker(*words: str) -> str:
 def published(stack: Stack) -> list[str]:
     """Return the host addresses that the containers of the project publish."""
     form = "{{range $port, $places := .NetworkSettings.Ports}}{{range $places}}{{.HostIp}}:{{.HostPort}} {{end}}{{end}}"
-    names = stack.compose("ps", "--quiet", quiet=True).split()
-    return sorted(docker("inspect", "--format", form, *names).split())
+    return sorted(stack.inspect(form).split())
 
 
 def log_in(stack: Stack) -> None:
@@ -345,12 +349,12 @@ def log_in(stack: Stack) -> None:
 
 def known_dags(stack: Stack) -> set[str]:
     """Return the names of the DAGs that Airflow has parsed."""
-    return {dag["dag_id"] for dag in stack.client.get("/api/v2/dags").raise_for_status().json()["dags"]}
+    return {dag["dag_id"] for dag in stack.get("/api/v2/dags").json()["dags"]}
 
 
 def state(stack: Stack, run_id: str) -> str:
     """Return the state of a run."""
-    return stack.client.get(f"/api/v2/dags/{TRAIN}/dagRuns/{run_id}").raise_for_status().json()["state"]
+    return stack.run(run_id)["state"]
 
 
 def epochs(stack: Stack) -> int:
@@ -362,9 +366,8 @@ def epochs(stack: Stack) -> int:
 def task_log(stack: Stack, run_id: str, task: str, attempt: int) -> str:
     """Return a task's log, as the UI shows it."""
     index = stack.tasks(run_id)[task]["map_index"]
-    path = f"/api/v2/dags/{TRAIN}/dagRuns/{run_id}/taskInstances/{task}/logs/{attempt}"
-    answer = stack.client.get(path, params={"map_index": index, "full_content": True}).raise_for_status()
-    return json.dumps(answer.json(), ensure_ascii=False)
+    log = stack.run(run_id, f"/taskInstances/{task}/logs/{attempt}", map_index=index, full_content=True)
+    return json.dumps(log, ensure_ascii=False)
 
 
 def print_diagnosis(stack: Stack) -> None:

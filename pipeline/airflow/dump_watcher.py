@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, AssetWatcher
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from pipeline.errors import PipelineError
 from pipeline.settings import load_settings
 
 if TYPE_CHECKING:
@@ -142,7 +143,6 @@ class DumpWatcher(BaseEventTrigger):
 
     def _digest(self, file: InboxFile) -> str | None:
         """Return a file's digest; ``None`` if it cannot be read now: the next scan tries again."""
-        from pipeline.errors import PipelineError
         from pipeline.sources.inbox import inbox_digest
 
         try:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+import httpx
 from airflow.sdk import Connection
 from airflow.sdk.configuration import conf
 from airflow.sdk.log import mask_secret
@@ -46,15 +47,14 @@ _ADDRESS = re.compile(r"[^\s@,<>\"]+@[^\s@,<>\"]+")
 class Notification:
     """One message about a run.
 
-    ``run`` has the DAG's id and the run's id; the addresses are ``None`` if Airflow's own is not configured.
+    ``run`` has the DAG's id and the run's id; ``reported`` says whether the run has a report.
     """
 
     title: str
     run: tuple[str, str]
     sentence: str
     figures: tuple[str, ...] = ()
-    report: str | None = None
-    run_page: str | None = None
+    reported: bool = True
 
     @property
     def subject(self) -> str:
@@ -67,10 +67,12 @@ class Notification:
         for figure in self.figures[:MAX_FIGURES]:
             yield "", _line(figure, 120)
         yield "Run", _line(" / ".join(self.run), 300)
-        if self.report is not None:
-            yield "Report", self.report
-        if self.run_page is not None:
-            yield "In Airflow", self.run_page
+        dag_id, run_id = (quote(part, safe="") for part in self.run)
+        pages = {"Report": report_page(self.run[1]), "In Airflow": f"dags/{dag_id}/runs/{run_id}"}
+        for label, path in pages.items():
+            page = _page(path) if self.reported or label != "Report" else None
+            if page is not None:
+                yield label, page
 
     def as_html(self) -> str:
         """Return the mail's body."""
@@ -92,8 +94,6 @@ def _post(connection_id: str, text: str) -> None:
     Raises:
         WebhookError: The connection holds no address, or the server rejected the message.
     """
-    import httpx
-
     connection = Connection.get(connection_id)
     url = str(connection.password or connection.extra_dejson.get("url") or "")
     if not url.lower().startswith(("https://", "http://")):
@@ -117,32 +117,21 @@ def _post(connection_id: str, text: str) -> None:
 
 def notify_failure(context: Mapping[str, Any]) -> None:
     """Send a message about a failed or rejected run: the DAG's ``on_failure_callback``."""
-    if not _wanted():
+    settings = load_settings()
+    if not (settings.notify_email or settings.notify_webhook_conn):
         return
-    run = _run_of(context)
     failure, report = _left(context, None), _left(context, REPORTING_TASK)
     note = failure or report or {}
     refused = note.get("kind") in {"refused", "stopped"}
     sentence = note.get("sentence") or _reason(context)
-    _send(
-        Notification(
-            title="Refused" if refused else "Failed",
-            run=run,
-            sentence=str(sentence),
-            figures=tuple(map(str, (report or {}).get("figures") or ())),
-            report=_page(report_page(run[1])) if report else None,
-            run_page=_page(_run_page(run)),
-        ),
-    )
+    figures = (report or {}).get("figures") or ()
+    title = "Refused" if refused else "Failed"
+    _send(Notification(title, _run_of(context), str(sentence), tuple(map(str, figures)), reported=bool(report)))
 
 
 def notify_decision(context: Mapping[str, Any], title: str, sentence: str, figures: Sequence[str] = ()) -> None:
     """Send a message about the decision on a model, with the run's figures."""
-    if not _wanted():
-        return
-    run = _run_of(context)
-    report, run_page = _page(report_page(run[1])), _page(_run_page(run))
-    _send(Notification(title, run, sentence, tuple(figures), report, run_page))
+    _send(Notification(title, _run_of(context), sentence, tuple(figures)))
 
 
 def _send(notification: Notification) -> None:
@@ -178,11 +167,6 @@ def _mail(receivers: Sequence[str], notification: Notification) -> None:
     )
     # Airflow's own call would render the texts as templates; they come from outside.
     notifier.notify({})
-
-
-def _wanted() -> bool:
-    settings = load_settings()
-    return bool(settings.notify_email or settings.notify_webhook_conn)
 
 
 def _run_of(context: Mapping[str, Any]) -> tuple[str, str]:
@@ -221,11 +205,6 @@ def _page(path: str) -> str | None:
     base = without_secrets(str(conf.get("api", "base_url", fallback="") or ""))
     usable = base.startswith(("http://", "https://")) and urlsplit(base).hostname not in {None, "…"}
     return f"{base.rstrip('/')}/{path}" if usable else None
-
-
-def _run_page(run: tuple[str, str]) -> str:
-    dag_id, run_id = (quote(part, safe="") for part in run)
-    return f"dags/{dag_id}/runs/{run_id}"
 
 
 def _line(text: str, most: int = MAX_CHARACTERS) -> str:

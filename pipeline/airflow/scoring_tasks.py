@@ -122,7 +122,7 @@ def plan(ingested: Json) -> list[Json]:
     """Cut the dump into shards."""
     from pipeline.scoring import plan_shards
 
-    shards = plan_shards(_reference(ingested), default_store(), int(asked()["rows_per_shard"])).shards
+    shards = plan_shards(_reference(ingested), default_store(), int(asked()["rows_per_shard"]))
     return [shard.model_dump() for shard in shards]
 
 

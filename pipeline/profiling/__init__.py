@@ -1,7 +1,4 @@
-"""The profile of a dump, and its drift since the previous dump (docs/explanation/drift.md).
-
-The import is cheap: pandas and pyarrow are imported when a dump is read.
-"""
+"""The profile of a dump, and its drift since the previous dump (docs/explanation/drift.md)."""
 
 from pipeline.profiling.previous import previous_dump
 from pipeline.profiling.records import ProfiledDump

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pyarrow as pa
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.cleaning.duplicates import TEXT_DIGEST, text_digests
+from pipeline.profiling.periods import EARLIEST_SECOND, LATEST_SECOND
 
 REVIEWS = "reviews.parquet"
 BATCH_ROWS = 16_384
@@ -38,10 +42,6 @@ class Vocabulary:
         Args:
             words: string ``[reviews]``, words joined by one space.
         """
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         split = pc.split_pattern(pc.fill_null(words, ""), " ")
         flat, reviews = split.flatten(), pc.list_parent_indices(split)
         # An empty text is split into one empty word.
@@ -98,8 +98,6 @@ class CleanReviews:
     @property
     def product_sizes(self) -> npt.NDArray[np.int64]:
         """Reviews of each product, int64 ``[products]``."""
-        import numpy as np
-
         return np.fromiter(self.products.values(), dtype=np.int64, count=len(self.products))
 
     @property
@@ -120,13 +118,6 @@ def read_clean_reviews(folder: Path, known_words: pa.Array | None = None) -> Cle
         folder: Folder of the artifact of ``clean``.
         known_words: string ``[words]``, the words of the previous dump; reviews with other words are counted.
     """
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from pipeline.cleaning.duplicates import TEXT_DIGEST, text_digests
-    from pipeline.profiling.periods import EARLIEST_SECOND, LATEST_SECOND
-
     gathered: dict[str, list[npt.NDArray[np.int64]]] = {
         name: [np.empty(0, dtype=np.int64)]
         for name in ("labels", "stars", "word_counts", "characters", "votes", "times", "timed_labels")
@@ -169,15 +160,11 @@ def read_clean_reviews(folder: Path, known_words: pa.Array | None = None) -> Cle
 
 
 def _batches(reviews: Path) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet as pq
-
     with pq.ParquetFile(reviews) as file:
         yield from file.iter_batches(BATCH_ROWS, columns=list(COLUMNS), use_threads=False)
 
 
 def _count(counter: Counter[str], values: pa.Array) -> None:
     """Add the occurrences of each value (string ``[values]``, no nulls) to a counter."""
-    import pyarrow.compute as pc
-
     counted = pc.value_counts(values)
     counter.update(dict(zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow.compute as pc
+
 from pipeline.cleaning.records import CleanSummary
 from pipeline.profiling.clean_reviews import CleanReviews
 from pipeline.profiling.drift import column_drift, share_difference
@@ -42,8 +44,6 @@ def compare_dumps(
     Raises:
         ArtifactError: The summary of an artifact is missing or damaged.
     """
-    import pyarrow.compute as pc
-
     comparable = reviews.vocabulary.known is not None
     fetched = store.summary(previous.fetched, FetchSummary)
     shift = share_difference(reviews.positive, reviews.rows, previous_reviews.positive, previous_reviews.rows)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from pipeline.profiling.records import ColumnDrift, DriftBin
 from pipeline.statistics import CONFIDENCE, Interval, generator, wilson_interval
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 EMPTY_BIN_ROWS = 0.5
 """Rows that an empty bin counts as: with zero the index would be infinite."""
@@ -35,8 +33,6 @@ def stability_index(counts: npt.NDArray[np.int64], previous: npt.NDArray[np.int6
     Returns:
         float64 ``[…]``.
     """
-    import numpy as np
-
     share = np.maximum(counts, EMPTY_BIN_ROWS) / counts.sum(axis=-1, keepdims=True)
     previous_share = np.maximum(previous, EMPTY_BIN_ROWS) / previous.sum(axis=-1, keepdims=True)
     terms = (share - previous_share) * np.log(share / previous_share)
@@ -52,8 +48,6 @@ def chance_bound(counts: npt.NDArray[np.int64], previous: npt.NDArray[np.int64],
         previous: int64 ``[bins]``.
         purpose: Name of the random numbers (:func:`pipeline.statistics.generator`).
     """
-    import numpy as np
-
     pooled = counts + previous
     shares = pooled / pooled.sum()
     chance = generator(purpose)
@@ -84,8 +78,6 @@ class Bins:
             values: int64 ``[values]``, not empty.
             previous: int64 ``[previous values]``, not empty.
         """
-        import numpy as np
-
         distinct = np.union1d(values, previous)
         if len(distinct) <= NATURAL_VALUES:
             return cls(distinct[:-1], tuple(f"{value:,}" for value in distinct.tolist()))
@@ -102,8 +94,6 @@ class Bins:
 
     def count(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the number of values in each bin, int64 ``[bins]``."""
-        import numpy as np
-
         return np.bincount(np.searchsorted(self.cuts, values, side="left"), minlength=len(self.labels))
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from pipeline.profiling.records import PeriodShare
 from pipeline.statistics import wilson_interval
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 YEAR_SECONDS = 31_556_952
 """The mean Gregorian year: 365.2425 days."""
@@ -40,8 +38,6 @@ def label_share_over_time(times: npt.NDArray[np.int64], labels: npt.NDArray[np.i
         times: int64 ``[reviews]``, Unix seconds of the years 1 to 9999, in any order.
         labels: int8 ``[reviews]``, 1 positive, 0 negative.
     """
-    import numpy as np
-
     if not len(times):
         return ()
     # Calendar months since January 1970.

@@ -7,8 +7,6 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 
-from pydantic import ValidationError
-
 from pipeline.cleaning.records import CleanSummary
 from pipeline.errors import ArtifactError
 from pipeline.profiling.clean_reviews import REVIEWS
@@ -66,7 +64,7 @@ def _reports(store: ArtifactStore) -> Iterator[Roles]:
     if roles is not None:
         yield roles
     # This reads the manifest of every report, but only after a refused run.
-    found = [manifest for path in _report_keys(store, latest) if (manifest := _manifest(path, store)) is not None]
+    found = [manifest for path in _other_reports(store, latest) if (manifest := _manifest(path, store)) is not None]
     for manifest in sorted(found, key=lambda manifest: manifest.started_at, reverse=True):
         yield manifest.inputs
 
@@ -83,21 +81,12 @@ def _latest(store: ArtifactStore) -> ArtifactReference | None:
         return None
 
 
-def _report_keys(store: ArtifactStore, latest: ArtifactReference) -> list[ArtifactReference]:
-    references = []
+def _other_reports(store: ArtifactStore, latest: ArtifactReference) -> list[ArtifactReference]:
     try:
-        folders = list((store.root / "artifacts" / REPORT_STAGE).iterdir())
+        return [reference for reference in store.artifacts(REPORT_STAGE) if reference != latest]
     except OSError as error:
         log.warning("The reports of earlier runs cannot be listed (%s): no comparison.", error)
         return []
-    for folder in folders:
-        try:
-            reference = ArtifactReference(stage=REPORT_STAGE, key=folder.name)
-        except ValidationError:
-            continue
-        if reference != latest:
-            references.append(reference)
-    return references
 
 
 def _manifest(reference: ArtifactReference, store: ArtifactStore) -> Manifest | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from pipeline.errors import ArtifactError, quoted
 from pipeline.profiling.clean_reviews import CleanReviews, read_clean_reviews
@@ -11,9 +12,6 @@ from pipeline.profiling.comparison import compare_dumps, same_words_rules
 from pipeline.profiling.periods import label_share_over_time, moment
 from pipeline.profiling.records import DumpComparison, ProfiledDump, ProfileSummary
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +55,6 @@ def _build(dump: ProfiledDump, previous: ProfiledDump | None, store: ArtifactSto
 
 
 def _read(cleaned: ArtifactReference, store: ArtifactStore, known_words: pa.Array | None = None) -> CleanReviews:
-    import pyarrow as pa
-
     try:
         return read_clean_reviews(store.folder(cleaned), known_words)
     except (pa.ArrowInvalid, OSError) as error:
@@ -69,8 +65,6 @@ def _read(cleaned: ArtifactReference, store: ArtifactStore, known_words: pa.Arra
 
 
 def _read_both(dump: ProfiledDump, previous: ProfiledDump, store: ArtifactStore) -> tuple[CleanReviews, DumpComparison]:
-    import pyarrow as pa
-
     before = _read(previous.cleaned, store)
     known = None
     if same_words_rules(dump, previous, store):

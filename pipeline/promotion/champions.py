@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -87,8 +87,7 @@ def champion(store: ArtifactStore) -> ChampionChange | None:
     Raises:
         ArtifactError: The newest record is damaged.
     """
-    numbers = _numbers(store)
-    return _read(store, numbers[-1]) if numbers else None
+    return next(_newest_first(store), None)
 
 
 def champion_changes(store: ArtifactStore) -> tuple[ChampionChange, ...]:
@@ -97,7 +96,7 @@ def champion_changes(store: ArtifactStore) -> tuple[ChampionChange, ...]:
     Raises:
         ArtifactError: A record is damaged.
     """
-    return tuple(_read(store, number) for number in reversed(_numbers(store)))
+    return tuple(_newest_first(store))
 
 
 def change_champion(
@@ -154,9 +153,11 @@ def change_champion(
     )
 
 
-def previous_champion(changes: Sequence[ChampionChange]) -> ChampionModel | None:
-    """Return the model before the present one, from all changes, newest first; ``None`` if there is none."""
-    return next((one.model for one in changes if one.model.exported != changes[0].model.exported), None)
+def previous_champion(changes: Iterable[ChampionChange]) -> ChampionModel | None:
+    """Return the model before the present one, from changes, newest first; ``None`` if there is none."""
+    models = (change.model for change in changes)
+    present = next(models, None)
+    return next((model for model in models if present is not None and model.exported != present.exported), None)
 
 
 def rolled_back(store: ArtifactStore) -> ChampionModel:
@@ -167,15 +168,13 @@ def rolled_back(store: ArtifactStore) -> ChampionModel:
     Raises:
         NoChampionError: There is no champion, or it is the first one.
     """
-    numbers = _numbers(store)
-    if not numbers:
+    present = champion(store)
+    if present is None:
         raise NoChampionError("There is no champion yet, so there is nothing to go back from.")
-    present = _read(store, numbers[-1]).model
-    for number in reversed(numbers[:-1]):
-        before = _read(store, number).model
-        if before.exported != present.exported:
-            return before
-    raise NoChampionError(f"{quoted(present.title)} is the first champion; there is none to go back to.")
+    before = previous_champion(_newest_first(store))
+    if before is None:
+        raise NoChampionError(f"{quoted(present.model.title)} is the first champion; there is none to go back to.")
+    return before
 
 
 def roll_back(store: ArtifactStore, *, who: str, why: str, run_name: str) -> ChampionChange:
@@ -193,15 +192,17 @@ def roll_back(store: ArtifactStore, *, who: str, why: str, run_name: str) -> Cha
         NoChampionError: There is no champion, or it is the first one.
         ChampionChangedError: Another run changed the champion at the same instant.
     """
-    numbers = _numbers(store)
-    for number in reversed(numbers):
-        change = _read(store, number)
+    changes = champion_changes(store)
+    for change in changes:
         if (change.kind, change.run_name) == ("roll_back", run_name):
             return change
-    model = rolled_back(store)
-    return change_champion(
-        store, model, kind="roll_back", replacing=numbers[-1] if numbers else 0, who=who, why=why, run_name=run_name
-    )
+    model, at = rolled_back(store), changes[0].number
+    return change_champion(store, model, kind="roll_back", replacing=at, who=who, why=why, run_name=run_name)
+
+
+def _newest_first(store: ArtifactStore) -> Iterator[ChampionChange]:
+    """Yield the changes; each is read when it is asked for, so that older damaged ones do no harm."""
+    return (_read(store, number) for number in reversed(_numbers(store)))
 
 
 def _same(found: ChampionChange, asked: ChampionChange) -> bool:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pipeline.behavioral_tests import TextScorer
 from pipeline.config import EvaluationConfig
+from pipeline.encoding import VOCABULARY_FILE, Vocabulary
 from pipeline.errors import ArtifactError, quoted
+from pipeline.evaluation.calibration import bin_starts
 from pipeline.evaluation.paired import accuracy_difference, count_pairs, paired_differences
 from pipeline.evaluation.predictions import PREDICTIONS, PartPredictions, part_predictions
+from pipeline.evaluation.resampling import CountedFigures, RankedCounts
+from pipeline.evaluation.slices import dimensions_of, reviews_of
 from pipeline.promotion.champions import ChampionModel
 from pipeline.promotion.records import ComparedModel, ComparedSlice, HeadToHeadSummary, RowSet, RowSetName
 from pipeline.promotion.rule_text import row_set_sentence
+from pipeline.splitting.splits import TEST, TRAIN, VALIDATION, read_splits
+from pipeline.splitting.texts import int_digest
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -145,13 +149,7 @@ def compare_to_champion(
             for side, model in sides.items()
             for role in ("exported", "cleaned", "parts")
         },
-        params=HeadToHeadParams(
-            bootstrap_samples=config.bootstrap_samples,
-            challenger=challenger.name,
-            challenger_title=challenger.title,
-            champion=champion.name,
-            champion_title=champion.title,
-        ),
+        params=HeadToHeadParams(bootstrap_samples=config.bootstrap_samples, **_names(sides)),
         build=lambda work: _build(work, sides, config.bootstrap_samples, store, load),
     )
 
@@ -179,21 +177,16 @@ def _build(
     for row_set in row_sets.values():
         log.info("%s", row_set_sentence(row_set))
     return Outcome(
-        HeadToHeadSummary(
-            challenger=challenger.name,
-            challenger_title=challenger.title,
-            champion=champion.name,
-            champion_title=champion.title,
-            challenger_test=own_test,
-            champion_test=row_sets.get("champion_test"),
-        )
+        HeadToHeadSummary(**_names(sides), challenger_test=own_test, champion_test=row_sets.get("champion_test"))
     )
 
 
-def _read_assigned(model: ChampionModel, store: ArtifactStore) -> _Assigned:
-    from pipeline.splitting.splits import TEST, TRAIN, VALIDATION, read_splits
-    from pipeline.splitting.texts import int_digest
+def _names(sides: Mapping[str, ChampionModel]) -> dict[str, str]:
+    names = {side: model.name for side, model in sides.items()}
+    return names | {f"{side}_title": model.title for side, model in sides.items()}
 
+
+def _read_assigned(model: ChampionModel, store: ArtifactStore) -> _Assigned:
     rows, labels, texts, seen = [], [], [], []
     for batch in read_splits(model.cleaned, model.parts, ["row", "label", "text"], store):
         test = batch.split_of_row == TEST
@@ -237,8 +230,6 @@ def _score(
 
 def _texts(chosen: _Candidates, store: ArtifactStore) -> Iterator[tuple[list[str], list[str]]]:
     """Yield raw texts and summaries of the compared rows, in their order."""
-    from pipeline.splitting.splits import TEST, read_splits
-
     kept, begin = chosen.kept, 0
     for batch in read_splits(chosen.owner.cleaned, chosen.owner.parts, ["text", "summary"], store):
         places = np.flatnonzero(batch.split_of_row == TEST)
@@ -255,9 +246,6 @@ def _strings(columns: pa.RecordBatch, name: str, places: NDArray[np.int64]) -> l
 
 
 def _write(work: Workspace, chosen: Sequence[_Candidates], scored: Mapping[str, _Scored]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     schema = pa.schema(
         [
             pa.field("row_set", pa.string(), nullable=False),
@@ -308,9 +296,6 @@ def _predictions(chosen: _Candidates, scored: _Scored) -> PartPredictions:
 
 
 def _compared(chosen: _Candidates, scored: _Scored) -> ComparedModel:
-    from pipeline.evaluation.calibration import bin_starts
-    from pipeline.evaluation.resampling import CountedFigures, RankedCounts
-
     predictions, labels = _predictions(chosen, scored), chosen.labels
     if not len(labels):
         return ComparedModel(balanced_accuracy=0, accuracy=0, negative_recall=0, calibration_error=0, unusable=0)
@@ -327,9 +312,6 @@ def _compared(chosen: _Candidates, scored: _Scored) -> ComparedModel:
 
 def _slices(chosen: _Candidates, scored: Mapping[str, _Scored], store: ArtifactStore) -> Iterator[ComparedSlice]:
     """Yield the difference of the two models on each slice of the evaluation."""
-    from pipeline.encoding import VOCABULARY_FILE, Vocabulary
-    from pipeline.evaluation.slices import dimensions_of, reviews_of
-
     right = _right(chosen, scored)
     words = Vocabulary.load(store.folder(chosen.owner.exported) / VOCABULARY_FILE)
     for dimension in dimensions_of(reviews_of(store, chosen.owner.cleaned, chosen.rows), words):

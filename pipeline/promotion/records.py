@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from pipeline.evaluation.records import PairedCounts, PairedDifferences
 from pipeline.promotion.champions import ChampionModel
+from pipeline.promotion.rule_text import acceptance_sentence, gate_sentence, rule_sentence
 from pipeline.statistics import Interval
 from pipeline.store import Record
 
@@ -59,8 +60,6 @@ class Rule(Record):
     @property
     def sentence(self) -> str:
         """The rule and its outcome in plain words."""
-        from pipeline.promotion.rule_text import rule_sentence
-
         return rule_sentence(self)
 
 
@@ -102,9 +101,7 @@ class AcceptanceResult(Record):
     @property
     def sentence(self) -> str:
         """The decision and its reason in plain words."""
-        from pipeline.promotion.rule_text import acceptance_sentence
-
-        return acceptance_sentence(self)
+        return acceptance_sentence(self, deciding_rule(self.rules))
 
 
 class ComparedModel(Record):
@@ -196,6 +193,4 @@ class GateDecision(Record):
     @property
     def sentence(self) -> str:
         """The decision and its reason in plain words."""
-        from pipeline.promotion.rule_text import gate_sentence
-
-        return gate_sentence(self)
+        return gate_sentence(self, deciding_rule(self.rules))

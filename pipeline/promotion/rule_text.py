@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import quoted
 from pipeline.evaluation.text import signed_points
-from pipeline.promotion.records import AcceptanceResult, GateDecision, RowSet, Rule, RuleCode, deciding_rule
+
+if TYPE_CHECKING:
+    # The records take their sentences from here.
+    from pipeline.promotion.records import AcceptanceResult, GateDecision, RowSet, Rule, RuleCode
 
 METRIC_TITLES = {
     "balanced_accuracy": "Balanced accuracy",
@@ -113,9 +116,8 @@ TEXTS: dict[RuleCode, RuleText] = {
 }
 
 
-def acceptance_sentence(result: AcceptanceResult) -> str:
-    """Return the decision of the acceptance check and its reason."""
-    reason = deciding_rule(result.rules)
+def acceptance_sentence(result: AcceptanceResult, reason: Rule | None) -> str:
+    """Return the decision of the acceptance check and its reason, the failed rule that decides."""
     if reason is None:
         sentence = f"{result.best_title} is accepted{_scores(result.rules)}."
     elif result.decision == "rejected":
@@ -125,10 +127,9 @@ def acceptance_sentence(result: AcceptanceResult) -> str:
     return f"{sentence} {DEMO_NOTE}" if result.demo else sentence
 
 
-def gate_sentence(decision: GateDecision) -> str:
-    """Return the decision of the gate and its reason."""
+def gate_sentence(decision: GateDecision, reason: Rule | None) -> str:
+    """Return the decision of the gate and its reason, the failed rule that decides."""
     challenger, champion = decision.challenger.title, decision.champion_title
-    reason = deciding_rule(decision.rules)
     because = "Every rule passed." if reason is None else rule_sentence(reason)
     if decision.force_reason is not None:
         sentence = f"{challenger} is promoted by force: {quoted(decision.force_reason, REASON_CHARACTERS)}. {because}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pipeline.behavioral_tests import BehavioralTestsSummary
 from pipeline.config import PromotionConfig
 from pipeline.evaluation import MAJORITY_BOUND, Comparison, EvaluationSummary, clears_majority
+from pipeline.evaluation.paired import rows_needed, simultaneous_upper_bound
 from pipeline.evaluation.rules import FEW_ROWS
 from pipeline.promotion.champions import ChampionChange, ChampionModel
 from pipeline.promotion.records import (
@@ -337,8 +338,6 @@ def _not_below_on_champion_test(row_set: RowSet, config: PromotionConfig) -> Rul
 
 def _no_slice_worse(row_set: RowSet, config: PromotionConfig) -> Rule:
     """Fail if the simultaneous upper bound of the difference on any slice is below −margin."""
-    from pipeline.evaluation.paired import simultaneous_upper_bound
-
     margin = config.slice_margin
     slices = [found for found in row_set.slices if found.rows >= config.slice_rows]
     if not slices:
@@ -393,8 +392,6 @@ def _difference(row_set: RowSet, config: PromotionConfig) -> Interval | None:
 
 def _decisive_rows(row_set: RowSet, config: PromotionConfig) -> tuple[int, int, str]:
     """Return the rows that limit the precision of the metric, how many are needed, and what they are."""
-    from pipeline.evaluation.paired import rows_needed
-
     margin = config.non_inferiority_margin
     negative, positive = row_set.negative.rows, row_set.positive.rows
     if config.metric == "accuracy":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import unicodedata
@@ -71,10 +72,19 @@ def count(value: int | None) -> str:
     return NOT_DEFINED if value is None else f"{value:,}".replace("-", MINUS)
 
 
-def score(value: float | None) -> str:
+def _if_defined(form: Callable[[float], str]) -> Callable[[float | None], str]:
+    """Return a format that also takes figures that do not exist: ``None``, NaN and infinity give ``NOT_DEFINED``."""
+
+    @functools.wraps(form)
+    def formatted(value: float | None) -> str:
+        return NOT_DEFINED if value is None or not math.isfinite(value) else form(value)
+
+    return formatted
+
+
+@_if_defined
+def score(value: float) -> str:
     """Return a score between 0 and 1 (or a loss) with three decimals: ``0.874``."""
-    if value is None or not math.isfinite(value):
-        return NOT_DEFINED
     return f"{value + 0.0:.3f}".replace("-", MINUS)
 
 
@@ -94,16 +104,16 @@ def _ends(figure: Interval, form: Callable[[float], str], between: str, unit: st
     return f"{form(figure.low)}{between}{form(figure.high)}{unit}"
 
 
-def difference(value: float | None) -> str:
+@_if_defined
+def difference(value: float) -> str:
     """Return a difference of two scores with its sign: ``+0.031``, ``−0.004``."""
-    if value is None or not math.isfinite(value):
-        return NOT_DEFINED
     return f"{value + 0.0:+.3f}".replace("-", MINUS)
 
 
-def points(value: float | None) -> str:
+@_if_defined
+def points(value: float) -> str:
     """Return a difference of two shares in percentage points with its sign: ``+3.1 points``."""
-    return NOT_DEFINED if value is None or not math.isfinite(value) else f"{_signed_hundredths(value)} points"
+    return f"{_signed_hundredths(value)} points"
 
 
 def points_interval(figure: Interval) -> str:
@@ -121,10 +131,9 @@ def share_interval(figure: Interval) -> str:
     return _ends(figure, lambda share: f"{100 * share:.1f}", "–", f"{NARROW_SPACE}%")
 
 
-def share(value: float | None) -> str:
+@_if_defined
+def share(value: float) -> str:
     """Return a share between 0 and 1 in per cent: ``83.2 %``; a share that is small but not zero says so."""
-    if value is None or not math.isfinite(value):
-        return NOT_DEFINED
     if 0 < value < 0.0005:  # noqa: PLR2004 - half of the last decimal shown
         return f"< 0.1{NARROW_SPACE}%"
     return f"{100 * value:.1f}{NARROW_SPACE}%".replace("-", MINUS)
@@ -144,10 +153,9 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else score(value)  # noqa: PLR2004
 
 
-def duration(seconds: float | None) -> str:
+@_if_defined
+def duration(seconds: float) -> str:
     """Return a duration as people say it: ``0.4 s``, ``2 min 14 s``, ``3 h 05 min``."""
-    if seconds is None or not math.isfinite(seconds):
-        return NOT_DEFINED
     if seconds < 9.95:  # noqa: PLR2004 - rounds to 10 s without a decimal
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -180,10 +188,9 @@ def day(value: datetime | None) -> str:
     return NOT_DEFINED if value is None else f"{value:%Y-%m-%d}"
 
 
+@_if_defined
 def odds(effect: float) -> str:
     """Return a change of log-odds as the factor by which the odds grow or shrink: ``×2.0``, ``÷4.1``."""
-    if not math.isfinite(effect):
-        return NOT_DEFINED
     factor = math.exp(min(abs(effect), LARGEST_EFFECT))
     return f"{'×' if effect >= 0 else '÷'}{factor:,.1f}"
 
@@ -215,8 +222,7 @@ def bare(value: float | None) -> str:
     return score(value)
 
 
-def decimal(value: float | None) -> str:
+@_if_defined
+def decimal(value: float) -> str:
     """Return a mean of counts with one decimal: ``38.4``."""
-    if value is None or not math.isfinite(value):
-        return NOT_DEFINED
     return f"{value + 0.0:,.1f}".replace("-", MINUS)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.reporting.formatting import visible
 from pipeline.store import ArtifactReference, ArtifactStore
-from pipeline.store.files import write_whole
+from pipeline.store.files import replaced_folder, write_whole
 from pipeline.store.run_names import safe_run_name
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +30,8 @@ DATA_DOCS = {"validate_raw": "data_docs_raw", "validate_clean": "data_docs_clean
 def publish(reported: ArtifactReference, run_name: str, store: ArtifactStore) -> str:
     """Publish a report with the Data Docs of its validations, and record it as the latest.
 
-    In a folder store, a temporary folder is renamed, so that no reader sees an incomplete report; in an object store,
-    the page is written last. Publishing the same run again replaces its report.
+    No reader sees an incomplete report; in an object store, the page is written last. Publishing the same run again
+    replaces its report.
 
     Args:
         reported: The artifact of the report.
@@ -44,11 +47,7 @@ def publish(reported: ArtifactReference, run_name: str, store: ArtifactStore) ->
     name = safe_run_name(run_name)
     sources = _sources(reported, store)
     home = store.root / REPORTS / name
-    if store.is_folder:
-        _publish_folder(sources, Path(str(home)))
-    else:
-        for target in sorted(sources, key=lambda target: target == PAGE):
-            (home / target).write_bytes(sources[target].read_bytes())
+    _publish_folder(sources, home)
     page = str(home / PAGE)
     latest = {
         "run_name": visible(run_name),
@@ -79,26 +78,12 @@ def _sources(reported: ArtifactReference, store: ArtifactStore) -> dict[str, Pat
     return sources
 
 
-def _publish_folder(sources: dict[str, Path], home: Path) -> None:
-    home.parent.mkdir(parents=True, exist_ok=True)
-    # No run name starts with a dot, so an unfinished folder is never listed as a report.
-    aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=home.parent))
-    try:
-        written = aside / "new"
+def _publish_folder(sources: dict[str, Path], home: UPath) -> None:
+    with replaced_folder(home, last=PAGE) as written:
         for name, source in sources.items():
             target = written / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-        if home.exists():
-            home.rename(aside / "old")
-        try:
-            written.rename(home)
-        except OSError:
-            if (aside / "old").exists() and not home.exists():
-                (aside / "old").rename(home)
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_latest(store: ArtifactStore, text: str) -> None:

@@ -7,14 +7,13 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.retention.records import Orphan
-from pipeline.store import ArtifactReference, ArtifactStore, Manifest
+from pipeline.retention.records import FoundArtifact, FoundReport, Orphan
+from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.artifacts import MANIFEST
 from pipeline.store.files import StoredFile, files_below
 
@@ -30,56 +29,10 @@ class RetentionError(ArtifactError):
     """It is unknown what must stay, so nothing is removed."""
 
 
-@dataclass(frozen=True)
-class FoundArtifact:
-    """One artifact.
-
-    ``manifest`` is ``None`` if it is missing or cannot be read; only then is there a ``problem``. ``keys`` are
-    those of its inputs, ``bytes`` is the size of its files without the manifest.
-    """
-
-    last_used: datetime
-    manifest: Manifest | None
-    keys: frozenset[str]
-    problem: str | None
-    bytes: int
-
-
-@dataclass(frozen=True)
-class FoundReport:
-    """One folder below ``reports/``.
-
-    Attributes:
-        folder: Name of the folder.
-        run_name: Name of the run, or of the folder if the record cannot be read.
-        made_at: When it was published; ``None`` if its record cannot be read.
-        changed_at: Latest change of a file in it.
-        bytes: Size of its files.
-        digests: SHA-256 of its record and page by file name; the artifact with the same digests is the published one.
-        has_page: Whether it has a page. Without one, it is a leftover of a killed publication or clean-up.
-        keys: Keys of the artifacts that its record references.
-        problem: Why the record cannot be read.
-    """
-
-    folder: str
-    run_name: str
-    made_at: datetime | None
-    changed_at: datetime
-    bytes: int
-    digests: dict[str, str]
-    has_page: bool
-    keys: frozenset[str]
-    problem: str | None
-
-
 def found_artifacts(store: ArtifactStore) -> dict[ArtifactReference, FoundArtifact]:
     """Return every artifact of the store."""
-    found = {}
-    for reference in store.artifacts():
-        artifact = _artifact(store, reference)
-        if artifact is not None:
-            found[reference] = artifact
-    return found
+    found = (_artifact(store, reference) for reference in store.artifacts())
+    return {artifact.reference: artifact for artifact in found if artifact is not None}
 
 
 def _artifact(store: ArtifactStore, reference: ArtifactReference) -> FoundArtifact | None:
@@ -94,17 +47,24 @@ def _artifact(store: ArtifactStore, reference: ArtifactReference) -> FoundArtifa
     except (ArtifactError, UnicodeDecodeError) as error:
         if not store.has(reference):
             size = sum(file.bytes for file in files_below(home))
-            return FoundArtifact(last_used, None, frozenset(), None, size)
+            return FoundArtifact(reference=reference, last_used=last_used, manifest=None, keys=frozenset(), bytes=size)
         # Everything like a key in a damaged manifest, which includes its inputs.
-        found = _KEY_ANYWHERE.findall((home / MANIFEST).read_bytes())
-        return FoundArtifact(last_used, None, frozenset(key.decode() for key in found), str(error), 0)
+        keys = frozenset(key.decode() for key in _KEY_ANYWHERE.findall((home / MANIFEST).read_bytes()))
+        return FoundArtifact(
+            reference=reference, last_used=last_used, manifest=None, keys=keys, problem=str(error), bytes=0
+        )
     except OSError as error:
         raise RetentionError(
             f"{home / MANIFEST} cannot be read ({error}), so its inputs are unknown, and nothing is removed. Try "
             "again. If the network works, give this user the right to read it."
         ) from error
-    keys = frozenset(needed.key for needed in manifest.inputs.values())
-    return FoundArtifact(last_used, manifest, keys, None, sum(file.bytes for file in manifest.files.values()))
+    return FoundArtifact(
+        reference=reference,
+        last_used=last_used,
+        manifest=manifest,
+        keys=frozenset(needed.key for needed in manifest.inputs.values()),
+        bytes=sum(file.bytes for file in manifest.files.values()),
+    )
 
 
 def found_reports(store: ArtifactStore) -> tuple[FoundReport, ...]:
@@ -140,7 +100,6 @@ def _report(folder: UPath) -> FoundReport | None:
         problem = f"{RUN} of the report {quoted(folder.name)} cannot be read: {str(error).splitlines()[0]}"
     return FoundReport(
         folder=folder.name,
-        run_name=folder.name if run is None else run.run_name,
         made_at=None if run is None else run.made_at,
         changed_at=max(file.changed_at for file in files.values()),
         bytes=sum(file.bytes for file in files.values()),

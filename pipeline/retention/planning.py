@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from graphlib import TopologicalSorter
 
-from pipeline.retention.inventory import FoundArtifact, found_orphans
-from pipeline.retention.reachability import contents
-from pipeline.retention.records import CleanUpPlan, KeptArtifact, OldArtifact, OldReport, RetentionPolicy
+from pipeline.retention.inventory import found_orphans
+from pipeline.retention.reachability import contents, inputs_among
+from pipeline.retention.records import CleanUpPlan, FoundArtifact, RetentionPolicy
 from pipeline.store import ArtifactReference, ArtifactStore
 
 
@@ -30,22 +29,10 @@ def plan_clean_up(store: ArtifactStore, policy: RetentionPolicy, now: datetime) 
     return CleanUpPlan(
         made_at=now,
         policy=policy,
-        artifacts=tuple(
-            OldArtifact(reference=reference, bytes=old[reference].bytes, last_used=old[reference].last_used)
-            for reference in topological_order(old)
-        ),
-        reports=tuple(
-            OldReport(
-                folder=report.folder,
-                run_name=report.run_name,
-                made_at=report.made_at or report.changed_at,
-                bytes=report.bytes,
-                changed_at=report.changed_at,
-            )
-            for report in sorted(found.old_reports, key=lambda report: report.made_at or report.changed_at)
-        ),
+        artifacts=tuple(old[reference] for reference in topological_order(old)),
+        reports=tuple(sorted(found.old_reports, key=lambda report: report.made_at or report.changed_at)),
         orphans=found_orphans(store, before=now - policy.grace),
-        kept=tuple(KeptArtifact(reference=reference, reason=reason) for reference, reason in found.kept.items()),
+        kept=found.kept,
         kept_reports=found.kept_reports,
         unreadable=found.unreadable,
     )
@@ -53,11 +40,8 @@ def plan_clean_up(store: ArtifactStore, policy: RetentionPolicy, now: datetime) 
 
 def topological_order(artifacts: Mapping[ArtifactReference, FoundArtifact]) -> list[ArtifactReference]:
     """Return the artifacts so that each comes before its inputs: a kill then leaves none without its inputs."""
-    by_key: dict[str, list[ArtifactReference]] = defaultdict(list)
-    for reference in artifacts:
-        by_key[reference.key].append(reference)
-    inputs = {
-        reference: [needed for key in sorted(artifact.keys) for needed in by_key.get(key, ())]
-        for reference, artifact in artifacts.items()
+    inputs = inputs_among(artifacts)
+    graph = {
+        reference: sorted(inputs(reference), key=lambda needed: (needed.key, needed.stage)) for reference in artifacts
     }
-    return list(TopologicalSorter(inputs).static_order())[::-1]
+    return list(TopologicalSorter(graph).static_order())[::-1]

@@ -10,15 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.errors import quoted
-from pipeline.retention.inventory import (
-    FoundArtifact,
-    FoundReport,
-    RetentionError,
-    found_artifacts,
-    found_reports,
-    keys_in,
-)
-from pipeline.retention.records import CleanUpPlan, Reason, RetentionPolicy
+from pipeline.retention.inventory import RetentionError, found_artifacts, found_reports, keys_in
+from pipeline.retention.records import CleanUpPlan, FoundArtifact, FoundReport, Reason, RetentionPolicy
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.files import files_below
 
@@ -69,7 +62,7 @@ def contents(store: ArtifactStore, policy: RetentionPolicy, now: datetime, plan:
     staying = _staying(reports, latest, policy, now)
     folders = {report.folder for report in staying}
     champions, records = _recorded_keys(store, policy)
-    of = _by_key(artifacts)
+    of, inputs = _by_key(artifacts), inputs_among(artifacts)
     in_use = {reference for reference, found in artifacts.items() if found.last_used > now - policy.grace}
     in_use |= store.being_produced() & artifacts.keys()
     damaged = {reference: found.problem for reference, found in artifacts.items() if found.problem is not None}
@@ -82,7 +75,7 @@ def contents(store: ArtifactStore, policy: RetentionPolicy, now: datetime, plan:
     }
     kept: dict[ArtifactReference, Reason] = {}
     for reason, found in roots.items():
-        for reference in reached(found, lambda reference: of(artifacts[reference].keys)):
+        for reference in reached(found, inputs):
             kept.setdefault(reference, reason)
     problems = (*damaged.values(), *(report.problem for report in staying), latest.problem)
     return Contents(
@@ -101,14 +94,21 @@ def _by_key(artifacts: Iterable[ArtifactReference]) -> Callable[[Iterable[str]],
     return lambda keys: {reference for key in keys for reference in by_key.get(key, ())}
 
 
+def inputs_among(
+    artifacts: Mapping[ArtifactReference, FoundArtifact],
+) -> Callable[[ArtifactReference], set[ArtifactReference]]:
+    """Return what gives the direct inputs of an artifact, if it and they are among these."""
+    of = _by_key(artifacts)
+    return lambda reference: of(artifacts[reference].keys) if reference in artifacts else set()
+
+
 def _used_since(artifacts: Mapping[ArtifactReference, FoundArtifact], plan: CleanUpPlan) -> set[ArtifactReference]:
     """Return the artifacts that are not in a plan, and those to remove that were used since."""
     known = {artifact.reference: artifact.last_used for artifact in plan.artifacts}
-    kept = {artifact.reference for artifact in plan.kept}
     return {
         reference
         for reference, found in artifacts.items()
-        if reference not in kept and (reference not in known or found.last_used > known[reference])
+        if reference not in plan.kept and (reference not in known or found.last_used > known[reference])
     }
 
 

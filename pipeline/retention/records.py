@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from pipeline.errors import ConfigurationError, quoted
-from pipeline.store import ArtifactReference, Record
+from pipeline.store import ArtifactReference, Manifest, Record
 
 Reason = Literal["champion", "record", "report", "in_use", "unreadable"]
 """Why an artifact stays, or one that was made from it. The first reason that applies counts."""
@@ -65,25 +65,39 @@ def policy_from(values: Mapping[str, object]) -> RetentionPolicy:
         raise ConfigurationError(f"{name} is {quoted(problem['input'])}: {problem['msg']}.") from None
 
 
-class OldArtifact(Record):
-    """An artifact that nothing references."""
+class FoundArtifact(Record):
+    """One artifact of the store."""
 
     reference: ArtifactReference
-    bytes: int
     last_used: AwareDatetime
-    """When it was produced or last used. It is skipped if it was used since."""
+    """When it was produced or last used. It is not removed if it was used since."""
+    manifest: Manifest | None
+    """``None`` if it is missing or cannot be read; only then is there a ``problem``."""
+    keys: frozenset[str]
+    """Those of its inputs."""
+    problem: str | None = None
+    bytes: int
+    """Size of its files without the manifest."""
 
 
-class OldReport(Record):
-    """A published report that the policy does not keep."""
+class FoundReport(Record):
+    """One folder below ``reports/``."""
 
     folder: str
-    """Name below ``reports/``."""
-    run_name: str
-    made_at: AwareDatetime
-    bytes: int
+    """Name of the folder."""
+    made_at: AwareDatetime | None
+    """When it was published; ``None`` if its record cannot be read."""
     changed_at: AwareDatetime
-    """Latest change of a file in it. It is skipped if it was changed since."""
+    """Latest change of a file in it. It is not removed if it was changed since."""
+    bytes: int
+    digests: dict[str, str]
+    """SHA-256 of its record and page by file name; the artifact with the same digests is the published one."""
+    has_page: bool
+    """Without a page, it is a leftover of a killed publication or clean-up."""
+    keys: frozenset[str]
+    """Keys of the artifacts that its record references."""
+    problem: str | None
+    """Why the record cannot be read."""
 
 
 class Orphan(Record):
@@ -95,13 +109,6 @@ class Orphan(Record):
     """Whether it is in the object store; otherwise it is in the local folder of the store."""
     bytes: int
     changed_at: AwareDatetime
-
-
-class KeptArtifact(Record):
-    """An artifact that stays."""
-
-    reference: ArtifactReference
-    reason: Reason
 
 
 class CleanUpFigures(Record):
@@ -130,11 +137,12 @@ class CleanUpPlan(Record):
 
     made_at: AwareDatetime
     policy: RetentionPolicy
-    artifacts: tuple[OldArtifact, ...]
+    artifacts: tuple[FoundArtifact, ...]
     """In the order of removal: every artifact comes before its inputs."""
-    reports: tuple[OldReport, ...]
+    reports: tuple[FoundReport, ...]
+    """Those that the policy does not keep, the oldest first."""
     orphans: tuple[Orphan, ...]
-    kept: tuple[KeptArtifact, ...]
+    kept: Mapping[ArtifactReference, Reason]
     kept_reports: tuple[str, ...]
     """Folders below ``reports/``, the newest first."""
     unreadable: tuple[str, ...]
@@ -147,7 +155,6 @@ class CleanUpPlan(Record):
             counts[artifact.reference.stage] += 1
             sizes[artifact.reference.stage] += artifact.bytes
         others = sum(report.bytes for report in self.reports) + sum(orphan.bytes for orphan in self.orphans)
-        kept: Counter[Reason] = Counter(artifact.reason for artifact in self.kept)
         return CleanUpFigures(
             made_at=self.made_at,
             policy=self.policy,
@@ -157,7 +164,7 @@ class CleanUpPlan(Record):
             bytes=sizes.total() + others,
             artifacts_by_stage={stage: counts[stage] for stage, _ in sizes.most_common()},
             bytes_by_stage=dict(sizes.most_common()),
-            kept=dict(kept),
+            kept=dict(Counter(self.kept.values())),
             kept_reports=len(self.kept_reports),
             unreadable=self.unreadable[:MAX_LISTED_UNREADABLE],
             unreadable_count=len(self.unreadable),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from upath import UPath
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.retention.inventory import FoundArtifact, last_change
-from pipeline.retention.reachability import Contents, contents, reached
-from pipeline.retention.records import CleanUpPlan, CleanUpResult, OldArtifact, OldReport, Orphan, Skipped
+from pipeline.retention.inventory import last_change
+from pipeline.retention.reachability import Contents, contents, inputs_among, reached
+from pipeline.retention.records import CleanUpPlan, CleanUpResult, FoundArtifact, FoundReport, Orphan, Skipped
 from pipeline.store import ArtifactReference, ArtifactStore
 from pipeline.store.files import files_below, remove_atomically
 
@@ -36,7 +35,7 @@ def clean_up(store: ArtifactStore, plan: CleanUpPlan) -> CleanUpResult:
         RetentionError: A record cannot be read, so it is unknown what it references.
         ArtifactError: A record of the champions is damaged.
     """
-    work = _CleanUp(store, plan)
+    work = _CleanUp(store)
     now = contents(store, plan.policy, plan.made_at, plan)
     for report in plan.reports:
         work.remove_report(report, now)
@@ -60,7 +59,6 @@ class _CleanUp:
     """A clean-up in progress."""
 
     store: ArtifactStore
-    plan: CleanUpPlan
     artifacts: list[ArtifactReference] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
@@ -69,7 +67,7 @@ class _CleanUp:
     """Inputs of the skipped artifacts."""
     freed: int = 0
 
-    def remove_report(self, report: OldReport, now: Contents) -> None:
+    def remove_report(self, report: FoundReport, now: Contents) -> None:
         """Remove the folder of a report; ``latest.json`` names another one."""
         from pipeline.reporting.publishing import PAGE, REPORTS
 
@@ -95,7 +93,7 @@ class _CleanUp:
         else:
             self.skip(name, CHANGED)
 
-    def remove_artifact(self, artifact: OldArtifact, now: Contents) -> None:
+    def remove_artifact(self, artifact: FoundArtifact, now: Contents) -> None:
         """Remove one artifact; if it is skipped, its inputs are skipped, too."""
         reference = artifact.reference
         found = now.artifacts.get(reference)
@@ -114,7 +112,7 @@ class _CleanUp:
             except ArtifactError as error:
                 reason = str(error)
         self.skip(str(reference), reason)
-        self.needed |= reached([reference], lambda reference: _inputs(reference, now.artifacts))
+        self.needed |= reached([reference], inputs_among(now.artifacts))
 
     def remove_orphan(self, orphan: Orphan) -> None:
         """Remove a leftover, unless it changed; a run cannot resume half a checkpoint, since it is hidden first."""
@@ -147,10 +145,3 @@ class _CleanUp:
             bytes=self.freed,
             skipped=tuple(self.skipped),
         )
-
-
-def _inputs(
-    reference: ArtifactReference, artifacts: Mapping[ArtifactReference, FoundArtifact]
-) -> list[ArtifactReference]:
-    found = artifacts.get(reference)
-    return [] if found is None else [other for other in artifacts if other.key in found.keys]

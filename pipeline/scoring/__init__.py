@@ -9,7 +9,7 @@ from pipeline.scoring.exports import choose_model, find_export
 from pipeline.scoring.predict_stage import predict
 from pipeline.scoring.records import ExportedModel, ExportMismatchError, ExportSummary, PredictSummary
 from pipeline.scoring.scorer import Scorer, Sentiment, load_scorer
-from pipeline.scoring.shards import ROWS_PER_SHARD, ScoreSummary, Shard, ShardPlan, plan_shards, score_shard
+from pipeline.scoring.shards import ROWS_PER_SHARD, ScoreSummary, Shard, plan_shards, score_shard
 
 __all__ = [
     "ROWS_PER_SHARD",
@@ -23,7 +23,6 @@ __all__ = [
     "Scorer",
     "Sentiment",
     "Shard",
-    "ShardPlan",
     "choose_model",
     "export",
     "find_export",

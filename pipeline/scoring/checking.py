@@ -73,21 +73,6 @@ class Readings:
     probabilities: npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How well an exported model agrees with the pipeline.
-
-    Attributes:
-        rows: Rows checked.
-        identical_ids: Number of these with the same word ids.
-        largest_difference: Largest absolute difference of a probability among rows with the same word ids.
-    """
-
-    rows: int
-    identical_ids: int
-    largest_difference: float
-
-
 def choose_sample(
     cleaned: ArtifactReference,
     encoded: ArtifactReference,
@@ -198,10 +183,13 @@ def read_back(folder: Path, reviews: list[str]) -> Readings:
     return readings
 
 
-def compare(sample: Sample, readings: Readings, normalization: str, calibration: Calibration) -> Agreement:
+def compare(sample: Sample, readings: Readings, normalization: str, calibration: Calibration) -> tuple[int, float]:
     """Compare an exported model's results with the pipeline's.
 
     A probability near 0 or 1 has lost digits that rescaling brings back, so probabilities may agree before or after it.
+
+    Returns:
+        Number of rows with the same word ids, and the largest absolute difference of a probability among them.
 
     Raises:
         ExportMismatchError: Fewer rows than ``MIN_IDENTICAL_SHARE`` have the same word ids, or a probability of
@@ -240,7 +228,7 @@ def compare(sample: Sample, readings: Readings, normalization: str, calibration:
             "Predictions and model are from different trainings, or rows are padded differently; run `predict` "
             "and `export` again on one machine."
         )
-    return Agreement(rows=count, identical_ids=int(identical.sum()), largest_difference=largest)
+    return int(identical.sum()), largest
 
 
 def _same_words(expected: npt.NDArray[np.int32], found: npt.NDArray[np.int32]) -> bool:

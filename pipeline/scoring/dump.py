@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ArtifactError, quoted
+from pipeline.readers import IngestSummary
 from pipeline.scoring.records import PREDICTIONS_FILE
 from pipeline.scoring.shards import (
     EXCLUDED_FILE,
@@ -28,6 +26,7 @@ from pipeline.scoring.shards import (
     score_shard,
 )
 from pipeline.store import ArtifactReference, ArtifactStore, Record
+from pipeline.store.files import replaced_folder
 from pipeline.store.run_names import safe_run_name
 
 log = logging.getLogger(__name__)
@@ -126,11 +125,10 @@ def score_dump(
     Raises:
         PipelineError: See :func:`plan_shards`, :func:`score_shard` and :func:`publish_predictions`.
     """
-    plan = plan_shards(ingested, store, rows_per_shard)
-    scored = []
-    for shard in plan.shards:
+    scored, shards = [], plan_shards(ingested, store, rows_per_shard)
+    for shard in shards:
         scored.append(score_shard(exported, ingested, shard, store))
-        log.info("score: %d of %d rows", shard.first_row + shard.rows, plan.rows)
+        log.info("score: %d of %d rows", shard.first_row + shard.rows, shards[-1].first_row + shards[-1].rows)
     return publish_predictions(scored, run_name, store)
 
 
@@ -150,17 +148,13 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
         ArtifactError: A shard is missing or belongs to another dump or model; rows would be lost or duplicated.
     """
     # Imported here: a process that scores one sentence does not need the readers of dumps.
-    from pipeline.readers import IngestSummary
-
     shards = _in_order(scored, store)
     first = store.manifest(shards[0])
     summaries = [store.summary(reference, ScoreSummary) for reference in shards]
     dump = store.summary(first.inputs["ingested"], IngestSummary)
     _require_every_row(summaries, dump.rows)
     home = store.root / PREDICTIONS / safe_run_name(run_name)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=_scratch_parent(store)) as scratch:
-        written = Path(scratch) / "new"
-        written.mkdir()
+    with replaced_folder(home, last=SUMMARY_FILE) as written:
         _concatenate(shards, EXCLUDED_FILE, EXCLUDED_SCHEMA, written, store)
         unknown = _concatenate(
             shards, PREDICTIONS_FILE, PREDICTION_SCHEMA, written, store, figures="unknown_word_share"
@@ -186,12 +180,6 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
             ingested=first.inputs["ingested"],
         )
         (written / SUMMARY_FILE).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        if store.is_folder:
-            _rename(written, Path(str(home)))
-        else:
-            for name in (PREDICTIONS_FILE, EXCLUDED_FILE, SUMMARY_FILE):
-                with (written / name).open("rb") as source, (home / name).open("wb") as sink:
-                    shutil.copyfileobj(source, sink)
     place = str(home / PREDICTIONS_FILE)
     log.info("Predictions: %s (%d rows, %d not scored)", place, rows, dump.rows - rows)
     return Publication(predictions=place, summary=summary)
@@ -259,30 +247,3 @@ def _unknown_words(shares: np.ndarray) -> UnknownWords:
         percentile_95=round(float(np.percentile(shares, 95, method="inverted_cdf")), 6),
         without_known_word=int((shares >= 1).sum()),
     )
-
-
-def _scratch_parent(store: ArtifactStore) -> Path | None:
-    """Return a folder on the folder store's own disk, so that the result can be renamed into place."""
-    if not store.is_folder:
-        return None
-    home = Path(str(store.root)) / PREDICTIONS
-    home.mkdir(parents=True, exist_ok=True)
-    return home
-
-
-def _rename(written: Path, home: Path) -> None:
-    for path in [*written.iterdir(), written]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    old = written.with_name("old")
-    if home.exists():
-        home.rename(old)
-    try:
-        written.rename(home)
-    except OSError:
-        if old.exists() and not home.exists():
-            old.rename(home)
-        raise

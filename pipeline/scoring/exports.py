@@ -64,9 +64,7 @@ def find_export(name: str, store: ArtifactStore) -> ArtifactReference:
     """
     if name == CHAMPION:
         return _champion(store)
-    folder = store.root / "artifacts" / "export"
-    keys = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
-    exports = [reference for reference in map(_reference, keys) if reference is not None and store.has(reference)]
+    exports = [reference for reference in store.artifacts("export") if store.has(reference)]
     if not exports:
         raise ArtifactError(
             f"{quoted(name)} is not a folder, and the store {quoted(store.url)} holds no exported model. "
@@ -162,10 +160,3 @@ def _champion(store: ArtifactStore) -> ArtifactReference:
             "roll back to the previous champion."
         )
     return change.model.exported
-
-
-def _reference(key: str) -> ArtifactReference | None:
-    try:
-        return ArtifactReference(stage="export", key=key)
-    except ValidationError:
-        return None

@@ -37,11 +37,12 @@ def predict(trained: ArtifactReference, encoded: ArtifactReference, store: Artif
     Raises:
         ArtifactError: An artifact is missing, or a value of the model is not a probability.
     """
-
-    def build(work: Workspace) -> Outcome:
-        return _build(work, trained, encoded, store)
-
-    return store.produce(PREDICT_STAGE, inputs={"trained": trained, "encoded": encoded}, params=None, build=build)
+    return store.produce(
+        PREDICT_STAGE,
+        inputs={"trained": trained, "encoded": encoded},
+        params=None,
+        build=lambda work: _build(work, trained, encoded, store),
+    )
 
 
 def _build(work: Workspace, trained: ArtifactReference, encoded: ArtifactReference, store: ArtifactStore) -> Outcome:

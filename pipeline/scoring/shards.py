@@ -16,6 +16,7 @@ from pydantic import Field
 
 from pipeline.cleaning.rules import joined
 from pipeline.errors import ArtifactError, ConfigurationError
+from pipeline.readers import IngestSummary
 from pipeline.scoring.records import PREDICTIONS_FILE
 from pipeline.scoring.scorer import WINDOW_ROWS, Scorer, Scores
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
@@ -73,13 +74,6 @@ class Shard(Record):
         return f"rows {self.first_row + 1:,}–{self.first_row + self.rows:,}"
 
 
-class ShardPlan(Record):
-    """The shards of a dump."""
-
-    rows: int
-    shards: tuple[Shard, ...]
-
-
 class ScoreSummary(Record):
     """One scored shard."""
 
@@ -104,7 +98,9 @@ class ScoreSummary(Record):
     seconds: float
 
 
-def plan_shards(ingested: ArtifactReference, store: ArtifactStore, rows_per_shard: int = ROWS_PER_SHARD) -> ShardPlan:
+def plan_shards(
+    ingested: ArtifactReference, store: ArtifactStore, rows_per_shard: int = ROWS_PER_SHARD
+) -> tuple[Shard, ...]:
     """Cut an ingested dump into shards of equal size; the last one may be smaller.
 
     Args:
@@ -116,8 +112,6 @@ def plan_shards(ingested: ArtifactReference, store: ArtifactStore, rows_per_shar
         ConfigurationError: ``rows_per_shard`` is below 1, or would need more than ``MAX_SHARDS`` shards.
         ArtifactError: The artifact is missing.
     """
-    from pipeline.readers import IngestSummary
-
     rows = store.summary(ingested, IngestSummary).rows
     minimum = max(1, -(-rows // MAX_SHARDS))
     if rows_per_shard < minimum:
@@ -126,10 +120,7 @@ def plan_shards(ingested: ArtifactReference, store: ArtifactStore, rows_per_shar
             f"set it to {minimum:,} or more (recommended: {max(ROWS_PER_SHARD, minimum):,})."
         )
     starts = range(0, rows, rows_per_shard)
-    return ShardPlan(
-        rows=rows,
-        shards=tuple(Shard(first_row=start, rows=min(rows_per_shard, rows - start)) for start in starts),
-    )
+    return tuple(Shard(first_row=start, rows=min(rows_per_shard, rows - start)) for start in starts)
 
 
 def score_shard(

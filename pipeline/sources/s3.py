@@ -31,8 +31,6 @@ def fetch_s3(dump: str, folder: Path, _seen: SeenFiles) -> list[FoundFile]:
         raise
     except FileNotFoundError:
         raise SourceError(f"{quoted(origin, 200)}: there is no such object or prefix. {ADVICE}.") from None
-    except PermissionError:
-        raise SourceError(f"{quoted(origin, 200)}: access is refused. {ADVICE}.") from None
     except Exception as error:  # noqa: BLE001 - s3fs passes on errors of botocore, aiohttp and its own
         raise SourceUnavailableError(
             f"{quoted(origin, 200)} cannot be fetched ({type(error).__name__}: {quoted(error, 200)}). {ADVICE}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pipeline.errors import SourceError, quoted
+from pipeline.sources.allowed_roots import is_allowed
 from pipeline.sources.naming import name_in_url, without_secrets
 from pipeline.sources.records import KnownVersion
 from pipeline.sources.retry import (
@@ -94,7 +95,6 @@ def _request(url: str, origin: str, target: Path, known: KnownVersion | None) ->
     import httpx
 
     from pipeline.sources.addresses import PublicTransport
-    from pipeline.sources.allowed_roots import is_allowed
 
     def check_allowed(request: httpx.Request) -> None:
         # The first address was checked against the roots before; the targets of redirects were not.

@@ -344,15 +344,19 @@ class ArtifactStore:
             shutil.rmtree(download, ignore_errors=True)
         return local
 
-    def artifacts(self) -> tuple[ArtifactReference, ...]:
-        """Return every artifact in the order of stage and key, including folders without a manifest."""
+    def artifacts(self, stage: str | None = None) -> tuple[ArtifactReference, ...]:
+        """Return every artifact, or those of one stage, in the order of stage and key, also those without a manifest.
+
+        Raises:
+            OSError: The store cannot be listed.
+        """
         self.root.fs.invalidate_cache()
         found = []
-        for stage in _names(self.root / "artifacts"):
-            for key in _names(self.root / "artifacts" / stage):
+        for name in _names(self.root / "artifacts") if stage is None else [stage]:
+            for key in _names(self.root / "artifacts" / name):
                 # Other names do not belong to this project.
                 with contextlib.suppress(ValidationError):
-                    found.append(ArtifactReference(stage=stage, key=key))
+                    found.append(ArtifactReference(stage=name, key=key))
         return tuple(found)
 
     def last_used(self, reference: ArtifactReference) -> datetime | None:

@@ -126,6 +126,43 @@ def write_whole(target: UPath, content: bytes) -> None:
         written.replace(path)
 
 
+@contextlib.contextmanager
+def replaced_folder(home: UPath, *, last: str) -> Iterator[Path]:
+    """Yield an empty local folder; at the end, its files become the content of a published folder.
+
+    A folder is renamed into place, so that no reader sees part of it. Its hidden name until then is never listed. In an
+    object store, a file of a name is written after all others.
+
+    Args:
+        home: The published folder, or the prefix of an object store. What it has is replaced.
+        last: Name of the file without which readers ignore the rest.
+    """
+    local = Path(str(home)) if _is_local(home) else None
+    if local is not None:
+        local.parent.mkdir(parents=True, exist_ok=True)
+    parent = None if local is None else local.parent
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=parent, ignore_cleanup_errors=True) as aside:
+        written, old = Path(aside) / "new", Path(aside) / "old"
+        written.mkdir()
+        yield written
+        if local is None:
+            files = [path for path in written.rglob("*") if path.is_file()]
+            for path in sorted(files, key=lambda path: path == written / last):
+                with path.open("rb") as source, (home / path.relative_to(written).as_posix()).open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+            return
+        for path in [*written.rglob("*"), written]:
+            sync(path)
+        if local.exists():
+            local.rename(old)
+        try:
+            written.rename(local)
+        except OSError:
+            if old.exists() and not local.exists():
+                old.rename(local)
+            raise
+
+
 def sync(path: Path) -> None:
     """Write a file or the entries of a folder to the disk."""
     handle = os.open(path, os.O_RDONLY)

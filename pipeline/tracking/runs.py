@@ -88,26 +88,6 @@ class RunContent:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True)
-class _Decision:
-    """The decisions about the best variant."""
-
-    best: str
-    tags: dict[str, str]
-
-    @classmethod
-    def read(cls, state: RunState, store: ArtifactStore) -> _Decision | None:
-        if state.get("check_acceptance") is None:
-            return None
-        acceptance = store.summary(state["check_acceptance"], AcceptanceResult)
-        tags, sentence = {f"{TAG}.acceptance": str(acceptance.decision)}, acceptance.sentence
-        if state.get("gate") is not None:
-            gate_result = store.summary(state["gate"], GateDecision)
-            tags[f"{TAG}.gate"], sentence = gate_result.decision, gate_result.sentence
-        # MLflow shows this tag as the run's description.
-        return cls(best=acceptance.best_model, tags={**tags, "mlflow.note.content": markdown(sentence)})
-
-
 def track_run(state: RunState, config: RunConfig, run_name: str, store: ArtifactStore) -> TrackedRun:
     """Log a finished run: one run in MLflow for each variant, with report and model for the best one.
 
@@ -128,14 +108,12 @@ def track_run(state: RunState, config: RunConfig, run_name: str, store: Artifact
     with connected(store) as connection:
         if connection is None:
             return TrackedRun(address=None)
-        decision = _Decision.read(state, store)
-        best = None if decision is None else decision.best
+        best, decided = _decision(state, store)
         common = _common_tags(state, config, run_name, store, best)
         tracked, logged, model_id = [], 0, None
         for variant in state.variants:
             is_best, exported = variant.name == best, variant.get("export")
-            own_decision = decision if is_best else None
-            content = _content_of(variant, config, run_name, store, common=common, decision=own_decision)
+            content = _content_of(variant, config, run_name, store, common=common, decided=decided if is_best else None)
             run = _find_or_create_run(connection, content)
             if run.info.status != FINISHED:
                 _log(connection, run, content)
@@ -219,9 +197,9 @@ def _content_of(
     store: ArtifactStore,
     *,
     common: dict[str, str],
-    decision: _Decision | None,
+    decided: dict[str, str] | None,
 ) -> RunContent:
-    """Read the content of a variant's run from the store; ``decision`` belongs to the best variant."""
+    """Read the content of a variant's run from the store; ``decided`` are further tags of the best variant."""
     summary = store.summary(variant["train"], TrainSummary)
     started = int(store.manifest(variant["train"]).started_at.timestamp() * MILLISECONDS)
     ended = started + int(summary.seconds * MILLISECONDS)
@@ -235,8 +213,8 @@ def _content_of(
     if (exported := variant.get("export")) is not None:
         tags[f"{TAG}.exported"] = exported.key
     files = {}
-    if decision is not None:
-        tags |= decision.tags
+    if decided is not None:
+        tags |= decided
         files = _report(run_name, store)
     metrics = [
         MetricPoint("training/seconds", summary.seconds, ended, 0),
@@ -258,6 +236,19 @@ def _content_of(
         started=started,
         ended=ended,
     )
+
+
+def _decision(state: RunState, store: ArtifactStore) -> tuple[str | None, dict[str, str]]:
+    """Return the best variant and the tags of the decisions about it; ``None`` without an acceptance check."""
+    if state.get("check_acceptance") is None:
+        return None, {}
+    acceptance = store.summary(state["check_acceptance"], AcceptanceResult)
+    tags, sentence = {f"{TAG}.acceptance": str(acceptance.decision)}, acceptance.sentence
+    if state.get("gate") is not None:
+        gate_result = store.summary(state["gate"], GateDecision)
+        tags[f"{TAG}.gate"], sentence = gate_result.decision, gate_result.sentence
+    # MLflow shows this tag as the run's description.
+    return acceptance.best_model, {**tags, "mlflow.note.content": markdown(sentence)}
 
 
 def _common_tags(

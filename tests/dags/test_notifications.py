@@ -51,7 +51,8 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
 
 
 def test_nothing_is_sent_unless_the_deployment_names_a_receiver(notifications, monkeypatch) -> None:
-    monkeypatch.setattr(notifications, "_send", lambda *_: pytest.fail("something was sent"))
+    for channel in ("_mail", "_post"):
+        monkeypatch.setattr(notifications, channel, lambda *_: pytest.fail("something was sent"))
     notifications.notify_decision(CONTEXT, "Promoted", "It is better.")
     notifications.notify_decision(CONTEXT, "Not promoted", "It is worse.")
     notifications.notify_failure(CONTEXT)

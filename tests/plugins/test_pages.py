@@ -464,7 +464,7 @@ def test_an_unfinished_file_is_not_called_new(
     now = datetime.now(UTC)
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path))
     monkeypatch.setattr(
-        "pipeline.sources.inbox.scan_inbox",
+        "pipeline.airflow.ui.dumps.scan_inbox",
         lambda _: InboxListing((InboxFile(name="half.csv", bytes=1, modified=now, complete=False),), ()),
     )
     assert listed(analyst.get(f"{BASE}/").text) == {"half.csv": "incomplete"}
@@ -492,7 +492,7 @@ def test_an_inbox_that_fails_in_its_librarys_own_way_gives_nothing_away(
         raise RuntimeError("no route to s3://user:secret@host")
 
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", "s3://user:secret@bucket/inbox?token=secret")
-    monkeypatch.setattr("pipeline.sources.inbox.scan_inbox", fails)
+    monkeypatch.setattr("pipeline.airflow.ui.dumps.scan_inbox", fails)
     answer = analyst.get(f"{BASE}/")
     assert answer.status_code == 200
     assert "cannot be listed" in answer.text
@@ -513,7 +513,7 @@ def test_an_inbox_that_does_not_answer_keeps_nobody_waiting(
         return InboxListing((), ())
 
     monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", "s3://bucket/inbox")
-    monkeypatch.setattr("pipeline.sources.inbox.scan_inbox", hangs)
+    monkeypatch.setattr("pipeline.airflow.ui.dumps.scan_inbox", hangs)
     monkeypatch.setattr("pipeline.airflow.ui.dumps.PATIENCE_SECONDS", 0.01)
     try:
         for _ in range(6):
@@ -564,7 +564,7 @@ def test_hostile_names_and_reasons_are_shown_as_text(
     # A name that is no text comes from the operating system with lone surrogates.
     names = (HOSTILE, '" onload="alert(1)', "\udcff.csv")
     monkeypatch.setattr(
-        "pipeline.sources.inbox.scan_inbox",
+        "pipeline.airflow.ui.dumps.scan_inbox",
         lambda _: InboxListing(
             tuple(InboxFile(name=name, bytes=1, modified=now, complete=True) for name in names), (HOSTILE,)
         ),
@@ -692,6 +692,7 @@ def test_what_trains_now_is_shown_though_its_last_line_is_half_written(
     page = analyst.get(f"{BASE}/training").text
     assert "<h2>bi-seed1</h2>" in page
     assert "Epoch 1: loss 0.600" in page
+    assert "1: 0.600 and on validation 0.500</desc>" in page
     assert f'<script src="{BASE}/files/live.js" defer></script>' in page
 
 

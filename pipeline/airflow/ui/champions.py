@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.airflow.ui.pages import describe_error
-from pipeline.errors import PipelineError
+from pipeline.airflow.ui.pages import attempt
 from pipeline.promotion.champions import ChampionChange, ChampionModel, champion, champion_changes, previous_champion
 from pipeline.reporting.history import PublishedRun
 from pipeline.store import ArtifactStore
@@ -16,54 +15,42 @@ KINDS = {"promote": "Promoted", "force": "Forced", "roll_back": "Rolled back"}
 
 
 @dataclass(frozen=True)
-class CurrentChampion:
-    """The champion.
-
-    ``change`` is ``None`` without a champion or if the record cannot be read; ``problem`` says why.
-    """
-
-    change: ChampionChange | None = None
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
 class ChampionHistory:
     """The champion, the one before it, and every change.
 
-    ``previous`` is the model that a rollback would restore. The newest change comes first.
+    Attributes:
+        change: The newest change, which made the champion; ``None`` without a champion or if it cannot be read.
+        problem: Why the champion cannot be read.
+        previous: The model that a rollback would restore.
+        changes: Every change, the newest first.
+        changes_problem: Why the changes cannot be read.
     """
 
-    present: CurrentChampion
-    previous: ChampionModel | None = None
-    changes: tuple[ChampionChange, ...] = ()
-    problem: str | None = None
+    change: ChampionChange | None
+    problem: str | None
+    previous: ChampionModel | None
+    changes: tuple[ChampionChange, ...]
+    changes_problem: str | None
 
     def mark(self, run: PublishedRun) -> str | None:
         """Return whether a run's model is the champion or the previous one; ``None`` if neither."""
-        if self.present.change is not None and _made(run, self.present.change.model):
+        if self.change is not None and _made(run, self.change.model):
             return "champion"
         if self.previous is not None and _made(run, self.previous):
             return "previous champion"
         return None
 
 
-def current_champion(store: ArtifactStore) -> CurrentChampion:
-    """Return the champion; a damaged record of an earlier change is ignored."""
-    try:
-        return CurrentChampion(champion(store))
-    except (PipelineError, OSError) as error:
-        return CurrentChampion(problem=describe_error(error))
+def current_champion(store: ArtifactStore) -> tuple[ChampionChange | None, str | None]:
+    """Return the champion, or why it cannot be read; a damaged record of an earlier change is ignored."""
+    return attempt(lambda: champion(store), None)
 
 
 def champion_history(store: ArtifactStore) -> ChampionHistory:
     """Return every change of the champion, or the message why they cannot be read."""
-    try:
-        changes = champion_changes(store)
-    except (PipelineError, OSError) as error:
-        return ChampionHistory(current_champion(store), problem=describe_error(error))
-    if not changes:
-        return ChampionHistory(CurrentChampion())
-    return ChampionHistory(CurrentChampion(changes[0]), previous_champion(changes), changes)
+    changes, changes_problem = attempt(lambda: champion_changes(store), ())
+    change, problem = (changes[0], None) if changes else current_champion(store)
+    return ChampionHistory(change, problem, previous_champion(changes), changes, changes_problem)
 
 
 def run_of(model: ChampionModel, runs: tuple[PublishedRun, ...]) -> PublishedRun | None:

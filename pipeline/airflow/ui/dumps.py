@@ -8,14 +8,13 @@ from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING
 
 from pipeline.airflow.ui.pages import describe_error
-from pipeline.errors import PipelineError, SourceUnavailableError
+from pipeline.dataset import DumpBatch
+from pipeline.errors import SourceUnavailableError
 from pipeline.settings import load_settings
+from pipeline.sources.inbox import InboxListing, scan_inbox
 from pipeline.sources.naming import safe_name, without_secrets
-from pipeline.store import ArtifactStore
 
 if TYPE_CHECKING:
-    from pipeline.dataset import DumpBatch
-    from pipeline.sources.inbox import InboxListing
     from pipeline.sources.source import InboxFile
 
 PATIENCE_SECONDS = 5.0
@@ -57,27 +56,6 @@ class Inbox:
     problem: str | None = None
 
 
-@dataclass(frozen=True)
-class ReceivedBatches:
-    """The batches.
-
-    The newest comes first; if a record cannot be read, there is only the ``problem``.
-    """
-
-    batches: tuple[DumpBatch, ...] = ()
-    problem: str | None = None
-
-
-def received_batches(store: ArtifactStore) -> ReceivedBatches:
-    """Return the batches received so far."""
-    from pipeline.dataset import batches
-
-    try:
-        return ReceivedBatches(batches(store))
-    except (PipelineError, OSError) as error:
-        return ReceivedBatches(problem=describe_error(error))
-
-
 def inbox(known: tuple[DumpBatch, ...]) -> Inbox:
     """Return the inbox's files, each with the batch that holds a file of its name and size.
 
@@ -109,8 +87,6 @@ def _list(url: str, place: str) -> InboxListing:
     Raises:
         SourceUnavailableError: It did not answer in time.
     """
-    from pipeline.sources.inbox import scan_inbox
-
     late = SourceUnavailableError(
         f"{place} did not answer within {PATIENCE_SECONDS:.0f} seconds. Reload the page later."
     )

@@ -10,8 +10,8 @@ from fastapi.responses import HTMLResponse
 
 from pipeline.airflow.ui.champions import KINDS, ChampionHistory, champion_history
 from pipeline.airflow.ui.pages import page
-from pipeline.reporting.figures.scales import multiples
-from pipeline.reporting.figures.svg import Align, Drawing, Figure, FigureTable, Shape
+from pipeline.reporting.figures.scales import multiples, with_decimals_of
+from pipeline.reporting.figures.svg import Align, Drawing, Figure, Shape
 from pipeline.reporting.history import PublishedRun, read_history
 from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
@@ -69,10 +69,9 @@ def _figure(runs: tuple[PublishedRun, ...], changes: ChampionHistory) -> Figure 
     low = min(0.5, *(math.floor(10 * score.low) / 10 for _, score in points))
     drawing = Drawing(HEIGHT, WIDTH)
     panel = drawing.panel((40, 34, 20, 36), (-0.5, len(points) - 0.5), (low, 1))
-    ticks = multiples(low, 1, 0.1)
-    panel.y_ticks(ticks, [f"{tick:.1f}" for tick in ticks], title="balanced accuracy")
+    panel.y_ticks(multiples(low, 1, 0.1), with_decimals_of(0.1), title="balanced accuracy")
     dated = range(0, len(points), math.ceil(len(points) / MAX_DATES))
-    panel.x_ticks(dated, [f"{points[number][0].made_at:%Y-%m-%d}" for number in dated], grid=False, title="run")
+    panel.x_ticks(dated, lambda number: f"{points[number][0].made_at:%Y-%m-%d}", grid=False, title="run")
     panel.line(range(len(points)), [score.value for _, score in points], "series-1", 1.5)
     # Marked runs are drawn last, so that no other mark covers them.
     for number, (run, score) in sorted(enumerate(points), key=lambda point: changes.mark(point[1][0]) is not None):
@@ -90,5 +89,6 @@ def _figure(runs: tuple[PublishedRun, ...], changes: ChampionHistory) -> Figure 
             f"{run.run_name}: {score.value:.3f}" + (f", {mark}" if (mark := changes.mark(run)) else "")
             for run, score in points
         ),
-        FigureTable(("Run", "Balanced accuracy"), tuple((run.run_name, f"{score.value:.3f}") for run, score in points)),
+        ("Run", "Balanced accuracy"),
+        ((run.run_name, f"{score.value:.3f}") for run, score in points),
     )

@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from pipeline.airflow.ui import dumps
 from pipeline.airflow.ui.champions import KINDS, current_champion, run_of
-from pipeline.airflow.ui.pages import page
+from pipeline.airflow.ui.dumps import inbox
+from pipeline.airflow.ui.pages import attempt, page
+from pipeline.dataset import batches
 from pipeline.reporting.history import read_history
 from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
@@ -25,23 +26,25 @@ def overview(number: Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE)] = 1)
     """Show the overview."""
     store = default_store()
     runs = read_history(store).runs
-    serving = current_champion(store)
-    received = dumps.received_batches(store)
-    receivers = {safe_run_name(batch.run_name) for batch in received.batches}
+    change, champion_problem = current_champion(store)
+    received, batches_problem = attempt(lambda: batches(store), ())
+    receivers = {safe_run_name(batch.run_name) for batch in received}
     first = (number - 1) * PAGE_DUMPS
     return page(
         "overview.html.j2",
         here="/",
-        serving=serving,
+        change=change,
+        champion_problem=champion_problem,
         kinds=KINDS,
-        scored=run_of(serving.change.model, runs) if serving.change is not None else None,
+        scored=run_of(change.model, runs) if change is not None else None,
         newest=runs[0] if runs else None,
         model=next((run for run in runs if run.exported is not None), None),
-        inbox=dumps.inbox(received.batches),
-        received=received,
-        batches=received.batches[first : first + PAGE_DUMPS],
+        inbox=inbox(received),
+        received=len(received),
+        batches_problem=batches_problem,
+        batches=received[first : first + PAGE_DUMPS],
         number=number,
-        pages=max(1, -(-len(received.batches) // PAGE_DUMPS)),
+        pages=max(1, -(-len(received) // PAGE_DUMPS)),
         published={run.folder: run for run in runs},
         folder_of=safe_run_name,
         beside=[run for run in runs if run.folder not in receivers][:PAGE_DUMPS],

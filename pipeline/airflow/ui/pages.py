@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextvars import ContextVar
 from enum import StrEnum
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment
@@ -20,6 +22,9 @@ from pipeline.reporting.templating import template_environment
 from pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
+Other = TypeVar("Other")
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = Path(__file__).parent
@@ -87,6 +92,14 @@ def describe_error(error: Exception) -> str:
         return str(error)
     log.error("A page could not be built.", exc_info=error)
     return f"It cannot be read ({type(error).__name__}); see the API server's log."
+
+
+def attempt(read: Callable[[], Value], otherwise: Other) -> tuple[Value | Other, str | None]:
+    """Return what is read from the store; or, if that is damaged or unreachable, another value and the message."""
+    try:
+        return read(), None
+    except (PipelineError, OSError) as error:
+        return otherwise, describe_error(error)
 
 
 def about() -> str:

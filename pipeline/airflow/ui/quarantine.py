@@ -6,8 +6,10 @@ import csv
 import io
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
@@ -16,9 +18,6 @@ from pipeline.errors import PipelineError
 from pipeline.reporting.history import PublishedRun, find_published_run
 from pipeline.store.run_names import safe_run_name
 from pipeline.workflow import default_store
-
-if TYPE_CHECKING:
-    import pyarrow.dataset as ds
 
 router = APIRouter()
 
@@ -72,8 +71,6 @@ def _run(run_id: str) -> PublishedRun | None:
 
 def _rows(run: PublishedRun | None) -> ds.Dataset | None:
     """Return a run's quarantined rows; ``None`` if they are not available."""
-    import pyarrow.dataset as ds
-
     if run is None or run.validated_raw is None:
         return None
     try:
@@ -86,8 +83,6 @@ def _rows(run: PublishedRun | None) -> ds.Dataset | None:
 # An artifact never changes.
 @lru_cache(maxsize=64)
 def _counts(files: tuple[str, ...]) -> dict[str, int]:
-    import pyarrow.dataset as ds
-
     counted = (
         ds.dataset(list(files), format="parquet").to_table(columns=["reason"])["reason"].value_counts().to_pylist()
     )
@@ -95,8 +90,6 @@ def _counts(files: tuple[str, ...]) -> dict[str, int]:
 
 
 def _page_of_rows(rows: ds.Dataset, reason: str | None, number: int) -> list[dict[str, object]]:
-    import pyarrow.compute as pc
-
     chosen = pc.field("reason") == reason if reason is not None else None
     first = (number - 1) * PAGE_ROWS
     table = rows.scanner(columns=list(COLUMNS), filter=chosen, batch_size=4_096).head(first + PAGE_ROWS)
@@ -105,8 +98,6 @@ def _page_of_rows(rows: ds.Dataset, reason: str | None, number: int) -> list[dic
 
 
 def _csv(rows: ds.Dataset, reason: str | None) -> Iterator[str]:
-    import pyarrow.compute as pc
-
     chosen = pc.field("reason") == reason if reason is not None else None
     sink = io.StringIO()
     writer = csv.writer(sink)

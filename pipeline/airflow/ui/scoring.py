@@ -105,21 +105,21 @@ def _page(
 
 def _answering_model(store: ArtifactStore) -> AnsweringModel | None:
     """Return the champion, or else the best model of the newest run that exported one."""
-    serving = current_champion(store)
-    if serving.change is not None:
-        model = serving.change.model
+    change, champion_problem = current_champion(store)
+    if change is not None:
+        model = change.model
         return AnsweringModel(
             model.title,
             model.run_name,
             safe_run_name(model.run_name),
             model.demo,
             model.exported,
-            champion=serving.change.number,
+            champion=change.number,
         )
     for run in read_history(store).runs:
         if run.exported is not None:
             title = run.best_title or "The best model"
-            return AnsweringModel(title, run.run_name, run.folder, run.demo, run.exported, problem=serving.problem)
+            return AnsweringModel(title, run.run_name, run.folder, run.demo, run.exported, problem=champion_problem)
     return None
 
 

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from upath import UPath
 
 from pipeline.airflow.ui.pages import page
+from pipeline.reporting.figures.svg import Figure
+from pipeline.reporting.figures.training import losses_so_far
 from pipeline.store.files import read_within
 from pipeline.training.records import EpochRecord
 from pipeline.training.stage import STAGE
@@ -21,23 +23,15 @@ from pipeline.workflow import default_store
 router = APIRouter()
 
 MAX_TRAININGS = 12
-WIDTH, HEIGHT, EDGE = 420, 180, 10
 
 
 @dataclass(frozen=True)
 class Training:
-    """A running training and its epochs so far."""
+    """A running training, its last epoch and its losses so far; ``None`` in its first epoch."""
 
     title: str
-    epochs: tuple[EpochRecord, ...]
-    highest: float
-
-    def points(self, name: str) -> str:
-        """Return one value per epoch as the points of an SVG line."""
-        step = (WIDTH - 2 * EDGE) / max(len(self.epochs) - 1, 1)
-        values = [getattr(epoch, name) for epoch in self.epochs]
-        places = [HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * min(value / self.highest, 1) for value in values]
-        return " ".join(f"{EDGE + number * step:.1f},{place:.1f}" for number, place in enumerate(places))
+    last: EpochRecord | None
+    figure: Figure | None
 
 
 @router.get("/training", response_class=HTMLResponse)
@@ -48,7 +42,7 @@ def training() -> HTMLResponse:
 
 def _trainings() -> list[Training]:
     found = []
-    for folder in islice(default_store().checkpoint_dirs(STAGE), MAX_TRAININGS):
+    for number, folder in enumerate(islice(default_store().checkpoint_dirs(STAGE), MAX_TRAININGS)):
         epochs = []
         # The last line may be incomplete: the next request reads it.
         for line in _text(folder / EPOCHS_FILE).splitlines():
@@ -56,8 +50,8 @@ def _trainings() -> list[Training]:
                 epochs.append(EpochRecord.model_validate_json(line))
             except ValidationError:
                 continue
-        losses = [loss for epoch in epochs for loss in (epoch.loss, epoch.validation_loss)]
-        found.append(Training(_text(folder / NAME_FILE) or "A model", tuple(epochs), max(losses, default=1.0)))
+        figure = losses_so_far(f"training-{number}", epochs) if epochs else None
+        found.append(Training(_text(folder / NAME_FILE) or "A model", epochs[-1] if epochs else None, figure))
     return found
 
 

@@ -8,8 +8,9 @@ from pipeline.behavioral_tests.records import BehavioralTestsSummary, BehaviorTe
 from pipeline.evaluation.records import EvaluationSummary
 from pipeline.evaluation.rules import TFIDF
 from pipeline.reporting import formatting
+from pipeline.reporting.figures.scales import QUARTERS
 from pipeline.reporting.figures.series import series
-from pipeline.reporting.figures.svg import NORMAL, WIDTH, Color, Drawing, Figure, FigureTable, Shape, fitting
+from pipeline.reporting.figures.svg import NORMAL, WIDTH, Color, Drawing, Figure, Shape, fitting
 
 MAX_MODELS = 4
 PASSED = 0.95
@@ -58,7 +59,7 @@ def behavior(results: Sequence[BehavioralTestsSummary], evaluations: Sequence[Ev
         head.mark(12, 16 * number + 10, color, shape, 6.5)
         head.text(24, 16 * number + 14, fitting(item.title, WIDTH - 32))
     panel = drawing.panel((8, top, RIGHT, 24), (0, 1), (row * len(names), 0))
-    panel.x_ticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"])
+    panel.x_ticks(QUARTERS, lambda value: f"{100 * value:g}{' %' if value == 1 else ''}")
     for number, name in enumerate(names):
         start = row * number
         panel.text(0, start + 14, fitting(titles[name], WIDTH - 16, NORMAL), size=NORMAL, halo=True)
@@ -82,10 +83,8 @@ def behavior(results: Sequence[BehavioralTestsSummary], evaluations: Sequence[Ev
             + "."
             for item in models
         ),
-        FigureTable(
-            ("Test", *(item.title for item in results)),
-            tuple((titles[name], *(_cell(item, name) for item in results)) for name in every),
-        ),
+        ("Test", *(item.title for item in results)),
+        ((titles[name], *(_cell(item, name) for item in results)) for name in every),
     )
 
 

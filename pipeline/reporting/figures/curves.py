@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.evaluation.records import CalibrationBin, EvaluationSummary, Point
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.scales import finite, multiples, nice_step
+from pipeline.reporting.figures.scales import QUARTERS, finite, multiples, nice_step, percent, plain
 from pipeline.reporting.figures.series import Series, key, series
-from pipeline.reporting.figures.svg import Align, Color, Drawing, Figure, FigureTable, Panel
+from pipeline.reporting.figures.svg import Align, Color, Drawing, Figure, Panel
 from pipeline.statistics import Interval
 
 CURVE_HEIGHT = 320
@@ -30,7 +30,7 @@ def roc(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
     def chosen(item: EvaluationSummary) -> Point:
         return 1 - item.scores.negative.recall.value, item.scores.positive.recall.value
 
-    models = _with_points(evaluations, points)
+    models = [item for item in series(evaluations) if points(item.evaluation)]
     if not models:
         return None
     drawing = Drawing(CURVE_HEIGHT)
@@ -47,13 +47,8 @@ def roc(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
         "predicted positive (false positive rate), for every threshold. Guessing gives the diagonal. "
         + _sentences(models, lambda item: item.scores.roc_auc, "ROC-AUC")
         + " The ring marks the threshold in use.",
-        _threshold_table(
-            evaluations,
-            "ROC-AUC",
-            lambda item: item.scores.roc_auc,
-            ("False positive rate", "True positive rate"),
-            chosen,
-        ),
+        ("Model", "ROC-AUC", "95 % interval", "Threshold", "False positive rate", "True positive rate"),
+        _threshold_rows(evaluations, lambda item: item.scores.roc_auc, chosen),
     )
 
 
@@ -69,7 +64,7 @@ def precision_recall_negative(evaluations: Sequence[EvaluationSummary]) -> Figur
         precision = negative.precision.value if matrix.true_negative + matrix.false_negative else math.nan
         return negative.recall.value, precision
 
-    models = _with_points(evaluations, points)
+    models = [item for item in series(evaluations) if points(item.evaluation)]
     if not models:
         return None
     scores = models[0].evaluation.scores
@@ -90,13 +85,8 @@ def precision_recall_negative(evaluations: Sequence[EvaluationSummary]) -> Figur
         f"(recall), for every threshold. Guessing has a precision of {formatting.score(share)}. "
         + _sentences(models, lambda item: item.scores.negative_pr_auc, "average precision")
         + " The ring marks the threshold in use.",
-        _threshold_table(
-            evaluations,
-            "PR-AUC, negative",
-            lambda item: item.scores.negative_pr_auc,
-            ("Recall", "Precision"),
-            chosen,
-        ),
+        ("Model", "PR-AUC, negative", "95 % interval", "Threshold", "Recall", "Precision"),
+        _threshold_rows(evaluations, lambda item: item.scores.negative_pr_auc, chosen),
     )
 
 
@@ -142,20 +132,18 @@ def calibration(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
             for scores in (item.evaluation.scores,)
         )
         + " Vertical lines are 95 % intervals of the first model.",
-        FigureTable(
-            ("Model", "Probabilities", "Mean", "Observed positive", "95 % interval", "Reviews"),
-            tuple(
-                (
-                    item.title,
-                    f"{formatting.probability(one.low)}–{formatting.probability(one.high)}",
-                    formatting.probability(one.mean_probability),
-                    formatting.share(one.positive_share.value),
-                    formatting.share_interval(one.positive_share),
-                    formatting.count(one.rows),
-                )
-                for item in evaluations
-                for one in bins(item)
-            ),
+        ("Model", "Probabilities", "Mean", "Observed positive", "95 % interval", "Reviews"),
+        (
+            (
+                item.title,
+                f"{formatting.probability(one.low)}–{formatting.probability(one.high)}",
+                formatting.probability(one.mean_probability),
+                formatting.share(one.positive_share.value),
+                formatting.share_interval(one.positive_share),
+                formatting.count(one.rows),
+            )
+            for item in evaluations
+            for one in bins(item)
         ),
     )
 
@@ -175,9 +163,8 @@ def distributions(evaluation: EvaluationSummary) -> Figure | None:
     matrix, threshold = evaluation.scores.confusion, evaluation.threshold
     drawing = Drawing(DISTRIBUTION_HEIGHT)
     panel = drawing.panel((44, 40, 12, 40), (0, 1), (-high, high))
-    ticks = multiples(-high, high, step)
-    panel.y_ticks(ticks, [f"{abs(100 * value):g} %" for value in ticks])
-    panel.x_ticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"], grid=False, title="predicted probability")
+    panel.y_ticks(multiples(-high, high, step), percent)
+    panel.x_ticks(QUARTERS, plain, grid=False, title="predicted probability")
     for one, up, down in shares:
         gap = 0.12 * (one.high - one.low)
         if up:
@@ -211,25 +198,17 @@ def distributions(evaluation: EvaluationSummary) -> Figure | None:
         f"probability. At the threshold {formatting.probability(threshold)} the model predicts "
         f"{formatting.count(matrix.false_negative)} positive reviews as negative and "
         f"{formatting.count(matrix.false_positive)} negative reviews as positive.",
-        FigureTable(
-            ("Probability from", "to", "Negative reviews", "Positive reviews"),
-            tuple(
-                (
-                    f"{one.low:.2f}",
-                    f"{one.high:.2f}",
-                    formatting.count(one.negative),
-                    formatting.count(one.positive),
-                )
-                for one in bins
-            ),
+        ("Probability from", "to", "Negative reviews", "Positive reviews"),
+        (
+            (
+                f"{one.low:.2f}",
+                f"{one.high:.2f}",
+                formatting.count(one.negative),
+                formatting.count(one.positive),
+            )
+            for one in bins
         ),
     )
-
-
-def _with_points(
-    evaluations: Sequence[EvaluationSummary], points: Callable[[EvaluationSummary], Sequence[Point]]
-) -> list[Series]:
-    return [item for item in series(evaluations) if points(item.evaluation)]
 
 
 def _curves(
@@ -251,23 +230,13 @@ def _sentences(models: Sequence[Series], figure_of: Callable[[EvaluationSummary]
     )
 
 
-def _threshold_table(
+def _threshold_rows(
     evaluations: Sequence[EvaluationSummary],
-    name: str,
     figure_of: Callable[[EvaluationSummary], Interval],
-    axes: tuple[str, str],
     chosen: Callable[[EvaluationSummary], Point],
-) -> FigureTable:
-    return FigureTable(
-        ("Model", name, "95 % interval", "Threshold", *axes),
-        tuple(
-            (
-                item.title,
-                formatting.score(figure_of(item).value),
-                formatting.interval(figure_of(item)),
-                formatting.probability(item.threshold),
-                *(formatting.share(value) for value in chosen(item)),
-            )
-            for item in evaluations
-        ),
-    )
+) -> Iterator[tuple[str, ...]]:
+    for item in evaluations:
+        figure = figure_of(item)
+        point = (formatting.share(value) for value in chosen(item))
+        threshold = formatting.probability(item.threshold)
+        yield item.title, formatting.score(figure.value), formatting.interval(figure), threshold, *point

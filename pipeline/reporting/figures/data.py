@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pipeline.encoding.records import EncodingSummary, LengthBin
 from pipeline.profiling.records import PeriodShare, ProfileSummary
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.scales import finite, multiples, nice_step
-from pipeline.reporting.figures.svg import WIDTH, Align, Color, Drawing, Figure, FigureTable, fitting, text_width
+from pipeline.reporting.figures.scales import finite, multiples, nice_step, percent
+from pipeline.reporting.figures.svg import WIDTH, Align, Color, Drawing, Figure, fitting, text_width
 from pipeline.reporting.records import FunnelStage
 from pipeline.splitting.records import SplitSummary
 
@@ -78,13 +78,11 @@ def _funnel(
             if splits
             else ""
         ),
-        FigureTable(
-            ("Step", "Excluded", "Remaining"),
-            tuple(
-                (stage.title, formatting.count(stage.excluded), formatting.count(stage.rows_left)) for stage in funnel
-            )
-            + tuple((f"Split: {part.name}", "", formatting.count(part.rows)) for part in splits),
-        ),
+        ("Step", "Excluded", "Remaining"),
+        [
+            *((stage.title, formatting.count(stage.excluded), formatting.count(stage.rows_left)) for stage in funnel),
+            *((f"Split: {part.name}", "", formatting.count(part.rows)) for part in splits),
+        ],
     )
 
 
@@ -100,8 +98,7 @@ def label_share(profile: ProfileSummary | None) -> Figure | None:
     most = max(period.rows for _, period in filled)
     drawing = Drawing(LABEL_SHARE_HEIGHT)
     panel = drawing.panel((44, 24, 50, 88), x, (low, high))
-    ticks = multiples(low, high, nice_step(high - low, 4))
-    panel.y_ticks(ticks, [f"{100 * value:g} %" for value in ticks], title="share of positive reviews")
+    panel.y_ticks(multiples(low, high, nice_step(high - low, 4)), percent, title="share of positive reviews")
     for run in _runs(filled):
         xs = [number for number, _ in run]
         lows = [min(max(period.positive_share.low, low), high) for _, period in run]
@@ -127,8 +124,7 @@ def label_share(profile: ProfileSummary | None) -> Figure | None:
     rows.text(peak, most, formatting.count(most), "soft", align, up=3)
     wide = text_width(max((period.period for period in periods), key=len)) + 10
     apart = max(1, math.ceil(len(periods) * wide / (WIDTH - 94)))
-    places = range(0, len(periods), apart)
-    rows.x_ticks(list(places), [periods[number].period for number in places], grid=False)
+    rows.x_ticks(range(0, len(periods), apart), lambda number: periods[number].period, grid=False)
     return drawing.figure(
         "labels",
         "Positive reviews over time",
@@ -138,17 +134,15 @@ def label_share(profile: ProfileSummary | None) -> Figure | None:
         f"lowest {_period(min((one for _, one in filled), key=lambda one: one.positive_share.value))}, "
         f"highest {_period(max((one for _, one in filled), key=lambda one: one.positive_share.value))}. The band is "
         "the 95 % interval.",
-        FigureTable(
-            ("Period", "Reviews", "Positive", "95 % interval"),
-            tuple(
-                (
-                    period.period,
-                    formatting.count(period.rows),
-                    formatting.share(period.positive_share.value) if period.rows else formatting.NOT_DEFINED,
-                    formatting.share_interval(period.positive_share) if period.rows else formatting.NOT_DEFINED,
-                )
-                for period in periods
-            ),
+        ("Period", "Reviews", "Positive", "95 % interval"),
+        (
+            (
+                period.period,
+                formatting.count(period.rows),
+                formatting.share(period.positive_share.value) if period.rows else formatting.NOT_DEFINED,
+                formatting.share_interval(period.positive_share) if period.rows else formatting.NOT_DEFINED,
+            )
+            for period in periods
         ),
     )
 
@@ -168,7 +162,7 @@ def lengths(encoding: EncodingSummary | None) -> Figure | None:
     drawing = Drawing(LENGTHS_HEIGHT)
     panel = drawing.panel((44, 40, 14, 38), (0, last + 1), (0, max(rows) * 1.02))
     ticks = multiples(0, max(rows), max(1.0, nice_step(max(rows), 4)))
-    panel.y_ticks(ticks, [formatting.count(round(value)) for value in ticks])
+    panel.y_ticks(ticks, lambda value: formatting.count(round(value)))
     panel.text(0, panel.y[1], "reviews", "soft", right=-38, up=9)
     for number, filled in enumerate(rows[: last + 1]):
         if filled:
@@ -181,10 +175,9 @@ def lengths(encoding: EncodingSummary | None) -> Figure | None:
     longer = f"{formatting.count(cut)} reviews ({formatting.share(cut / whole if whole else math.nan)}) are longer"
     panel.text(limit, panel.y[1], longer, "soft", align, up=6)
     apart = next(nice for nice in (1, 2, 5, 10, 20, 50, 100) if (last + 1) / nice <= 7 or nice == 100)  # noqa: PLR2004
-    places = range(0, last + 1, apart)
     panel.x_ticks(
-        list(places),
-        [f"{bins[number].first}{'+' if bins[number].last is None else ''}" for number in places],
+        range(0, last + 1, apart),
+        lambda number: f"{bins[number].first}{'+' if bins[number].last is None else ''}",
         grid=False,
         title="words in a review",
     )
@@ -193,15 +186,13 @@ def lengths(encoding: EncodingSummary | None) -> Figure | None:
         "How long the reviews are",
         f"Lengths of {formatting.plural(whole, 'review')} in encoded words. The model reads the "
         f"{encoding.keep} {formatting.plural(encoding.max_length, 'word')}; {longer}.",
-        FigureTable(
-            ("Words", *(part.name for part in encoding.splits)),
-            tuple(
-                (
-                    f"{one.first}–{one.last}" if one.last is not None else f"{one.first} and more",
-                    *(formatting.count(part.lengths[number].rows) for part in encoding.splits),
-                )
-                for number, one in enumerate(bins[: last + 1])
-            ),
+        ("Words", *(part.name for part in encoding.splits)),
+        (
+            (
+                f"{one.first}–{one.last}" if one.last is not None else f"{one.first} and more",
+                *(formatting.count(part.lengths[number].rows) for part in encoding.splits),
+            )
+            for number, one in enumerate(bins[: last + 1])
         ),
     )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline.profiling.records import ColumnDrift, DumpComparison
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.scales import decimals_of, finite, multiples, nice_step
-from pipeline.reporting.figures.svg import WIDTH, Color, Drawing, Figure, FigureTable, fitting, slug
+from pipeline.reporting.figures.scales import finite, multiples, nice_step, percent, with_decimals_of
+from pipeline.reporting.figures.svg import WIDTH, Color, Drawing, Figure, fitting, slug
 
 MAX_COLUMNS, MAX_BINS = 12, 14
 ROW, BIN_ROW = 34, 20
@@ -24,8 +24,7 @@ def drift(comparison: DumpComparison | None) -> Figure | None:
     height = ROW * len(selected) + 46
     drawing = Drawing(height)
     panel = drawing.panel((14, 4, 106, 42), (0, high), (ROW * len(selected), 0))
-    ticks = multiples(0, high, step)
-    panel.x_ticks(ticks, [f"{value:.{decimals_of(step)}f}" for value in ticks])
+    panel.x_ticks(multiples(0, high, step), with_decimals_of(step))
     panel.text(0, panel.y[0], "population stability index; the bar is its bound", "soft", up=-30)
     for number, one in enumerate(selected):
         top = ROW * number
@@ -44,12 +43,10 @@ def drift(comparison: DumpComparison | None) -> Figure | None:
             + ("drifted." if one.moved else "stable.")
             for one in selected
         ),
-        FigureTable(
-            ("Column", "Population stability index", "Bound", "Drifted"),
-            tuple(
-                (one.title, _index(one.stability_index), _index(one.bound), "yes" if one.moved else "no")
-                for one in comparison.columns
-            ),
+        ("Column", "Population stability index", "Bound", "Drifted"),
+        (
+            (one.title, _index(one.stability_index), _index(one.bound), "yes" if one.moved else "no")
+            for one in comparison.columns
         ),
     )
 
@@ -73,8 +70,7 @@ def column_drift(column: ColumnDrift) -> Figure | None:
     head.mark(100, 12, "baseline", "circle", 7, hollow=True)
     head.text(110, 16, "earlier reviews")
     panel = drawing.panel((BIN_LEFT, 28, BIN_RIGHT, 26), (0, high), (BIN_ROW * len(selected), 0))
-    ticks = multiples(0, high, step)
-    panel.x_ticks(ticks, [f"{100 * value:g} %" for value in ticks])
+    panel.x_ticks(multiples(0, high, step), percent)
     for number, one in enumerate(selected):
         y = BIN_ROW * number + BIN_ROW / 2
         panel.text(0, y + 4, fitting(one.label, BIN_LEFT - 14), align="right", right=-8)
@@ -98,17 +94,15 @@ def column_drift(column: ColumnDrift) -> Figure | None:
             f"{one.label}: {formatting.share(one.share)}, earlier {formatting.share(one.previous_share)}."
             for one in selected
         ),
-        FigureTable(
-            ("Bin", "This dump", "Earlier reviews", "Change"),
-            tuple(
-                (
-                    one.label,
-                    formatting.share(one.share),
-                    formatting.share(one.previous_share),
-                    formatting.points(one.share - one.previous_share),
-                )
-                for one in column.bins
-            ),
+        ("Bin", "This dump", "Earlier reviews", "Change"),
+        (
+            (
+                one.label,
+                formatting.share(one.share),
+                formatting.share(one.previous_share),
+                formatting.points(one.share - one.previous_share),
+            )
+            for one in column.bins
         ),
     )
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.reporting import formatting
+
+QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Ticks of an axis from 0 to 1."""
 
 
 def nice_step(span: float, most: int) -> float:
@@ -30,6 +33,21 @@ def multiples(low: float, high: float, step: float) -> list[float]:
     """Return the multiples of ``step`` from ``low`` to ``high``, both included."""
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(number * step, 10) + 0.0 for number in range(first, last + 1)]
+
+
+def plain(value: float) -> str:
+    """Return a number as short as it is exact: ``0.25``, ``1``."""
+    return f"{value:g}"
+
+
+def percent(value: float) -> str:
+    """Return a share in per cent, without sign: ``12.5 %``."""
+    return f"{abs(100 * value):g} %"
+
+
+def with_decimals_of(step: float) -> Callable[[float], str]:
+    """Return the labels of an axis with ticks ``step`` apart."""
+    return lambda value: f"{value:.{decimals_of(step)}f}"
 
 
 def signed(value: float, decimals: int) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pipeline.evaluation.records import EvaluationSummary, Scores, SeedGroup, Spread
 from pipeline.evaluation.rules import MAJORITY, best_first
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.scales import decimals_of, finite, multiples, nice_step
+from pipeline.reporting.figures.scales import finite, multiples, nice_step, with_decimals_of
 from pipeline.reporting.figures.series import short_title
-from pipeline.reporting.figures.svg import NORMAL, WIDTH, Color, Drawing, Figure, FigureTable, Panel, Shape, fitting
+from pipeline.reporting.figures.svg import NORMAL, WIDTH, Color, Drawing, Figure, Panel, Shape, fitting
 from pipeline.statistics import Interval
 
 SPREADS: tuple[tuple[str, Callable[[Scores], Interval], Callable[[SeedGroup], Spread]], ...] = (
@@ -43,8 +43,7 @@ def score_forest(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
     height = 6 + block * len(DRAWN) + 26
     drawing = Drawing(height)
     panel = drawing.panel((LEFT, 6, RIGHT, 26), (low, 1), (block * len(DRAWN), 0))
-    ticks = multiples(low, 1, 0.1 if low >= FINE_FROM else 0.2)
-    panel.x_ticks(ticks, [f"{value:.1f}" for value in ticks])
+    panel.x_ticks(multiples(low, 1, 0.1 if low >= FINE_FROM else 0.2), with_decimals_of(0.1))
     for number, (name, of) in enumerate(DRAWN):
         top = number * block
         panel.text(low, top + 14, name, "ink", right=4 - LEFT, size=NORMAL)
@@ -64,10 +63,8 @@ def score_forest(evaluations: Sequence[EvaluationSummary]) -> Figure | None:
             for item in selected
         )
         + " The dashed line is the majority-class baseline.",
-        FigureTable(
-            ("Model", *(name for name, _ in METRICS)),
-            tuple((item.title, *(formatting.estimate(of(item.scores)) for _, of in METRICS)) for item in evaluations),
-        ),
+        ("Model", *(name for name, _ in METRICS)),
+        ((item.title, *(formatting.estimate(of(item.scores)) for _, of in METRICS)) for item in evaluations),
     )
 
 
@@ -89,12 +86,7 @@ def seed_spread(seed_groups: Sequence[SeedGroup], evaluations: Sequence[Evaluati
     left, height = 116, len(groups) * (22 + 18 * len(SPREADS)) + 44
     drawing = Drawing(height)
     panel = drawing.panel((left, 8, 58, 36), (low, high), (height - 44, 0))
-    ticks = multiples(low, high, step)
-    panel.x_ticks(
-        ticks,
-        [f"{value:.{decimals_of(step)}f}" for value in ticks],
-        title="circle: one seed; bar: mean",
-    )
+    panel.x_ticks(multiples(low, high, step), with_decimals_of(step), title="circle: one seed; bar: mean")
     y = 0.0
     for group in groups:
         panel.text(low, y + 13, fitting(group.title, WIDTH - 16, NORMAL), right=8 - left, size=NORMAL, halo=True)
@@ -118,16 +110,14 @@ def seed_spread(seed_groups: Sequence[SeedGroup], evaluations: Sequence[Evaluati
             + "."
             for group in groups
         ),
-        FigureTable(
-            ("Models", "Seeds", *(name for name, _, _ in SPREADS)),
-            tuple(
-                (
-                    group.title,
-                    ", ".join(map(str, group.seeds)),
-                    *(_spread_text(spread(group)) for _, _, spread in SPREADS),
-                )
-                for group in seed_groups
-            ),
+        ("Models", "Seeds", *(name for name, _, _ in SPREADS)),
+        (
+            (
+                group.title,
+                ", ".join(map(str, group.seeds)),
+                *(_spread_text(spread(group)) for _, _, spread in SPREADS),
+            )
+            for group in seed_groups
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.evaluation.records import EvaluationSummary, Slice
 from pipeline.reporting import formatting
 from pipeline.reporting.figures.scales import finite, multiples, nice_step, signed
-from pipeline.reporting.figures.svg import Color, Drawing, Figure, FigureTable, Shape, fitting
+from pipeline.reporting.figures.svg import Color, Drawing, Figure, Shape, fitting
 
 MAX_SLICES = 14
 ROW = 20
@@ -24,8 +24,9 @@ def slices(evaluation: EvaluationSummary) -> Figure | None:
     height = ROW * len(selected) + 48
     drawing = Drawing(height)
     panel = drawing.panel((LEFT, 8, RIGHT, 40), (low, high), (ROW * len(selected), 0))
+    decimals = 0 if span > 0.04 else 1  # noqa: PLR2004
     ticks = multiples(low, high, nice_step(span, 4))
-    panel.x_ticks(ticks, [signed(round(100 * value, 6), 0 if span > 0.04 else 1) for value in ticks])  # noqa: PLR2004
+    panel.x_ticks(ticks, lambda value: signed(round(100 * value, 6), decimals))
     meaning = "accuracy minus expected accuracy, in points"
     panel.text(high, panel.y[0], meaning, "soft", "right", right=RIGHT - 4, up=-30)
     panel.line([0, 0], panel.y, "baseline", 1.5, "dashed")
@@ -49,10 +50,8 @@ def slices(evaluation: EvaluationSummary) -> Figure | None:
             f"{formatting.plural(one.rows, 'review')})."
             for one in selected
         ),
-        FigureTable(
-            ("Slice", "Reviews", "Negative", "Accuracy", "Expected", "Gap", "95 % interval", "Balanced accuracy"),
-            tuple(_row(one) for one in evaluation.slices),
-        ),
+        ("Slice", "Reviews", "Negative", "Accuracy", "Expected", "Gap", "95 % interval", "Balanced accuracy"),
+        (_row(one) for one in evaluation.slices),
     )
 
 

@@ -7,14 +7,14 @@ role (``f-series-1`` fills, ``s-series-1`` strokes); ``templates/figures.css`` g
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from markupsafe import Markup
 
 from pipeline.reporting import formatting
-from pipeline.reporting.figures.scales import finite
+from pipeline.reporting.figures.scales import QUARTERS, finite, plain
 
 WIDTH = 360
 """Width of a figure in CSS pixels: one column, which a phone shows without scaling."""
@@ -31,6 +31,7 @@ Shape: TypeAlias = Literal["circle", "square", "diamond", "triangle", "tick"]
 Align: TypeAlias = Literal["left", "center", "right"]
 Dash: TypeAlias = Literal["solid", "dashed", "dotted", "dash-dot"]
 Point: TypeAlias = tuple[float, float]
+Number = TypeVar("Number", int, float)
 
 DASHES: dict[Dash, str] = {"dashed": "5 3", "dotted": "1.5 2.5", "dash-dot": "7 2.5 1.5 2.5"}
 ANCHORS: dict[Align, str] = {"center": "middle", "right": "end"}
@@ -99,8 +100,10 @@ class Drawing:
         content = Markup("/>") if text is None else Markup(">{}</{}>").format(text, tag)
         self._elements.append(Markup("<{}{}{}").format(tag, given, content))
 
-    def figure(self, identifier: str, title: str, description: str, table: FigureTable) -> Figure:
-        """Return the finished figure."""
+    def figure(
+        self, identifier: str, title: str, description: str, header: Iterable[str], rows: Iterable[tuple[str, ...]]
+    ) -> Figure:
+        """Return the finished figure; ``header`` and ``rows`` are those of its :class:`FigureTable`."""
         title, description = one_line(title), one_line(description, 10_000)
         svg = Markup(
             '<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {width} {height}" role="img" '
@@ -114,7 +117,7 @@ class Drawing:
             description=description,
             elements=Markup("").join(self._elements),
         )
-        return Figure(identifier, title, description, svg, table)
+        return Figure(identifier, title, description, svg, FigureTable(tuple(header), tuple(rows)))
 
 
 class Panel:
@@ -219,29 +222,29 @@ class Panel:
             text_anchor=ANCHORS.get(align),
         )
 
-    def x_ticks(self, values: Sequence[float], labels: Sequence[str], *, grid: bool = True, title: str = "") -> None:
+    def x_ticks(
+        self, values: Iterable[Number], label: Callable[[Number], str], *, grid: bool = True, title: str = ""
+    ) -> None:
         """Draw a grid line and a label below for each value, and the title of the axis below the labels."""
-        for value, label in zip(values, labels, strict=True):
+        for value in values:
             if grid:
                 self.line([value, value], self.y, "grid")
-            self.text(value, self.y[0], label, "soft", "center", up=-14)
+            self.text(value, self.y[0], label(value), "soft", "center", up=-14)
         if title:
             self.text(self.x[1], self.y[0], title, "soft", "right", up=-28)
 
-    def y_ticks(self, values: Sequence[float], labels: Sequence[str], *, title: str = "") -> None:
+    def y_ticks(self, values: Iterable[float], label: Callable[[float], str], *, title: str = "") -> None:
         """Draw a grid line and a label to the left for each value, and the title of the axis above."""
-        for value, label in zip(values, labels, strict=True):
+        for value in values:
             self.line(self.x, [value, value], "grid")
-            self.text(self.x[0], value, label, "soft", "right", right=-6, up=-4)
+            self.text(self.x[0], value, label(value), "soft", "right", right=-6, up=-4)
         if title:
             self.text(self.x[0], self.y[1], title, "soft", right=6 - self._left, up=9)
 
     def unit_axes(self, x_title: str, y_title: str) -> None:
         """Draw both axes from 0 to 1."""
-        ticks = [0, 0.25, 0.5, 0.75, 1]
-        labels = ["0", "0.25", "0.5", "0.75", "1"]
-        self.y_ticks(ticks, labels, title=y_title)
-        self.x_ticks(ticks, labels, title=x_title)
+        self.y_ticks(QUARTERS, plain, title=y_title)
+        self.x_ticks(QUARTERS, plain, title=x_title)
 
 
 def one_line(text: object, most: int = 200) -> str:

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pipeline.evaluation.records import BaselinesSummary, WordWeight
 from pipeline.reporting import formatting
 from pipeline.reporting.figures.scales import finite
-from pipeline.reporting.figures.svg import WIDTH, Color, Drawing, Figure, FigureTable, fitting
+from pipeline.reporting.figures.svg import WIDTH, Color, Drawing, Figure, fitting
 
 MAX_TERMS = 12
 ROW = 18
@@ -53,20 +53,18 @@ def model_words(baselines: BaselinesSummary | None) -> Figure | None:
         + ". Positive: "
         + (", ".join(f"{one.term} {_weight(one)}" for one in positive) or "none")
         + ".",
-        FigureTable(
-            ("Rank", "Negative", "Weight", "Positive", "Weight"),
-            tuple(
-                (
-                    formatting.count(number),
-                    left.term if left else "",
-                    _weight(left) if left else "",
-                    right.term if right else "",
-                    _weight(right) if right else "",
-                )
-                for number, (left, right) in enumerate(
-                    zip_longest(baselines.negative_terms, baselines.positive_terms), start=1
-                )
-            ),
+        ("Rank", "Negative", "Weight", "Positive", "Weight"),
+        (
+            (
+                formatting.count(number),
+                left.term if left else "",
+                _weight(left) if left else "",
+                right.term if right else "",
+                _weight(right) if right else "",
+            )
+            for number, (left, right) in enumerate(
+                zip_longest(baselines.negative_terms, baselines.positive_terms), start=1
+            )
         ),
     )
 

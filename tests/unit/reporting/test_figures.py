@@ -20,7 +20,7 @@ from pipeline.reporting import figures
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.figures.scales import multiples, nice_step, spread_apart
 from pipeline.reporting.figures.series import short_title
-from pipeline.reporting.figures.svg import Drawing, FigureTable
+from pipeline.reporting.figures.svg import Drawing
 from pipeline.reporting.gathering import gather
 from pipeline.reporting.records import FunnelStage, ReportContents
 from pipeline.statistics import Interval
@@ -372,7 +372,7 @@ def test_a_value_that_is_not_finite_interrupts_a_line() -> None:
     panel = drawing.panel((0, 0, 0, 0), (0, 10), (0, 10))
     panel.line([0, 5, 10, 10], [0, math.nan, 10, 0], "ink")
     panel.mark(math.inf, 0, "ink")
-    figure = drawing.figure("test", "Title", "Description", FigureTable((), ()))
+    figure = drawing.figure("test", "Title", "Description", (), ())
     (line,) = tree(figure).iter(f"{SVG}path")
     assert line.get("d") == "M0 100M100 0L100 100"
     assert not list(tree(figure).iter(f"{SVG}circle"))

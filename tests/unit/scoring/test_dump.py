@@ -93,7 +93,7 @@ def test_predictions_are_the_models_own(world: World, exported: Path, ingested: 
 def test_shards_read_only_their_rows(world: World, ingested: ArtifactReference, tmp_path: Path) -> None:
     table = pq.read_table(world.store.folder(ingested) / "reviews.parquet")
     pq.write_table(table, tmp_path / "grouped.parquet", row_group_size=8)
-    shards = plan_shards(ingested, world.store, 20).shards
+    shards = plan_shards(ingested, world.store, 20)
     assert [shard.rows for shard in shards] == [20, 20, 20, 20, 11]
     rows = [
         [row for batch in rows_of(tmp_path / "grouped.parquet", shard) for row in batch["row"].to_pylist()]
@@ -109,7 +109,7 @@ def test_too_many_shards_are_refused(
     monkeypatch.setattr("pipeline.scoring.shards.MAX_SHARDS", 10)
     with pytest.raises(ConfigurationError, match="set it to 10 or more"):
         plan_shards(ingested, world.store, 9)
-    assert len(plan_shards(ingested, world.store, 10).shards) == 10
+    assert len(plan_shards(ingested, world.store, 10)) == 10
 
 
 def test_a_shard_beyond_the_dump_is_refused(world: World, ingested: ArtifactReference) -> None:
@@ -119,9 +119,7 @@ def test_a_shard_beyond_the_dump_is_refused(world: World, ingested: ArtifactRefe
 
 def test_shards_that_leave_rows_out_are_not_published(world: World, ingested: ArtifactReference) -> None:
     exported = world.export()
-    shards = [
-        score_shard(exported, ingested, shard, world.store) for shard in plan_shards(ingested, world.store, 40).shards
-    ]
+    shards = [score_shard(exported, ingested, shard, world.store) for shard in plan_shards(ingested, world.store, 40)]
     for wrong in (shards[:2], shards[1:], [shards[0], shards[0], shards[2]]):
         with pytest.raises(ArtifactError, match=r"not consecutive|end at row"):
             publish_predictions(wrong, "wrong", world.store)
