@@ -71,7 +71,7 @@ def clean(
         CleaningError: A validated review has no score, or a child process ended early.
     """
     return store.produce(
-        Stage("clean", version=2),
+        Stage("clean", version=3),
         inputs={"validated": validated},
         params=config,
         build=lambda work: _build(work, store.folder(validated) / REVIEWS, config, processes),
