@@ -128,7 +128,7 @@ _CONTINUATION = continuation_class()
 MOJIBAKE_RULES: tuple[TextRule, ...] = (
     TextRule("mojibake of the apostrophe", damaged_apostrophes(), "'"),
     # U+2019 as Mac Roman read as Latin-1, and as UTF-8 of which one byte is left.
-    TextRule("rest of the apostrophe in n't", "n[âÕ]t([^a-zß-ÿ]|$)", r"n't\1"),
+    TextRule("rest of the apostrophe in n't", "n[âÕÃÂ€¢]{1,4}t([^a-zß-ÿ]|$)", r"n't\1"),
     TextRule(
         "rest of the apostrophe elsewhere",
         r"\b(he|i|it|she|that|there|they|we|what|who|you)[âÕ](d|ll|m|re|s|ve)([^a-zß-ÿ]|$)",

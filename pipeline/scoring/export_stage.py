@@ -25,7 +25,7 @@ from pipeline.scoring.text_rules import current_text_rules
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.records import TrainSummary
 
-EXPORT_STAGE = Stage("export", version=3)
+EXPORT_STAGE = Stage("export", version=4)
 
 
 class ExportParameters(BaseModel):

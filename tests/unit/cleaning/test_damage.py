@@ -75,7 +75,7 @@ def test_damage_at_random_changes_no_word(data: st.DataObject, review: list[str]
         ("no\u200bt good, not\u200bgood, don't\u200bbuy, not\u00adhing", "not good not good not buy nothing"),
         ("Nice tea\\nNot good\\r\\nNever\\tagain, good\\not bad", "nice tea not good never good not bad"),
         # No negation.
-        ("Thank you Don, he won. T-shirts as good as I can. T-shirt", "thank good shirt"),
+        ("Thank you Don, he won. T-shirts as good as I can. T-shirt", "thank shirts good shirt"),
         ("a tshirt and a T-shirt", "tshirt shirt"),
         # Markup that is no review, and a review that looks like markup.
         ("<script>alert('bad')</script>Nice <STYLE type='a'>.bad{}</STYLE>tea", "nice tea"),
