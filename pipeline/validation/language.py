@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
 
 ENGLISH = "en"
 MIN_ENGLISH_SHARE = 0.5
@@ -117,16 +122,22 @@ class TextSampler:
 
 def sample_languages(texts: list[str]) -> LanguageSample:
     """Return the languages of texts; short texts are read together."""
+    found: Counter[str] = Counter()
+    for count, text in _readable(texts):
+        found[_identifier().classify(text)[0]] += count
+    column = pa.array(texts, pa.string())
+    letters, latin = (pc.sum(pc.count_substring_regex(column, kind)).as_py() or 0 for kind in (r"\p{L}", r"\p{Latin}"))
+    return LanguageSample(found, 1 - latin / letters if letters else 0.0)
+
+
+@cache
+def _identifier() -> LanguageIdentifier:
+    """Return the model, loaded once per process: it takes half a second."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
     identifier.set_languages(LANGUAGES)
-    found: Counter[str] = Counter()
-    for count, text in _readable(texts):
-        found[identifier.classify(text)[0]] += count
-    column = pa.array(texts, pa.string())
-    letters, latin = (pc.sum(pc.count_substring_regex(column, kind)).as_py() or 0 for kind in (r"\p{L}", r"\p{Latin}"))
-    return LanguageSample(found, 1 - latin / letters if letters else 0.0)
+    return identifier
 
 
 def _readable(texts: list[str]) -> list[tuple[int, str]]:
