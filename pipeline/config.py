@@ -196,6 +196,12 @@ class ValidationConfig(Section):
         ge=0,
         le=0.5,
     )
+    allow_other_languages: bool = Field(
+        False,
+        title="Allow other languages",
+        description="Also train on reviews that are mostly not in English. Cleaning keeps only a–z and drops English "
+        "stop words.",
+    )
 
 
 class DriftConfig(Section):

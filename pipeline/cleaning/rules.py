@@ -22,6 +22,16 @@ from functools import cache
 from importlib import resources
 from typing import Literal, get_args
 
+from pipeline.cleaning.characters import (
+    APOSTROPHES,
+    BREAKING,
+    COMBINING,
+    INVISIBLE,
+    continuation_class,
+    damaged_apostrophes,
+    damaged_letters,
+    letters_by_base,
+)
 from pipeline.errors import ConfigurationError, quoted
 
 Normalization = Literal["default", "article"]
@@ -52,35 +62,183 @@ class TextRule:
 
 _WHITE = r" \t\r\n\f\v"
 
-DEFAULT_RULES: tuple[TextRule, ...] = (
-    # A space, so that the words before and after `<br />` stay two. `<3` is text: no tag starts like this.
-    TextRule("HTML tags", r"<[a-z/!?][^<>]*>", " "),
+_HTML_ELEMENTS = (
+    "a|abbr|acronym|address|area|article|aside|audio|b|base|bdi|bdo|big|blockquote|body|br|button|canvas|caption|center|"
+    "cite|code|col|colgroup|dd|del|details|dfn|dir|div|dl|dt|em|embed|fieldset|figcaption|figure|font|footer|form|frame|"
+    "frameset|h[1-6r]|head|header|html|i|iframe|img|input|ins|kbd|label|legend|li|link|main|map|mark|menu|meta|nav|"
+    "noscript|object|ol|optgroup|option|p|param|picture|pre|q|rp|rt|ruby|s|samp|section|select|small|source|span|"
+    "strike|strong|sub|summary|sup|svg|table|tbody|td|template|textarea|tfoot|th|thead|time|title|tr|tt|u|ul|var|video|"
+    "wbr|[a-z]+:[a-z]+"
+)
+_START_OF_TAG = rf"<(?:/?(?:{_HTML_ELEMENTS})\b|[!?][a-z\[-])"
+
+ESCAPED_TAG_RULES: tuple[TextRule, ...] = (
     # `(?:amp;)*` is for dumps that were escaped twice.
-    TextRule("entities of the apostrophe", r"&(?:amp;)*(?:apos|lsquo|rsquo|#0*39|#x0*27|#8216|#8217|#x201[89]);", "'"),
+    TextRule("escaped <", r"&(?:amp;)*(?:lt|#0*60|#x0*3c);", "<"),
+    TextRule("escaped >", r"&(?:amp;)*(?:gt|#0*62|#x0*3e);", ">"),
+)
+TAG_RULES: tuple[TextRule, ...] = (
+    TextRule("U+2019 as R and others write it", r"<u\+(?:2018|2019|02bc|0092)>", "'"),
+    # Up to the end of the text if they are not closed, as in a browser: so the time stays linear.
+    TextRule("scripts, styles and comments", r"<(?:script|style)\b[^<>]*>(?s:.)*?(?:</(?:script|style)|$)", " "),
+    TextRule("comments", r"<!--(?s:.)*?(?:-->|$)", " "),
+    # A space, so that the words before and after `<br />` stay two. `<3` and `<not good>` are text.
+    TextRule("HTML tags", rf"""{_START_OF_TAG}(?:[^<>=]|=(?:"[^"<]*"|'[^'<]*'|[^"'<>]))*>""", " "),
+    TextRule("HTML tags with a quotation mark left open", rf"{_START_OF_TAG}[^<>]*>", " "),
+)
+"""Tags and what they hide; every match begins with <."""
+
+ENTITY_RULES: tuple[TextRule, ...] = (
+    TextRule(
+        "entities of the apostrophe",
+        r"&(?:amp;)*(?:(?:apos|lsquo|rsquo|lsquor|rsquor|sbquo|prime|acute|grave|diacriticalgrave);?|"
+        r"acirc;(?:&(?:amp;)*)euro;(?:&(?:amp;)*)(?:trade|tilde);|#226;(?:&(?:amp;)*)#(?:128;|8364;)(?:&(?:amp;)*)#(?:153|8482);|"
+        r"#0*(?:39|96|145|146|180|700|699|8216|8217|8219|8242|65287);|"
+        r"#x0*(?:27|60|91|92|b4|2bb|2bc|2018|2019|201b|2032|ff07);)",
+        "'",
+    ),
+    TextRule(
+        "entities of the apostrophe without their semicolon",
+        r"&(?:amp;)*(?:#0*(?:39|145|146|8216|8217)([^0-9;]|$)|#x0*(?:27|91|92|2018|2019)([^0-9a-f;]|$))",
+        r"'\1\2",
+    ),
+    TextRule("entities without their ampersand", " ?#(?:39|146|8217);", "'"),
+    TextRule(
+        "entities of invisible characters", r"&(?:amp;)*(?:shy|zwn?j|#0*173|#x0*ad|#820[3-7]|#x200[b-f]|#65279);", ""
+    ),
+    TextRule(
+        "entities of letters",
+        r"&(?:amp;)*(?:([a-z])(?:acute|grave|circ|uml|tilde|cedil|ring|slash|caron|macr|breve|ogon)|(ae|oe)lig);",
+        r"\1\2",
+    ),
     TextRule(
         "other entities",
         r"&(?:amp;)*(?:(?:amp|quot|nbsp|lt|gt)\b;?|[a-z][a-z0-9]{1,30};|#[0-9]{1,7};|#x[0-9a-f]{1,6};)",
         " ",
     ),
+)
+"""Entities; every match contains & or #."""
+
+MARKUP_RULES = (*ESCAPED_TAG_RULES, *TAG_RULES, *ENTITY_RULES)
+"""Markup, which may span several tokens."""
+
+_LETTERS = letters_by_base()
+_CONTINUATION = continuation_class()
+
+MOJIBAKE_RULES: tuple[TextRule, ...] = (
+    TextRule("mojibake of the apostrophe", damaged_apostrophes(), "'"),
+    # U+2019 as Mac Roman read as Latin-1, and as UTF-8 of which one byte is left.
+    TextRule("rest of the apostrophe in n't", "n[âÕÃÂ€¢]{1,4}t([^a-zß-ÿ]|$)", r"n't\1"),
+    TextRule(
+        "rest of the apostrophe elsewhere",
+        r"\b(he|i|it|she|that|there|they|we|what|who|you)[âÕ](d|ll|m|re|s|ve)([^a-zß-ÿ]|$)",
+        r"\1'\2\3",
+    ),
+    TextRule("letters, two levels deep", "Ã[ƒ\x83]Â?", "Ã"),
+    *(
+        TextRule(f"mojibake of {base}", damaged, base)
+        for base, letters in _LETTERS.items()
+        if (damaged := damaged_letters(letters))
+    ),
+    TextRule("other mojibake", rf"[à-ï][{_CONTINUATION}]{{2}}|ð[{_CONTINUATION}]{{2,3}}|Â[{_CONTINUATION}]|â€", " "),
+    TextRule("rest of a space that cannot break", r"Â([^a-zß-ÿ]|$)", r" \1"),
+)
+"""Mojibake, which may include white space. No rule matches a text of ASCII alone."""
+
+UNICODE_RULES: tuple[TextRule, ...] = (
+    TextRule(
+        "invisible characters in a word that begins with not",
+        rf"\b(not|never)[{INVISIBLE}]+(hing|withstanding|theless|(?:ic(?:e|ed|es|ing)|es?|ed|able|ch|if(?:y|ied)|orious)\b)",
+        r"\1\2",
+    ),
+    TextRule("invisible characters after a negation", rf"\b(not|never|cannot)[{BREAKING}]+([a-z])", r"\1 \2"),
+    TextRule("invisible characters after n't", rf"(n['’]t)[{BREAKING}]+([a-z])", r"\1 \2"),
+    TextRule("invisible characters", f"[{INVISIBLE}{COMBINING}]+", ""),
+    *(TextRule(f"letters like {base}", f"[{letters}]", base) for base, letters in _LETTERS.items()),
+    TextRule("typographic apostrophes", f"[{APOSTROPHES}]", "'"),
+)
+"""Characters that stand for others. No rule matches a token of ASCII alone."""
+
+SIGN_RULES: tuple[TextRule, ...] = (
+    TextRule(
+        "escaped apostrophes",
+        r"\\+(?:'|u(?:0027|0060|0091|0092|00b4|02bb|02bc|2018|2019|201b|2032|ff07)|x(?:27|91|92|xe2)|"
+        r"xe2\\+x80\\+x(?:98|99|b2)|342\\+200\\+23[01])|%27|%92|%e2%80%9[89]|=27|=92|=e2=80=9[89]|"
+        "_x00(?:27|92)_|_x2019_",
+        "'",
+    ),
+    # `\nothing` is no new line before `othing`.
+    TextRule("a backslash before a negation", r"\\+(no|not|nothing)\b", r" \1"),
+    TextRule("escaped white space and characters", r"\\+(?:[nrt]|u[0-9a-f]{4}|x[0-9a-f]{2})", " "),
+    TextRule("links and videos as Amazon writes them", r"\[\[(?:asin|videoid):[a-z0-9]*", " "),
     # Only printable ASCII belongs to an address, so that no kind of space is removed.
     TextRule("web addresses", r"(?:https?://|\bwww\.[a-z0-9])[!-~]*", " "),
-    # The last one is U+2019 in UTF-8 that was decoded as cp1252, which happens in dumps that were saved twice.
-    TextRule("typographic apostrophes", "[‘’ʼ´`]|â€™", "'"),
-    TextRule("won't", r"\bwon'?t\b", "will not"),
-    TextRule("can't", r"\bcan(?:'?t|not)\b", "can not"),
+    TextRule("an apostrophe that was lost", "([a-z])[?\ufffd]{1,3}(d|ll|m|re|s|t|ve)\\b", r"\1'\2"),
+    TextRule("doubled apostrophes", "''+", "'"),
+    # Its t is no end of a negation: `all I can. T-shirts …`
+    TextRule("T-shirts", r"\bt[^a-z0-9]{1,2}shirt", " shirt"),
+)
+"""Signs in a token. No rule matches a token of the letters a–z alone."""
+
+_NEGATED = "are|could|dare|did|does|do|had|has|have|is|may|might|must|need|ought|should|was|were|would"
+_MARK = "[^a-z0-9]{0,6}"
+"""What may stand for the apostrophe of a negated verb: nothing, white space or a few signs of any kind."""
+
+NEGATION_RULES: tuple[TextRule, ...] = (
+    TextRule("not, written with other letters", r"\bn[0oоο]+t+\b", "not"),
+    TextRule("won't", rf"\bwon{_MARK}t\b", "will not"),
+    TextRule("can't", rf"\bcan(?:{_MARK}t|not)\b", "can not"),
+    TextRule("ain't", rf"\bain{_MARK}t\b", "is not"),
+    TextRule("shan't", rf"\bshan{_MARK}t\b", "shall not"),
+    TextRule("a negated verb", rf"\b({_NEGATED})n{_MARK}t\b", r"\1 not"),
     TextRule(
-        "not, without its apostrophe", r"\b(are|could|did|does|do|had|has|have|is|should|was|were|would)nt\b", r"\1 not"
+        "a negated verb joined to the next word",
+        r"\b(could|did|does|do|has|have|is|should|was|were|would)n'?t([a-z]{3,})",
+        r"\1 not \2",
     ),
+    TextRule(
+        "a negated verb without its t",
+        r"\b(are|could|did|does|had|has|is|might|must|need|should|was|were|would)n\b",
+        r"\1 not",
+    ),
+    TextRule("don without its t", r"\b(i|they|we) don\b", r"\1 do not"),
     TextRule("n't", r"n't\b", " not"),
+    TextRule("n't without its apostrophe", r"\bnt\b", "not"),
+)
+"""Negations, damaged or not: each gives the word *not*. Every match contains the letter n."""
+
+CONTRACTION_RULES: tuple[TextRule, ...] = (
     TextRule("'re", r"'re\b", " are"),
     TextRule("'s", r"'s\b", " is"),
     TextRule("'d", r"'d\b", " would"),
     TextRule("'ll", r"'ll\b", " will"),
     TextRule("'ve", r"'ve\b", " have"),
     TextRule("'m", r"'m\b", " am"),
-    TextRule("everything but letters", r"[^a-z]+", " "),
 )
-"""``default``, applied in this order to lower-case text; the result has only ``[a-z ]``."""
+"""Contractions; every match begins with an apostrophe."""
+
+ONLY_LETTERS = TextRule("everything but letters", r"[^a-z]+", " ")
+
+JOINED = frozenset({"t", "don"})
+"""Words that belong to the word before them (``don t``, ``I don``).
+
+The rules after ``MOJIBAKE_RULES`` give the same for a text and for its tokens one by one, unless a token starts with
+one of these."""
+
+DEFAULT_RULES: tuple[TextRule, ...] = (
+    *MARKUP_RULES,
+    *MOJIBAKE_RULES,
+    *UNICODE_RULES,
+    *SIGN_RULES,
+    *NEGATION_RULES,
+    *CONTRACTION_RULES,
+    ONLY_LETTERS,
+)
+"""``default``, applied in this order to lower-case text; the result has only ``[a-z ]``.
+
+Damage is repaired here and nowhere else, so that training, every scorer and an exported model read the same words
+(docs/decisions/0013-text-repair.md).
+"""
 
 ARTICLE_CONTRACTIONS = (
     ("won't", "will not"),

@@ -15,9 +15,18 @@ from functools import cache
 from pipeline.cleaning.html import html_to_text
 from pipeline.cleaning.rules import (
     ARTICLE_CONTRACTIONS,
-    DEFAULT_RULES,
+    CONTRACTION_RULES,
+    JOINED,
+    MARKUP_RULES,
+    MOJIBAKE_RULES,
+    NEGATION_RULES,
     NORMALIZATIONS,
+    ONLY_LETTERS,
+    SIGN_RULES,
+    TAG_RULES,
+    UNICODE_RULES,
     Normalization,
+    TextRule,
     ascii_lower,
     stop_words,
 )
@@ -29,8 +38,8 @@ CACHED_TOKENS = 262_144
 LONGEST_CACHED_TOKEN = 64
 """Characters. Longer tokens are rare, and those of a hostile dump may be huge."""
 
-WHOLE_TEXT_RULES = 3
-"""The first rules of ``DEFAULT_RULES`` read the whole text, not single tokens: tags and entities, so < or &."""
+WHOLE_TEXT = "\0"
+"""In the words of a token: the text is normalized as a whole, because the token belongs to the one before it."""
 
 
 def normalize_many(texts: Iterable[str], normalization: Normalization) -> list[str]:
@@ -45,24 +54,36 @@ def normalize_many(texts: Iterable[str], normalization: Normalization) -> list[s
 class Normalizer:
     """Text → its words in lower-case a–z, joined by one space."""
 
-    def __init__(self, without_markup: Callable[[str], str], words_of_token: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        without_markup: Callable[[str], str],
+        words_of_token: Callable[[str], str],
+        words_of_text: Callable[[str], str],
+    ) -> None:
         """Build a normalizer.
 
         Args:
             without_markup: The steps that need the whole text.
-            words_of_token: Words of one whitespace-separated token, each followed by a space.
+            words_of_token: Words of one whitespace-separated token, each followed by a space, or ``WHOLE_TEXT``.
+            words_of_text: The same for a whole text without markup, never ``WHOLE_TEXT``.
         """
         self._without_markup = without_markup
         self._cache = _TokenCache(words_of_token)
+        self._words_of_text = words_of_text
 
     def __call__(self, text: str) -> str:
         """Return one text's words."""
-        return "".join(map(self._cache.__getitem__, self._without_markup(text).split()))[:-1]
+        return self.many([text])[0]
 
     def many(self, texts: Iterable[str]) -> list[str]:
         """Return every text's words."""
         without_markup, words_of, join = self._without_markup, self._cache.__getitem__, "".join
-        return [join(map(words_of, without_markup(text).split()))[:-1] for text in texts]
+        found = []
+        for text in texts:
+            plain = without_markup(text)
+            words = join(map(words_of, plain.split()))
+            found.append((self._words_of_text(plain) if WHOLE_TEXT in words else words)[:-1])
+        return found
 
 
 class _TokenCache(dict[str, str]):
@@ -89,9 +110,10 @@ def normalizer(normalization: str) -> Normalizer:
         ConfigurationError: There is no such normalization.
     """
     if normalization == "default":
-        return Normalizer(_default_without_markup, _default_token())
+        return Normalizer(_default_without_markup, _default_words(JOINED), _default_words(frozenset()))
     if normalization == "article":
-        return Normalizer(_article_without_markup, _article_token())
+        words_of = _article_words()
+        return Normalizer(_article_without_markup, words_of, words_of)
     raise ConfigurationError(
         f"Normalization {quoted(normalization)} does not exist; choose one of {', '.join(NORMALIZATIONS)}."
     )
@@ -111,7 +133,7 @@ def _article_without_markup(text: str) -> str:
 PUNCTUATION = '.,!?;:()*-"'
 
 
-def _article_token() -> Callable[[str], str]:
+def _article_words() -> Callable[[str], str]:
     dropped = frozenset(stop_words("article"))
     digit = re.compile(r"\d")
     no_letters = re.compile("[^A-Za-z]+")
@@ -133,32 +155,57 @@ def _article_token() -> Callable[[str], str]:
     return words_of_token
 
 
-_DEFAULT_MARKUP = tuple(
-    (re.compile(rule.pattern, re.ASCII), rule.replacement) for rule in DEFAULT_RULES[:WHOLE_TEXT_RULES]
-)
+def _compiled(rules: Iterable[TextRule]) -> list[tuple[re.Pattern[str], str]]:
+    return [(re.compile(rule.pattern, re.ASCII), rule.replacement) for rule in rules]
+
+
+def _applied(rules: Iterable[tuple[re.Pattern[str], str]], text: str) -> str:
+    for pattern, replacement in rules:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _any_of(rules: Iterable[TextRule]) -> re.Pattern[str]:
+    """Return a pattern that matches a text if any rule does: one search instead of many."""
+    return re.compile("|".join(f"(?:{rule.pattern})" for rule in rules), re.ASCII)
+
+
+_MARKUP, _TAGS, _MOJIBAKE = _compiled(MARKUP_RULES), _compiled(TAG_RULES), _compiled(MOJIBAKE_RULES)
+_ANY_MOJIBAKE = _any_of(MOJIBAKE_RULES)
 
 
 def _default_without_markup(text: str) -> str:
     text = ascii_lower(text)
-    if "<" in text or "&" in text:
-        for pattern, replacement in _DEFAULT_MARKUP:
-            text = pattern.sub(replacement, text)
+    if "&" in text or "#" in text:
+        text = _applied(_MARKUP, text)
+    elif "<" in text:
+        text = _applied(_TAGS, text)
+    if not text.isascii() and _ANY_MOJIBAKE.search(text):
+        text = _applied(_MOJIBAKE, text)
     return text
 
 
-def _default_token() -> Callable[[str], str]:
+def _default_words(joined: frozenset[str]) -> Callable[[str], str]:
+    """Return the function from a token or a text to its words; it asks for the whole text after ``joined``."""
     dropped = frozenset(stop_words("default"))
-    *rules, letters = [
-        (re.compile(rule.pattern, re.ASCII), rule.replacement) for rule in DEFAULT_RULES[WHOLE_TEXT_RULES:]
-    ]
-    # If no rule matches the token, none will match later: one search instead of a dozen.
-    any_rule = re.compile("|".join(f"(?:{rule.pattern})" for rule in DEFAULT_RULES[WHOLE_TEXT_RULES:-1]), re.ASCII)
-    only_letters, space = letters
+    ascii_rules = (*SIGN_RULES, *NEGATION_RULES, *CONTRACTION_RULES)
+    unicode_rules, rules = _compiled(UNICODE_RULES), _compiled(ascii_rules)
+    any_rule, any_negation = _any_of(ascii_rules), _any_of(NEGATION_RULES)
+    ((only_letters, space),) = _compiled([ONLY_LETTERS])
 
-    def words_of_token(token: str) -> str:
-        if any_rule.search(token):
-            for pattern, replacement in rules:
-                token = pattern.sub(replacement, token)
-        return "".join([word + " " for word in only_letters.sub(space, token).split() if word not in dropped])
+    def words_of(text: str) -> str:
+        # Most new tokens are a word with a comma or a full stop, in which only a negation can match.
+        word = text.strip(PUNCTUATION)
+        if word.isascii() and word.isalpha() and not ("n" in word and any_negation.search(word)):
+            words = [word]
+        else:
+            if not text.isascii():
+                text = _applied(unicode_rules, text)
+            if any_rule.search(text):
+                text = _applied(rules, text)
+            words = only_letters.sub(space, text).split()
+        if words and words[0] in joined:
+            return WHOLE_TEXT
+        return "".join([word + " " for word in words if word not in dropped])
 
-    return words_of_token
+    return words_of

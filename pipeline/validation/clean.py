@@ -10,12 +10,12 @@ from pydantic import BaseModel
 from pipeline.config import ValidationConfig
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.validation.checking import check_contract
-from pipeline.validation.contracts import clean_contract
+from pipeline.validation.contracts import Expectation, clean_contract
 from pipeline.validation.measures import CLEAN_COLUMNS, CLEAN_MEASURES, clean_measures
 from pipeline.validation.records import ValidationSummary
 from pipeline.validation.tables import CLEANED, columns_frame, open_table, read_batches
 
-STAGE = Stage("validate_clean", version=2)
+STAGE = Stage("validate_clean", version=3)
 DATA_DOCS = "data_docs"
 
 
@@ -42,20 +42,20 @@ def validate_clean(cleaned: ArtifactReference, config: ValidationConfig, store: 
     """
 
     def build(work: Workspace) -> Outcome:
-        return _build(store.folder(cleaned) / "reviews.parquet", cleaned, config, work.folder)
+        rows = store.manifest(cleaned).rows
+        contract = clean_contract(config, rows.excluded if rows else None)
+        return _build(store.folder(cleaned) / "reviews.parquet", cleaned, contract, work.folder)
 
     params = CleanContractParams(min_rows=config.min_rows, min_class_share=config.min_class_share)
     return store.produce(STAGE, inputs={"cleaned": cleaned}, params=params, build=build)
 
 
-def _build(source: Path, cleaned: ArtifactReference, config: ValidationConfig, folder: Path) -> Outcome:
+def _build(source: Path, cleaned: ArtifactReference, expectations: tuple[Expectation, ...], folder: Path) -> Outcome:
     with open_table(source, cleaned) as table:
         columns = columns_frame(table.schema_arrow, CLEANED)
         measures = [clean_measures(batch) for batch in read_batches(table, CLEANED, CLEAN_COLUMNS)]
     reviews = pa.Table.from_batches(measures, CLEAN_MEASURES)
-    contract = check_contract(
-        "clean", clean_contract(config), {"columns": columns, "reviews": reviews}, folder / DATA_DOCS
-    )
+    contract = check_contract("clean", expectations, {"columns": columns, "reviews": reviews}, folder / DATA_DOCS)
     summary = ValidationSummary(
         data_set="clean", rows=reviews.num_rows, quarantined={}, contract=contract, data_docs=f"{DATA_DOCS}/index.html"
     )

@@ -1,8 +1,8 @@
 """The data contracts of raw and clean reviews: the expectations, and what to do when one fails.
 
 Each expectation is one of Great Expectations on one frame. Frames hold figures only, never text: ``columns`` (one row
-per column of the table), ``dump`` (one row per row read: was it quarantined?) and ``reviews`` (one row per review, see
-``pipeline.validation.measures``).
+per column of the table), ``dump`` (one row per row read: was it quarantined?), ``reviews`` (one row per review, see
+``pipeline.validation.measures``) and ``languages`` (one row per sampled review, see ``pipeline.validation.language``).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pipeline.config import ValidationConfig
 from pipeline.readers.ratings import HIGHEST_SCORE, LOWEST_SCORE, NEUTRAL_SCORE
 from pipeline.readers.schema import REVIEW_SCHEMA as INGESTED
 from pipeline.readers.times import EARLIEST_TIME, LATEST_TIME
+from pipeline.validation.language import MIN_ENGLISH_SHARE, LanguageSample
 from pipeline.validation.tables import CLEANED, typed_name
 
-FrameName = Literal["columns", "dump", "reviews"]
+FrameName = Literal["columns", "dump", "reviews", "languages"]
 
 LABELED_SCORES = tuple(score for score in range(LOWEST_SCORE, HIGHEST_SCORE + 1) if score != NEUTRAL_SCORE)
 _INGEST_FAULT = "The stage ingest reads such values as unknown: report it as a defect of this project."
@@ -69,12 +70,15 @@ def percentage(share: float) -> str:
     return "less than 0.01 %" if 0 < share < 0.00005 else f"{share:.2%}".replace("%", " %")  # noqa: PLR2004 - half a step
 
 
-def raw_contract(config: ValidationConfig, bad_rows: str = "") -> tuple[Expectation, ...]:
+def raw_contract(
+    config: ValidationConfig, bad_rows: str = "", languages: LanguageSample | None = None
+) -> tuple[Expectation, ...]:
     """Return the contract of the kept rows of a dump, in the order of the report.
 
     Args:
         config: The limits.
         bad_rows: The most frequent problems of this dump's bad rows, which the advice begins with.
+        languages: The languages of this dump's reviews. A dump without any text has no language to check.
     """
     advice = (
         "Read the first rows named in quarantine.parquet. Check delimiter, encoding, column mapping and rating scale, "
@@ -147,19 +151,57 @@ def raw_contract(config: ValidationConfig, bad_rows: str = "") -> tuple[Expectat
             )
             for column, votes in (("helpfulness_numerator", "helpful votes"), ("helpfulness_denominator", "votes"))
         ),
+        *([] if config.allow_other_languages or (languages and not languages.reviews) else [_in_english(languages)]),
     )
 
 
-def clean_contract(config: ValidationConfig) -> tuple[Expectation, ...]:
-    """Return the contract of the clean reviews under the limits of ``config``, in the order of the report."""
+def _in_english(languages: LanguageSample | None) -> Expectation:
+    def observed(observation: Observation) -> str:
+        share = observation.result["observed_value"]
+        english = f"{percentage(share)} of {observation.rows:,} sampled reviews are in English"
+        if languages is None or share >= MIN_ENGLISH_SHARE:
+            return english
+        lost = percentage(languages.lost_letters)
+        return f"this looks like {languages.most_frequent_other()}: {english}, and {lost} of the letters are not Latin"
+
+    return Expectation(
+        "languages",
+        "expect_column_mean_to_be_between",
+        {"column": "english", "min_value": MIN_ENGLISH_SHARE},
+        "Most reviews are in English",
+        f"at least {percentage(MIN_ENGLISH_SHARE)} of a sample",
+        observed,
+        "This product's cleaning is for English: it keeps a–z and drops English stop words. Provide English reviews, "
+        "check that the text column is mapped to the reviews, or set allow_other_languages to train all the same.",
+    )
+
+
+_EXCLUSIONS = {
+    "no_words": "have no word of a–z left: another language or script, or the wrong column is mapped to text",
+    "duplicate": "repeat another review",
+    "neutral_score": f"have the neutral score {NEUTRAL_SCORE}",
+    "helpfulness_above_denominator": "have more helpful votes than votes",
+}
+"""What cleaning excludes, by the reason in its row account."""
+
+
+def clean_contract(config: ValidationConfig, excluded: Mapping[str, int] | None = None) -> tuple[Expectation, ...]:
+    """Return the contract of the clean reviews, in the order of the report.
+
+    Args:
+        config: The limits.
+        excluded: The rows that cleaning excluded, by reason; the advice names the most frequent reason.
+    """
+    most = max(excluded or {}, key=lambda reason: (excluded or {})[reason], default="")
+    lost = f"Of the excluded rows, most ({(excluded or {})[most]:,}) {_EXCLUSIONS.get(most, most)}. " if most else ""
     fault = "Cleaning guarantees this: report it as a defect of this project."
     return (
         *_columns(CLEANED, stage="clean"),
         _enough_rows(
             config,
             "Enough reviews are left",
-            "Check the cleaning funnel of the report: neutral and duplicate reviews are excluded. Provide a larger "
-            "dump, or lower min_rows for a trial.",
+            f"{lost}Check the cleaning funnel of the report. Provide a dump of which more is left, or lower min_rows "
+            "for a trial.",
         ),
         _of_reviews(
             "expect_column_values_to_be_unique",

@@ -18,6 +18,7 @@ FRAME_TITLES = {
     "columns": "Columns of the table",
     "dump": "All rows of the dump",
     "reviews": "The reviews",
+    "languages": "Languages",
 }
 INDEX = "index.html"
 

@@ -15,6 +15,7 @@ from pipeline.readers.schema import REVIEW_SCHEMA as INGESTED
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 from pipeline.validation.checking import check_contract
 from pipeline.validation.contracts import raw_contract
+from pipeline.validation.language import TextSampler, sample_languages
 from pipeline.validation.measures import RAW_MEASURES, raw_measures
 from pipeline.validation.records import ValidationSummary
 from pipeline.validation.rules import ROW_RULES, CheckedRows, apply_row_rules
@@ -85,6 +86,7 @@ def _build(source: Path, ingested: ArtifactReference, config: ValidationConfig, 
     quarantined = _QuarantineCounts()
     flags: list[pa.Array] = []
     measures: list[pa.RecordBatch] = []
+    sampler = TextSampler()
     with (
         open_table(source, ingested) as table,
         pq.ParquetWriter(folder / "reviews.parquet", KEPT, compression="zstd") as kept_file,
@@ -96,6 +98,7 @@ def _build(source: Path, ingested: ArtifactReference, config: ValidationConfig, 
             if checked.kept.num_rows:
                 kept_file.write_batch(checked.kept.select(KEPT.names).cast(KEPT))
                 measures.append(raw_measures(checked.kept))
+                sampler.add(checked.kept.column("text"))
             if checked.quarantined.num_rows:
                 quarantine_file.write_batch(_quarantine_rows(checked))
                 quarantined.add(checked)
@@ -105,10 +108,11 @@ def _build(source: Path, ingested: ArtifactReference, config: ValidationConfig, 
 
     dump = pa.table({"quarantined": pa.chunked_array(flags, pa.int8())})
     reviews = pa.Table.from_batches(measures, RAW_MEASURES)
+    languages = sample_languages([] if config.allow_other_languages else sampler.texts)
     contract = check_contract(
         "raw",
-        raw_contract(config, quarantined.most_frequent()),
-        {"columns": columns, "dump": dump, "reviews": reviews},
+        raw_contract(config, quarantined.most_frequent(), languages),
+        {"columns": columns, "dump": dump, "reviews": reviews, "languages": languages.measures()},
         folder / DATA_DOCS,
     )
     by_reason = quarantined.by_reason()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pyarrow as pa
@@ -11,11 +12,13 @@ from pipeline.config import ValidationConfig
 from pipeline.readers.schema import REVIEW_SCHEMA
 from pipeline.validation.checking import check_contract
 from pipeline.validation.contracts import clean_contract, percentage, raw_contract
+from pipeline.validation.language import LanguageSample
 from pipeline.validation.measures import CLEAN_COLUMNS, CLEAN_MEASURES, RAW_MEASURES, clean_measures, raw_measures
 from pipeline.validation.records import ContractResult
 from pipeline.validation.tables import CLEANED, columns_frame
 from tests.unit.validation.factories import ROWS, Changes, clean_review, clean_table, dump, review
 
+ENGLISH = LanguageSample(Counter(en=9, fr=1), 0.0)
 GOOD_FLAGS = pa.table({"quarantined": pa.array([1, *[0] * 199], pa.int8())})
 
 
@@ -26,11 +29,14 @@ def checked_raw(
     schema: pa.Schema = REVIEW_SCHEMA,
     config: ValidationConfig | None = None,
     rows: int = ROWS,
+    languages: LanguageSample = ENGLISH,
 ) -> ContractResult:
     measures = [raw_measures(batch) for batch in dump(rows, changes).to_batches(max_chunksize=50)]
     reviews = pa.Table.from_batches(measures, RAW_MEASURES)
     frames = {"columns": columns_frame(schema, REVIEW_SCHEMA), "dump": flags, "reviews": reviews}
-    return check_contract("raw", raw_contract(config or ValidationConfig()), frames, data_docs=None)
+    frames["languages"] = languages.measures()
+    contract = raw_contract(config or ValidationConfig(), languages=languages)
+    return check_contract("raw", contract, frames, data_docs=None)
 
 
 def checked_clean(
@@ -65,6 +71,15 @@ def every(rows: int, **change: Any) -> Changes:
 
 RAW_CASES: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({}, {}),
+    ({"languages": LanguageSample(Counter(), 0.0)}, {}),
+    ({"languages": LanguageSample(Counter(fr=9), 0.0), "config": ValidationConfig(allow_other_languages=True)}, {}),
+    (
+        {"languages": LanguageSample(Counter(fr=9, zh=2, en=9), 0.1)},
+        {
+            "Most reviews are in English": "this looks like French: 45.00 % of 20 sampled reviews are in English, and "
+            "10.00 % of the letters are not Latin"
+        },
+    ),
     (
         {"schema": without(REVIEW_SCHEMA, "raw")},
         {"All columns exist": "missing: raw", "All columns have their type": "missing: raw: string"},
@@ -193,6 +208,11 @@ def test_every_expectation_fails_in_a_case():
         assert {expectation.title for expectation in contract} == {title for _, failed in cases for title in failed}
 
 
+def test_the_advice_names_why_most_rows_left():
+    advice = {one.title: one.advice for one in clean_contract(ValidationConfig(), {"duplicate": 3, "no_words": 90})}
+    assert advice["Enough reviews are left"].startswith("Of the excluded rows, most (90) have no word of a–z left")
+
+
 def test_limits_come_from_the_configuration():
     config = ValidationConfig(min_rows=10, min_class_share=0.3, max_bad_row_share=0.001)
     contract = checked_raw(rows=100, config=config)
@@ -219,7 +239,7 @@ def test_an_exception_inside_great_expectations_is_a_failed_expectation(tmp_path
     contract = check_contract(
         "raw",
         raw_contract(ValidationConfig()),
-        {"columns": columns, "dump": GOOD_FLAGS, "reviews": reviews},
+        {"columns": columns, "dump": GOOD_FLAGS, "reviews": reviews, "languages": ENGLISH.measures()},
         tmp_path / "data_docs",
     )
     observed = found(contract)["Every time is plausible"]

@@ -71,13 +71,50 @@ def test_too_many_bad_rows_are_refused_with_their_reasons_and_first_places(store
     changes |= {30: {"file": "<b>\x1b[31m.csv", "problem": "unparseable", "problem_detail": "why"}}
     reference = raw(store, dump(changes=changes))
     message = refusal(store, reference)
-    assert "1 of 11 expectations failed" in message
+    assert "1 of 12 expectations failed" in message
     assert "Few bad rows: observed 13 of 240 rows (5.42 %); expected at most 1.00 % of the rows." in message
     assert "bad_score 10, first dump.csv:22 (score is 9); empty_text 2, first dump.csv:7 (text is empty); " in message
     assert "unparseable 1, first <b>\\x1b[31m.csv:32 (why)" in message
     assert "max_bad_row_share" in message
     assert message.endswith(f"data_docs/index.html of artifact {reference}.")
     assert pq.read_table(store.folder(reference) / "quarantine.parquet").num_rows == 13
+
+
+FRENCH = ("Qualité médiocre, très déçu, je n’ai pas aimé ce thé", "Très bon thé, je suis enchanté, déjà commandé")
+
+
+@pytest.mark.parametrize(
+    ("texts", "language", "lost"),
+    [
+        (FRENCH, "French", "0.00 %"),
+        (
+            ("Muy mal producto, no lo recomiendo a nadie", "Me encanta, llegó rápido y es buena calidad"),
+            "Spanish",
+            "0.00 %",
+        ),
+        (("质量太差了，不推荐", "这个产品很好，我很喜欢"), "Chinese", "100.00 %"),
+        (("Не работает, очень плохое качество товара", "Отличный чай, всем рекомендую"), "Russian", "100.00 %"),
+    ],
+)
+def test_a_dump_in_another_language_is_refused_by_its_name(store, texts, language, lost):
+    table = dump(changes={row: {"text": f"{texts[row % 2]} {row}"} for row in range(ROWS)})
+    reference = raw(store, table)
+    message = refusal(store, reference)
+    assert f"this looks like {language}: 0.00 % of" in message
+    assert f"{lost} of the letters are not Latin" in message
+    assert "This product's cleaning is for English" in message
+    assert "allow_other_languages" in message
+    enforce_contract(raw(store, table, ValidationConfig(allow_other_languages=True)), store)
+
+
+def test_a_few_reviews_in_another_language_are_no_reason_to_refuse_a_dump(store):
+    enforce_contract(raw(store, dump(changes={row: {"text": FRENCH[0]} for row in range(0, ROWS, 10)})), store)
+
+
+@pytest.mark.parametrize("text", ["Super!", "nice", "good product", "value for money", "5/5", "👍"])
+def test_short_reviews_are_read_together(store, text):
+    texts = (text, "great tea", "very bad, broke", "ok", "love it", "waste of money")
+    enforce_contract(raw(store, dump(changes={row: {"text": texts[row % 6]} for row in range(ROWS)})), store)
 
 
 def test_all_rows_quarantined_is_refused(store):
@@ -156,7 +193,7 @@ def test_pages_show_no_text_of_the_dump_and_load_and_run_nothing(store):
     reference = raw(store, dump(changes=bad | dict.fromkeys(range(12, 40), hostile)))
     folder = store.folder(reference) / "data_docs"
     pages = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
-    assert sorted(pages) == ["columns.html", "dump.html", "index.html", "reviews.html"]
+    assert sorted(pages) == ["columns.html", "dump.html", "index.html", "languages.html", "reviews.html"]
     for page in pages.values():
         assert page.startswith("<!DOCTYPE html>")
         assert "<script" not in page
