@@ -33,7 +33,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -50,11 +50,6 @@ from bench._shared import (
     serve,
     take_turns,
 )
-
-if TYPE_CHECKING:
-    from pipeline.config import VariantConfig
-    from pipeline.encoding import Sequences
-    from pipeline.training.steps import TrainingStep
 
 EMBEDDING, DENSE = 32, 32
 ARITHMETIC = {
@@ -168,47 +163,26 @@ def _padded(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes) -> Task
     return {"train": train, "predict": predict, "peak": peak}
 
 
-def our_step(
-    direction: str,
-    sizes: Sizes,
-    words: int = VOCABULARY,
-    *,
-    precision: str = "float32",
-    jit_compile: bool = False,
-    gpus: int = 0,
-) -> tuple[VariantConfig, Any, TrainingStep]:
-    """Return the variant, its network and its optimizer step, on the CPU or on so many GPUs."""
+def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes, precision: str, jit_compile: bool) -> Tasks:
     from pipeline.config import RunConfig
-    from pipeline.training.device import CPU_SHARDS, strategy_for, use_device
+    from pipeline.encoding import Sequences
+    from pipeline.training.device import CPU_SHARDS, use_device
 
-    use_device("gpu" if gpus else "cpu", max(gpus, 1))
+    use_device("cpu")
+    from pipeline.training.batches import epoch_batches
     from pipeline.training.model import build_model
     from pipeline.training.optimizer import optimizer_for
+    from pipeline.training.prediction import Predictor
     from pipeline.training.steps import TrainingStep
 
     options = {"directions": (direction,), "units": (sizes.units,), "batch_size": (sizes.batch,), "padding": "masked"}
     variant = RunConfig.from_flat({"profile": "article", **options}).variants[0]
-    with strategy_for(max(gpus, 1)).scope():
-        model = build_model(variant, words, precision=precision, cudnn=not jit_compile)
-        optimizer = optimizer_for(variant, precision, steps_per_epoch=1)
-        optimizer.build(model.trainable_variables)
-    return variant, model, TrainingStep(model, optimizer, 1 if gpus else CPU_SHARDS, jit_compile=jit_compile)
-
-
-def sequences_of(arrays: dict[str, np.ndarray]) -> Sequences:
-    """Return the reviews as the pipeline encodes them."""
-    from pipeline.encoding import Sequences
-
-    return Sequences(row=np.arange(len(arrays["label"])), **arrays)
-
-
-def _ours(direction: str, arrays: dict[str, np.ndarray], sizes: Sizes, precision: str, jit_compile: bool) -> Tasks:
-    _, model, step = our_step(direction, sizes, precision=precision, jit_compile=jit_compile)
-    from pipeline.training.batches import epoch_batches
-    from pipeline.training.prediction import Predictor
-
+    model = build_model(variant, VOCABULARY, precision=precision, cudnn=not jit_compile)
+    optimizer = optimizer_for(variant, precision, steps_per_epoch=1)
+    optimizer.build(model.trainable_variables)
+    step = TrainingStep(model, optimizer, CPU_SHARDS, jit_compile=jit_compile)
     predictor = Predictor(model, sizes.batch)
-    sequences = sequences_of(arrays)
+    sequences = Sequences(row=np.arange(len(arrays["label"])), **arrays)
     epochs = iter(range(1, 1_000_000))
 
     def batches() -> Iterator[Any]:

@@ -105,7 +105,7 @@ def test_whoever_watches_is_told_the_figures_of_the_run(
     report = json.loads((Path(latest["report"]).parent / "report.json").read_text())
     evaluations = [*report["baselines"]["evaluations"], *(variant["evaluated"] for variant in report["variants"])]
     judged = {one["model"].removesuffix("-seed1"): one["scores"] for one in evaluations}
-    assert set(judged) == {"uni", "bi", "always_majority", "tfidf_logistic_regression"}
+    assert set(judged) == {"uni", "bi", "always_majority", "nb_svm", "vader", "tfidf_logistic_regression"}
     for name, scores in judged.items():
         told = collected.value("review_sentiment.score", model=name, measure="balanced_accuracy")
         assert told == pytest.approx(scores["balanced_accuracy"]["value"])

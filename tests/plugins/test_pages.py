@@ -19,6 +19,7 @@ import pyarrow as pa
 import pytest
 from starlette.routing import Mount, Route
 
+from pipeline.scoring.scorer import Scores
 from pipeline.store import ArtifactReference, ArtifactStore, Record
 from tests.factories import place
 from tests.plugins.conftest import nowhere, published, served, took
@@ -618,6 +619,13 @@ class Fake:
 
     threshold = 0.5
 
+    def score_texts(self, texts: list[str]) -> Scores:
+        unknown = np.array([float("zebra" in text) for text in texts], dtype=np.float32)
+        return Scores(self.probabilities(texts), unknown)
+
+    def answers(self, scores: Scores) -> list[str]:
+        return ["unknown" if share == 1 else "positive" for share in scores.unknown_word_share]
+
     def probabilities(self, texts: list[str], _: object = None, /) -> np.ndarray:
         return np.array([0.9 if "good" in text else 0.2 for text in texts], dtype=np.float32)
 
@@ -632,6 +640,9 @@ def test_a_review_is_scored_with_the_effect_of_each_word(
     assert '<th scope="row">good</th><td class="number">+3.58</td><td>positive</td>' in page
     assert "<script>" not in page
     assert analyst.post(f"{BASE}/score", data={"review": "x" * 5001}).status_code == 422
+    page = analyst.post(f"{BASE}/score", data={"review": "zebra"}).text
+    assert "No answer: the model knows none of these words" in page
+    assert "probability of positive" not in page
 
 
 def test_every_part_of_a_long_review_has_an_effect(
