@@ -26,7 +26,7 @@ TOLD = {
 }  # fmt: skip
 TIMES = {"manifest.json", "window.json", "epochs.jsonl", "run.json", "report.json", "report.html", "report.md"}
 """Files that say when something was made, or how fast."""
-TIMED = {"train", "predict"}
+TIMED = {"baselines", "train", "predict"}
 """Stages whose summary does."""
 NOT_REPEATABLE = {"saved_model", "tensorboard"}
 """TensorFlow writes a SavedModel and its event files with names and times of their own."""

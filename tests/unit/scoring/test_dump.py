@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -73,7 +74,16 @@ def test_every_row_is_scored_or_excluded_with_its_reason(world: World, ingested:
     summary = json.loads(place.with_name("summary.json").read_text())
     assert summary["rows_in"] == 91 == summary["rows"] + sum(summary["excluded"].values())
     assert summary["excluded"] == {"empty_text": 1, "unparseable": 1}
-    assert summary["positive"] == sum(table["label"].to_pylist())
+    labels = table["label"].to_pylist()
+    assert summary["positive"] == labels.count(1)
+    answers = table["sentiment"].to_pylist()
+    assert (summary["unsure"], summary["unknown"]) == (answers.count("unsure"), answers.count("unknown"))
+    assert summary["positive_share"] == pytest.approx(labels.count(1) / (89 - labels.count(None)), abs=1e-5)
+    # Without a known word there is neither probability nor label.
+    nothing_known = [share == 1 for share in table["unknown_word_share"].to_pylist()]
+    assert 0 < sum(nothing_known) == summary["unknown_words"]["without_known_word"]
+    for column, missing in (("label", None), ("probability", None), ("sentiment", "unknown")):
+        assert [value == missing for value in table[column].to_pylist()] == nothing_known
     assert summary["files"] == [{"name": "Reviews.csv", "rows": 91}]
     shares = np.sort(table["unknown_word_share"].to_numpy())
     assert summary["unknown_words"]["mean"] == pytest.approx(shares.mean(), abs=1e-5)
@@ -85,8 +95,10 @@ def test_predictions_are_the_models_own(world: World, exported: Path, ingested: 
     source = pq.read_table(world.store.folder(ingested) / "reviews.parquet").take(table["row"].combine_chunks())
     summaries = [summary or "" for summary in source["summary"].to_pylist()]
     expected = Scorer.load(exported).probabilities(source["text"].to_pylist(), summaries)
-    np.testing.assert_allclose(table["probability"].to_numpy(), expected, atol=1e-5, rtol=0)
-    assert table["label"].to_pylist() == [int(value >= 0.4) for value in table["probability"].to_pylist()]
+    probabilities = table["probability"].to_pylist()
+    known = [value is not None for value in probabilities]
+    np.testing.assert_allclose(table["probability"].filter(pa.array(known)), expected[known], atol=1e-5, rtol=0)
+    assert table["label"].to_pylist() == [None if value is None else int(value >= 0.5) for value in probabilities]
     assert set(table["model_version"].to_pylist()) == {f"export/{exported.name}"}
 
 

@@ -103,7 +103,7 @@ def test_the_saved_model_needs_no_code_of_this_project(world, exported, tmp_path
     probabilities, ids = in_new_process(SCORE_SAVED_MODEL, exported, texts, tmp_path)
     np.testing.assert_allclose(probabilities, keras_probabilities(exported, texts), atol=1e-6, rtol=0)
     encoded = pq.read_table(world.store.folder(world.encoded) / "test.parquet")["ids"].to_pylist()
-    assert [[number for number in row if number] for row in ids] == [*encoded, [1], [1, 1, 1]]
+    assert [[number for number in row if number] for row in ids] == [*encoded, [1], [1, 1, 1, 1]]
 
 
 @pytest.mark.parametrize(("kind", "files"), [("world", "exported"), ("article_world", "article_exported")])
@@ -195,7 +195,8 @@ def test_the_files_hold_neither_code_nor_paths_of_this_machine(exported):
 def test_a_text_rule_with_another_meaning_stops_the_export(world, monkeypatch):
     from pipeline.cleaning import rules
 
-    changed = tuple(rule for rule in rules.DEFAULT_RULES if rule.name != "n't")
+    changed = tuple(rule for rule in rules.DEFAULT_RULES if rule.name != "won't")
+    assert len(changed) < len(rules.DEFAULT_RULES)
     monkeypatch.setattr("pipeline.scoring.text_rules.graph_rules", lambda _: changed)
     with pytest.raises(ExportMismatchError, match=r"differently from the pipeline.*row \d+"):
         world.export(title="changed rules")

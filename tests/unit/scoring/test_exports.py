@@ -55,7 +55,7 @@ def test_the_champion(exported: Path, tmp_path: Path) -> None:
     model = ChampionModel(**{**fields, "name": "bi-seed1", "title": "Both ways", "run_name": "first", "demo": False})
     change_champion(store, model, kind="force", replacing=0, who="a person", why="a test", run_name="first")
     assert find_export("champion", store) == choose_model("champion", store) == found
-    assert load_scorer("champion", store).threshold == 0.4
+    assert load_scorer("champion", store).threshold == 0.5
     shutil.rmtree(tmp_path / "store" / "artifacts" / "export" / exported.name)
     with pytest.raises(ArtifactError, match="does not hold"):
         choose_model("champion", store)
@@ -69,4 +69,4 @@ def test_an_export_from_outside_is_copied_into_the_store(world: World, exported:
     adopted = choose_model(str(copied), world.store)
     assert adopted.stage == "adopt_export"
     assert choose_model(str(copied / "saved_model"), world.store) == adopted
-    assert Scorer.load(world.store.folder(adopted)).threshold == 0.4
+    assert Scorer.load(world.store.folder(adopted)).threshold == 0.5

@@ -61,7 +61,8 @@ def test_hostile_texts(
     assert scorer.runtime.startswith(runtime)
     expected = keras_probabilities(folder, texts)
     np.testing.assert_allclose(scorer.probabilities(texts), expected, atol=1e-5, rtol=0)
-    assert np.ptp(expected) > 0.1
+    # Random weights and labels: calibration moves their probabilities close to one half.
+    assert np.ptp(expected) > (0.02 if kind == "world" else 0.1)
 
 
 @pytest.mark.parametrize(
