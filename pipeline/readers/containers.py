@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, Protocol
 
-import zstandard
-
 from pipeline.errors import SourceError, quoted
 from pipeline.readers.sniffing import (
     HEAD_BYTES,
@@ -253,6 +251,10 @@ class _ZstdReader:
     """The unpacked bytes of the frames of a Zstandard file in bounded memory."""
 
     def __init__(self, raw: BinaryIO) -> None:
+        # Imported here: the control plane imports this module, reads no dumps, and has no zstandard.
+        import zstandard
+
+        self._zstandard = zstandard
         self._raw = raw
         self._packed = b""
         self._frame: zstandard.ZstdDecompressionObj | None = None
@@ -269,8 +271,11 @@ class _ZstdReader:
                         raise EOFError
                     return b""
             if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
-            self._waiting = memoryview(self._frame.decompress(self._packed))
+                self._frame = self._zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
+            try:
+                self._waiting = memoryview(self._frame.decompress(self._packed))
+            except self._zstandard.ZstdError as error:
+                raise ValueError(str(error)) from None
             self._packed = b""
         data, self._waiting = self._waiting[:size], self._waiting[size:]
         return bytes(data)
@@ -313,7 +318,6 @@ class _UnpackedBytes(io.RawIOBase):
             RuntimeError,
             zlib.error,
             lzma.LZMAError,
-            zstandard.ZstdError,
             zipfile.BadZipFile,
         ) as error:
             if "memory" in str(error).lower():

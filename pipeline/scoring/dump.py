@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ArtifactError, quoted
-from pipeline.readers import IngestSummary
 from pipeline.scoring.records import PREDICTIONS_FILE
 from pipeline.scoring.shards import (
     EXCLUDED_FILE,
@@ -147,7 +146,9 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
     Raises:
         ArtifactError: A shard is missing or belongs to another dump or model; rows would be lost or duplicated.
     """
-    # Imported here: a process that scores one sentence does not need the readers of dumps.
+    # Imported here: the control plane scores sentences and has no libraries that read dumps.
+    from pipeline.readers import IngestSummary
+
     shards = _in_order(scored, store)
     first = store.manifest(shards[0])
     summaries = [store.summary(reference, ScoreSummary) for reference in shards]

@@ -16,7 +16,6 @@ from pydantic import Field
 
 from pipeline.cleaning.rules import joined
 from pipeline.errors import ArtifactError, ConfigurationError
-from pipeline.readers import IngestSummary
 from pipeline.scoring.records import PREDICTIONS_FILE
 from pipeline.scoring.scorer import WINDOW_ROWS, Scorer, Scores
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
@@ -112,6 +111,9 @@ def plan_shards(
         ConfigurationError: ``rows_per_shard`` is below 1, or would need more than ``MAX_SHARDS`` shards.
         ArtifactError: The artifact is missing.
     """
+    # Imported here: see publish_predictions.
+    from pipeline.readers import IngestSummary
+
     rows = store.summary(ingested, IngestSummary).rows
     minimum = max(1, -(-rows // MAX_SHARDS))
     if rows_per_shard < minimum:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -41,3 +44,43 @@ def test_stop_words_are_downloaded_only_on_request() -> None:
     downloads = [line for line in DOCKERFILE.splitlines() if "nltk.download" in line]
     assert len(downloads) == 2
     assert all(line.startswith('RUN [ "$NLTK_STOPWORDS" != 1 ] || ') for line in downloads)
+
+
+LOAD = """
+import importlib, json, pkgutil, runpy, sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+missing = set(json.loads(sys.argv[1]))
+modules = {
+    module for module, packages in packages_distributions().items() if missing & {one.lower() for one in packages}
+}
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in modules:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+for file in sorted(Path("dags").glob("*.py")):
+    runpy.run_path(str(file))
+import pipeline.airflow.plugin
+import pipeline.airflow.ui as ui
+for found in pkgutil.iter_modules(ui.__path__):
+    importlib.import_module(f"{ui.__name__}.{found.name}")
+print(len(modules))
+"""
+
+
+def test_dags_and_pages_load_with_the_packages_of_the_control_plane() -> None:
+    lock = (CHECKOUT / "requirements/control-plane.txt").read_text()
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["train"]]
+    names = {re.match(r"[\w-]+", one)[0].lower() for one in declared}
+    missing = sorted(names - set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)))
+    assert {"tensorflow", "great-expectations"} <= set(missing)
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOAD, json.dumps(missing)], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    assert int(loaded.stdout.splitlines()[-1]) >= len(missing) - 2
