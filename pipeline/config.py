@@ -271,7 +271,8 @@ class SplitConfig(Section):
     near_duplicate_threshold: PositiveShare = Field(
         0.8,
         title="Near-duplicate threshold",
-        description="Jaccard similarity (0–1) of three-word shingles from which two texts are near-duplicates.",
+        description="Jaccard similarity (0–1) of three-word shingles from which two texts of at least eight words are "
+        "near-duplicates.",
     )
     split_seed: Seed = Field(13, title="Split seed", description="Seed of the strategies `grouped` and `column`.")
 

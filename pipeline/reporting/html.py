@@ -23,6 +23,7 @@ from pipeline.reporting.gate_text import (
 )
 from pipeline.reporting.records import ReportContents, ReportWarning, RunOutcome
 from pipeline.reporting.templating import TEMPLATES, template_environment
+from pipeline.splitting.records import MIN_WORDS
 
 STYLE_SHEETS = ("style.css", "figures.css")
 """The parts of the page's style sheet, in their order."""
@@ -49,6 +50,7 @@ class ReportView:
     leakage_titles = {  # noqa: RUF012 - never changed
         "identical_text": "Identical text",
         "near_duplicate": "Near-duplicate text",
+        "identical_short_text": f"Identical text of fewer than {MIN_WORDS} words",
         "product": "Product",
         "user": "User",
     }

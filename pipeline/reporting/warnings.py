@@ -28,7 +28,7 @@ LEAK_TEXTS = {
     "product": "have the product of a row",
     "user": "have the user of a row",
 }
-"""What a test row shares with the other two splits."""
+"""What a test row shares with the other two splits. Identical short texts are no leakage."""
 
 
 def find_warnings(evidence: RunEvidence, config: RunConfig) -> tuple[ReportWarning, ...]:
@@ -281,7 +281,9 @@ def _of_leakage(evidence: RunEvidence) -> Iterator[ReportWarning]:
             title="The split violates its guarantee",
             text=f"{_shared(leakage.violated)} The strategy guarantees none. Scores on such rows measure memorization.",
         )
-    known = [figure for figure in leakage.figures if figure.rows and not figure.guaranteed]
+    known = [
+        figure for figure in leakage.figures if figure.rows and not figure.guaranteed and figure.kind in LEAK_TEXTS
+    ]
     if known:
         yield ReportWarning(
             code="data_leakage",

@@ -1,7 +1,8 @@
 """The stage ``check_leakage``: counts the test rows that are known from training or validation.
 
 Nothing here uses the groups or clusters of the split. Texts, products and users are compared as they are, and
-near-duplicates are found by another method than in the split (MinHash instead of prefixes).
+near-duplicates are found by another method than in the split (MinHash instead of prefixes). Identical short texts are
+counted on their own: people write them independently, so no split keeps them apart.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.config import SplitConfig
 from pipeline.errors import DataLeakageError
 from pipeline.splitting.minhash import duplicates_of_known
-from pipeline.splitting.records import LeakageFigure, LeakageKind, LeakageSummary
+from pipeline.splitting.records import MIN_WORDS, LeakageFigure, LeakageKind, LeakageSummary
 from pipeline.splitting.shingles import shingle_sets
 from pipeline.splitting.splits import EXCLUDED_CODE, TEST, split_codes
 from pipeline.splitting.texts import distinct_texts, empty_as_missing
@@ -26,10 +27,11 @@ from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, St
 
 log = logging.getLogger(__name__)
 
-STAGE = Stage("check_leakage", version=1)
+STAGE = Stage("check_leakage", version=2)
 LEAKAGE_TEXT: dict[LeakageKind, str] = {
     "identical_text": "have a text that is also in training or validation",
     "near_duplicate": "are near-duplicates of a review in training or validation",
+    "identical_short_text": f"have a text of fewer than {MIN_WORDS} words that is also in training or validation",
     "product": "review a product that is also in training or validation",
     "user": "are by a user who is also in training or validation",
 }
@@ -114,9 +116,13 @@ def _summary(
     reviews = pq.read_table(store.folder(cleaned) / "reviews.parquet", columns=columns)
     codes = split_codes(reviews.column("row").to_numpy(), splits, store)
     test, known = codes == TEST, (codes != TEST) & (codes != EXCLUDED_CODE)
+    words = reviews.column("words")
+    short = pc.less(pc.list_value_length(pc.split_pattern(words, " ")), MIN_WORDS)
+    no_text = pa.scalar(None, words.type)
     known_rows: dict[LeakageKind, int] = {
-        "identical_text": _known_values(reviews.column("words"), test, known),
-        "near_duplicate": _near_duplicates(reviews.column("words"), test, known, params.near_duplicate_threshold),
+        "identical_text": _known_values(pc.if_else(short, no_text, words), test, known),
+        "near_duplicate": _near_duplicates(words, test, known, params.near_duplicate_threshold),
+        "identical_short_text": _known_values(pc.if_else(short, words, no_text), test, known),
         "product": _known_values(reviews.column("product_id"), test, known),
         "user": _known_values(reviews.column("user_id"), test, known),
     }
@@ -133,7 +139,8 @@ def _summary(
 def _guaranteed(kind: LeakageKind, params: _Params) -> bool:
     if kind in TEXT_LEAKAGE:
         return params.strategy not in {"article", "column"}
-    return params.strategy == "grouped" and params.group_by in {kind, "product_and_user"}
+    grouped = {"product", "user"} if params.group_by == "product_and_user" else {params.group_by}
+    return params.strategy == "grouped" and kind in grouped
 
 
 def _known_values(column: pa.ChunkedArray, test: Mask, known: Mask) -> int:

@@ -47,10 +47,10 @@ def duplicates_of_known(
         threshold: Jaccard similarity from which two texts are near-duplicates.
 
     Returns:
-        bool [texts], true only for queries. A query that is known itself counts.
+        bool [texts], true only for queries. A query that is known itself counts. A text without shingles never does.
     """
-    found = queries & known
     long_enough = sets.sizes > 0
+    found = queries & known & long_enough
     known_texts = np.flatnonzero(known & long_enough)
     generator = np.random.default_rng(SEED)
     for _ in range(BANDS):

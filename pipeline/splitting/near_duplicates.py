@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.splitting.records import MIN_WORDS
 from pipeline.splitting.shingles import ShingleSets, shingle_sets
 from pipeline.splitting.texts import distinct_texts
 
@@ -56,21 +57,31 @@ class NearDuplicates:
     uncompared: int
 
 
-def near_duplicates(words: pa.ChunkedArray, threshold: float, *, pair_budget: int = PAIR_BUDGET) -> NearDuplicates:
+def near_duplicates(
+    words: pa.ChunkedArray, threshold: float, *, min_words: int = MIN_WORDS, pair_budget: int = PAIR_BUDGET
+) -> NearDuplicates:
     """Find the clusters of near-duplicates among cleaned texts.
 
     Args:
         words: string [rows], words joined by one space.
         threshold: Jaccard similarity of three-word shingles (0–1] from which two texts are near-duplicates. Identical
-            texts always are. Texts of fewer than three words are only if they are identical.
+            texts always are.
+        min_words: Words below which a text is not compared; even identical short texts are no near-duplicates.
         pair_budget: See ``PAIR_BUDGET``.
     """
     texts = distinct_texts(words)
-    cluster, uncompared = cluster_texts(shingle_sets(texts.texts), threshold, pair_budget=pair_budget)
+    sets = shingle_sets(texts.texts, min_words=min_words)
+    cluster, uncompared = cluster_texts(sets, threshold, pair_budget=pair_budget)
+    cluster_of_row = cluster[texts.text_of_row]
+    short = np.flatnonzero(sets.sizes[texts.text_of_row] == 0)
+    cluster_of_row[short] = len(texts) + np.arange(len(short))
     log.info(
-        "%d rows, %d distinct texts, %d clusters of near-duplicates", len(words), len(texts), len(np.unique(cluster))
+        "%d rows, %d distinct texts, %d clusters of near-duplicates",
+        len(words),
+        len(texts),
+        len(np.unique(cluster_of_row)),
     )
-    return NearDuplicates(cluster[texts.text_of_row], texts.digests[texts.text_of_row], uncompared)
+    return NearDuplicates(cluster_of_row, texts.digests[texts.text_of_row], uncompared)
 
 
 def cluster_texts(sets: ShingleSets, threshold: float, *, pair_budget: int = PAIR_BUDGET) -> tuple[Integers, int]:

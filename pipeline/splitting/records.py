@@ -8,9 +8,13 @@ from typing import Literal
 from pipeline.errors import ConfigurationError, ContractViolationError
 from pipeline.store import Record
 
+MIN_WORDS = 8
+"""Words from which two texts are compared. People write "good product" or "value for money" independently of each
+other, so equal short texts are no evidence of a copy. In 184,869 reviews of a shop with 957 products and four words on
+average, they would connect 84 % of all reviews to one group; with this limit, 6 %."""
 SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
-LeakageKind = Literal["identical_text", "near_duplicate", "product", "user"]
+LeakageKind = Literal["identical_text", "near_duplicate", "identical_short_text", "product", "user"]
 
 
 class SplitImpossibleError(ConfigurationError):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.splitting.records import MIN_WORDS
 from pipeline.splitting.texts import int_digest, mixed
 
 SHINGLE_WORDS = 3
@@ -34,7 +35,7 @@ class ShingleSets:
 
     Attributes:
         offsets: int64 [texts + 1], start of the set of each text.
-        shingles: int64 [shingles], ascending and distinct within a text. Texts of fewer than three words have none.
+        shingles: int64 [shingles], ascending and distinct within a text. Short texts have none.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -81,23 +82,26 @@ class ShingleSets:
         return result
 
 
-def shingle_sets(texts: pa.LargeStringArray) -> ShingleSets:
+def shingle_sets(texts: pa.LargeStringArray, *, min_words: int = MIN_WORDS) -> ShingleSets:
     """Return the shingles of three consecutive words of each text.
 
     Args:
         texts: Words separated by one space.
+        min_words: Words below which a text gets no shingles, at least ``SHINGLE_WORDS``.
     """
     sizes = [np.zeros(1, dtype=np.int64)]
     shingles = [np.empty(0, dtype=np.int64)]
     known: dict[str, int] = {}
     for start in range(0, len(texts), CHUNK_TEXTS):
-        chunk_sizes, chunk_shingles = _cut(texts.slice(start, CHUNK_TEXTS), known)
+        chunk_sizes, chunk_shingles = _cut(texts.slice(start, CHUNK_TEXTS), known, min_words)
         sizes.append(chunk_sizes)
         shingles.append(chunk_shingles)
     return ShingleSets(offsets=np.cumsum(np.concatenate(sizes)), shingles=np.concatenate(shingles))
 
 
-def _cut(texts: pa.LargeStringArray, known: dict[str, int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _cut(
+    texts: pa.LargeStringArray, known: dict[str, int], min_words: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the number of shingles per text and all shingles. ``known`` caches the digests of words."""
     split = pc.split_pattern(texts, " ")
     words = split.values.dictionary_encode()
@@ -108,7 +112,8 @@ def _cut(texts: pa.LargeStringArray, known: dict[str, int]) -> tuple[npt.NDArray
         digests[code] = known[word]
     codes = words.indices.to_numpy(zero_copy_only=False)
     ends = split.offsets.to_numpy()
-    text_of_word = np.repeat(np.arange(len(texts)), np.diff(ends))
+    counts = np.diff(ends)
+    text_of_word = np.repeat(np.arange(len(texts)), counts)
     last = len(codes) - SHINGLE_WORDS + 1
     if last <= 0:
         return np.zeros(len(texts), dtype=np.int64), np.empty(0, dtype=np.int64)
@@ -116,7 +121,7 @@ def _cut(texts: pa.LargeStringArray, known: dict[str, int]) -> tuple[npt.NDArray
     hashed = np.zeros(last, dtype=np.uint64)
     for place, factor in enumerate(_FACTORS):
         hashed += mixed(digests * np.uint64(factor))[codes[place : place + last]]
-    inside = text_of_word[:last] == text_of_word[SHINGLE_WORDS - 1 :]
+    inside = (text_of_word[:last] == text_of_word[SHINGLE_WORDS - 1 :]) & (counts >= min_words)[text_of_word[:last]]
     shingle = (mixed(hashed[inside]) >> np.uint64(2)).astype(np.int64)
     text = text_of_word[:last][inside]
     order = np.lexsort((shingle, text))

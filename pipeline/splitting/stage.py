@@ -21,7 +21,7 @@ from pipeline.splitting.strategies import (
 from pipeline.splitting.texts import empty_as_missing
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Record, RowAccount, Stage, Workspace
 
-STAGE = Stage("split", version=1)
+STAGE = Stage("split", version=2)
 EXCLUDED_FILE = "excluded.parquet"
 EXCLUDED_REASONS = {"temporal": "near_duplicate_across_splits", "column": "no_official_split"}
 """Reason of the rows that a strategy excludes; the other strategies exclude none."""

@@ -19,14 +19,16 @@ LONG = "the tea came late and the box was open but it tasted fine"
 
 @pytest.fixture
 def planted(store: ArtifactStore) -> tuple[ArtifactReference, ArtifactReference]:
-    """Ten test rows (10–19): one identical text, two near-duplicates, three known products, four known users."""
-    words = [f"a{i} b{i} c{i} d{i}" for i in range(21)]
+    """Ten test rows (10–19): an identical long and short text, two near-duplicates, known products and users."""
+    words = [" ".join(f"{letter}{i}" for letter in "abcdefgh") for i in range(21)]
     products: list[str | None] = [f"P{i}" for i in range(21)]
     users: list[str | None] = [f"U{i}" for i in range(21)]
-    words[0], words[10] = "same text", "same text"  # identical, of train
+    same = "the same words in the same order twice"
+    words[0], words[10] = same, same  # identical, of train
+    words[7], words[18] = "good tea", "good tea"  # identical, but short
     words[1], words[11] = LONG, LONG + " indeed"  # near-duplicate, of train
     words[9], words[12] = "x y z v w u t s r", "x y z v w u t s r q"  # near-duplicate, of validation
-    words[20], words[13] = "excluded so not known", "excluded so not known"
+    words[20], words[13] = LONG[::-1], LONG[::-1]
     for row, other in ((14, 2), (15, 2), (16, 8)):
         products[row] = products[other]
     for row, other in ((16, 3), (17, 3), (18, 4), (19, 9)):
@@ -62,6 +64,7 @@ def test_every_planted_leak_is_counted(
     assert {figure.kind: figure.rows for figure in summary.figures} == {
         "identical_text": 1,
         "near_duplicate": 3,
+        "identical_short_text": 1,
         "product": 3,
         "user": 4,
     }

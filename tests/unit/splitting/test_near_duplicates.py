@@ -19,16 +19,20 @@ PROPERTY = settings(deadline=None, max_examples=100, derandomize=True)
 # Few words in short texts, so that similarities just above and just below the threshold are frequent.
 TEXTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=9).map(" ".join), min_size=1, max_size=14)
 SIMILARITIES = st.sampled_from([0.1, 0.3, 0.5, 2 / 3, 0.8, 1.0])
+FEW = 4
+"""Words from which the texts of these tests are compared."""
 
 
 def shingles_of(text: str) -> set[tuple[str, ...]]:
     words = text.split(" ")
-    return {tuple(words[i : i + 3]) for i in range(len(words) - 2)} or {(text,)}
+    return {tuple(words[i : i + 3]) for i in range(len(words) - 2)}
 
 
 def are_near_duplicates(one: str, other: str, similarity: float) -> bool:
+    if min(len(one.split(" ")), len(other.split(" "))) < FEW:
+        return False
     left, right = shingles_of(one), shingles_of(other)
-    return one == other or len(left & right) / len(left | right) >= similarity
+    return len(left & right) / len(left | right) >= similarity
 
 
 def clusters_by_brute_force(texts: list[str], similarity: float) -> list[int]:
@@ -46,7 +50,8 @@ def same_partition(one: list[int], other: list[int]) -> bool:
 
 
 def clusters(texts: list[str], similarity: float, **options: int) -> list[int]:
-    return near_duplicates(pa.chunked_array([texts], pa.string()), similarity, **options).cluster_of_row.tolist()
+    column = pa.chunked_array([texts], pa.string())
+    return near_duplicates(column, similarity, **{"min_words": FEW} | options).cluster_of_row.tolist()
 
 
 @PROPERTY
@@ -60,7 +65,7 @@ def test_clusters_are_those_of_comparing_every_pair(texts: list[str], similarity
 def test_no_pair_is_lost_among_the_candidates(texts: list[str], similarity: float) -> None:
     strings = distinct_texts(pa.chunked_array([texts], pa.string())).texts
     candidates = set()
-    for left, right in _PrefixIndex.build(shingle_sets(strings), similarity).pairs():
+    for left, right in _PrefixIndex.build(shingle_sets(strings, min_words=FEW), similarity).pairs():
         candidates |= {frozenset(pair) for pair in zip(left.tolist(), right.tolist(), strict=True)}
     for i, j in itertools.combinations(range(len(strings)), 2):
         if are_near_duplicates(strings[i].as_py(), strings[j].as_py(), similarity):
@@ -89,7 +94,7 @@ def test_minhash_finds_the_near_duplicates_of_known_texts(
 ) -> None:
     distinct = distinct_texts(pa.chunked_array([texts], pa.string()))
     queries = np.array(data.draw(st.lists(st.booleans(), min_size=len(distinct), max_size=len(distinct))))
-    found = duplicates_of_known(shingle_sets(distinct.texts), queries, ~queries, similarity)
+    found = duplicates_of_known(shingle_sets(distinct.texts, min_words=FEW), queries, ~queries, similarity)
     strings = distinct.texts.to_pylist()
     known = [text for text, is_query in zip(strings, queries, strict=True) if not is_query]
     expected = [
@@ -109,8 +114,10 @@ def test_the_threshold_is_exact() -> None:
     assert len(set(clusters(eight_of_ten, 0.81))) == 2
 
 
-def test_short_texts_are_near_duplicates_only_if_identical() -> None:
-    assert same_partition(clusters(["good", "good", "good tea", "tea good", ""], 0.1), [0, 0, 1, 2, 3])
+def test_short_texts_are_never_near_duplicates() -> None:
+    seven, eight = "worth every penny i would say so", "worth every penny i would say so again"
+    found = near_duplicates(pa.chunked_array([["good", "good", seven, seven, eight, eight, ""]]), 0.1).cluster_of_row
+    assert same_partition(found.tolist(), [0, 1, 2, 3, 4, 4, 5])
 
 
 def test_the_order_of_rows_does_not_change_the_clusters() -> None:
@@ -160,7 +167,7 @@ def test_texts_left_uncompared_are_counted() -> None:
     generator = np.random.default_rng(3)
     phrases = [f"p{i} q{i} r{i} s{i}" for i in range(12)]
     texts = list({" ".join(generator.choice(phrases, 6, replace=False)) for _ in range(300)})
-    sets = shingle_sets(distinct_texts(pa.chunked_array([texts])).texts)
+    sets = shingle_sets(distinct_texts(pa.chunked_array([texts])).texts, min_words=FEW)
     exact, none = cluster_texts(sets, 0.8)
     joined, uncompared = cluster_texts(sets, 0.8, pair_budget=100)
     assert none == 0
