@@ -320,6 +320,14 @@ class EncodingConfig(Section):
         description="Train also on the summary of each training review as a text of its own, so that the model reads "
         "short texts.",
     )
+    negation_examples: float = Field(
+        0.1,
+        title="Negation examples",
+        description="Generated short sentences such as `not bad at all` to train on, as a share (0–1) of the training "
+        "rows. 0: none.",
+        ge=0,
+        le=1,
+    )
 
 
 class TrainingConfig(Section):
@@ -371,6 +379,12 @@ class TrainingConfig(Section):
         title="Pooling",
         description="What the dense layer reads of the last LSTM: `mean_max`: mean and maximum over all words; `last`: "
         "the output at the last word.",
+    )
+    linear_part: bool = Field(
+        True,
+        title="Linear part",
+        description="Add the log-odds of a logistic regression over words and pairs of words to those of the network, "
+        "weighted on the validation split.",
     )
     word_dropout: DropoutShare = Field(
         0.1, title="Word dropout", description="Share (0–1) of words that become the unknown word in training."
@@ -619,6 +633,7 @@ class VariantConfig(Section):
     word_pairs: int
     initial_vectors: Literal["text", "random"]
     pooling: Literal["mean_max", "last"]
+    linear_part: bool
     word_dropout: float
     pair_dropout: float
     embedding_dropout: float
@@ -795,12 +810,14 @@ PROFILES: dict[str, dict[str, Any]] = {
         "group_by": "nothing",
         "fit_on": "all",
         "summaries_as_texts": False,
+        "negation_examples": 0.0,
         "max_vocabulary_size": 0,
         "min_frequency": 1,
         "dropout": (0.0,),
         "word_pairs": 0,
         "initial_vectors": "random",
         "pooling": "last",
+        "linear_part": False,
         "word_dropout": 0.0,
         "pair_dropout": 0.0,
         "embedding_dropout": 0.0,

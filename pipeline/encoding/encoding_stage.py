@@ -15,15 +15,16 @@ import pyarrow.parquet as pq
 from pipeline.cleaning import CleanSummary
 from pipeline.cleaning.words import Normalizer, normalizer
 from pipeline.config import EncodingConfig
+from pipeline.encoding.negation_examples import negation_examples
 from pipeline.encoding.records import EncodedSplit, EncodingSummary, LengthBin, LengthPercentile
-from pipeline.encoding.sequences import SEQUENCE_SCHEMA, SUMMARIES_FILE, split_file
+from pipeline.encoding.sequences import GENERATED_FILE, SEQUENCE_SCHEMA, SUMMARIES_FILE, split_file
 from pipeline.encoding.tokens import tokenize
 from pipeline.encoding.vocabulary import VOCABULARY_FILE, Vocabulary
 from pipeline.splitting.records import SPLIT_NAMES, SplitName
 from pipeline.splitting.splits import EXCLUDED_CODE, TRAIN, AssignedReviews, read_splits
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
 
-STAGE = Stage("encode", version=2)
+STAGE = Stage("encode", version=3)
 PERCENTS = (5, 25, 50, 75, 90, 95, 99, 100)
 BIN_WIDTH = 10
 BINS = 31
@@ -65,7 +66,7 @@ def encode(
 
     Returns:
         The artifact with one Parquet file per split, in the order of ``clean``, one of the training reviews' summaries
-        if they are texts of their own, and an ``EncodingSummary``.
+        if they are texts of their own, one of generated training texts if there are any, and an ``EncodingSummary``.
     """
 
     def build(work: Workspace) -> Outcome:
@@ -146,15 +147,34 @@ def _build(
                     encoded = encode_texts(pa.array(words, pa.string()).filter(with_words), vocabulary, config)
                     summaries.write_batch(_sequences(rows.filter(with_words), encoded))
                     summary_texts += len(encoded.lengths)
+    splits = tuple(tally.figures(config.max_length) for tally in tallies)
+    generated_texts = _write_generated(
+        work, round(config.negation_examples * splits[TRAIN].rows), vocabulary, normalize, config
+    )
     summary = EncodingSummary(
         max_length=config.max_length,
         keep=config.keep,
         vocabulary_size=vocabulary.size,
         unknown_id=vocabulary.unknown_id,
-        splits=tuple(tally.figures(config.max_length) for tally in tallies),
+        splits=splits,
         summary_texts=summary_texts,
+        generated_texts=generated_texts,
     )
     return Outcome(summary, rows=RowAccount(rows_in=rows_in, kept=sum(split.rows for split in summary.splits)))
+
+
+def _write_generated(
+    work: Workspace, count: int, vocabulary: Vocabulary, normalize: Normalizer, config: EncodingConfig
+) -> int:
+    """Write the generated training texts, and return their number."""
+    examples = negation_examples(count, vocabulary) if count else ()
+    if examples:
+        words = pa.array(normalize.many(example.text for example in examples), pa.string())
+        labels = pa.array([example.label for example in examples], pa.int8())
+        rows = pa.record_batch({"row": pa.array([-1] * len(examples), pa.int64()), "label": labels})
+        with pq.ParquetWriter(work.folder / GENERATED_FILE, SEQUENCE_SCHEMA, compression="zstd") as writer:
+            writer.write_batch(_sequences(rows, encode_texts(words, vocabulary, config)))
+    return len(examples)
 
 
 def _sequences(rows: pa.RecordBatch, encoded: EncodedTexts) -> pa.RecordBatch:

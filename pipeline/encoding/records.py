@@ -90,3 +90,5 @@ class EncodingSummary(Record):
     splits: tuple[EncodedSplit, ...]
     summary_texts: int = 0
     """Summaries of training reviews that are training texts of their own."""
+    generated_texts: int = 0
+    """Generated training texts, see ``negation_examples``."""

@@ -29,7 +29,7 @@ class Sequences:
     """The encoded reviews of one split, concatenated, not padded.
 
     Attributes:
-        row: int64 [rows], number of the review in the dump.
+        row: int64 [rows], number of the review in the dump; −1 for a generated text.
         label: int8 [rows], 1 positive, 0 negative.
         offsets: int64 [rows + 1], start of the ids of each review.
         ids: int32 [tokens].
@@ -57,25 +57,28 @@ def split_file(split: SplitName) -> str:
 
 SUMMARIES_FILE = "train_summaries.parquet"
 """The summaries of training reviews as texts of their own; missing if they are none."""
+GENERATED_FILE = "train_generated.parquet"
+"""Generated training texts; missing if there are none."""
 
 
 def load_training_sequences(store: ArtifactStore, encoded: ArtifactReference) -> Sequences:
-    """Read the texts to train on: the training reviews, and then their summaries if these are texts of their own.
+    """Read the texts to train on: the training reviews, their summaries as texts of their own, and generated texts.
 
     Raises:
         ArtifactError: The artifact is missing, or a file has other columns or types.
     """
-    reviews = load_sequences(store, encoded, "train")
-    file = store.folder(encoded) / SUMMARIES_FILE
-    if not file.exists():
-        return reviews
-    summaries = _read(file, encoded)
-    return Sequences(
-        row=np.concatenate([reviews.row, summaries.row]),
-        label=np.concatenate([reviews.label, summaries.label]),
-        offsets=np.concatenate([reviews.offsets, reviews.offsets[-1] + summaries.offsets[1:]]),
-        ids=np.concatenate([reviews.ids, summaries.ids]),
-    )
+    texts = load_sequences(store, encoded, "train")
+    for name in (SUMMARIES_FILE, GENERATED_FILE):
+        file = store.folder(encoded) / name
+        if file.exists():
+            more = _read(file, encoded)
+            texts = Sequences(
+                row=np.concatenate([texts.row, more.row]),
+                label=np.concatenate([texts.label, more.label]),
+                offsets=np.concatenate([texts.offsets, texts.offsets[-1] + more.offsets[1:]]),
+                ids=np.concatenate([texts.ids, more.ids]),
+            )
+    return texts
 
 
 def load_sequences(store: ArtifactStore, encoded: ArtifactReference, split: SplitName) -> Sequences:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, checker, helper, numpy_helper
 
 from pipeline.errors import ConfigurationError, quoted
-from pipeline.training.model import BELOW_ALL_OUTPUTS
+from pipeline.training.linear_part import SHORT_WORDS, TINY
+from pipeline.training.model import BELOW_ALL_OUTPUTS, OUTPUT_NAME
 from pipeline.training.word_pairs import MULTIPLIER
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "elu": "El
 _WITHOUT_EFFECT = ("InputLayer", "Dropout", "SpatialDropout1D", "Concatenate", "Add")
 """Layers that pass their input on when a model predicts, or that another layer's nodes include."""
 _PAIR_TABLES = ("pair_slots", "pair_members", "pair_vectors")
+_LINEAR_TABLES = ("linear_words", "linear_pairs")
 
 
 def network_to_onnx(network: keras.Model) -> bytes:
@@ -85,8 +87,8 @@ class _Graph:
 
     def add_layer(self, layer: keras.Layer) -> None:
         kind = type(layer).__name__
-        if layer.name in _PAIR_TABLES:
-            # Part of the embedding, whose layer comes in any order.
+        if layer.name in (*_PAIR_TABLES, *_LINEAR_TABLES):
+            # Part of the embedding and of the output, whose layers come in any order.
             return
         if kind == "Embedding":
             self._add_embedding(layer)
@@ -115,8 +117,11 @@ class _Graph:
         # ONNX Runtime's LSTM reads [length, rows, features].
         by_word = self.add("Transpose", ["ids"], "ids_by_word", perm=[1, 0])
         embedded = self.add("Gather", [self.constant("embedding", layer.get_weights()[0]), by_word], "embedded")
-        if any(other.name in _PAIR_TABLES for other in self._network.layers):
+        if self._has("pair_vectors"):
             self.add("Add", [embedded, self._pair_vectors(by_word)], "word_and_pair")
+
+    def _has(self, name: str) -> bool:
+        return any(layer.name == name for layer in self._network.layers)
 
     def _pair_vectors(self, by_word: str) -> str:
         """Add the vectors of pairs of words, float32 [length, rows, features]; see ``build_model``."""
@@ -136,9 +141,10 @@ class _Graph:
             table = self.constant(f"pair_members_{place}", members[:, place].astype(np.int32))
             member = self.add("Gather", [table, number], f"pair_member_{place}")
             same.append(self.add("Equal", [member, word], f"same_member_{place}"))
+        both_same = self.add("Cast", [self.add("And", same, "same_members")], "pair_is_same", to=TensorProto.INT32)
+        number = self.add("Mul", [number, both_same], "known_pair_number")
         exists = self.add("Greater", [number, self.constant("no_pair", np.array(0, np.int32))], "pair_exists")
-        known = self.add("And", [self.add("And", same, "same_members"), exists], "pair_known")
-        weight = self.add("Cast", [known], "pair_weight", to=TensorProto.FLOAT)
+        weight = self.add("Cast", [exists], "pair_weight", to=TensorProto.FLOAT)
         column = self.add("Unsqueeze", [weight, self.constant("features_axis", np.array([2]))], "pair_weight_column")
         found = self.add("Gather", [self.constant("pair_vectors", vectors), number], "pair_vector")
         return self.add("Mul", [found, column], "weighted_pair_vector")
@@ -212,8 +218,57 @@ class _Graph:
             )
         kernel, bias = layer.get_weights()
         name = layer.name
+        if name == OUTPUT_NAME and self._has("linear_words"):
+            network = self.signal
+            self.add("Concat", [network, *self._linear_part()], "network_and_linear_part", axis=1)
         inputs = [self.signal, self.constant(f"{name}_kernel", kernel), self.constant(f"{name}_bias", bias)]
         self.add(_ACTIVATIONS[activation], [self.add("Gemm", inputs, f"{name}_sum")], f"{name}_activated")
+
+    def _linear_part(self) -> tuple[str, str]:
+        """Add the linear part's log-odds and whether a text is short, float32 [rows, 1]; see ``combine``."""
+        total = self._sums_of_distinct("ids", "linear_words")
+        if self._has("linear_pairs"):
+            numbers = self.add("Transpose", ["known_pair_number"], "pair_number_by_row", perm=[1, 0])
+            total = self.add("Add", [total, self._sums_of_distinct(numbers, "linear_pairs")], "linear_sums")
+        length, weights, weights_of_short = self._split(total)
+        is_padding = self.add("Equal", ["ids", self.constant("no_id", np.array(0, np.int32))], "no_word_here")
+        is_word = self.add(
+            "Cast", [self.add("Not", [is_padding], "word_here")], "one_per_word_here", to=TensorProto.INT32
+        )
+        words = self.add("ReduceSum", [is_word, self.constant("words_of_row", np.array([1]))], "words", keepdims=1)
+        limit = self.constant("short_words", np.array(SHORT_WORDS, np.int32))
+        short = self.add(
+            "Cast", [self.add("LessOrEqual", [words, limit], "is_short")], "short_text", to=TensorProto.FLOAT
+        )
+        weighted = self.add("Add", [weights, self.add("Mul", [weights_of_short, short], "of_short")], "of_terms")
+        tiny = self.constant("tiny", np.array(TINY, np.float32))
+        norm = self.add("Sqrt", [self.add("Max", [length, tiny], "squared_length")], "length_of_terms")
+        return self.add("Div", [weighted, norm], "linear_log_odds"), short
+
+    def _split(self, total: str) -> list[str]:
+        """Split [rows, 3] into its columns, [rows, 1] each."""
+        columns = [f"{total}_column_{number}" for number in range(3)]
+        self.nodes.append(helper.make_node("Split", [total], columns, axis=1, num_outputs=3))
+        return columns
+
+    def _sums_of_distinct(self, terms: str, layer: str) -> str:
+        """Sum the weights of the terms of each row, each counted once: int32 [rows, length] to float32 [rows, 3]."""
+        length = self.add("Shape", [terms], f"{layer}_length", start=1)
+        ordered, places = f"{layer}_ordered", f"{layer}_places"
+        self.nodes.append(helper.make_node("TopK", [terms, length], [ordered, places], axis=1))
+        pads = self.constant("one_term_before", np.array([0, 1, 0, 0]))
+        shifted = self.add("Pad", [ordered, pads, self.constant("no_term", np.array(0, np.int32))], f"{layer}_shifted")
+        bounds = [
+            self.constant(name, np.array([value])) for name, value in (("from_0", 0), ("to_last", -1), ("in_row", 1))
+        ]
+        before = self.add("Slice", [shifted, *bounds], f"{layer}_before")
+        first = self.add("Not", [self.add("Equal", [ordered, before], f"{layer}_repeated")], f"{layer}_first")
+        counted = self.add("Cast", [first], f"{layer}_counted", to=TensorProto.FLOAT)
+        column = self.add("Unsqueeze", [counted, self.constant("last_axis", np.array([2]))], f"{layer}_column")
+        weights = self.constant(layer, self._network.get_layer(layer).get_weights()[0])
+        found = self.add("Gather", [weights, ordered], f"{layer}_weights")
+        values = self.add("Mul", [found, column], f"{layer}_values")
+        return self.add("ReduceSum", [values, self.constant("terms_axis", np.array([1]))], f"{layer}_sums", keepdims=0)
 
 
 def _reorder_gates(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

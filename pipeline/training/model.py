@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pipeline.config import Precision, VariantConfig
 from pipeline.encoding.vocabulary import PADDING_ID, UNKNOWN_ID
 from pipeline.errors import ConfigurationError
+from pipeline.training.linear_part import SHORT_WORDS, TINY, Blend, LinearPart
 from pipeline.training.word_pairs import MULTIPLIER, WordPairs
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ def build_model(
         read = ops.where(ops.greater(kept, 0), ids, ops.minimum(ids, UNKNOWN_ID))
     signal = embedding(read)
     if pairs is not None:
-        vectors_of_pairs = _pair_vectors(read, kept, pairs, variant.embedding_dim, precision)
+        slots = _table(len(pairs.slots), 1, "pair_slots")
+        numbers = _pair_numbers(read, slots, _table(len(pairs.members), 2, "pair_members"))
+        vectors_of_pairs = _pair_vectors(numbers, kept, pairs, variant.embedding_dim, precision)
         dropped = dropouts.positions(variant.pair_dropout, "pair_dropout")(vectors_of_pairs)
         signal = layers.Add(dtype=precision, name="word_and_pair")([signal, dropped])
     signal = dropouts.dimensions(variant.embedding_dropout, "embedding_dropout")(signal)
@@ -139,45 +142,110 @@ def float32_copy(model: keras.Model, variant: VariantConfig) -> keras.Model:
     return build_model(variant, size, pairs=_pairs_of(model), max_length=model.inputs[0].shape[1])
 
 
+def combine(network: keras.Model, linear: LinearPart, blend: Blend) -> keras.Model:
+    """Return a trained network together with its linear part, as one model with the weights of both.
+
+    Args:
+        network: A trained float32 network from ``build_model``.
+        linear: The fitted linear part.
+        blend: The weights of both.
+    """
+    import keras
+    from keras import layers
+
+    ids = network.inputs[0]
+    of_linear = _linear_part(ids, network, linear)
+    features = layers.Concatenate(name="network_and_linear_part")([network.get_layer("dense").output, *of_linear])
+    output = layers.Dense(1, activation="sigmoid", name=OUTPUT_NAME)
+    model = keras.Model(ids, output(features), name=network.name)
+    kernel, bias = network.get_layer(OUTPUT_NAME).get_weights()
+    kernel_of_linear = np.array([[blend.linear], [blend.linear * linear.short_intercept]], dtype=np.float32)
+    intercept = np.float32(blend.linear * linear.intercept + blend.intercept)
+    output.set_weights([np.concatenate([kernel * blend.network, kernel_of_linear]), bias * blend.network + intercept])
+    return model
+
+
+def _before(values: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the value before each one in its row; 0 before the first."""
+    from keras import ops
+
+    return ops.pad(values, ((0, 0), (1, 0)))[:, :-1]
+
+
+def _table(rows: int, columns: int, name: str) -> keras.Layer:
+    """Return a table that is not trained.
+
+    It is float32 because an embedding is looked up fastest and saved as a weight; ids are exact below 2²⁴.
+    """
+    from keras import layers
+
+    return layers.Embedding(rows, columns, embeddings_initializer="zeros", trainable=False, dtype="float32", name=name)
+
+
+def _pair_numbers(ids: keras.KerasTensor, slots: keras.Layer, members: keras.Layer) -> keras.KerasTensor:
+    """Return the number of the pair of each word and the word before it, int32 ``[rows, length]``; 0 for none."""
+    from keras import ops
+
+    slot = ops.mod(_before(ids) * MULTIPLIER + ids, slots.input_dim)
+    number = ops.cast(slots(slot)[..., 0], "int32")
+    same = ops.equal(members(number), ops.cast(ops.stack([_before(ids), ids], axis=-1), "float32"))
+    return number * ops.cast(ops.all(same, axis=-1), "int32")
+
+
 def _pair_vectors(
-    ids: keras.KerasTensor,
+    numbers: keras.KerasTensor,
     kept: keras.KerasTensor | None,
     pairs: WordPairs,
     embedding_dim: int,
     precision: Precision,
 ) -> keras.KerasTensor:
-    """Return the vector of each word and the word before it; zero for pairs without a number and at padding.
+    """Return the vectors of pairs; zero for pairs without a number and at padding.
 
     In training, a pair is dropped with either of its words, and ``kept`` scales the others to the same mean.
-
-    The tables are float32 because an embedding is looked up fastest and saved as a weight; ids are exact below 2²⁴.
     """
     from keras import layers, ops
 
-    def before(values: keras.KerasTensor) -> keras.KerasTensor:
-        return ops.pad(values, ((0, 0), (1, 0)))[:, :-1]
-
-    def table(rows: int, columns: int, name: str) -> keras.Layer:
-        return layers.Embedding(
-            rows, columns, embeddings_initializer="zeros", trainable=False, dtype="float32", name=name
-        )
-
-    slot = ops.mod(before(ids) * MULTIPLIER + ids, len(pairs.slots))
-    number = ops.cast(table(len(pairs.slots), 1, "pair_slots")(slot)[..., 0], "int32")
-    members = table(len(pairs.members), 2, "pair_members")(number)
-    same = ops.equal(members, ops.cast(ops.stack([before(ids), ids], axis=-1), "float32"))
-    weight = ops.cast(ops.logical_and(ops.all(same, axis=-1), ops.greater(number, 0)), "float32")
+    weight = ops.cast(ops.greater(numbers, 0), "float32")
     if kept is not None:
-        weight = weight * kept * before(kept)
+        weight = weight * kept * _before(kept)
     vectors = layers.Embedding(
         len(pairs.members), embedding_dim, embeddings_initializer="zeros", dtype=precision, name="pair_vectors"
-    )(number)
+    )(numbers)
     return vectors * ops.cast(ops.expand_dims(weight, -1), vectors.dtype)
+
+
+def _linear_part(
+    ids: keras.KerasTensor, network: keras.Model, linear: LinearPart
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return the linear part's log-odds without intercepts, and 1 for short texts and 0 for others.
+
+    Both are float32 ``[rows, 1]``. A term counts once: terms are sorted, and repeated ones are skipped.
+    """
+    from keras import layers, ops
+
+    def sums(terms: keras.KerasTensor, weights: npt.NDArray[np.float32], name: str) -> keras.KerasTensor:
+        table = layers.Embedding(*weights.shape, weights=[weights], trainable=False, name=name)
+        ordered = ops.sort(terms, axis=-1)
+        first = ops.not_equal(ordered, _before(ordered))
+        return ops.sum(table(ordered) * ops.cast(ops.expand_dims(first, -1), "float32"), axis=1)
+
+    total = sums(ids, linear.words, "linear_words")
+    if _has_pairs(network):
+        numbers = _pair_numbers(ids, network.get_layer("pair_slots"), network.get_layer("pair_members"))
+        total = total + sums(numbers, linear.pairs, "linear_pairs")
+    words = ops.sum(ops.cast(ops.not_equal(ids, PADDING_ID), "int32"), axis=-1, keepdims=True)
+    short = ops.cast(ops.less_equal(words, SHORT_WORDS), "float32")
+    weighted = total[:, 1:2] + short * total[:, 2:3]
+    return weighted / ops.sqrt(total[:, 0:1] + TINY), short
+
+
+def _has_pairs(network: keras.Model) -> bool:
+    return "pair_slots" in {layer.name for layer in network.layers}
 
 
 def _pairs_of(model: keras.Model) -> WordPairs | None:
     """Return the pairs of a model."""
-    if "pair_slots" not in {layer.name for layer in model.layers}:
+    if not _has_pairs(model):
         return None
     slots, members = (
         model.get_layer(name).get_weights()[0].astype(np.int32) for name in ("pair_slots", "pair_members")

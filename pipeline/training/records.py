@@ -33,6 +33,19 @@ class DeviceRecord(Record):
     """Set if a GPU was requested and the CPU was used."""
 
 
+class LinearPartSummary(Record):
+    """How the network and its linear part were combined, and what each gives on the validation split."""
+
+    network_weight: float
+    """Weight of the network's log-odds."""
+    linear_weight: float
+    network_validation_auc: float
+    """ROC-AUC of the network alone; the epochs' figures are of the network alone too."""
+    linear_validation_auc: float
+    validation_auc: float
+    """ROC-AUC of both together: of the model that is saved."""
+
+
 class TrainSummary(Record):
     """A trained variant."""
 
@@ -48,6 +61,7 @@ class TrainSummary(Record):
     seconds: float
     label_entropy: float
     """Entropy of the training labels in nats: the loss of a model that knows only the share of each class."""
+    linear_part: LinearPartSummary | None = None
 
 
 class PredictSummary(Record):

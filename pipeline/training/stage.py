@@ -15,6 +15,7 @@ from pipeline.statistics import label_entropy
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 from pipeline.training.checkpoint import CHECKPOINT_FILE
 from pipeline.training.device import DeviceKind, device_kind, gpu_count, preflight, strategy_for
+from pipeline.training.linear_part import fit_blend, fit_linear_part
 from pipeline.training.prediction import MODEL_FILE
 from pipeline.training.records import TrainSummary
 from pipeline.training.text_vectors import text_vectors
@@ -23,7 +24,7 @@ from pipeline.training.word_pairs import fit_word_pairs
 
 log = logging.getLogger(__name__)
 
-STAGE = Stage("train", version=2)
+STAGE = Stage("train", version=3)
 
 
 class TrainParameters(BaseModel):
@@ -121,7 +122,8 @@ def _build(
     started = time.perf_counter()
     device = preflight(hardware)
     # These modules import Keras, which must not happen before the device is configured.
-    from pipeline.training.model import build_model
+    from pipeline.training.model import build_model, combine
+    from pipeline.training.prediction import Predictor
     from pipeline.training.trainer import fit
 
     variant = parameters.variant
@@ -187,7 +189,14 @@ def _build(
         precision=parameters.precision,
         jit_compile=parameters.jit_compile,
     )
-    result.network.save(work.folder / MODEL_FILE)
+    network, linear_part = result.network, None
+    if variant.linear_part:
+        linear = fit_linear_part(training, words.size, pairs)
+        blend, linear_part = fit_blend(
+            validation.label, Predictor(network)(validation), linear.log_odds(validation, pairs)
+        )
+        network = combine(network, linear, blend)
+    network.save(work.folder / MODEL_FILE)
     summary = TrainSummary(
         variant=variant,
         weights=weights,
@@ -199,6 +208,7 @@ def _build(
         device=device,
         seconds=round(time.perf_counter() - started, 3),
         label_entropy=label_entropy(training.label),
+        linear_part=linear_part,
     )
     log.info(
         "%s: finished with the weights of epoch %d of %d (validation loss %.4f, AUC %.4f)%s",

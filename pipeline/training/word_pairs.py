@@ -40,6 +40,15 @@ class WordPairs:
         """Return the number of pairs."""
         return len(self.members) - 1
 
+    def numbers(self, sequences: Sequences) -> npt.NDArray[np.int64]:
+        """Return the number of the pair of each word and the word before it, int64 ``[tokens]``; 0 for none."""
+        ids = sequences.ids.astype(np.int64)
+        before = np.concatenate([np.zeros(min(1, len(ids)), dtype=np.int64), ids[:-1]])
+        before[sequences.offsets[:-1][sequences.lengths > 0]] = 0
+        found = self.slots[(before * MULTIPLIER + ids) % len(self.slots)].astype(np.int64)
+        known = (self.members[found] == np.stack([before, ids], axis=-1)).all(axis=-1)
+        return np.where(known, found, 0)
+
 
 def fit_word_pairs(sequences: Sequences, vocabulary_size: int, first_word_id: int, max_pairs: int) -> WordPairs:
     """Choose the most frequent pairs of known words.

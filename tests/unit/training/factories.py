@@ -56,11 +56,12 @@ def reviews(rows: int, seed: int) -> Sequences:
     return Sequences(row=np.arange(rows), label=label, offsets=offsets, ids=ids.astype(np.int32))
 
 
-def sequences(rows: list[list[int]]) -> Sequences:
-    """Return rows of these ids, all with the label 0."""
+def sequences(rows: list[list[int]], labels: list[int] | None = None) -> Sequences:
+    """Return rows of these ids, with the label 0 unless labels are given."""
     offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
     ids = np.array([number for row in rows for number in row], dtype=np.int32)
-    return Sequences(row=np.arange(len(rows)), label=np.zeros(len(rows), np.int8), offsets=offsets, ids=ids)
+    label = np.array(labels or [0] * len(rows), dtype=np.int8)
+    return Sequences(row=np.arange(len(rows)), label=label, offsets=offsets, ids=ids)
 
 
 def pairs() -> WordPairs:
