@@ -75,7 +75,14 @@ from pipeline.sources.records import FetchedFile, FetchSummary
 from pipeline.splitting.records import LeakageFigure, LeakageSummary, SplitInfo, SplitSummary
 from pipeline.statistics import Interval, wilson_interval
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, RowAccount, Stage, Workspace
-from pipeline.training.records import DeviceRecord, EpochRecord, ExportSummary, PredictSummary, TrainSummary
+from pipeline.training.records import (
+    DeviceRecord,
+    EpochRecord,
+    ExportSummary,
+    LinearPartSummary,
+    PredictSummary,
+    TrainSummary,
+)
 from pipeline.validation.records import ContractResult, ExpectationResult, ValidationSummary
 from tests.factories import Given, place, replaced
 
@@ -632,6 +639,15 @@ def train_summary(variant: VariantConfig, *, collapsed: bool) -> TrainSummary:
         device=DEVICE,
         seconds=37.1 if variant.direction == "uni" else 69.4,
         label_entropy=entropy,
+        linear_part=LinearPartSummary(
+            network_weight=0.62,
+            linear_weight=0.66,
+            network_validation_auc=0.93,
+            linear_validation_auc=0.945,
+            validation_auc=0.951,
+        )
+        if variant.linear_part
+        else None,
     )
 
 

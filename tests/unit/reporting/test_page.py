@@ -816,6 +816,13 @@ def test_the_page_speaks_of_the_settings_that_differ(folder: Path) -> None:
     assert differing == ["Dumps dumps", "Epochs epochs"]
 
 
+def test_the_page_says_what_the_linear_part_gives(folder: Path) -> None:
+    text = page_of(folder, "default").select_one("#curves").get_text(" ", strip=True)
+
+    assert "network 0.930, linear part 0.945, both 0.951" in text
+    assert "linear part" not in page_of(folder, "article").select_one("#curves").get_text()
+
+
 def rows_below(page: BeautifulSoup, caption: str) -> Iterator[Any]:
     for table in page.find_all("table"):
         if caption in table.caption.get_text():
