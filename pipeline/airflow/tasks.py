@@ -7,7 +7,10 @@ steps, when the task runs.
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import stat
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -36,12 +39,28 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
+STDOUT, STDERR = 1, 2
+"""File descriptors."""
 SETTINGS = load_settings()
 # Every DAG file imports this module: its tasks open an object store with the configured Airflow connection.
 use_store_connection()
 
+
+def log_stderr_as_output(_: object) -> None:
+    """Send a task's stderr where its stdout goes, since Airflow logs every line of stderr at the level ERROR.
+
+    TensorFlow and progress bars write harmless lines there; a task's own error is logged as an exception. The file
+    descriptor is replaced, because C++ libraries use it, too, and so that a crash loses no line.
+    """
+    # In `dag.test()` both belong to a terminal or a file; only a task of a server writes to sockets.
+    if stat.S_ISSOCK(os.fstat(STDERR).st_mode):
+        sys.stderr.flush()
+        os.dup2(STDOUT, STDERR)
+
+
 DEFAULTS: Json = {
     "owner": "review-sentiment",
+    "pre_execute": log_stderr_as_output,
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
     "execution_timeout": timedelta(hours=1),
