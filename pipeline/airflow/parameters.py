@@ -111,6 +111,7 @@ def form() -> dict[str, Param]:
     """Return the DAG's Params: profile and dumps first, then every other parameter; empty means the profile's value."""
     profile = RunConfig.model_fields["profile"]
     standard = RunConfig()
+    values = standard.flat()
     params: dict[str, Param] = {
         "profile": Param(
             None,
@@ -124,7 +125,7 @@ def form() -> dict[str, Param]:
     }
     for section, name, field in RunConfig.fields():
         schema = type(getattr(standard, section)).model_json_schema()["properties"][name]
-        default = standard.flat()[name]
+        default, choices = values[name], CHOICES.get(name, {})
         if name == "dumps":
             params[name] = Param(
                 default,
@@ -138,9 +139,9 @@ def form() -> dict[str, Param]:
         params[name] = Param(
             None,
             title=field.title,
-            description_md=f"{field.description} Default: {_as_text(default)}.",
+            description_md=f"{field.description} {_default_text(name, default, choices)}",
             section=SECTION_TITLES[section],
-            **_nullable(schema, CHOICES.get(name, {})),
+            **_nullable(schema, choices),
         )
     return params
 
@@ -209,6 +210,9 @@ def _nullable(schema: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str
     }
     kind = taken.pop("type")
     kinds = {"tuple": "array"}.get(kind, kind)
+    if kind == "boolean":
+        # Airflow shows a missing boolean as a switch that is off, whatever the profile says.
+        return {"type": ["string", "boolean", "null"], "examples": ["on", "off"], "pattern": "^(on|off)$"}
     if "enum" in taken:
         # Airflow shows a missing value under its JSON name.
         shown = {value: choices.get(value, value.replace("_", " ")) for value in taken["enum"]}
@@ -221,11 +225,20 @@ def _nullable(schema: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str
     return {**taken, "type": [kinds, "null"]}
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    if value is None or isinstance(value, dict):
-        return "none"
-    if isinstance(value, bool):  # Before looking it up: 0 == False.
-        return "yes" if value else "no"
-    return str(value)
+def _default_text(name: str, default: object, choices: Mapping[str, str]) -> str:
+    """Return the default and the values of the profiles that have another one."""
+    others = [f"`{profile}`: {_as_text(own[name], choices)}" for profile, own in PROFILES.items() if name in own]
+    text = f"Default: {_as_text(default, choices)}."
+    return f"{text} In the profile {', '.join(others)}." if others else text
+
+
+def _as_text(value: object, choices: Mapping[str, str]) -> str:
+    """Return a value as the form shows it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(_as_text(item, choices) for item in value) or "empty"
+    if value is None or value == {}:
+        return "empty"
+    # Before any other comparison: 0 == False.
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return choices.get(str(value), str(value))

@@ -42,7 +42,7 @@ def test_every_choice_is_shown_in_words(parameters) -> None:
     for name, param in parameters.form().items():
         schema = param.schema
         choices = [value for value in schema.get("enum") or schema.get("examples") or [] if value is not None]
-        if not choices or name == "profile":
+        if not choices or name == "profile" or "boolean" in schema["type"]:
             continue
         seen += 1
         # Nothing is left in the code's own spelling, and nothing is named that does not exist.
@@ -50,6 +50,45 @@ def test_every_choice_is_shown_in_words(parameters) -> None:
         assert {value: schema["values_display"][value] for value in choices} == parameters.CHOICES[name]
     assert seen >= 12
     assert "enum" not in parameters.form()["directions"].schema
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # 0 == False and 1 == True.
+        ("gpus", "Default: 1."),
+        ("num_workers", "Default: 0."),
+        ("required_improvement", "Default: 0.0."),
+        ("seeds", "Default: 1."),
+        ("allow_cpu", "Default: off."),
+        ("include_summary", "Default: on. In the profile `article`: off."),
+        ("epochs", "Default: 3. In the profile `long_reviews`: 2, `article`: 50, `demo`: 4."),
+        ("units", "Default: 128. In the profile `demo`: 32."),
+        ("strategy", "Default: Grouped, stratified. In the profile `article`: Of the article."),
+        ("directions", "Default: Unidirectional, Bidirectional."),
+        ("max_psi", "Default: empty."),
+        ("columns", "Default: empty."),
+    ],
+)
+def test_the_form_states_the_default_and_the_values_of_the_profiles(parameters, name: str, expected: str) -> None:
+    description = parameters.form()[name].schema["description_md"]
+    assert description.endswith(f" {expected}")
+
+
+def test_a_boolean_is_on_off_or_the_value_of_the_profile(parameters) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    standard = RunConfig().flat()
+    booleans = [name for name, value in standard.items() if isinstance(value, bool)]
+    assert len(booleans) > 5
+    for name in booleans:
+        param = parameters.form()[name]
+        # Airflow makes a switch of a boolean: one without a value looks as if it were off.
+        assert param.schema["type"][0] == "string"
+        for given, expected in (("on", True), ("off", False), (True, True), (False, False), (None, standard[name])):
+            assert parameters.config_from({name: param.resolve(given)}, None).flat()[name] is expected
+        with pytest.raises(ParamValidationError):
+            param.resolve("maybe")
 
 
 def test_dates_are_dates_in_the_form(parameters) -> None:
