@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Param
 
-from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, PROFILES, RunConfig
-from pipeline.settings import load_settings
-from pipeline.sources.naming import DUMP_ENDINGS
+from pipeline.config import PROFILES, RunConfig
 
 SECTION_TITLES = {
     "data": "Data",
@@ -99,13 +94,6 @@ CHOICES = {
 }
 """Titles of the choices in the form; a choice without one is shown by its name."""
 
-FROM_INBOX = "inbox_dumps"
-"""A field of the form only: its files are added to ``dumps``. Airflow's multi-select takes no free text."""
-MAX_OFFERED_FILES = 50
-MAX_LISTED_FILES = 5_000
-"""Entries of the inbox that are read: the form is built at each parse, which must stay fast."""
-_DUMP_ENDINGS = (*DUMP_ENDINGS, ".txt")
-
 
 def form() -> dict[str, Param]:
     """Return the DAG's Params: profile and dumps first, then every other parameter; empty means the profile's value."""
@@ -132,9 +120,8 @@ def form() -> dict[str, Param]:
                 type="array",
                 items={"type": "string"},
                 title=field.title,
-                description_md=f"{field.description} One per line.",
+                description_md=f"{field.description} One per line. The page *Review sentiment* lists the inbox.",
             )
-            params |= _inbox_field()
             continue
         params[name] = Param(
             None,
@@ -152,51 +139,7 @@ def config_from(params: Mapping[str, Any], conf: Mapping[str, Any] | None) -> Ru
     Raises:
         ConfigurationError: A name is unknown or a value does not fit.
     """
-    given = {**params, **(conf or {})}
-    chosen = given.pop(FROM_INBOX, None)
-    if chosen:
-        named = given.get("dumps") or []
-        given["dumps"] = [*([] if list(named) == [DEMO_DUMP] else named), *chosen]
-    return RunConfig.from_flat(given)
-
-
-def inbox_files() -> dict[str, str]:
-    """Return path and name of the files in the inbox, if it is a folder, newest first.
-
-    An unreadable inbox gives an empty form field, not an error.
-    """
-    home = load_settings().inbox or ""
-    if not home or "://" in home.removeprefix("file://"):
-        return {}
-    found: list[tuple[float, str, str]] = []
-    try:
-        with os.scandir(Path(home.removeprefix("file://")).expanduser()) as entries:
-            for entry in islice(entries, MAX_LISTED_FILES):
-                fits = entry.name.lower().endswith(_DUMP_ENDINGS) and entry.name[0] not in "._~#"
-                if fits and entry.name.isprintable() and entry.is_file(follow_symlinks=False):
-                    found.append((entry.stat(follow_symlinks=False).st_mtime, entry.path, entry.name))
-    except (OSError, ValueError, RuntimeError):
-        return {}
-    return {path: name for _, path, name in sorted(found, reverse=True)[:MAX_OFFERED_FILES]}
-
-
-def _inbox_field() -> dict[str, Param]:
-    """Return the field with the files of the inbox, if there are any."""
-    files = inbox_files()
-    if not files:
-        return {}
-    return {
-        FROM_INBOX: Param(
-            None,
-            type=["array", "null"],
-            items={"type": "string"},
-            title="Dumps from the inbox",
-            description_md="Files in the inbox, newest first. They are added to the dumps above and replace "
-            f"`{DEMO_DUMP}`. `{INBOX_DUMP}` above selects all new files, `{KAGGLE_DUMP}` a public data set.",
-            examples=list(files),
-            values_display=files,
-        )
-    }
+    return RunConfig.from_flat({**params, **(conf or {})})
 
 
 def _nullable(schema: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:

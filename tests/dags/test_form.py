@@ -1,8 +1,7 @@
-"""The trigger form: choices in words, dates as dates, and the inbox's files to choose from."""
+"""The trigger form: choices in words, dates as dates, defaults as they are, the same whatever is in the inbox."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +10,15 @@ import pytest
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigurationError
 
+CHECKOUT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
-def parameters(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def parameters(airflow_home: Path) -> Any:
     """The module that makes the form."""
-    monkeypatch.delenv("REVIEW_SENTIMENT_INBOX", raising=False)
     from pipeline.airflow import parameters
 
     return parameters
-
-
-@pytest.fixture
-def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder where others put dumps."""
-    home = tmp_path / "inbox"
-    home.mkdir()
-    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(home))
-    return home
-
-
-def put(inbox: Path, name: str, age: int) -> str:
-    path = inbox / name
-    path.write_text("x", encoding="utf-8")
-    os.utime(path, (2_000_000_000 - age, 2_000_000_000 - age))
-    return str(path)
 
 
 def test_every_choice_is_shown_in_words(parameters) -> None:
@@ -120,45 +104,19 @@ def test_a_mistake_names_the_field_as_the_form_does(parameters, given: dict[str,
     assert all(title in plain for title in titles)
 
 
-def test_without_an_inbox_the_form_is_what_the_configuration_is(parameters, monkeypatch) -> None:
-    for none in ("", "s3://bucket/prefix", "/no/such/folder", "bad\0name", "~nobody-of-that-name/x", __file__):
-        monkeypatch.setitem(os.environ, "REVIEW_SENTIMENT_INBOX", none) if "\0" not in none else None
-        assert set(parameters.form()) == {"profile", *(name for _, name, _ in RunConfig.fields())}
+def test_a_new_file_in_the_inbox_makes_no_new_version_of_a_dag(
+    airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import DagSerialization
 
+    def versions() -> dict[str, str]:
+        bag = DagBag(dag_folder=str(CHECKOUT / "dags"))
+        return {name: SerializedDagModel.hash(DagSerialization.to_dict(dag)) for name, dag in bag.dags.items()}
 
-def test_the_inboxs_files_are_offered_newest_first(parameters, inbox: Path) -> None:
-    old, new = put(inbox, "old.csv", 100), put(inbox, "New <b>.csv.gz", 1)
-    put(inbox, ".hidden.csv", 0)
-    put(inbox, "picture.png", 0)
-    put(inbox, "line\nfeed.csv", 0)
-    (inbox / "folder.csv").mkdir()
-    (inbox / "link.csv").symlink_to("/etc/passwd")
-    form = parameters.form()
-    assert list(form)[:3] == ["profile", "dumps", "inbox_dumps"]
-    schema = form["inbox_dumps"].schema
-    assert schema["examples"] == [new, old]
-    assert schema["values_display"] == {new: "New <b>.csv.gz", old: "old.csv"}
-    # Free text stays possible where the dumps are named.
-    assert "examples" not in form["dumps"].schema
-
-
-def test_only_the_newest_of_many_are_offered(parameters, inbox: Path) -> None:
-    for age in range(60):
-        put(inbox, f"{age}.csv", age)
-    assert list(parameters.inbox_files().values()) == [f"{age}.csv" for age in range(50)]
-
-
-@pytest.mark.parametrize(
-    ("named", "expected"),
-    [
-        (["demo"], ["/in/a.csv"]),
-        (None, ["/in/a.csv"]),
-        (["/b.csv"], ["/b.csv", "/in/a.csv"]),
-        (["demo", "/b.csv"], ["demo", "/b.csv", "/in/a.csv"]),
-    ],
-)
-def test_chosen_files_join_the_dumps(parameters, named: list[str] | None, expected: list[str]) -> None:
-    params = {"dumps": named, "inbox_dumps": None}
-    assert list(parameters.config_from(params, {"inbox_dumps": ["/in/a.csv"]}).data.dumps) == expected
-    assert parameters.config_from(params, None).data.dumps == tuple(named or ["demo"])
-    assert parameters.config_from({**params, "inbox_dumps": ["/in/a.csv"]}, None).profile == "default"
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path))
+    before = versions()
+    (tmp_path / "Reviews.csv").write_text("x", encoding="utf-8")
+    assert versions() == before
+    assert len(before) > 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import html
 import os
 import re
 import subprocess
@@ -450,6 +451,9 @@ def test_the_overview_tells_what_became_of_each_file_of_the_inbox(
         "again.csv": "changed since run-8 received it",
     }
     assert not read
+    assert "<code>inbox:week 1.csv</code>" in page
+    command = 'airflow dags trigger train_review_sentiment --conf \'{"dumps": ["inbox:again.csv"]}\''
+    assert command in html.unescape(part_of(page, "inbox"))
     assert "notes.pdf" in re.split("skipped", part_of(page, "inbox"))[1]
     dumps = " ".join(re.sub(r"<[^>]+>", "", part_of(page, "dumps")).split())
     assert "week2.csvRefused: Too many bad rows.2026-01-07 00:00 UTCrun-61,006" in dumps
