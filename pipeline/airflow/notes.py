@@ -7,7 +7,7 @@ XCom under one key, and :mod:`pipeline.airflow.run_notes` puts them together whe
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
@@ -35,11 +35,11 @@ def leave_report_note(result: RunResult) -> RunNote | None:
     return note
 
 
-def leave_note(kind: NoteKind, heading: str, sentence: str) -> None:
+def leave_note(kind: NoteKind, heading: str, sentence: str, figures: Sequence[str] = ()) -> None:
     """Push a line of the running task, for example that there was nothing new or that a model was promoted."""
     from pipeline.reporting.note import RunNote
 
-    _push(get_current_context(), RunNote(kind=kind, heading=heading, sentence=sentence))
+    _push(get_current_context(), RunNote(kind=kind, heading=heading, sentence=sentence, figures=tuple(figures)))
 
 
 def leave_failure_note(context: Mapping[str, Any]) -> None:

@@ -220,9 +220,11 @@ def roll_back() -> Json:
     context = get_current_context()
     run = context["dag_run"]
     who = run.triggering_user_name or UNKNOWN_USER
-    return _champion_event(
-        workflow.roll_back_champion(default_store(), who=who, why=context["params"]["why"], run_name=run.run_id)
-    )
+    why = context["params"]["why"]
+    change = workflow.roll_back_champion(default_store(), who=who, why=why, run_name=run.run_id)
+    sentence = f"{change.model.title} of run {change.model.run_name} is the champion again. {who}: {why}"
+    notes.leave_note("done", "Rolled back", sentence)
+    return _champion_event(change)
 
 
 @reporting_task(trigger_rule=TriggerRule.NONE_FAILED)

@@ -16,7 +16,7 @@ NOTE_CHARACTERS = 900
 MAX_CHARACTERS = 400
 """Maximum length of the sentence and of the report's address."""
 
-NoteKind = Literal["judged", "stopped", "refused", "failed", "skipped", "promoted"]
+NoteKind = Literal["judged", "stopped", "refused", "failed", "skipped", "promoted", "done"]
 
 _DECISIONS = ("accepted", "rejected", "inconclusive")
 
@@ -26,7 +26,8 @@ class RunNote(Record):
 
     kind: NoteKind
     """``judged``: a model was evaluated. ``stopped``: none was. ``refused``: a data contract or a guarantee stopped the
-    run. ``failed``: a task failed. ``skipped``: there was nothing to do. ``promoted``: the model was promoted."""
+    run. ``failed``: a task failed. ``skipped``: there was nothing to do. ``promoted``: the model was promoted.
+    ``done``: a run without a report did its work."""
     heading: str
     """One or two words."""
     sentence: str
