@@ -16,6 +16,7 @@ from pipeline.errors import ContractViolationError, DataLeakageError, PipelineEr
 
 if TYPE_CHECKING:
     from pipeline.reporting.note import NoteKind, RunNote
+    from pipeline.scoring import Publication
     from pipeline.workflow import RunResult
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,32 @@ def leave_report_note(result: RunResult) -> RunNote | None:
     if note is not None:
         _push(get_current_context(), note)
     return note
+
+
+def leave_scoring_note(published: Publication) -> None:
+    """Push what a scoring found: warnings first, then rows and model, then the shares of the answers."""
+    from pipeline.reporting import formatting
+
+    summary = published.summary
+    answered = summary.rows - summary.unknown
+    figures = []
+    if summary.positive_share is not None:
+        shares = {
+            "positive": summary.positive_share,
+            "negative": 1 - summary.positive_share,
+            "unsure": summary.unsure / answered,
+        }
+        figures = [f"{formatting.share(share)} {name}" for name, share in shares.items()]
+    if summary.unknown_words is not None:
+        figures.append(f"{formatting.share(summary.unknown_words.mean)} unknown words")
+    heading = f"Scored, {formatting.plural(len(summary.warnings), 'warning')}" if summary.warnings else "Scored"
+    scored = (
+        f"{summary.model} ({summary.model_version}) scored {formatting.count(summary.rows)} of "
+        f"{formatting.plural(summary.rows_in, 'row')}."
+    )
+    leave_note(
+        "done", f"{heading} (demo data)" if summary.demo else heading, " ".join([*summary.warnings, scored]), figures
+    )
 
 
 def leave_note(kind: NoteKind, heading: str, sentence: str, figures: Sequence[str] = ()) -> None:
