@@ -855,7 +855,12 @@ def read_settings(path: Path) -> dict[str, Any]:
 def _validation_text(error: ValidationError) -> str:
     titles = {name: field.title or name for _, name, field in RunConfig.fields()}
     lines = []
-    for item in error.errors():
+    found = error.errors()
+    # A list whose items are all wrong is also reported as too short.
+    containers = {item["loc"][:-1] for item in found if item["loc"]}
+    for item in found:
+        if item["type"] == "too_short" and item["loc"] in containers:
+            continue
         path = [str(part) for part in item["loc"]]
         name = next((part for part in path if part in titles), None)
         if name is None and item["type"] == "value_error":

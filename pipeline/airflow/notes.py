@@ -17,6 +17,7 @@ from pipeline.errors import ContractViolationError, DataLeakageError, PipelineEr
 if TYPE_CHECKING:
     from pipeline.reporting.note import NoteKind, RunNote
     from pipeline.scoring import Publication
+    from pipeline.statistics import Interval
     from pipeline.workflow import RunResult
 
 log = logging.getLogger(__name__)
@@ -25,15 +26,18 @@ NOTE_KEY = "review_sentiment_note"
 """Key of the XCom; its value is a ``RunNote`` as JSON, with the note's Markdown as ``text``."""
 
 
-def leave_report_note(result: RunResult) -> RunNote | None:
-    """Push decision, figures and place of a published report; return ``None`` if the run's record cannot be read."""
+def leave_report_note(result: RunResult) -> dict[str, Interval]:
+    """Push decision, figures and place of a published report; return the figures, none if its record is damaged."""
+    from pipeline.reporting.history import find_published_run
     from pipeline.reporting.note import note_of_run
+    from pipeline.store.run_names import safe_run_name
     from pipeline.workflow import default_store
 
-    note = note_of_run(result.run_name, result.report, default_store())
-    if note is not None:
-        _push(get_current_context(), note)
-    return note
+    run = find_published_run(default_store(), safe_run_name(result.run_name))
+    if run is None:
+        return {}
+    _push(get_current_context(), note_of_run(run, result.report))
+    return run.figures
 
 
 def leave_scoring_note(published: Publication) -> None:

@@ -29,7 +29,9 @@ from pipeline.run_state import RunState, VariantState
 from pipeline.settings import load_settings
 from pipeline.stages import StageSpec, VariantStageSpec
 from pipeline.stages import stage as stage_of
+from pipeline.statistics import Interval
 from pipeline.steps import Run
+from pipeline.store import Record
 from pipeline.workflow import UNKNOWN_USER, default_store
 
 if TYPE_CHECKING:
@@ -86,6 +88,40 @@ MLFLOW_RETRY: Json = {
 }
 """Retries for about five hours while MLflow's server is unreachable."""
 VARIANT_LABEL = "variant_title"
+
+
+class PublishedReport(workflow.RunResult):
+    """The result of the task ``publish_report``: the report's place, and the scores of the best model."""
+
+    figures: dict[str, Interval]
+    """Balanced accuracy, accuracy, ROC-AUC and negative recall with their 95 % intervals, if known."""
+
+    @property
+    def figure_texts(self) -> tuple[str, ...]:
+        """The figures as a message shows them."""
+        from pipeline.reporting.note import figure_texts
+
+        return figure_texts(self.figures)
+
+
+class Conclusion(Record):
+    """The result of the task ``conclude``, for programs that read it through Airflow's API."""
+
+    decision: str
+    """``promoted``, ``kept``, ``rejected`` or ``needs_approval``."""
+    sentence: str
+    """The decision and its reason."""
+    challenger: str
+    """Title of the best model of the run."""
+    champion: str | None
+    """Title of the champion that it was compared with; ``None`` if there was none."""
+    forced: bool
+    demo: bool
+    """Whether the reviews are generated."""
+    report: str
+    """Path or URL of the report."""
+    figures: dict[str, Interval]
+    """Scores of the challenger; see ``PublishedReport``."""
 
 
 def current_run() -> Run:
@@ -169,7 +205,10 @@ def plan_variants(state: Json) -> list[Json]:  # noqa: ARG001 - runs after the p
 
 @reporting_task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
 def publish_report(states: Sequence[Json | Sequence[Json] | None]) -> Json:
-    """Publish the report of the run, also when a stage failed or a check stopped it."""
+    """Publish the report of the run, also when a stage failed or a check stopped it.
+
+    Returns a ``PublishedReport``.
+    """
     state = merged(states)
     if state.get("ingest") is None:
         raise AirflowSkipException(
@@ -179,8 +218,8 @@ def publish_report(states: Sequence[Json | Sequence[Json] | None]) -> Json:
     log.info("Report: %s", result.report)
     _event(REPORT, result.model_dump())
     metrics.record_report(result)
-    note = notes.leave_report_note(result)
-    return {**result.model_dump(), "figures": list(note.figures) if note is not None else []}
+    figures = notes.leave_report_note(result)
+    return PublishedReport(**result.model_dump(), figures=figures).model_dump(mode="json")
 
 
 @task(**MLFLOW_RETRY)
@@ -197,7 +236,7 @@ def mirror_champion() -> Json:
     """Set MLflow's aliases to the store's champion and the one before."""
     from pipeline import tracking
 
-    return tracking.mirror_champion(default_store()).model_dump()
+    return tracking.mirror_champion(default_store()).model_dump(mode="json")
 
 
 @task(outlets=[CHAMPION])
@@ -210,7 +249,7 @@ def promote(state: Json, approval: Json, published: Json) -> Json:
         raise AirflowSkipException(workflow.gate_decision(run, reached).sentence)
     sentence = f"{change.model.title} is the champion now: {change.why}"
     notes.leave_note("promoted", "Promoted", sentence)
-    notifications.notify_decision(context, "Promoted", sentence, published["figures"])
+    notifications.notify_decision(context, "Promoted", sentence, PublishedReport.model_validate(published).figure_texts)
     return _champion_event(change)
 
 
@@ -228,15 +267,28 @@ def roll_back() -> Json:
 
 
 @reporting_task(trigger_rule=TriggerRule.NONE_FAILED)
-def conclude(state: Json | None, published: Json) -> str:
-    """Log the gate's decision; succeeds only if every stage did, for a report is published in any case."""
+def conclude(state: Json | None, published: Json) -> Json:
+    """Log the gate's decision; succeeds only if every stage did, for a report is published in any case.
+
+    Returns a ``Conclusion``.
+    """
     if state is None:
         raise AirflowSkipException("Nothing was trained, so there is nothing to decide.")
     decided = workflow.gate_decision(current_run(), RunState.model_validate(state))
-    log.info("%s Report: %s", decided.sentence, published["report"])
+    report = PublishedReport.model_validate(published)
+    log.info("%s Report: %s", decided.sentence, report.report)
     if decided.decision == "rejected":
-        notifications.notify_decision(get_current_context(), "Not promoted", decided.sentence, published["figures"])
-    return decided.sentence
+        notifications.notify_decision(get_current_context(), "Not promoted", decided.sentence, report.figure_texts)
+    return Conclusion(
+        decision=decided.decision,
+        sentence=decided.sentence,
+        challenger=decided.challenger.title,
+        champion=decided.champion_title,
+        forced=decided.forced,
+        demo=decided.demo,
+        report=report.report,
+        figures=report.figures,
+    ).model_dump(mode="json")
 
 
 def _options(spec: StageSpec | VariantStageSpec) -> Json:

@@ -69,7 +69,7 @@ def ended(
     """Four runs through the small DAG, each with another end."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
-    from pipeline.reporting import note as module
+    from pipeline.store import run_names
 
     store = ArtifactStore(str(tmp_path_factory.mktemp("notes") / "store"))
     published(store, "judged", headline="May be used: it beats <counting> words.", demo=True)
@@ -82,7 +82,7 @@ def ended(
             patch.setenv("AIRFLOW_CONN_CHAT", json.dumps({"conn_type": "http", "password": told.url}))
             patch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/prefix/")
             # A run's name is known only once it runs.
-            patch.setattr(module, "safe_run_name", lambda _, name=what: name)
+            patch.setattr(run_names, "safe_run_name", lambda _, name=what: name)
             # Every DAG of the project would be parsed for each run.
             patch.setattr(DagBundlesManager, "get_all_dag_bundles", lambda _: [])
             runs[what] = small_dag.test(run_conf={"what": what})

@@ -68,6 +68,31 @@ def test_xcom_holds_references_not_data(finished: DagRun) -> None:
         assert len(json.dumps(value, default=str)) < 4_000, instance.task_id
 
 
+def test_programs_read_records_with_numbers(finished: DagRun) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    from pipeline.airflow.tasks import Conclusion, PublishedReport
+
+    with create_session() as session:
+        left = session.scalars(select(XComModel.value).where(XComModel.run_id == finished.run_id)).all()
+    assert len(left) > 20
+    # Airflow writes the class of what is no plain JSON.
+    assert [value for value in left if "__classname__" in json.dumps(value)] == []
+    ended = {
+        task_id: finished.get_task_instance(task_id).xcom_pull(task_ids=task_id)
+        for task_id in ("conclude", "publish_report")
+    }
+    conclusion = Conclusion.model_validate(ended["conclude"])
+    published = PublishedReport.model_validate(ended["publish_report"])
+    assert conclusion.decision in {"kept", "rejected", "needs_approval"}
+    assert (conclusion.champion, conclusion.report) == (None, published.report)
+    assert set(conclusion.figures) == {"balanced_accuracy", "accuracy", "roc_auc", "negative_recall"}
+    assert conclusion.figures == published.figures
+    assert published.figure_texts[0].startswith("Balanced accuracy ")
+
+
 def test_the_assets_tell_what_a_run_left_behind(finished: DagRun) -> None:
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
