@@ -44,7 +44,7 @@ CHOICES = {
         "day_first": "Day first: 03/04/2019 is 3 April",
         "month_first": "Month first: 03/04/2019 is 4 March",
     },
-    "normalization": {"default": "Default", "article": "Of the article"},
+    "normalization": {"default": "Recommended", "article": "Of the article"},
     "strategy": {
         "grouped": "Grouped, stratified",
         "temporal": "Temporal: the newest reviews are the test split",
@@ -123,10 +123,11 @@ def form() -> dict[str, Param]:
                 description_md=f"{field.description} One per line. The page *Review sentiment* lists the inbox.",
             )
             continue
+        hint = ["Enter `on` or `off`."] if isinstance(default, bool) else []
         params[name] = Param(
             None,
             title=field.title,
-            description_md=f"{field.description} {_default_text(name, default, choices)}",
+            description_md=" ".join([field.description or "", *hint, _default_text(name, default, choices)]),
             section=SECTION_TITLES[section],
             **_nullable(schema, choices),
         )

@@ -108,7 +108,9 @@ class Conclusion(Record):
     """The result of the task ``conclude``, for programs that read it through Airflow's API."""
 
     decision: str
-    """``promoted``, ``kept``, ``rejected`` or ``needs_approval``."""
+    """Of the gate: ``promoted``, ``kept``, ``rejected`` or ``needs_approval``."""
+    promoted: bool
+    """Whether this run made the challenger the champion, by the gate's decision or a user's approval."""
     sentence: str
     """The decision and its reason."""
     challenger: str
@@ -272,15 +274,19 @@ def conclude(state: Json | None, published: Json) -> Json:
 
     Returns a ``Conclusion``.
     """
+    from pipeline.promotion.champions import champion
+
     if state is None:
         raise AirflowSkipException("Nothing was trained, so there is nothing to decide.")
-    decided = workflow.gate_decision(current_run(), RunState.model_validate(state))
+    run = current_run()
+    decided, change = workflow.gate_decision(run, RunState.model_validate(state)), champion(run.store)
     report = PublishedReport.model_validate(published)
     log.info("%s Report: %s", decided.sentence, report.report)
     if decided.decision == "rejected":
         notifications.notify_decision(get_current_context(), "Not promoted", decided.sentence, report.figure_texts)
     return Conclusion(
         decision=decided.decision,
+        promoted=change is not None and change.run_name == run.name,
         sentence=decided.sentence,
         challenger=decided.challenger.title,
         champion=decided.champion_title,

@@ -75,10 +75,10 @@ def _warnings(contents: ReportContents, serious: int) -> Iterator[str]:
     for warning in quoted:
         yield f"- **{formatting.markdown(warning.title)}**: {formatting.markdown(warning.text, MAX_CHARACTERS)}"
     others = len(contents.warnings) - len(quoted)
-    if others:
-        if quoted:
-            yield ""
-        yield f"{formatting.plural(others, 'other warning')} in the report."
+    if quoted and others:
+        yield f"\n{formatting.plural(others, 'other warning')} in the report."
+    elif others:
+        yield f"{formatting.plural(others, 'warning')} in the report, none of them serious."
 
 
 def _figures(decision: GateDecision, contents: ReportContents, champion: EvaluationSummary | None) -> Iterator[str]:
@@ -107,6 +107,7 @@ def _figure(title: str, evaluation: EvaluationSummary, rows: str) -> str:
 def _comparisons(contents: ReportContents) -> Iterator[str]:
     """Yield the answers of the report's first page about champion and TF-IDF."""
     answers = contents.summary_questions
+    yield "**Comparisons**\n"
     for question in (answers.better_than_champion, answers.better_than_tfidf):
         if question is not None:
             answer = f"**{formatting.markdown(question.answer)}**. {formatting.markdown(question.evidence)}"

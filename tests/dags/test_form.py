@@ -44,7 +44,7 @@ def test_every_choice_is_shown_in_words(parameters) -> None:
         ("num_workers", "Default: 0."),
         ("required_improvement", "Default: 0.0."),
         ("seeds", "Default: 1."),
-        ("allow_cpu", "Default: off."),
+        ("allow_cpu", "Enter `on` or `off`. Default: off."),
         ("include_summary", "Default: on. In the profile `article`: off."),
         ("epochs", "Default: 3. In the profile `long_reviews`: 2, `article`: 50, `demo`: 4."),
         ("units", "Default: 128. In the profile `demo`: 32."),

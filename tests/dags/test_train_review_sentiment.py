@@ -87,6 +87,7 @@ def test_programs_read_records_with_numbers(finished: DagRun) -> None:
     conclusion = Conclusion.model_validate(ended["conclude"])
     published = PublishedReport.model_validate(ended["publish_report"])
     assert conclusion.decision in {"kept", "rejected", "needs_approval"}
+    assert not conclusion.promoted
     assert (conclusion.champion, conclusion.report) == (None, published.report)
     assert set(conclusion.figures) == {"balanced_accuracy", "accuracy", "roc_auc", "negative_recall"}
     assert conclusion.figures == published.figures

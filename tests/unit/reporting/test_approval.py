@@ -29,6 +29,7 @@ def test_warnings_come_first_then_figures_then_failed_rules_and_the_report(store
         f"- Challenger, {contents.best.title}: {best.value:.3f} ({best.low:.3f}–{best.high:.3f}) on 1,444 test reviews",
         "- Champion, The &lt;b&gt;old&lt;/b&gt; one: 0.854 (0.828–0.880) on 1,444 test reviews of its own",
         "- TF-IDF with logistic regression: 0.875 (0.849–0.901) on 1,444 test reviews of the challenger",
+        "**Comparisons**",
         "Is it better than the champion? **Not shown**. +1.3 points",
         "**The model fails 1 of 5 rules**",
         "at least 601 are required",
@@ -45,6 +46,7 @@ def test_a_first_champion_of_demo_reviews_is_asked_about_as_such(store: Artifact
     contents = gather(run.state, run.config, store, "a")
     body = approval_question(contents.gate, contents, None, report_url=URL, hours=24.0).body
     assert body.startswith("**The reviews are generated demo data, so this says nothing about real reviews.**")
+    assert f"{len(contents.warnings)} warnings in the report, none of them serious." in body
     assert "- Champion: none" in body
     assert "**The model passes all " in body
     assert body.endswith("Without an answer within 24 hours, no model is promoted.")
