@@ -15,7 +15,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, get_current_context, task
+from airflow.sdk import (
+    Asset,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+    XComArg,
+    get_current_context,
+    task,
+)
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pipeline import workflow
@@ -142,12 +151,18 @@ def merged(states: Iterable[Json | Sequence[Json] | None]) -> RunState:
     found = []
     for value in states:
         if isinstance(value, dict):
-            found.append(RunState.model_validate(value))
+            found.append(_state_of(value))
         elif value is not None:
             # One request for all: iterating over a mapped task's results asks for one after the other.
-            variants = [VariantState.model_validate(variant) for variant in value[:] if variant is not None]
-            found.append(RunState(variants=tuple(variants)))
+            found.extend(_state_of(variant) for variant in value[:] if variant is not None)
     return RunState.merge(found)
+
+
+def _state_of(value: Json) -> RunState:
+    """Return the state of a run; that of a variant as the only one of its run."""
+    if "variants" in value:
+        return RunState.model_validate(value)
+    return RunState(variants=(VariantState.model_validate(value),))
 
 
 def stage(name: str) -> Any:  # noqa: ANN401 - as `@task` itself
@@ -205,13 +220,23 @@ def plan_variants(state: Json) -> list[Json]:  # noqa: ARG001 - runs after the p
     return [VariantState.of(variant).model_dump(mode="json") for variant in current_run().config.variants]
 
 
-@reporting_task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
-def publish_report(states: Sequence[Json | Sequence[Json] | None]) -> Json:
+def publish_report(states: Sequence[XComArg]) -> XComArg:
+    """Return the task that publishes the report; it runs after the tasks of these states, whether they succeed or not.
+
+    It asks for the states itself: Airflow logs an error for each argument whose task did not run.
+    """
+    published: XComArg = _publish_report(_task_ids(states))
+    list(states) >> published
+    return published
+
+
+@reporting_task(task_id="publish_report", trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
+def _publish_report(task_ids: Sequence[str]) -> Json:
     """Publish the report of the run, also when a stage failed or a check stopped it.
 
     Returns a ``PublishedReport``.
     """
-    state = merged(states)
+    state = merged(get_current_context()["ti"].xcom_pull(task_ids=task_ids))
     if state.get("ingest") is None:
         raise AirflowSkipException(
             "No dump could be read, so there is nothing to report; see the log of the first failed task."
@@ -268,14 +293,22 @@ def roll_back() -> Json:
     return _champion_event(change)
 
 
-@reporting_task(trigger_rule=TriggerRule.NONE_FAILED)
-def conclude(state: Json | None, published: Json) -> Json:
+def conclude(decision: XComArg, published: XComArg) -> XComArg:
+    """Return the last task. It asks for its arguments itself, like ``publish_report``."""
+    concluded: XComArg = _conclude(_task_ids([decision, published]))
+    [decision, published] >> concluded
+    return concluded
+
+
+@reporting_task(task_id="conclude", trigger_rule=TriggerRule.NONE_FAILED)
+def _conclude(task_ids: Sequence[str]) -> Json:
     """Log the gate's decision; succeeds only if every stage did, for a report is published in any case.
 
     Returns a ``Conclusion``.
     """
     from pipeline.promotion.champions import champion
 
+    state, published = get_current_context()["ti"].xcom_pull(task_ids=task_ids)
     if state is None:
         raise AirflowSkipException("Nothing was trained, so there is nothing to decide.")
     run = current_run()
@@ -295,6 +328,10 @@ def conclude(state: Json | None, published: Json) -> Json:
         report=report.report,
         figures=report.figures,
     ).model_dump(mode="json")
+
+
+def _task_ids(results: Iterable[XComArg]) -> list[str]:
+    return [operator.task_id for result in results for operator, _ in result.iter_references()]
 
 
 def _options(spec: StageSpec | VariantStageSpec) -> Json:

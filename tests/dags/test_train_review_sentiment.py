@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -151,8 +152,10 @@ def test_mapped_tasks_bear_the_variants_names(finished: DagRun) -> None:
 
 
 def test_a_broken_contract_stops_before_training_and_still_publishes(
-    dag_bag: DagBag, collected: Collected, airflow_home: Path, tmp_path: Path
+    dag_bag: DagBag, collected: Collected, airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    client = MagicMock()
+    monkeypatch.setattr("airflow.sdk.api.client.log", client)
     dump = write_csv(tmp_path / "Reviews.csv", reviews(400, lambda _: 5))
     run = dag_bag.dags["train_review_sentiment"].test(run_conf={**TINY, "dumps": [str(dump)]})
     found = states(run)
@@ -161,6 +164,8 @@ def test_a_broken_contract_stops_before_training_and_still_publishes(
     assert found["clean"] == found["train"] == {"upstream_failed"}
     assert found["publish_report"] == {"success"}
     assert found["conclude"] == {"upstream_failed"}
+    # Results of tasks that did not run are expected to be missing.
+    assert "XCom not found" not in [call.args[0] for call in client.error.call_args_list]
     latest = json.loads((airflow_home / "store" / "reports" / "latest.json").read_text())
     assert latest["run_name"] == run.run_id
     assert "negative" in Path(latest["report"]).read_text(encoding="utf-8").lower()
