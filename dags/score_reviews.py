@@ -6,10 +6,13 @@ predictions. It reads the same kinds of dumps as the training; stars are not nee
 **To run it**: press *Trigger*, fill in *Dumps* and leave *Model* at `champion`. If the deployment sets
 `REVIEW_SENTIMENT_SCORE_AFTER_PROMOTION`, every new champion scores the dumps named there.
 
-**Results**: `predictions/<run>/` in the store. `predictions.parquet` has `row`, `id`, `probability` (of a positive
-review), `label` (1 from the model's threshold), `sentiment` (`positive`, `negative`, `unsure`, `unknown`),
-`model_version` and `unknown_word_share`; `excluded.parquet` has the rows that could not be scored, with the reason;
-`summary.json` has the totals. The asset `predictions` is updated.
+A model that was trained on generated demo reviews is refused for real ones, unless *Allow a demo model* is on.
+
+**Results**: the note of the run, and `predictions/<run>/` in the store. `predictions.parquet` has `row`, `id`,
+`probability` (of a positive review), `label` (1 from the model's threshold), `sentiment` (`positive`, `negative`,
+`unsure`, `unknown`), `model_version` and `unknown_word_share`; `excluded.parquet` has the rows that could not be
+scored, with the reason;
+`summary.json` has the totals and warnings. The asset `predictions` is updated.
 
 **If a task failed**: its log ends with a message that says what was found and what to do next. Clearing a task is safe:
 finished shards are reused from the store.
@@ -45,7 +48,7 @@ def score_reviews() -> None:
     # Without a model there is no reason to fetch a dump.
     model >> fetched
     ingested = scoring_tasks.ingest(fetched)
-    shards = scoring_tasks.plan(ingested)
+    shards = scoring_tasks.plan(ingested, model)
     scored = scoring_tasks.score.partial(model=model, ingested=ingested).expand(shard=shards)
     scoring_tasks.publish(scored)
 

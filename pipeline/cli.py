@@ -156,6 +156,9 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--rows-per-shard", type=int, metavar="ROWS", help="rows per shard; an interrupted shard is scored again"
     )
+    score.add_argument(
+        "--allow-demo-model", action="store_true", help="let a model of generated demo reviews score a real dump"
+    )
     benchmark = command(
         "benchmark", "train on a published benchmark and print its figures next to ours", _benchmark, parameters
     )
@@ -333,7 +336,14 @@ def _score_dump(options: argparse.Namespace, model: str, store: ArtifactStore) -
     exported = choose_model(model, store)
     ingested = ingest(fetch(data, store, check_dump), data, store, stars=False)
     rows = ROWS_PER_SHARD if options.rows_per_shard is None else options.rows_per_shard
-    published = score_dump(exported, ingested, options.run_name or new_run_name(), store, rows)
+    published = score_dump(
+        exported,
+        ingested,
+        options.run_name or new_run_name(),
+        store,
+        rows,
+        allow_demo_model=options.allow_demo_model,
+    )
     print(published.summary.model_dump_json(indent=2))
     print(f"Predictions: {published.predictions}")
 

@@ -35,6 +35,8 @@ PositiveMargin = Annotated[float, Field(gt=0, lt=0.5)]
 DEMO_DUMP = "demo"
 KAGGLE_DUMP = "kaggle"
 INBOX_DUMP = "inbox"
+INBOX_FILE = "inbox:"
+"""Start of a dump that names one file of the inbox."""
 
 _RATING = r"[+-]?[0-9]{1,9}(?:[.,][0-9]{1,9})?"
 RATING_SCALE = re.compile(rf"\s*({_RATING})\s*(?:-|–|to|\.\.)\s*({_RATING})\s*", re.ASCII)
@@ -63,9 +65,9 @@ class DataConfig(Section):
     dumps: tuple[str, ...] = Field(
         (DEMO_DUMP,),
         title="Dumps",
-        description="Files, folders, http(s):// or s3:// URLs, `inbox` for all new files in the inbox, `kaggle` for "
-        "the public data set, or `demo` for a generated one. Formats: CSV, JSON, Parquet, Excel (.xlsx), SNAP text; "
-        "plain, .gz, .bz2, .xz, .zst or .zip.",
+        description="Files, folders, http(s):// or s3:// URLs, `inbox` for all new files in the inbox, "
+        "`inbox:NAME` for one file in it, `kaggle` for the public data set, or `demo` for a generated one. Formats: "
+        "CSV, JSON, Parquet, Excel (.xlsx), SNAP text; plain, .gz, .bz2, .xz, .zst or .zip.",
         min_length=1,
     )
     columns: dict[str, str] = Field(
@@ -871,7 +873,12 @@ def read_settings(path: Path) -> dict[str, Any]:
 def _validation_text(error: ValidationError) -> str:
     titles = {name: field.title or name for _, name, field in RunConfig.fields()}
     lines = []
-    for item in error.errors():
+    found = error.errors()
+    # A list whose items are all wrong is also reported as too short.
+    containers = {item["loc"][:-1] for item in found if item["loc"]}
+    for item in found:
+        if item["type"] == "too_short" and item["loc"] in containers:
+            continue
         path = [str(part) for part in item["loc"]]
         name = next((part for part in path if part in titles), None)
         if name is None and item["type"] == "value_error":

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from scripts import airflow_environment
-from scripts.airflow_environment import CHECKOUT
+from scripts.airflow_environment import CHECKOUT, LOG_LEVEL
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
@@ -102,14 +102,15 @@ def up(home: Path, port: int) -> int:
     if (taken := _taken(port)) is not None:
         print(f"Port {port} of {HOST} cannot be used: {taken}. Name another: make up PORT={port + 1}", file=sys.stderr)
         return 1
-    airflow_environment.prepare(home)
+    server_environment = environment(home, port)
+    airflow_environment.migrate(home, server_environment)
     login(home)
     log_file = home / "server.log"
     print(f"Starting Airflow; its log is {log_file} …", flush=True)
     with log_file.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "airflow", "standalone"],
-            env=environment(home, port),
+            env=server_environment,
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -213,7 +214,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         # The logs of the tasks contain their results.
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": os.environ.get("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO"),
+        LOG_LEVEL: os.environ.get(LOG_LEVEL, "INFO"),
     }
 
 

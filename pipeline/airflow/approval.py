@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
+from pipeline.airflow.links import page_address, report_page
 from pipeline.airflow.retraining import config_of
+from pipeline.errors import ArtifactError
 from pipeline.run_state import RunState
 from pipeline.steps import Run
 from pipeline.workflow import default_store, gate_decision
 
-MAX_RULES = 12
+if TYPE_CHECKING:
+    from pipeline.promotion import GateDecision
+    from pipeline.reporting.approval import ApprovalQuestion
+
+log = logging.getLogger(__name__)
 
 
 class ApprovePromotion(ApprovalOperator):
@@ -39,16 +46,35 @@ class ApprovePromotion(ApprovalOperator):
         """Ask the question, or end if there is none."""
         dag_run = context["dag_run"]
         run = Run(config_of(dag_run, context["params"]), default_store(), dag_run.run_id)
-        decision = gate_decision(run, RunState.model_validate(self.state))
+        state = RunState.model_validate(self.state)
+        decision = gate_decision(run, state)
         if decision.decision != "needs_approval":
             return {}
-        rules = "\n".join(
-            f"- {'passed' if rule.passed else '**failed**'}: {rule.sentence}" for rule in decision.rules[:MAX_RULES]
-        )
-        self.subject = f"Promote {decision.challenger.title}?"
-        self.body = (
-            f"{decision.sentence}\n\nCurrent champion: {decision.champion_title or 'none'}.\n\n{rules}\n\n"
-            "See the tab *Evaluation report* of the run. Without an answer the champion is kept."
-        )
+        question = _question(run, state, decision)
+        self.subject, self.body = question.subject, question.body
         self.response_timeout = timedelta(hours=run.config.promotion.approval_hours)
         return super().execute(context)
+
+
+def _question(run: Run, state: RunState, decision: GateDecision) -> ApprovalQuestion:
+    from pipeline.evaluation import EvaluationSummary
+    from pipeline.promotion.champions import champion
+    from pipeline.reporting.approval import approval_question
+    from pipeline.reporting.gathering import gather
+
+    current = champion(run.store)
+    figures = None
+    if current is not None:
+        try:
+            figures = run.store.summary(current.model.evaluated, EvaluationSummary)
+        except ArtifactError as error:
+            log.warning("The figures of the champion are missing in the question: %s", error)
+    page = report_page(run.name)
+    return approval_question(
+        decision,
+        gather(state, run.config, run.store, run.name),
+        figures,
+        # Relative to the server if its address is not known here.
+        report_url=page_address(page) or f"/{page}",
+        hours=run.config.promotion.approval_hours,
+    )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from typing import Any, TypeGuard
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
+from airflow.sdk.configuration import conf
 from airflow.sdk.types import TaskInstanceKey
 
 from pipeline.settings import load_settings
@@ -26,6 +27,19 @@ MLFLOW_VARIABLE = "MLFLOW_TRACKING_URI"
 def report_page(run_id: str) -> str:
     """Return the path of a run's report below Airflow's address."""
     return f"{PAGES}/runs/{quote(run_id, safe='')}/"
+
+
+def page_address(path: str) -> str | None:
+    """Return the full address of a page in Airflow; ``None`` if ``[api] base_url`` is not set.
+
+    Args:
+        path: Path of the page below Airflow's address.
+    """
+    from pipeline.sources.naming import without_secrets
+
+    base = without_secrets(str(conf.get("api", "base_url", fallback="") or ""))
+    usable = base.startswith(("http://", "https://")) and urlsplit(base).hostname not in {None, "…"}
+    return f"{base.rstrip('/')}/{path}" if usable else None
 
 
 class PageLink(BaseOperatorLink):

@@ -14,18 +14,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 from airflow.sdk import Connection
-from airflow.sdk.configuration import conf
 from airflow.sdk.log import mask_secret
 
-from pipeline.airflow.links import report_page
+from pipeline.airflow.links import page_address, report_page
 from pipeline.airflow.notes import NOTE_KEY
 from pipeline.errors import quoted, shortened
 from pipeline.settings import load_settings, variable
-from pipeline.sources.naming import without_secrets
 from pipeline.sources.retry import HTTP_LOGGERS, muted_loggers
 
 if TYPE_CHECKING:
@@ -70,7 +68,7 @@ class Notification:
         dag_id, run_id = (quote(part, safe="") for part in self.run)
         pages = {"Report": report_page(self.run[1]), "In Airflow": f"dags/{dag_id}/runs/{run_id}"}
         for label, path in pages.items():
-            page = _page(path) if self.reported or label != "Report" else None
+            page = page_address(path) if self.reported or label != "Report" else None
             if page is not None:
                 yield label, page
 
@@ -198,13 +196,6 @@ def _left(context: Mapping[str, Any], task_id: str | None) -> Mapping[str, Any] 
         log.info("The note of %s cannot be read: %s", task_id or "the failed task", type(error).__name__)
         return None
     return found if isinstance(found, Mapping) else None
-
-
-def _page(path: str) -> str | None:
-    """Return the full address of a page in Airflow; ``None`` if ``[api] base_url`` is not set."""
-    base = without_secrets(str(conf.get("api", "base_url", fallback="") or ""))
-    usable = base.startswith(("http://", "https://")) and urlsplit(base).hostname not in {None, "…"}
-    return f"{base.rstrip('/')}/{path}" if usable else None
 
 
 def _line(text: str, most: int = MAX_CHARACTERS) -> str:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Param
 
-from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, PROFILES, RunConfig
-from pipeline.settings import load_settings
-from pipeline.sources.naming import DUMP_ENDINGS
+from pipeline.config import PROFILES, RunConfig
 
 SECTION_TITLES = {
     "data": "Data",
@@ -49,7 +44,7 @@ CHOICES = {
         "day_first": "Day first: 03/04/2019 is 3 April",
         "month_first": "Month first: 03/04/2019 is 4 March",
     },
-    "normalization": {"default": "Default", "article": "Of the article"},
+    "normalization": {"default": "Recommended", "article": "Of the article"},
     "strategy": {
         "grouped": "Grouped, stratified",
         "temporal": "Temporal: the newest reviews are the test split",
@@ -99,18 +94,12 @@ CHOICES = {
 }
 """Titles of the choices in the form; a choice without one is shown by its name."""
 
-FROM_INBOX = "inbox_dumps"
-"""A field of the form only: its files are added to ``dumps``. Airflow's multi-select takes no free text."""
-MAX_OFFERED_FILES = 50
-MAX_LISTED_FILES = 5_000
-"""Entries of the inbox that are read: the form is built at each parse, which must stay fast."""
-_DUMP_ENDINGS = (*DUMP_ENDINGS, ".txt")
-
 
 def form() -> dict[str, Param]:
     """Return the DAG's Params: profile and dumps first, then every other parameter; empty means the profile's value."""
     profile = RunConfig.model_fields["profile"]
     standard = RunConfig()
+    values = standard.flat()
     params: dict[str, Param] = {
         "profile": Param(
             None,
@@ -124,23 +113,23 @@ def form() -> dict[str, Param]:
     }
     for section, name, field in RunConfig.fields():
         schema = type(getattr(standard, section)).model_json_schema()["properties"][name]
-        default = standard.flat()[name]
+        default, choices = values[name], CHOICES.get(name, {})
         if name == "dumps":
             params[name] = Param(
                 default,
                 type="array",
                 items={"type": "string"},
                 title=field.title,
-                description_md=f"{field.description} One per line.",
+                description_md=f"{field.description} One per line. The page *Review sentiment* lists the inbox.",
             )
-            params |= _inbox_field()
             continue
+        hint = ["Enter `on` or `off`."] if isinstance(default, bool) else []
         params[name] = Param(
             None,
             title=field.title,
-            description_md=f"{field.description} Default: {_as_text(default)}.",
+            description_md=" ".join([field.description or "", *hint, _default_text(name, default, choices)]),
             section=SECTION_TITLES[section],
-            **_nullable(schema, CHOICES.get(name, {})),
+            **_nullable(schema, choices),
         )
     return params
 
@@ -151,51 +140,7 @@ def config_from(params: Mapping[str, Any], conf: Mapping[str, Any] | None) -> Ru
     Raises:
         ConfigurationError: A name is unknown or a value does not fit.
     """
-    given = {**params, **(conf or {})}
-    chosen = given.pop(FROM_INBOX, None)
-    if chosen:
-        named = given.get("dumps") or []
-        given["dumps"] = [*([] if list(named) == [DEMO_DUMP] else named), *chosen]
-    return RunConfig.from_flat(given)
-
-
-def inbox_files() -> dict[str, str]:
-    """Return path and name of the files in the inbox, if it is a folder, newest first.
-
-    An unreadable inbox gives an empty form field, not an error.
-    """
-    home = load_settings().inbox or ""
-    if not home or "://" in home.removeprefix("file://"):
-        return {}
-    found: list[tuple[float, str, str]] = []
-    try:
-        with os.scandir(Path(home.removeprefix("file://")).expanduser()) as entries:
-            for entry in islice(entries, MAX_LISTED_FILES):
-                fits = entry.name.lower().endswith(_DUMP_ENDINGS) and entry.name[0] not in "._~#"
-                if fits and entry.name.isprintable() and entry.is_file(follow_symlinks=False):
-                    found.append((entry.stat(follow_symlinks=False).st_mtime, entry.path, entry.name))
-    except (OSError, ValueError, RuntimeError):
-        return {}
-    return {path: name for _, path, name in sorted(found, reverse=True)[:MAX_OFFERED_FILES]}
-
-
-def _inbox_field() -> dict[str, Param]:
-    """Return the field with the files of the inbox, if there are any."""
-    files = inbox_files()
-    if not files:
-        return {}
-    return {
-        FROM_INBOX: Param(
-            None,
-            type=["array", "null"],
-            items={"type": "string"},
-            title="Dumps from the inbox",
-            description_md="Files in the inbox, newest first. They are added to the dumps above and replace "
-            f"`{DEMO_DUMP}`. `{INBOX_DUMP}` above selects all new files, `{KAGGLE_DUMP}` a public data set.",
-            examples=list(files),
-            values_display=files,
-        )
-    }
+    return RunConfig.from_flat({**params, **(conf or {})})
 
 
 def _nullable(schema: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
@@ -209,6 +154,9 @@ def _nullable(schema: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str
     }
     kind = taken.pop("type")
     kinds = {"tuple": "array"}.get(kind, kind)
+    if kind == "boolean":
+        # Airflow shows a missing boolean as a switch that is off, whatever the profile says.
+        return {"type": ["string", "boolean", "null"], "examples": ["on", "off"], "pattern": "^(on|off)$"}
     if "enum" in taken:
         # Airflow shows a missing value under its JSON name.
         shown = {value: choices.get(value, value.replace("_", " ")) for value in taken["enum"]}
@@ -221,11 +169,20 @@ def _nullable(schema: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str
     return {**taken, "type": [kinds, "null"]}
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    if value is None or isinstance(value, dict):
-        return "none"
-    if isinstance(value, bool):  # Before looking it up: 0 == False.
-        return "yes" if value else "no"
-    return str(value)
+def _default_text(name: str, default: object, choices: Mapping[str, str]) -> str:
+    """Return the default and the values of the profiles that have another one."""
+    others = [f"`{profile}`: {_as_text(own[name], choices)}" for profile, own in PROFILES.items() if name in own]
+    text = f"Default: {_as_text(default, choices)}."
+    return f"{text} In the profile {', '.join(others)}." if others else text
+
+
+def _as_text(value: object, choices: Mapping[str, str]) -> str:
+    """Return a value as the form shows it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(_as_text(item, choices) for item in value) or "empty"
+    if value is None or value == {}:
+        return "empty"
+    # Before any other comparison: 0 == False.
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return choices.get(str(value), str(value))

@@ -29,7 +29,7 @@ class ReviewSentimentPlugin(AirflowPlugin):
         {"name": name, "href": PREFIX.strip("/") + path, "destination": destination, "url_route": route}
         for name, path, destination, route in (
             ("Evaluation report", "/runs/{RUN_ID}/?dag_id={DAG_ID}", "dag_run", "evaluation-report"),
-            ("Training now", "/training", "dag_run", "training-now"),
+            ("Training now", "/training?dag_id={DAG_ID}", "dag_run", "training-now"),
             ("Model history", "/history", "dag", "model-history"),
             ("Review sentiment", "/", "nav", "review-sentiment-overview"),
         )

@@ -10,7 +10,7 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from pipeline.airflow import metrics
+from pipeline.airflow import metrics, notes
 from pipeline.errors import ConfigurationError, quoted
 from pipeline.retention import (
     PARAMETERS,
@@ -19,8 +19,10 @@ from pipeline.retention import (
     clean_up,
     figures_as_text,
     plan_clean_up,
+    plan_sentence,
     policy_from,
     result_as_text,
+    result_sentence,
 )
 from pipeline.settings import NO_SCHEDULE, load_settings
 from pipeline.workflow import default_store
@@ -77,9 +79,12 @@ def plan() -> Json:
     policy, dry_run = asked(context["params"], run.conf)
     # A schedule is a decision of the deployment; a form is submitted with its defaults.
     scheduled = str(getattr(run.run_type, "value", run.run_type)) == "scheduled"
+    dry_run = dry_run and not scheduled
     figures = plan_clean_up(default_store(), policy, datetime.now(UTC)).figures()
     log.info("%s", figures_as_text(figures))
-    return {"dry_run": dry_run and not scheduled, "figures": figures.model_dump(mode="json")}
+    if dry_run:
+        notes.leave_note("done", "Dry run", f"Nothing was deleted. {plan_sentence(figures)}")
+    return {"dry_run": dry_run, "figures": figures.model_dump(mode="json")}
 
 
 @task
@@ -93,6 +98,7 @@ def remove(planned: Json) -> Json:
     result = clean_up(store, plan_clean_up(store, figures.policy, figures.made_at))
     log.info("%s", result_as_text(result))
     metrics.record_clean_up(result.bytes)
+    notes.leave_note("done", "Cleaned up", result_sentence(result))
     return {
         "artifacts": len(result.artifacts),
         "reports": len(result.reports),

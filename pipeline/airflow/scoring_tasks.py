@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.sdk import Asset, Param, get_current_context, task
 
-from pipeline.airflow import metrics
+from pipeline.airflow import metrics, notes
 from pipeline.airflow.assets import CHAMPION
 from pipeline.airflow.links import mapped_task
 from pipeline.airflow.parameters import form
@@ -56,6 +56,13 @@ def scoring_form() -> dict[str, Param]:
             description_md="`champion`; `latest`, the newest exported one; or `export/KEY`.",
         ),
     }
+    params["allow_demo_model"] = Param(
+        False,
+        type="boolean",
+        title="Allow a demo model",
+        description_md="Let a model that was trained on generated demo reviews score real ones. Its answers mean "
+        "nothing there.",
+    )
     params |= {name: training[name] for name in READING[1:]}
     params["rows_per_shard"] = Param(
         ROWS_PER_SHARD,
@@ -77,7 +84,7 @@ def asked() -> Json:
     context = get_current_context()
     params: Mapping[str, Any] = context["params"]
     given: Mapping[str, Any] = context["dag_run"].conf or {}
-    known = {*READING, "model", "rows_per_shard"}
+    known = {*READING, "model", "allow_demo_model", "rows_per_shard"}
     for name in given:
         if name not in known:
             raise ConfigurationError(f"There is no parameter {quoted(name)}. Known are: {', '.join(sorted(known))}.")
@@ -118,11 +125,13 @@ def ingest(fetched: Json) -> Json:
 
 
 @task
-def plan(ingested: Json) -> list[Json]:
-    """Cut the dump into shards."""
-    from pipeline.scoring import plan_shards
+def plan(ingested: Json, model: Json) -> list[Json]:
+    """Cut the dump into shards, if the model fits it: a model of demo reviews does not score real ones."""
+    from pipeline.scoring import plan_shards, require_fit_model
 
-    shards = plan_shards(_reference(ingested), default_store(), int(asked()["rows_per_shard"]))
+    store, values, dump = default_store(), asked(), _reference(ingested)
+    require_fit_model(_reference(model), dump, store, allow_demo_model=bool(values["allow_demo_model"]))
+    shards = plan_shards(dump, store, int(values["rows_per_shard"]))
     return [shard.model_dump() for shard in shards]
 
 
@@ -145,7 +154,9 @@ def publish(scored: Sequence[Json]) -> Json:
     context = get_current_context()
     # One request for all: iterating over a mapped task's results asks for one after the other.
     references = [_reference(value) for value in scored[:]]
-    event = publish_predictions(references, context["dag_run"].run_id, default_store()).event()
+    published = publish_predictions(references, context["dag_run"].run_id, default_store())
+    notes.leave_scoring_note(published)
+    event = published.event()
     context["outlet_events"][PREDICTIONS].extra = {**event}
     metrics.record_scoring(references)
     return event

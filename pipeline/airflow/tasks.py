@@ -7,12 +7,24 @@ steps, when the task runs.
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import stat
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, get_current_context, task
+from airflow.sdk import (
+    Asset,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+    XComArg,
+    get_current_context,
+    task,
+)
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pipeline import workflow
@@ -26,7 +38,9 @@ from pipeline.run_state import RunState, VariantState
 from pipeline.settings import load_settings
 from pipeline.stages import StageSpec, VariantStageSpec
 from pipeline.stages import stage as stage_of
+from pipeline.statistics import Interval
 from pipeline.steps import Run
+from pipeline.store import Record
 from pipeline.workflow import UNKNOWN_USER, default_store
 
 if TYPE_CHECKING:
@@ -36,12 +50,28 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
+STDOUT, STDERR = 1, 2
+"""File descriptors."""
 SETTINGS = load_settings()
 # Every DAG file imports this module: its tasks open an object store with the configured Airflow connection.
 use_store_connection()
 
+
+def log_stderr_as_output(_: object) -> None:
+    """Send a task's stderr where its stdout goes, since Airflow logs every line of stderr at the level ERROR.
+
+    TensorFlow and progress bars write harmless lines there; a task's own error is logged as an exception. The file
+    descriptor is replaced, because C++ libraries use it, too, and so that a crash loses no line.
+    """
+    # In `dag.test()` both belong to a terminal or a file; only a task of a server writes to sockets.
+    if stat.S_ISSOCK(os.fstat(STDERR).st_mode):
+        sys.stderr.flush()
+        os.dup2(STDOUT, STDERR)
+
+
 DEFAULTS: Json = {
     "owner": "review-sentiment",
+    "pre_execute": log_stderr_as_output,
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
     "execution_timeout": timedelta(hours=1),
@@ -69,6 +99,42 @@ MLFLOW_RETRY: Json = {
 VARIANT_LABEL = "variant_title"
 
 
+class PublishedReport(workflow.RunResult):
+    """The result of the task ``publish_report``: the report's place, and the scores of the best model."""
+
+    figures: dict[str, Interval]
+    """Balanced accuracy, accuracy, ROC-AUC and negative recall with their 95 % intervals, if known."""
+
+    @property
+    def figure_texts(self) -> tuple[str, ...]:
+        """The figures as a message shows them."""
+        from pipeline.reporting.note import figure_texts
+
+        return figure_texts(self.figures)
+
+
+class Conclusion(Record):
+    """The result of the task ``conclude``, for programs that read it through Airflow's API."""
+
+    decision: str
+    """Of the gate: ``promoted``, ``kept``, ``rejected`` or ``needs_approval``."""
+    promoted: bool
+    """Whether this run made the challenger the champion, by the gate's decision or a user's approval."""
+    sentence: str
+    """The decision and its reason."""
+    challenger: str
+    """Title of the best model of the run."""
+    champion: str | None
+    """Title of the champion that it was compared with; ``None`` if there was none."""
+    forced: bool
+    demo: bool
+    """Whether the reviews are generated."""
+    report: str
+    """Path or URL of the report."""
+    figures: dict[str, Interval]
+    """Scores of the challenger; see ``PublishedReport``."""
+
+
 def current_run() -> Run:
     """Return the run of the running task: its parameters and the deployment's store."""
     context = get_current_context()
@@ -85,12 +151,18 @@ def merged(states: Iterable[Json | Sequence[Json] | None]) -> RunState:
     found = []
     for value in states:
         if isinstance(value, dict):
-            found.append(RunState.model_validate(value))
+            found.append(_state_of(value))
         elif value is not None:
             # One request for all: iterating over a mapped task's results asks for one after the other.
-            variants = [VariantState.model_validate(variant) for variant in value[:] if variant is not None]
-            found.append(RunState(variants=tuple(variants)))
+            found.extend(_state_of(variant) for variant in value[:] if variant is not None)
     return RunState.merge(found)
+
+
+def _state_of(value: Json) -> RunState:
+    """Return the state of a run; that of a variant as the only one of its run."""
+    if "variants" in value:
+        return RunState.model_validate(value)
+    return RunState(variants=(VariantState.model_validate(value),))
 
 
 def stage(name: str) -> Any:  # noqa: ANN401 - as `@task` itself
@@ -148,10 +220,23 @@ def plan_variants(state: Json) -> list[Json]:  # noqa: ARG001 - runs after the p
     return [VariantState.of(variant).model_dump(mode="json") for variant in current_run().config.variants]
 
 
-@reporting_task(trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
-def publish_report(states: Sequence[Json | Sequence[Json] | None]) -> Json:
-    """Publish the report of the run, also when a stage failed or a check stopped it."""
-    state = merged(states)
+def publish_report(states: Sequence[XComArg]) -> XComArg:
+    """Return the task that publishes the report; it runs after the tasks of these states, whether they succeed or not.
+
+    It asks for the states itself: Airflow logs an error for each argument whose task did not run.
+    """
+    published: XComArg = _publish_report(_task_ids(states))
+    list(states) >> published
+    return published
+
+
+@reporting_task(task_id="publish_report", trigger_rule=TriggerRule.ALL_DONE, outlets=[REPORT])
+def _publish_report(task_ids: Sequence[str]) -> Json:
+    """Publish the report of the run, also when a stage failed or a check stopped it.
+
+    Returns a ``PublishedReport``.
+    """
+    state = merged(get_current_context()["ti"].xcom_pull(task_ids=task_ids))
     if state.get("ingest") is None:
         raise AirflowSkipException(
             "No dump could be read, so there is nothing to report; see the log of the first failed task."
@@ -160,8 +245,8 @@ def publish_report(states: Sequence[Json | Sequence[Json] | None]) -> Json:
     log.info("Report: %s", result.report)
     _event(REPORT, result.model_dump())
     metrics.record_report(result)
-    note = notes.leave_report_note(result)
-    return {**result.model_dump(), "figures": list(note.figures) if note is not None else []}
+    figures = notes.leave_report_note(result)
+    return PublishedReport(**result.model_dump(), figures=figures).model_dump(mode="json")
 
 
 @task(**MLFLOW_RETRY)
@@ -178,7 +263,7 @@ def mirror_champion() -> Json:
     """Set MLflow's aliases to the store's champion and the one before."""
     from pipeline import tracking
 
-    return tracking.mirror_champion(default_store()).model_dump()
+    return tracking.mirror_champion(default_store()).model_dump(mode="json")
 
 
 @task(outlets=[CHAMPION])
@@ -191,7 +276,7 @@ def promote(state: Json, approval: Json, published: Json) -> Json:
         raise AirflowSkipException(workflow.gate_decision(run, reached).sentence)
     sentence = f"{change.model.title} is the champion now: {change.why}"
     notes.leave_note("promoted", "Promoted", sentence)
-    notifications.notify_decision(context, "Promoted", sentence, published["figures"])
+    notifications.notify_decision(context, "Promoted", sentence, PublishedReport.model_validate(published).figure_texts)
     return _champion_event(change)
 
 
@@ -201,21 +286,52 @@ def roll_back() -> Json:
     context = get_current_context()
     run = context["dag_run"]
     who = run.triggering_user_name or UNKNOWN_USER
-    return _champion_event(
-        workflow.roll_back_champion(default_store(), who=who, why=context["params"]["why"], run_name=run.run_id)
-    )
+    why = context["params"]["why"]
+    change = workflow.roll_back_champion(default_store(), who=who, why=why, run_name=run.run_id)
+    sentence = f"{change.model.title} of run {change.model.run_name} is the champion again. {who}: {why}"
+    notes.leave_note("done", "Rolled back", sentence)
+    return _champion_event(change)
 
 
-@reporting_task(trigger_rule=TriggerRule.NONE_FAILED)
-def conclude(state: Json | None, published: Json) -> str:
-    """Log the gate's decision; succeeds only if every stage did, for a report is published in any case."""
+def conclude(decision: XComArg, published: XComArg) -> XComArg:
+    """Return the last task. It asks for its arguments itself, like ``publish_report``."""
+    concluded: XComArg = _conclude(_task_ids([decision, published]))
+    [decision, published] >> concluded
+    return concluded
+
+
+@reporting_task(task_id="conclude", trigger_rule=TriggerRule.NONE_FAILED)
+def _conclude(task_ids: Sequence[str]) -> Json:
+    """Log the gate's decision; succeeds only if every stage did, for a report is published in any case.
+
+    Returns a ``Conclusion``.
+    """
+    from pipeline.promotion.champions import champion
+
+    state, published = get_current_context()["ti"].xcom_pull(task_ids=task_ids)
     if state is None:
         raise AirflowSkipException("Nothing was trained, so there is nothing to decide.")
-    decided = workflow.gate_decision(current_run(), RunState.model_validate(state))
-    log.info("%s Report: %s", decided.sentence, published["report"])
+    run = current_run()
+    decided, change = workflow.gate_decision(run, RunState.model_validate(state)), champion(run.store)
+    report = PublishedReport.model_validate(published)
+    log.info("%s Report: %s", decided.sentence, report.report)
     if decided.decision == "rejected":
-        notifications.notify_decision(get_current_context(), "Not promoted", decided.sentence, published["figures"])
-    return decided.sentence
+        notifications.notify_decision(get_current_context(), "Not promoted", decided.sentence, report.figure_texts)
+    return Conclusion(
+        decision=decided.decision,
+        promoted=change is not None and change.run_name == run.name,
+        sentence=decided.sentence,
+        challenger=decided.challenger.title,
+        champion=decided.champion_title,
+        forced=decided.forced,
+        demo=decided.demo,
+        report=report.report,
+        figures=report.figures,
+    ).model_dump(mode="json")
+
+
+def _task_ids(results: Iterable[XComArg]) -> list[str]:
+    return [operator.task_id for result in results for operator, _ in result.iter_references()]
 
 
 def _options(spec: StageSpec | VariantStageSpec) -> Json:

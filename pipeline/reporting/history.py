@@ -57,6 +57,12 @@ class PublishedRun(Record):
     folder: str = ""
     """Name below ``reports/``, set when it is read."""
 
+    @property
+    def figures(self) -> dict[str, Interval]:
+        """The scores of the best model that are known, by name."""
+        names = ("balanced_accuracy", "accuracy", "roc_auc", "negative_recall")
+        return {name: figure for name in names if (figure := getattr(self, name)) is not None}
+
 
 def published_run(contents: ReportContents, inputs: dict[str, ArtifactReference]) -> PublishedRun:
     """Return the main figures of a run.

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from pipeline.reporting import formatting
-from pipeline.reporting.history import PublishedRun, find_published_run
+from pipeline.reporting.history import PublishedRun
 from pipeline.reporting.html import OUTCOME_TITLES
 from pipeline.sources.naming import without_secrets
-from pipeline.store import ArtifactStore, Record
-from pipeline.store.run_names import safe_run_name
+from pipeline.statistics import Interval
+from pipeline.store import Record
 
 NOTE_CHARACTERS = 900
 """Maximum length; Airflow allows 1,000 characters, and a promotion may add a line."""
 MAX_CHARACTERS = 400
 """Maximum length of the sentence and of the report's address."""
 
-NoteKind = Literal["judged", "stopped", "refused", "failed", "skipped", "promoted"]
+NoteKind = Literal["judged", "stopped", "refused", "failed", "skipped", "promoted", "done"]
 
 _DECISIONS = ("accepted", "rejected", "inconclusive")
 
@@ -26,7 +27,8 @@ class RunNote(Record):
 
     kind: NoteKind
     """``judged``: a model was evaluated. ``stopped``: none was. ``refused``: a data contract or a guarantee stopped the
-    run. ``failed``: a task failed. ``skipped``: there was nothing to do. ``promoted``: the model was promoted."""
+    run. ``failed``: a task failed. ``skipped``: there was nothing to do. ``promoted``: the model was promoted.
+    ``done``: a run without a report did its work."""
     heading: str
     """One or two words."""
     sentence: str
@@ -37,24 +39,20 @@ class RunNote(Record):
     """Path or URL of the report, without credentials."""
 
 
-def note_of_run(run_name: str, report: str, store: ArtifactStore) -> RunNote | None:
-    """Return the note of a published run; ``None`` if its record cannot be read.
+def note_of_run(run: PublishedRun, report: str) -> RunNote:
+    """Return the note of a published run.
 
     Args:
-        run_name: The name under which the run was published.
+        run: The run.
         report: Path or URL of the report.
-        store: The artifact store.
     """
-    run = find_published_run(store, safe_run_name(run_name))
-    if run is None:
-        return None
     # A later version may have more outcomes.
     heading = {str(outcome): title for outcome, title in OUTCOME_TITLES.items()}.get(run.outcome, run.outcome)
     return RunNote(
         kind="judged" if run.outcome in _DECISIONS else "stopped",
         heading=f"{heading} (demo data)" if run.demo else heading,
         sentence=run.headline,
-        figures=_figures(run),
+        figures=figure_texts(run.figures),
         report=without_secrets(report),
     )
 
@@ -71,13 +69,11 @@ def render_note(note: RunNote) -> str:
     return text if len(text) <= NOTE_CHARACTERS else text[: NOTE_CHARACTERS - 1].rstrip("\\&") + "…"
 
 
-def _figures(run: PublishedRun) -> tuple[str, ...]:
-    balanced, ranked, found = run.balanced_accuracy, run.roc_auc, run.negative_recall
-    figures = []
-    if balanced is not None:
-        figures.append(f"Balanced accuracy {formatting.estimate(balanced)}")
-    if ranked is not None:
-        figures.append(f"ROC-AUC {formatting.score(ranked.value)}")
-    if found is not None:
-        figures.append(f"Negative recall {formatting.share(found.value)}")
-    return tuple(figures)
+def figure_texts(figures: Mapping[str, Interval]) -> tuple[str, ...]:
+    """Return the main figures of a run (``PublishedRun.figures``) as texts: those that are known."""
+    forms: dict[str, Callable[[Interval], str]] = {
+        "balanced_accuracy": lambda figure: f"Balanced accuracy {formatting.estimate(figure)}",
+        "roc_auc": lambda figure: f"ROC-AUC {formatting.score(figure.value)}",
+        "negative_recall": lambda figure: f"Negative recall {formatting.share(figure.value)}",
+    }
+    return tuple(form(figures[name]) for name, form in forms.items() if name in figures)

@@ -3,7 +3,7 @@
 from pipeline.retention.planning import plan_clean_up
 from pipeline.retention.records import PARAMETERS, CleanUpFigures, RetentionPolicy, policy_from
 from pipeline.retention.removal import clean_up
-from pipeline.retention.text import figures_as_text, result_as_text
+from pipeline.retention.text import figures_as_text, plan_sentence, result_as_text, result_sentence
 
 __all__ = [
     "PARAMETERS",
@@ -12,6 +12,8 @@ __all__ = [
     "clean_up",
     "figures_as_text",
     "plan_clean_up",
+    "plan_sentence",
     "policy_from",
     "result_as_text",
+    "result_sentence",
 ]

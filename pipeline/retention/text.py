@@ -25,10 +25,7 @@ def figures_as_text(figures: CleanUpFigures) -> str:
     ]
     lines = [f"{'artifacts of':<24}{'to remove':>10}{'bytes':>12}"] if rows else []
     lines += [f"{stage:<24}{number:>10}{amount:>12}" for stage, number, amount in rows]
-    lines.append(
-        f"To remove: {plural(figures.artifacts, 'artifact')}, {plural(figures.reports, 'report')}, "
-        f"{plural(figures.orphans, 'leftover')} of killed runs; {size(figures.bytes)} in all."
-    )
+    lines.append(plan_sentence(figures))
     lines.append(
         f"To keep: {plural(figures.kept_reports, 'report')} and {plural(sum(figures.kept.values()), 'artifact')}"
     )
@@ -39,8 +36,18 @@ def figures_as_text(figures: CleanUpFigures) -> str:
     return "\n".join(lines)
 
 
-def result_as_text(result: CleanUpResult) -> str:
-    """Return what a clean-up removed and skipped."""
+def plan_sentence(figures: CleanUpFigures) -> str:
+    """Return how much a plan would remove."""
+    from pipeline.reporting.formatting import plural, size
+
+    return (
+        f"To remove: {plural(figures.artifacts, 'artifact')}, {plural(figures.reports, 'report')}, "
+        f"{plural(figures.orphans, 'leftover')} of killed runs; {size(figures.bytes)} in all."
+    )
+
+
+def result_sentence(result: CleanUpResult) -> str:
+    """Return how much a clean-up removed, and how much it skipped."""
     from pipeline.reporting.formatting import plural, size
 
     removed = (
@@ -48,7 +55,13 @@ def result_as_text(result: CleanUpResult) -> str:
         plural(len(result.reports), "report"),
         plural(len(result.orphans), "leftover"),
     )
-    lines = [f"Removed {removed[0]}, {removed[1]} and {removed[2]} of killed runs: {size(result.bytes)}."]
+    sentence = f"Removed {removed[0]}, {removed[1]} and {removed[2]} of killed runs: {size(result.bytes)}."
+    return f"{sentence} Skipped {plural(len(result.skipped), 'item')}." if result.skipped else sentence
+
+
+def result_as_text(result: CleanUpResult) -> str:
+    """Return what a clean-up removed and skipped."""
+    lines = [result_sentence(result)]
     lines += [f"Skipped {quoted(skipped.name)}: {skipped.reason}" for skipped in result.skipped[:MAX_LISTED_SKIPPED]]
     if len(result.skipped) > MAX_LISTED_SKIPPED:
         lines.append(f"… and {len(result.skipped) - MAX_LISTED_SKIPPED} more.")

@@ -3,7 +3,7 @@
 An exported model also scores a whole dump, shard by shard: ``score_dump`` (docs/how-to/score_reviews.md).
 """
 
-from pipeline.scoring.dump import Publication, PublishedPredictions, publish_predictions, score_dump
+from pipeline.scoring.dump import Publication, PublishedPredictions, publish_predictions, require_fit_model, score_dump
 from pipeline.scoring.export_stage import export
 from pipeline.scoring.exports import choose_model, find_export
 from pipeline.scoring.predict_stage import predict
@@ -30,6 +30,7 @@ __all__ = [
     "plan_shards",
     "predict",
     "publish_predictions",
+    "require_fit_model",
     "score_dump",
     "score_shard",
 ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import ArtifactError, quoted
+from pipeline.errors import ArtifactError, ConfigurationError, quoted
+from pipeline.scoring.exports import trained_on_demo
 from pipeline.scoring.records import PREDICTIONS_FILE
 from pipeline.scoring.shards import (
     EXCLUDED_FILE,
@@ -34,6 +35,15 @@ PREDICTIONS = "predictions"
 """Folder below the store's root."""
 SUMMARY_FILE = "summary.json"
 COPY_BATCH_ROWS = 65_536
+MAX_NAMED_FILES = 3
+"""Files that a message names."""
+MAX_UNKNOWN_WORDS = 0.2
+"""Mean share of unknown words above which there is a warning. Fine-food reviews have 2 % unknown words for a vocabulary
+of other fine-food reviews, and 71 % for one of another shop's two-word reviews."""
+
+
+class DemoModelError(ConfigurationError):
+    """A model that was trained on generated reviews was asked to score real ones."""
 
 
 class UnknownWords(Record):
@@ -79,6 +89,11 @@ class PublishedPredictions(Record):
     """Rows without a known word; they have no probability and no label."""
     unknown_words: UnknownWords | None
     demo: bool
+    """Whether the reviews are generated."""
+    demo_model: bool | None = None
+    """Whether the model was trained on generated reviews; ``None`` if the store does not know."""
+    warnings: tuple[str, ...] = ()
+    """Why the predictions should not be trusted."""
     ingested: ArtifactReference
 
 
@@ -102,6 +117,7 @@ class Publication(Record):
             "positive_share": summary.positive_share,
             "unsure": summary.unsure,
             "unknown_word_share": None if unknown is None else unknown.mean,
+            "warnings": len(summary.warnings),
         }
 
 
@@ -111,6 +127,8 @@ def score_dump(
     run_name: str,
     store: ArtifactStore,
     rows_per_shard: int = ROWS_PER_SHARD,
+    *,
+    allow_demo_model: bool = False,
 ) -> Publication:
     """Score every shard of a dump in this process and publish the predictions; shards scored before are reused.
 
@@ -120,15 +138,46 @@ def score_dump(
         run_name: Names the folder of the predictions.
         store: Holds the artifacts and receives the results.
         rows_per_shard: Maximum rows of a shard.
+        allow_demo_model: See :func:`require_fit_model`.
 
     Raises:
-        PipelineError: See :func:`plan_shards`, :func:`score_shard` and :func:`publish_predictions`.
+        PipelineError: See :func:`require_fit_model`, :func:`plan_shards`, :func:`score_shard` and
+            :func:`publish_predictions`.
     """
+    require_fit_model(exported, ingested, store, allow_demo_model=allow_demo_model)
     scored, shards = [], plan_shards(ingested, store, rows_per_shard)
     for shard in shards:
         scored.append(score_shard(exported, ingested, shard, store))
         log.info("score: %d of %d rows", shard.first_row + shard.rows, shards[-1].first_row + shards[-1].rows)
     return publish_predictions(scored, run_name, store)
+
+
+def require_fit_model(
+    exported: ArtifactReference, ingested: ArtifactReference, store: ArtifactStore, *, allow_demo_model: bool
+) -> None:
+    """Refuse a model that was trained on generated reviews for a dump of real ones.
+
+    Args:
+        exported: The model.
+        ingested: Artifact of ``ingest``.
+        store: Holds the artifacts.
+        allow_demo_model: Score anyway.
+
+    Raises:
+        DemoModelError: The model does not fit the dump.
+        ArtifactError: An artifact is missing or damaged.
+    """
+    # Imported here: see publish_predictions.
+    from pipeline.readers import IngestSummary
+
+    dump = store.summary(ingested, IngestSummary)
+    if allow_demo_model or dump.demo or not trained_on_demo(exported, store):
+        return
+    names = ", ".join(quoted(file.name, 80) for file in dump.files[:MAX_NAMED_FILES])
+    raise DemoModelError(
+        f"The model {exported} was trained on generated demo reviews. Its answers on the real reviews of {names} would "
+        "be meaningless. Train a model on real reviews and name it, or score anyway with allow_demo_model."
+    )
 
 
 def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, store: ArtifactStore) -> Publication:
@@ -163,6 +212,8 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
         rows, positive = sum(shard.rows for shard in summaries), sum(shard.positive for shard in summaries)
         unknown_rows = sum(shard.unknown for shard in summaries)
         excluded = sum((Counter(shard.excluded) for shard in summaries), Counter[str]())
+        unknown_words = _unknown_words(unknown) if rows else None
+        demo_model = trained_on_demo(first.inputs["exported"], store)
         summary = PublishedPredictions(
             run_name="".join(c if c.isprintable() else "_" for c in run_name),
             model=summaries[0].model,
@@ -176,13 +227,17 @@ def publish_predictions(scored: Sequence[ArtifactReference], run_name: str, stor
             positive_share=round(positive / (rows - unknown_rows), 6) if rows > unknown_rows else None,
             unsure=sum(shard.unsure for shard in summaries),
             unknown=unknown_rows,
-            unknown_words=_unknown_words(unknown) if rows else None,
+            unknown_words=unknown_words,
             demo=dump.demo,
+            demo_model=demo_model,
+            warnings=tuple(_warnings(unknown_words, demo=dump.demo, demo_model=bool(demo_model))),
             ingested=first.inputs["ingested"],
         )
         (written / SUMMARY_FILE).write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
     place = str(home / PREDICTIONS_FILE)
     log.info("Predictions: %s (%d rows, %d not scored)", place, rows, dump.rows - rows)
+    for warning in summary.warnings:
+        log.warning("%s", warning)
     return Publication(predictions=place, summary=summary)
 
 
@@ -248,3 +303,13 @@ def _unknown_words(shares: np.ndarray) -> UnknownWords:
         percentile_95=round(float(np.percentile(shares, 95, method="inverted_cdf")), 6),
         without_known_word=int((shares >= 1).sum()),
     )
+
+
+def _warnings(unknown: UnknownWords | None, *, demo: bool, demo_model: bool) -> Iterator[str]:
+    if demo_model and not demo:
+        yield "The model was trained on generated demo reviews: its answers on real reviews are meaningless."
+    if unknown is not None and unknown.mean > MAX_UNKNOWN_WORDS:
+        yield (
+            f"{unknown.mean:.0%} of the words are not in the vocabulary of the model (warning above "
+            f"{MAX_UNKNOWN_WORDS:.0%}): it was trained on other reviews. Train a model on reviews like these."
+        )

@@ -20,6 +20,7 @@ from pipeline.scoring.records import (
 from pipeline.store import ArtifactReference, ArtifactStore, Outcome, Stage, Workspace
 
 ADOPT_STAGE = Stage("adopt_export", version=2)
+FETCH_STAGE = "fetch"
 LATEST = "latest"
 CHAMPION = "champion"
 MIN_KEY_CHARACTERS = 6
@@ -109,6 +110,33 @@ def choose_model(name: str, store: ArtifactStore) -> ArtifactReference:
         if store.has(reference):
             return reference
     return _adopt(folder, store)
+
+
+def trained_on_demo(exported: ArtifactReference, store: ArtifactStore) -> bool | None:
+    """Return whether a model was trained on generated reviews only, from the raw files that it was made of.
+
+    Args:
+        exported: Artifact of ``export``.
+        store: Holds the artifacts.
+
+    Returns:
+        ``None`` if the store does not hold the raw files any more, or the export comes from outside the store.
+    """
+    from pipeline.sources.records import FetchSummary
+
+    waiting, known, demo = [exported], {exported}, set[bool]()
+    while waiting:
+        reference = waiting.pop()
+        try:
+            if reference.stage == FETCH_STAGE:
+                demo.add(store.summary(reference, FetchSummary).demo)
+            inputs = set(store.manifest(reference).inputs.values()) - known
+        except ArtifactError:
+            # Removed by a clean-up.
+            continue
+        known |= inputs
+        waiting += inputs
+    return demo == {True} if demo else None
 
 
 def export_folder(path: str) -> Path | None:

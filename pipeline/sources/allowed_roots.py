@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, DataConfig, TrainingConfig
+from pipeline.config import DEMO_DUMP, INBOX_DUMP, INBOX_FILE, KAGGLE_DUMP, DataConfig, TrainingConfig
 from pipeline.errors import ConfigurationError, quoted
 from pipeline.settings import load_settings, variable
 from pipeline.sources.naming import without_secrets
@@ -46,7 +46,7 @@ class _Address:
 
 
 def require_allowed_dumps(dumps: Sequence[str]) -> None:
-    """Refuse dumps that are neither in ``ALWAYS`` nor in a root of the deployment.
+    """Refuse dumps that are neither in ``ALWAYS`` nor in a root of the deployment. Files of the inbox are allowed.
 
     Links and ``..`` are resolved before a path is compared. URLs are compared by scheme, host, port and whole segments
     of the path. Nothing is fetched.
@@ -55,7 +55,7 @@ def require_allowed_dumps(dumps: Sequence[str]) -> None:
         ConfigurationError: A dump is outside the roots, or a root is invalid.
     """
     for dump in dumps:
-        if dump not in ALWAYS:
+        if dump not in ALWAYS and not dump.startswith(INBOX_FILE):
             _require(dump, DataConfig.model_fields["dumps"].title, "dumps", f", {', '.join(map(quoted, ALWAYS))}")
 
 

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.config import DEMO_DUMP, INBOX_DUMP, KAGGLE_DUMP, DataConfig
+from pipeline.config import DEMO_DUMP, INBOX_DUMP, INBOX_FILE, KAGGLE_DUMP, DataConfig
 from pipeline.errors import SourceError, quoted
 from pipeline.sources.allowed_roots import require_allowed_dumps
 from pipeline.sources.demo import fetch_demo
-from pipeline.sources.inbox import fetch_new_files
+from pipeline.sources.inbox import fetch_named_file, fetch_new_files
 from pipeline.sources.kaggle import fetch_kaggle
 from pipeline.sources.local import find_local
 from pipeline.sources.naming import safe_name, unique_names, without_secrets
@@ -138,7 +138,7 @@ def fetch_new(
         readable: list[tuple[FoundFile, _Content]] = []
         unreadable: list[UnreadableFile] = []
         for file, name in zip(found, unique_names([safe_name(file.name) for file in found]), strict=True):
-            with open_regular(file.path, name, follow_links=not file.unattended) as stream:
+            with open_regular(file.path, name, follow_links=not file.in_inbox) as stream:
                 size, sha256 = hash_blocks(read_blocks(stream), name)
             if sha256 in (seen.received if file.unattended else seen.accepted):
                 skipped.append(name)
@@ -177,12 +177,14 @@ def _find(dumps: Sequence[str], staging: Path, seen: SeenFiles) -> list[FoundFil
 
 
 def _source_of(dump: str) -> Source:
+    if dump.startswith(INBOX_FILE):
+        return fetch_named_file
     source = KEYWORDS.get(dump) or SCHEMES.get(scheme_of(dump))
     if source is not None:
         return source
     raise SourceError(
         f"The dump {quoted(without_secrets(dump), 200)} begins with {quoted(scheme_of(dump))}://, which is not "
-        "supported. Give a path, http://, https://, s3://, 'kaggle', 'inbox' or 'demo'."
+        "supported. Give a path, http://, https://, s3://, 'kaggle', 'inbox', 'inbox:NAME' or 'demo'."
     )
 
 
@@ -196,7 +198,7 @@ def _build(work: Workspace, readable: Sequence[tuple[FoundFile, _Content]], *, d
             shutil.move(file.path, target)
             size = target.stat().st_size
         else:
-            with open_regular(file.path, content.name, follow_links=not file.unattended) as source:
+            with open_regular(file.path, content.name, follow_links=not file.in_inbox) as source:
                 size, sha256 = hash_blocks(read_blocks(source), content.name, copy_to=target)
             if sha256 != content.sha256:
                 raise SourceError(

@@ -5,6 +5,7 @@ Files of the inbox are listed and read, never moved, changed or deleted.
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import stat
@@ -16,7 +17,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from pipeline.config import INBOX_DUMP
+from pipeline.config import INBOX_DUMP, INBOX_FILE
 from pipeline.errors import ConfigurationError, PipelineError, SourceError, SourceUnavailableError, quoted
 from pipeline.settings import load_settings, variable
 from pipeline.sources.naming import HEAD_BYTES, is_dump_name, safe_name, without_secrets
@@ -29,6 +30,8 @@ DONE_ENDING = ".done"
 """``Reviews.csv.done`` marks ``Reviews.csv`` as complete."""
 CLOCK_SKEW_SECONDS = 3600.0
 """A modification time further in the future was set on purpose, as programs do when a copy is complete."""
+MAX_NAMED = 10
+"""Files of the inbox that an error names."""
 _TEMPORARY_STARTS = (".", "_", "~", "#")
 _TEMPORARY_ENDINGS = (
     "~", "#", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".filepart", ".swp", ".aria2",
@@ -70,16 +73,54 @@ def fetch_new_files(_dump: str, folder: Path, seen: SeenFiles) -> list[FoundFile
 
     Objects are downloaded, files of a folder stay where they are.
     """
-    url = load_settings().inbox
-    if url is None:
-        raise SourceError(
-            f"The dump {quoted(INBOX_DUMP)} needs an inbox, but {variable('inbox')} is not set. Set it to a folder or "
-            "an s3:// prefix for the process that runs this step, or name a dump."
-        )
+    url = _inbox_url(INBOX_DUMP)
     listing = scan_inbox(url)
     for skipped in listing.skipped:
         log.warning("inbox: %s", skipped)
     return fetch_inbox(url, [file for file in listing.files if file.complete and not seen.unchanged(file)], folder)
+
+
+def fetch_named_file(dump: str, folder: Path, _seen: SeenFiles) -> list[FoundFile]:
+    """Return the file of the inbox that ``inbox:NAME`` names.
+
+    Raises:
+        SourceError: There is none; the message lists the files of the inbox.
+        SourceUnavailableError: It is still being written.
+    """
+    url, name = _inbox_url(dump), dump.removeprefix(INBOX_FILE)
+    listing = scan_inbox(url)
+    file = next((file for file in listing.files if file.name == name), None)
+    if file is None:
+        raise _not_in_inbox(url, name, listing)
+    if not file.complete:
+        raise SourceUnavailableError(
+            f"{quoted(name)} in the inbox may still be incomplete: it was written to less than "
+            f"{load_settings().inbox_settle_seconds:g} seconds ago. Wait, or add {quoted(name + DONE_ENDING)}."
+        )
+    # Not unattended: a file that a user names must be readable.
+    return [replace(found, unattended=False) for found in fetch_inbox(url, [file], folder)]
+
+
+def _inbox_url(dump: str) -> str:
+    url = load_settings().inbox
+    if url is None:
+        raise SourceError(
+            f"The dump {quoted(dump)} needs an inbox, but {variable('inbox')} is not set. Set it to a folder or "
+            "an s3:// prefix for the process that runs this step, or name a dump."
+        )
+    return url
+
+
+def _not_in_inbox(url: str, name: str, listing: InboxListing) -> SourceError:
+    """Return an error that names the newest files of the inbox."""
+    skipped = next((f" {found}." for found in listing.skipped if found.name == name), "")
+    newest = [file.name for file in reversed(listing.files)]
+    close = difflib.get_close_matches(name, newest, 1)
+    hint = f" Did you mean {quoted(INBOX_FILE + close[0])}?" if close else ""
+    more = f" and {len(newest) - MAX_NAMED} more" if len(newest) > MAX_NAMED else ""
+    held = f"It has {', '.join(map(quoted, newest[:MAX_NAMED]))}{more}." if newest else "It has no dump of reviews."
+    where = quoted(without_secrets(url), 200)
+    return SourceError(f"The inbox {where} has no dump {quoted(name)}.{skipped}{hint} {held}")
 
 
 def scan_inbox(url: str) -> InboxListing:
@@ -296,7 +337,7 @@ def _read_head(url: str, file: InboxFile) -> bytes:
 
 
 def _found(file: InboxFile, path: Path, *, staged: bool) -> FoundFile:
-    return FoundFile(path, file.name, f"inbox/{safe_name(file.name)}", staged=staged, unattended=True)
+    return FoundFile(path, file.name, f"inbox/{safe_name(file.name)}", staged=staged, unattended=True, in_inbox=True)
 
 
 def _check_status(file: InboxFile, status: os.stat_result) -> None:

@@ -14,7 +14,6 @@ HEAD_BYTES = 64
 _PARTIAL_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".download", ".swp", "~")
 _COMPRESSED_ENDINGS = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zip")
 _REVIEW_ENDINGS = (".csv", ".tsv", ".psv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
-DUMP_ENDINGS = (*_REVIEW_ENDINGS, *_COMPRESSED_ENDINGS)
 READ_ENDINGS = ".csv, .tsv, .jsonl, .ndjson, .json, .parquet or .xlsx, plain, .gz, .bz2, .xz, .zst or .zip"
 """The endings of dumps in words, for messages."""
 _SNAP_FIRST_WORDS = (b"product/productId:", b"\xef\xbb\xbfproduct/productId:")

@@ -32,6 +32,7 @@ class FoundFile:
         staged: Whether it is in the staging folder, so that it may be moved instead of copied.
         demo: Whether it is the generated demo dump.
         unattended: Whether it was found in the inbox, so that no user named it.
+        in_inbox: Whether it is in the inbox, where others may replace it by a link, which is not followed.
         version: Its version at the server; ``None`` if the source does not name versions.
     """
 
@@ -41,6 +42,7 @@ class FoundFile:
     staged: bool = False
     demo: bool = False
     unattended: bool = False
+    in_inbox: bool = False
     version: KnownVersion | None = None
 
 

@@ -16,14 +16,19 @@ from mlflow.pyfunc import PythonModel, PythonModelContext  # type: ignore[attr-d
 
 
 class ReviewSentiment(PythonModel):
-    """Scores raw reviews: column ``review``, string, to column ``probability``, float64, of the positive class."""
+    """Scores raw reviews: column ``review``, string.
+
+    Columns of the result: ``probability`` of the positive class, float64; ``label``, int64, 1 from the threshold on;
+    ``threshold``, float64.
+    """
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the SavedModel; MLflow calls this once."""
         import tensorflow as tf
 
         export = Path(context.artifacts["export"])
-        self._keep = json.loads((export / "model.json").read_text(encoding="utf-8"))["keep"]
+        described = json.loads((export / "model.json").read_text(encoding="utf-8"))
+        self._keep, self._threshold = described["keep"], float(described["threshold"])
         self._max_characters = int(context.model_config["max_text_characters"])
         self._batch = int(context.model_config["batch_rows"])
         # Kept, because the signature alone does not keep the variables alive.
@@ -36,7 +41,7 @@ class ReviewSentiment(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
-        """Return the probability of each review, in the same order.
+        """Return probability, label and threshold of each review, in the same order.
 
         Raises:
             TypeError: A row is not a string.
@@ -54,7 +59,9 @@ class ReviewSentiment(PythonModel):
             rows = order[start : start + self._batch]
             encoded = [self._truncated(reviews[row]).encode("utf-8", "surrogatepass") for row in rows]
             probabilities[rows] = self._score(review=tf.constant(encoded, tf.string))["probability"].numpy()
-        return pd.DataFrame({"probability": probabilities}, index=model_input.index)
+        labels = (probabilities >= self._threshold).astype(np.int64)
+        scored = {"probability": probabilities, "label": labels, "threshold": self._threshold}
+        return pd.DataFrame(scored, index=model_input.index)
 
     def _truncated(self, text: str) -> str:
         if len(text) <= self._max_characters:

@@ -73,7 +73,8 @@ def _save(path: Path, export: Path, model: LoggedModel, run_id: str | None) -> N
     from mlflow.types import ColSpec, Schema
 
     signature = ModelSignature(
-        inputs=Schema([ColSpec("string", "review")]), outputs=Schema([ColSpec("double", "probability")])
+        inputs=Schema([ColSpec("string", "review")]),
+        outputs=Schema([ColSpec("double", "probability"), ColSpec("long", "label"), ColSpec("double", "threshold")]),
     )
     mlflow.pyfunc.save_model(
         path=str(path),

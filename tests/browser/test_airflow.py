@@ -182,6 +182,20 @@ def test_the_form_has_its_sections_and_the_common_run_is_one_click(site: Site, p
     expect(dialog.get_by_text("Files, folders,", exact=False)).to_be_visible()
 
 
+def test_the_logs_of_a_run_have_its_epochs_and_its_decision_and_no_harmless_error(site: Site, run_id: str) -> None:
+    lines = {
+        task: [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        for task in ("preflight", "train", "predict", "export", "compare", "conclude")
+        if (files := list((site.home / "logs").glob(f"dag_id={DAG}/run_id={run_id}/task_id={task}/**/*.log")))
+    }
+    assert {"train", "conclude"} < set(lines)
+    assert [line["event"] for task in lines.values() for line in task if line["level"] in {"error", "critical"}] == []
+    assert any("epoch 1 of 1: loss" in line["event"] for line in lines["train"])
+    run = find_published_run(site.store, safe_run_name(run_id))
+    assert run is not None
+    assert any(line["event"].endswith(f"{safe_run_name(run_id)}/report.html") for line in lines["conclude"])
+
+
 def test_the_run_shows_its_report_in_a_tab(site: Site, page: Page, run_id: str) -> None:
     page.goto(f"{site.address}/dags/{DAG}/runs/{run_id.replace('+', '%2B')}")
     page.get_by_role("link", name="Evaluation report").click()

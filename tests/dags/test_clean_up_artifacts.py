@@ -42,6 +42,14 @@ def run(dag_bag: DagBag, **conf: object) -> tuple[DagRun, dict[str, str]]:
     return done, {instance.task_id: str(instance.state) for instance in done.get_task_instances()}
 
 
+def note(done: DagRun, task_id: str) -> str:
+    """Return what a task contributes to the note of its run."""
+    from pipeline.airflow.notes import NOTE_KEY
+
+    left = done.get_task_instance(task_id).xcom_pull(task_ids=task_id, key=NOTE_KEY)
+    return "" if left is None else left["text"]
+
+
 def test_as_it_stands_it_looks_only(
     dag_bag: DagBag, old: tuple[ArtifactStore, ArtifactReference, ArtifactReference]
 ) -> None:
@@ -54,6 +62,7 @@ def test_as_it_stands_it_looks_only(
     assert planned["figures"]["bytes"] > 0
     assert planned["figures"]["kept"] == {"record": 1}
     assert len(json.dumps(planned)) < 4_000
+    assert note(done, "plan").startswith("**Dry run**: Nothing was deleted. To remove: 1 artifact, 0 reports")
 
 
 def test_told_to_remove_it_removes(
@@ -63,6 +72,8 @@ def test_told_to_remove_it_removes(
     done, states = run(dag_bag, dry_run=False)
     assert states == {"plan": "success", "remove": "success"}
     assert left(store) == {kept}
+    assert note(done, "plan") == ""
+    assert note(done, "remove").startswith("**Cleaned up**: Removed 1 artifact, 0 reports")
     told = done.get_task_instance("remove").xcom_pull(task_ids="remove")
     assert told["artifacts"] == 1
     assert collected.value("review_sentiment.clean_up.freed_bytes") == told["bytes"] > 0
@@ -119,6 +130,7 @@ def test_a_run_that_the_schedule_starts_removes(
 ) -> None:
     from pipeline.airflow import retention_tasks
 
+    monkeypatch.setattr(retention_tasks.notes, "leave_note", lambda *_: None)
     for kind, looks_only in (("scheduled", False), ("manual", True)):
         started = {"dag_run": SimpleNamespace(run_type=kind, conf={}), "params": {"dry_run": True}}
         monkeypatch.setattr(retention_tasks, "get_current_context", lambda started=started: started)

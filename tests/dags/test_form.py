@@ -1,8 +1,7 @@
-"""The trigger form: choices in words, dates as dates, and the inbox's files to choose from."""
+"""The trigger form: choices in words, dates as dates, defaults as they are, the same whatever is in the inbox."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +10,15 @@ import pytest
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigurationError
 
+CHECKOUT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
-def parameters(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def parameters(airflow_home: Path) -> Any:
     """The module that makes the form."""
-    monkeypatch.delenv("REVIEW_SENTIMENT_INBOX", raising=False)
     from pipeline.airflow import parameters
 
     return parameters
-
-
-@pytest.fixture
-def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder where others put dumps."""
-    home = tmp_path / "inbox"
-    home.mkdir()
-    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(home))
-    return home
-
-
-def put(inbox: Path, name: str, age: int) -> str:
-    path = inbox / name
-    path.write_text("x", encoding="utf-8")
-    os.utime(path, (2_000_000_000 - age, 2_000_000_000 - age))
-    return str(path)
 
 
 def test_every_choice_is_shown_in_words(parameters) -> None:
@@ -42,7 +26,7 @@ def test_every_choice_is_shown_in_words(parameters) -> None:
     for name, param in parameters.form().items():
         schema = param.schema
         choices = [value for value in schema.get("enum") or schema.get("examples") or [] if value is not None]
-        if not choices or name == "profile":
+        if not choices or name == "profile" or "boolean" in schema["type"]:
             continue
         seen += 1
         # Nothing is left in the code's own spelling, and nothing is named that does not exist.
@@ -50,6 +34,45 @@ def test_every_choice_is_shown_in_words(parameters) -> None:
         assert {value: schema["values_display"][value] for value in choices} == parameters.CHOICES[name]
     assert seen >= 12
     assert "enum" not in parameters.form()["directions"].schema
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # 0 == False and 1 == True.
+        ("gpus", "Default: 1."),
+        ("num_workers", "Default: 0."),
+        ("required_improvement", "Default: 0.0."),
+        ("seeds", "Default: 1."),
+        ("allow_cpu", "Enter `on` or `off`. Default: off."),
+        ("include_summary", "Default: on. In the profile `article`: off."),
+        ("epochs", "Default: 3. In the profile `long_reviews`: 2, `article`: 50, `demo`: 4."),
+        ("units", "Default: 128. In the profile `demo`: 32."),
+        ("strategy", "Default: Grouped, stratified. In the profile `article`: Of the article."),
+        ("directions", "Default: Unidirectional, Bidirectional."),
+        ("max_psi", "Default: empty."),
+        ("columns", "Default: empty."),
+    ],
+)
+def test_the_form_states_the_default_and_the_values_of_the_profiles(parameters, name: str, expected: str) -> None:
+    description = parameters.form()[name].schema["description_md"]
+    assert description.endswith(f" {expected}")
+
+
+def test_a_boolean_is_on_off_or_the_value_of_the_profile(parameters) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    standard = RunConfig().flat()
+    booleans = [name for name, value in standard.items() if isinstance(value, bool)]
+    assert len(booleans) > 5
+    for name in booleans:
+        param = parameters.form()[name]
+        # Airflow makes a switch of a boolean: one without a value looks as if it were off.
+        assert param.schema["type"][0] == "string"
+        for given, expected in (("on", True), ("off", False), (True, True), (False, False), (None, standard[name])):
+            assert parameters.config_from({name: param.resolve(given)}, None).flat()[name] is expected
+        with pytest.raises(ParamValidationError):
+            param.resolve("maybe")
 
 
 def test_dates_are_dates_in_the_form(parameters) -> None:
@@ -81,45 +104,19 @@ def test_a_mistake_names_the_field_as_the_form_does(parameters, given: dict[str,
     assert all(title in plain for title in titles)
 
 
-def test_without_an_inbox_the_form_is_what_the_configuration_is(parameters, monkeypatch) -> None:
-    for none in ("", "s3://bucket/prefix", "/no/such/folder", "bad\0name", "~nobody-of-that-name/x", __file__):
-        monkeypatch.setitem(os.environ, "REVIEW_SENTIMENT_INBOX", none) if "\0" not in none else None
-        assert set(parameters.form()) == {"profile", *(name for _, name, _ in RunConfig.fields())}
+def test_a_new_file_in_the_inbox_makes_no_new_version_of_a_dag(
+    airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import DagSerialization
 
+    def versions() -> dict[str, str]:
+        bag = DagBag(dag_folder=str(CHECKOUT / "dags"))
+        return {name: SerializedDagModel.hash(DagSerialization.to_dict(dag)) for name, dag in bag.dags.items()}
 
-def test_the_inboxs_files_are_offered_newest_first(parameters, inbox: Path) -> None:
-    old, new = put(inbox, "old.csv", 100), put(inbox, "New <b>.csv.gz", 1)
-    put(inbox, ".hidden.csv", 0)
-    put(inbox, "picture.png", 0)
-    put(inbox, "line\nfeed.csv", 0)
-    (inbox / "folder.csv").mkdir()
-    (inbox / "link.csv").symlink_to("/etc/passwd")
-    form = parameters.form()
-    assert list(form)[:3] == ["profile", "dumps", "inbox_dumps"]
-    schema = form["inbox_dumps"].schema
-    assert schema["examples"] == [new, old]
-    assert schema["values_display"] == {new: "New <b>.csv.gz", old: "old.csv"}
-    # Free text stays possible where the dumps are named.
-    assert "examples" not in form["dumps"].schema
-
-
-def test_only_the_newest_of_many_are_offered(parameters, inbox: Path) -> None:
-    for age in range(60):
-        put(inbox, f"{age}.csv", age)
-    assert list(parameters.inbox_files().values()) == [f"{age}.csv" for age in range(50)]
-
-
-@pytest.mark.parametrize(
-    ("named", "expected"),
-    [
-        (["demo"], ["/in/a.csv"]),
-        (None, ["/in/a.csv"]),
-        (["/b.csv"], ["/b.csv", "/in/a.csv"]),
-        (["demo", "/b.csv"], ["demo", "/b.csv", "/in/a.csv"]),
-    ],
-)
-def test_chosen_files_join_the_dumps(parameters, named: list[str] | None, expected: list[str]) -> None:
-    params = {"dumps": named, "inbox_dumps": None}
-    assert list(parameters.config_from(params, {"inbox_dumps": ["/in/a.csv"]}).data.dumps) == expected
-    assert parameters.config_from(params, None).data.dumps == tuple(named or ["demo"])
-    assert parameters.config_from({**params, "inbox_dumps": ["/in/a.csv"]}, None).profile == "default"
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(tmp_path))
+    before = versions()
+    (tmp_path / "Reviews.csv").write_text("x", encoding="utf-8")
+    assert versions() == before
+    assert len(before) > 3

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -49,6 +51,8 @@ def test_parsing_loads_nothing_heavy_and_takes_less_than_a_second(fresh_airflow:
 
 
 def test_policy(dag_bag: DagBag) -> None:
+    from pipeline.airflow.tasks import log_stderr_as_output
+
     for dag in dag_bag.dags.values():
         assert len(dag.doc_md or "") > 200, f"{dag.dag_id} does not explain itself"
         assert "review-sentiment" in dag.tags
@@ -59,6 +63,7 @@ def test_policy(dag_bag: DagBag) -> None:
             assert task.owner == "review-sentiment", task.task_id
             assert task.retries >= 1, task.task_id
             assert task.retry_policy is not None, task.task_id
+            assert _hook(task) is log_stderr_as_output, task.task_id
             # A person is waited for as long as the run's own parameter says.
             if task.task_id != "approve":
                 assert timedelta(0) < task.execution_timeout <= timedelta(hours=12), task.task_id
@@ -165,6 +170,29 @@ def test_the_form_knows_bounds_and_choices(dag_bag: DagBag, name: str, fitting: 
     assert param.resolve(fitting) == fitting
     with pytest.raises(ParamValidationError):
         param.resolve(wrong)
+
+
+def test_harmless_lines_of_stderr_are_no_errors_in_a_tasks_log(airflow_home: Path) -> None:
+    from pipeline.airflow.tasks import log_stderr_as_output
+
+    output, errors = socket.socketpair(), socket.socketpair()
+    task = os.fork()
+    if not task:
+        for descriptor, (_, written) in enumerate((output, errors), start=1):
+            os.dup2(written.fileno(), descriptor)
+        log_stderr_as_output({})
+        # As C++ libraries do, past Python's own stream.
+        os.write(2, b"Could not find cuda drivers")
+        os._exit(0)
+    os.waitpid(task, 0)
+    for read, written in (output, errors):
+        written.close()
+        read.settimeout(10)
+    assert [read.recv(100) for read, _ in (output, errors)] == [b"Could not find cuda drivers", b""]
+
+
+def _hook(task: Any) -> object:
+    return task.partial_kwargs.get("pre_execute") if task.is_mapped else task._pre_execute_hook
 
 
 def _ancestors(upstream: dict[str, set[str]], name: str) -> set[str]:

@@ -194,8 +194,10 @@ def test_a_mail_that_cannot_be_sent_harms_nobody_and_the_webhook_is_told(
     ],
 )
 def test_links_lead_to_airflows_own_address(notifications, monkeypatch, base: str, expected: str | None) -> None:
+    from pipeline.airflow.links import page_address
+
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", base)
-    assert notifications._page("a") == expected
+    assert page_address("a") == expected
 
 
 def html_of(mail: Any) -> str:

@@ -12,11 +12,9 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.promotion import GateDecision
-from pipeline.promotion.records import Rule
-from pipeline.run_state import RunState
 from pipeline.store import ArtifactStore
-from tests.factories import place
-from tests.unit.promotion.factories import model
+from tests.factories import place, replaced
+from tests.unit.reporting.factories import example_run
 
 WHEN = datetime(2026, 11, 2, 4, tzinfo=UTC)
 
@@ -107,23 +105,18 @@ def question(
     from pipeline.airflow.approval import ApprovePromotion
 
     monkeypatch.setenv("REVIEW_SENTIMENT_STORE", store.url)
-    decision = GateDecision(
-        decision=answer,
-        rules=(Rule(code="compared", passed=False, if_failed="inconclusive"),),
-        challenger=model("challenger"),
-        replacing=1,
-        champion_title="The old one",
-        first=False,
-    )
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/prefix/")
+    run = example_run(store, champion="The old one")
+    decision = store.summary(run.state["gate"], GateDecision).model_copy(update={"decision": answer})
     asked: list[Any] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **told: asked.append(told))
-    state = RunState(artifacts={"gate": place(store, "gate", decision)}).model_dump(mode="json")
+    state = replaced(run.state, {"gate": place(store, "gate", decision, label=answer)})
     context = {
         "dag_run": Run("manual", {"approval_hours": 2.5}),
         "params": {},
         "task_instance": SimpleNamespace(id="an id"),
     }
-    return ApprovePromotion(task_id="approve", state=state), context, asked
+    return ApprovePromotion(task_id="approve", state=state.model_dump(mode="json")), context, asked
 
 
 @pytest.mark.parametrize("answer", ["promoted", "kept", "rejected"])
@@ -146,8 +139,9 @@ def test_a_person_is_asked_with_the_summary_and_a_time_limit_that_keeps_the_cham
     assert waiting.value.timeout == timedelta(hours=2.5)
     [told] = asked
     assert told["defaults"] == ["Reject"]
-    assert "were not compared on the same reviews" in told["body"]
     assert "The old one" in told["body"]
+    assert "[Evaluation report](https://airflow.example/prefix/review-sentiment/runs/a-run/)" in told["body"]
+    assert "Balanced accuracy 0.8" in told["subject"]
 
 
 def test_starting_airflow_sets_nothing_off(dag_bag, monkeypatch: pytest.MonkeyPatch, retraining) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -14,7 +16,7 @@ import pytest
 
 from pipeline.store import ArtifactStore
 from tests.dags.webhook import Webhook, listening
-from tests.plugins.conftest import published
+from tests.plugins.conftest import published, served
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
@@ -67,7 +69,7 @@ def ended(
     """Four runs through the small DAG, each with another end."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
-    from pipeline.reporting import note as module
+    from pipeline.store import run_names
 
     store = ArtifactStore(str(tmp_path_factory.mktemp("notes") / "store"))
     published(store, "judged", headline="May be used: it beats <counting> words.", demo=True)
@@ -80,7 +82,7 @@ def ended(
             patch.setenv("AIRFLOW_CONN_CHAT", json.dumps({"conn_type": "http", "password": told.url}))
             patch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/prefix/")
             # A run's name is known only once it runs.
-            patch.setattr(module, "safe_run_name", lambda _, name=what: name)
+            patch.setattr(run_names, "safe_run_name", lambda _, name=what: name)
             # Every DAG of the project would be parsed for each run.
             patch.setattr(DagBundlesManager, "get_all_dag_bundles", lambda _: [])
             runs[what] = small_dag.test(run_conf={"what": what})
@@ -280,6 +282,30 @@ def test_tasks_and_plugin_speak_of_the_same_key(plugin: dict[str, Any]) -> None:
     from pipeline.airflow import notes
 
     assert plugin["NOTE_KEY"] == notes.NOTE_KEY
+
+
+def test_a_rollback_notes_the_champion_and_the_reason(
+    airflow_home: Path, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.airflow import notes, tasks
+
+    for number, name in enumerate(("first", "second"), start=1):
+        served(store, number, name)
+    pushed: dict[str, Any] = {}
+    context = {
+        "dag_run": SimpleNamespace(run_id="manual__1", triggering_user_name="anna"),
+        "params": {"why": "It misses <b>complaints</b>."},
+        "outlet_events": defaultdict(SimpleNamespace),
+        "ti": SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value})),
+    }
+    monkeypatch.setenv("REVIEW_SENTIMENT_STORE", store.url)
+    for module in (notes, tasks):
+        monkeypatch.setattr(module, "get_current_context", lambda: context)
+    assert tasks.roll_back.function()["run"] == "first"
+    assert pushed[notes.NOTE_KEY]["text"] == (
+        "**Rolled back**: Bidirectional LSTM of first of run first is the champion again. "
+        "anna: It misses &lt;b&gt;complaints&lt;/b&gt;."
+    )
 
 
 def note(run: DagRun) -> str | None:

@@ -71,6 +71,18 @@ def test_every_shard_is_scored_by_the_champion_and_published(
     assert json.loads((folder / "summary.json").read_text())["excluded"] == {"empty_text": 1}
 
 
+def test_the_note_has_rows_model_shares_and_warnings(finished: DagRun, champion: ArtifactReference) -> None:
+    from pipeline.airflow.notes import NOTE_KEY
+
+    text = finished.get_task_instance("publish").xcom_pull(task_ids="publish", key=NOTE_KEY)["text"]
+    # Twelve words are known.
+    assert text.startswith("**Scored, 1 warning**: ")
+    assert "of the words are not in the vocabulary of the model" in text
+    assert f"(export/{champion.key}) scored 99 of 100 rows." in text
+    for name in ("positive", "negative", "unsure", "unknown words"):
+        assert f"% {name}" in text
+
+
 def test_whoever_watches_is_told_rows_and_throughput(finished: DagRun, collected: Collected) -> None:
     assert collected.value("review_sentiment.rows", stage="score", fate="in") == 100
     assert collected.value("review_sentiment.rows", stage="score", fate="excluded") == 1
@@ -116,7 +128,7 @@ def test_structure(dag_bag: DagBag) -> None:
         "choose_model": set(),
         "fetch": {"choose_model"},
         "ingest": {"fetch"},
-        "plan": {"ingest"},
+        "plan": {"choose_model", "ingest"},
         "score": {"choose_model", "ingest", "plan"},
         "publish": {"score"},
     }
@@ -149,3 +161,15 @@ def test_a_new_champion_scores_the_dumps_that_the_deployment_names(fresh_airflow
     assert assets == ["champion"]
     assert params["dumps"] == ["/data/a.csv", "s3://bucket/b.parquet"]
     assert params["model"] == "champion"
+
+
+def test_a_model_of_demo_reviews_is_refused_for_real_ones_unless_it_is_allowed(
+    dag_bag: DagBag, champion: ArtifactReference, airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.scoring.dump.trained_on_demo", lambda *_: True)
+    dump = write_csv(tmp_path / "Reviews.csv", reviews(20))
+    for allowed, state in ((False, "failed"), (True, "success")):
+        given = {"dumps": [str(dump)], "model": "champion", "allow_demo_model": allowed}
+        done = run(dag_bag, airflow_home / "scoring_store", **given)
+        assert str(done.state) == state
+        assert str(done.get_task_instance("plan").state) == state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -68,6 +69,32 @@ def test_xcom_holds_references_not_data(finished: DagRun) -> None:
         assert len(json.dumps(value, default=str)) < 4_000, instance.task_id
 
 
+def test_programs_read_records_with_numbers(finished: DagRun) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    from pipeline.airflow.tasks import Conclusion, PublishedReport
+
+    with create_session() as session:
+        left = session.scalars(select(XComModel.value).where(XComModel.run_id == finished.run_id)).all()
+    assert len(left) > 20
+    # Airflow writes the class of what is no plain JSON.
+    assert [value for value in left if "__classname__" in json.dumps(value)] == []
+    ended = {
+        task_id: finished.get_task_instance(task_id).xcom_pull(task_ids=task_id)
+        for task_id in ("conclude", "publish_report")
+    }
+    conclusion = Conclusion.model_validate(ended["conclude"])
+    published = PublishedReport.model_validate(ended["publish_report"])
+    assert conclusion.decision in {"kept", "rejected", "needs_approval"}
+    assert not conclusion.promoted
+    assert (conclusion.champion, conclusion.report) == (None, published.report)
+    assert set(conclusion.figures) == {"balanced_accuracy", "accuracy", "roc_auc", "negative_recall"}
+    assert conclusion.figures == published.figures
+    assert published.figure_texts[0].startswith("Balanced accuracy ")
+
+
 def test_the_assets_tell_what_a_run_left_behind(finished: DagRun) -> None:
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
@@ -125,8 +152,10 @@ def test_mapped_tasks_bear_the_variants_names(finished: DagRun) -> None:
 
 
 def test_a_broken_contract_stops_before_training_and_still_publishes(
-    dag_bag: DagBag, collected: Collected, airflow_home: Path, tmp_path: Path
+    dag_bag: DagBag, collected: Collected, airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    client = MagicMock()
+    monkeypatch.setattr("airflow.sdk.api.client.log", client)
     dump = write_csv(tmp_path / "Reviews.csv", reviews(400, lambda _: 5))
     run = dag_bag.dags["train_review_sentiment"].test(run_conf={**TINY, "dumps": [str(dump)]})
     found = states(run)
@@ -135,6 +164,8 @@ def test_a_broken_contract_stops_before_training_and_still_publishes(
     assert found["clean"] == found["train"] == {"upstream_failed"}
     assert found["publish_report"] == {"success"}
     assert found["conclude"] == {"upstream_failed"}
+    # Results of tasks that did not run are expected to be missing.
+    assert "XCom not found" not in [call.args[0] for call in client.error.call_args_list]
     latest = json.loads((airflow_home / "store" / "reports" / "latest.json").read_text())
     assert latest["run_name"] == run.run_id
     assert "negative" in Path(latest["report"]).read_text(encoding="utf-8").lower()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import csv
+import html
 import os
 import re
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BASE = "/review-sentiment"
+DAG = "train_review_sentiment"
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m"
 
 
@@ -450,6 +453,9 @@ def test_the_overview_tells_what_became_of_each_file_of_the_inbox(
         "again.csv": "changed since run-8 received it",
     }
     assert not read
+    assert "<code>inbox:week 1.csv</code>" in page
+    command = 'airflow dags trigger train_review_sentiment --conf \'{"dumps": ["inbox:again.csv"]}\''
+    assert command in html.unescape(part_of(page, "inbox"))
     assert "notes.pdf" in re.split("skipped", part_of(page, "inbox"))[1]
     dumps = " ".join(re.sub(r"<[^>]+>", "", part_of(page, "dumps")).split())
     assert "week2.csvRefused: Too many bad rows.2026-01-07 00:00 UTCrun-61,006" in dumps
@@ -752,3 +758,90 @@ def test_pages_that_cannot_be_built_leave_airflow_standing(airflow_home: Path, m
     answer = TestClient(app["app"]).get("/history")
     assert answer.status_code == 503
     assert "could not be built" in answer.text
+
+
+@pytest.fixture
+def run_in_airflow(airflow_home: Path) -> Iterator[Callable[..., None]]:
+    """Puts a run of the training DAG into Airflow's database, with its failed tasks."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete, insert
+
+    added: list[str] = []
+
+    def add(run_id: str, state: str, *failed: tuple[str, int]) -> None:
+        added.append(run_id)
+        now = datetime.now(UTC)
+        with create_session() as session:
+            session.execute(
+                insert(DagRun).values(
+                    dag_id=DAG, run_id=run_id, state=state, run_type="manual", run_after=now, queued_at=now
+                )
+            )
+            for second, (task_id, map_index) in enumerate(failed):
+                session.execute(
+                    insert(TaskInstance).values(
+                        task_id=task_id, map_index=map_index, dag_id=DAG, run_id=run_id, state="failed",
+                        end_date=now + timedelta(seconds=second), pool="default_pool", pool_slots=1, queue="default",
+                    )
+                )  # fmt: skip
+
+    yield add
+    with create_session() as session:
+        for model in (TaskInstance, DagRun):
+            session.execute(delete(model).where(model.run_id.in_(added)))
+
+
+@pytest.mark.parametrize(
+    ("state", "failed", "heading", "expected"),
+    [
+        (
+            "failed",
+            [("train", 1), ("evaluate", 0)],
+            "No report: the run failed",
+            '<a href="/dags/train_review_sentiment/runs/manual__1%2B00%3A00/tasks/train/mapped/1" data-airflow>The log',
+        ),
+        ("failed", [("fetch", -1)], "No report: the run failed", '/tasks/fetch" data-airflow>The log of fetch</a>'),
+        ("failed", [], "No report: the run failed", "Its tasks</a> show the reason."),
+        ("running", [], "No report yet", "is running. It publishes its report when it ends"),
+        ("success", [], "No report", "there was nothing to evaluate"),
+    ],
+)
+def test_a_run_without_a_report_says_how_it_stands(
+    analyst: TestClient, run_in_airflow: Callable[..., None], *, state: str, failed: Any, heading: str, expected: str
+) -> None:
+    run_in_airflow("manual__1+00:00", state, *failed)
+    answer = analyst.get(f"{BASE}/runs/manual__1%2B00:00/?dag_id={DAG}")
+    assert answer.status_code == 404
+    assert f"<h1>{heading}</h1>" in answer.text
+    assert expected in answer.text
+
+
+def test_the_tabs_of_other_dags_say_that_they_have_no_report_and_no_training(
+    analyst: TestClient, store: ArtifactStore
+) -> None:
+    published(store, "manual__1")
+    page = analyst.get(f"{BASE}/runs/manual__1/?dag_id=score_reviews").text
+    assert "<h1>This DAG has no evaluation report</h1>" in page
+    assert "one of <em>score_reviews</em>" in page
+    assert "Runs of <em>score_reviews</em> train no model" in analyst.get(f"{BASE}/training?dag_id=score_reviews").text
+    assert "train no model" not in analyst.get(f"{BASE}/training?dag_id={DAG}").text
+
+
+def test_runs_lead_to_airflow_and_a_report_leads_back(
+    analyst: TestClient, store: ArtifactStore, run_in_airflow: Callable[..., None]
+) -> None:
+    published(store, "manual__1", report="<html><body><h1>The report</h1></body></html>")
+    published(store, "shell__1", day=1)
+    run_in_airflow("manual__1", "success")
+    link = '<a href="/dags/train_review_sentiment/runs/manual__1" data-airflow>in Airflow'
+    for path in ("/", "/history"):
+        page = analyst.get(f"{BASE}{path}").text
+        assert link in page
+        # A run of the command line is not in Airflow.
+        assert 'runs/shell__1" data-airflow' not in page
+    report = analyst.get(f"{BASE}/runs/manual__1/").text
+    assert '<body><nav aria-label="Review sentiment"><a href="../../">Overview of all reports</a></nav><h1>' in report
+    written = Path(store.url) / "reports" / "manual__1" / "report.html"
+    assert "<nav" not in written.read_text(encoding="utf-8")

@@ -56,6 +56,12 @@ def test_an_error_names_field_value_and_remedy(values: dict[str, object], fragme
     assert all(fragment in str(caught.value) for fragment in fragments)
 
 
+def test_a_wrong_choice_in_a_list_gets_one_message() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        RunConfig.from_flat({"directions": ["both"]})
+    assert str(caught.value) == "Directions (directions): Input should be 'uni', 'bi' or 'none'; given: 'both'."
+
+
 def test_a_hostile_value_is_shown_bounded_and_printable() -> None:
     with pytest.raises(ConfigurationError) as caught:
         RunConfig.from_flat({"epochs": "\x1b[31m" + "9" * 10_000})

@@ -8,14 +8,12 @@ from collections.abc import Awaitable, Callable
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
 
+from pipeline.airflow.plugin import DAG_ID
 from pipeline.airflow.store_login import use_store_connection
 from pipeline.airflow.ui import comparison, history, overview, quarantine, reports, scoring, training
 from pipeline.airflow.ui.pages import POLICY, PageFile, base, describe_error, page
 
 log = logging.getLogger(__name__)
-
-DAG_ID = "train_review_sentiment"
-"""Every user who may read this DAG may read its results."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -28,7 +26,7 @@ HEADERS = {
 
 
 def create_app() -> FastAPI:
-    """Return the app. Every route requires the right to read the DAG."""
+    """Return the app. Every route requires the right to read the DAG: who may read it may read its results."""
     use_store_connection()
     app = FastAPI(
         title="Review sentiment",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING
 
+from pipeline.airflow.plugin import DAG_ID
 from pipeline.airflow.ui.pages import describe_error
+from pipeline.config import INBOX_FILE
 from pipeline.dataset import DumpBatch
 from pipeline.errors import SourceUnavailableError
 from pipeline.settings import load_settings
@@ -35,6 +39,16 @@ class InboxEntry:
     file: InboxFile
     batch: DumpBatch | None
     changed: bool
+
+    @property
+    def dump(self) -> str:
+        """The dump to name in the trigger form to train on this file."""
+        return f"{INBOX_FILE}{self.file.name}"
+
+    @property
+    def command(self) -> str:
+        """The shell command that starts a run on this file."""
+        return shlex.join(["airflow", "dags", "trigger", DAG_ID, "--conf", json.dumps({"dumps": [self.dump]})])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from pipeline.airflow.ui.champions import KINDS, ChampionHistory, champion_history
 from pipeline.airflow.ui.pages import page
+from pipeline.airflow.ui.runs import pages_in_airflow
 from pipeline.reporting.figures.scales import multiples, with_decimals_of
 from pipeline.reporting.figures.svg import Align, Drawing, Figure, Shape
 from pipeline.reporting.history import PublishedRun, read_history
@@ -39,7 +40,7 @@ def history(compare: Annotated[list[str] | None, Query()] = None) -> HTMLRespons
     found = read_history(store)
     row = champion_history(store)
     ticked = [run for run in found.runs if run.folder in (compare or ())]
-    shown = found.runs[:MAX_RUNS]
+    shown, changes = found.runs[:MAX_RUNS], row.changes[:MAX_CHANGES]
     return page(
         "history.html.j2",
         here="/history",
@@ -52,11 +53,12 @@ def history(compare: Annotated[list[str] | None, Query()] = None) -> HTMLRespons
         figure=_figure(shown, row),
         marks={run.folder: mark for run in shown if (mark := row.mark(run)) is not None},
         champion_history=row,
-        changes=row.changes[:MAX_CHANGES],
+        changes=changes,
         older_changes=max(0, len(row.changes) - MAX_CHANGES),
         kinds=KINDS,
         published={run.folder: run for run in found.runs},
         folder_of=safe_run_name,
+        airflow_pages=pages_in_airflow([run.run_name for run in shown] + [change.model.run_name for change in changes]),
     )
 
 

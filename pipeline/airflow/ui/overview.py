@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from pipeline.airflow.ui.champions import KINDS, current_champion, run_of
 from pipeline.airflow.ui.dumps import inbox
 from pipeline.airflow.ui.pages import attempt, page
+from pipeline.airflow.ui.runs import pages_in_airflow
 from pipeline.dataset import batches
 from pipeline.reporting.history import read_history
 from pipeline.store.run_names import safe_run_name
@@ -29,6 +30,7 @@ def overview(number: Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE)] = 1)
     change, champion_problem = current_champion(store)
     received, batches_problem = attempt(lambda: batches(store), ())
     receivers = {safe_run_name(batch.run_name) for batch in received}
+    names = [run.run_name for run in (*(() if change is None else (change.model,)), *runs, *received)]
     first = (number - 1) * PAGE_DUMPS
     return page(
         "overview.html.j2",
@@ -48,4 +50,5 @@ def overview(number: Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE)] = 1)
         published={run.folder: run for run in runs},
         folder_of=safe_run_name,
         beside=[run for run in runs if run.folder not in receivers][:PAGE_DUMPS],
+        airflow_pages=pages_in_airflow(names),
     )

@@ -45,6 +45,7 @@ class PageFile(StrEnum):
     STYLE = "style.css"
     THEME = "theme.js"
     LIVE = "live.js"
+    AIRFLOW = "airflow.js"
 
     @property
     def media_type(self) -> str:

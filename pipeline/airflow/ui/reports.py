@@ -8,7 +8,9 @@ from enum import StrEnum
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
+from pipeline.airflow.plugin import DAG_ID
 from pipeline.airflow.ui.pages import page
+from pipeline.airflow.ui.runs import run_status
 from pipeline.errors import PipelineError
 from pipeline.reporting.publishing import DATA_DOCS, REPORTS
 from pipeline.store.files import read_within
@@ -29,6 +31,9 @@ DATA_DOCS_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 """Data Docs have inline styles; their scripts, which fold and sort, do not run."""
+
+
+WAY_BACK = b'<nav aria-label="Review sentiment"><a href="../../">Overview of all reports</a></nav>'
 
 
 class DataDocs(StrEnum):
@@ -55,12 +60,14 @@ MEDIA_TYPES = {
 
 # The trailing slash makes the report's relative links work.
 @router.get("/runs/{run_id}/", response_class=HTMLResponse)
-def report(run_id: str) -> Response:
-    """Show the report of a run."""
-    found = _read(run_id, "report.html")
+def report(run_id: str, dag_id: str = DAG_ID) -> Response:
+    """Show the report of a run, with a link to the overview; ``dag_id`` is the DAG of the run."""
+    found = _read(run_id, "report.html") if dag_id == DAG_ID else None
     if found is None:
-        return page("no_report.html.j2", status=404, run_id=run_id)
-    return HTMLResponse(found, headers={"Content-Security-Policy": REPORT_POLICY})
+        return _no_report(run_id, None if dag_id == DAG_ID else dag_id)
+    # The published file has no such link: it is also read outside Airflow.
+    shown = found.replace(b"<body>", b"<body>" + WAY_BACK, 1)
+    return HTMLResponse(shown, headers={"Content-Security-Policy": REPORT_POLICY})
 
 
 @router.get("/runs/{run_id}/{document}")
@@ -68,7 +75,7 @@ def document(run_id: str, document: Document) -> Response:
     """Return the report's JSON, Markdown summary or model card as a file."""
     found = _read(run_id, document.value)
     if found is None:
-        return page("no_report.html.j2", status=404, run_id=run_id)
+        return _no_report(run_id)
     return Response(
         found,
         media_type=MEDIA_TYPES[document],
@@ -84,9 +91,22 @@ def data_docs(run_id: str, docs: DataDocs, name: str) -> Response:
     known = any(file.is_file() and str(file).removeprefix(str(home)).lstrip("/") == name for file in home.rglob("*"))
     found = _read(run_id, docs.value, *name.split("/")) if known else None
     if found is None:
-        return page("no_report.html.j2", status=404, run_id=run_id)
+        return _no_report(run_id)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return Response(found, media_type=kind, headers={"Content-Security-Policy": DATA_DOCS_POLICY})
+
+
+def _no_report(run_id: str, other_dag: str | None = None) -> HTMLResponse:
+    """Say why there is no report: it is a run of another DAG, it failed, or it has not ended yet."""
+    status = run_status(run_id) if other_dag is None else None
+    return page(
+        "no_report.html.j2",
+        status=404,
+        run_id=run_id,
+        run_status=status,
+        training_dag=DAG_ID,
+        other_dag=other_dag,
+    )
 
 
 def _read(run_id: str, *parts: str) -> bytes | None:

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 from upath import UPath
 
+from pipeline.airflow.plugin import DAG_ID
 from pipeline.airflow.ui.pages import page
 from pipeline.reporting.figures.svg import Figure
 from pipeline.reporting.figures.training import losses_so_far
@@ -35,9 +36,15 @@ class Training:
 
 
 @router.get("/training", response_class=HTMLResponse)
-def training() -> HTMLResponse:
-    """Show the running trainings; the page updates itself."""
-    return page("training.html.j2", here="/training", trainings=_trainings())
+def training(dag_id: str = DAG_ID) -> HTMLResponse:
+    """Show the running trainings; the page updates itself. ``dag_id`` is the DAG whose tab it is."""
+    return page(
+        "training.html.j2",
+        here="/training",
+        trainings=_trainings(),
+        training_dag=DAG_ID,
+        other_dag=None if dag_id == DAG_ID else dag_id,
+    )
 
 
 def _trainings() -> list[Training]:

@@ -38,7 +38,7 @@ def test_without_roots_everything_is_allowed(monkeypatch) -> None:
 
 
 def test_keywords_are_always_allowed(home) -> None:
-    require_allowed_dumps(["demo", "kaggle", "inbox"])
+    require_allowed_dumps(["demo", "kaggle", "inbox", "inbox:Reviews.csv"])
 
 
 def test_a_dump_in_a_root_is_fetched(home, store) -> None:

@@ -20,6 +20,7 @@ from pipeline.sources.inbox import (
     InboxListing,
     SkippedFile,
     fetch_inbox,
+    fetch_named_file,
     fetch_new_files,
     inbox_digest,
     scan_inbox,
@@ -326,3 +327,46 @@ def test_an_object_store_that_does_not_exist(bucket) -> None:
     with pytest.raises(SourceError, match="credentials belong in the environment") as error:
         listed("s3://AKIA:secret@bucket/new/")
     assert "secret@" not in str(error.value)
+
+
+def named(inbox: Path, dump: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
+    monkeypatch.setenv("REVIEW_SENTIMENT_INBOX", str(inbox))
+    return fetch_named_file(dump, tmp_path, SeenFiles())
+
+
+def test_one_file_of_the_inbox_is_read_by_its_name(inbox, monkeypatch, tmp_path):
+    put(inbox, "a b.csv")
+    put(inbox, "other.csv")
+    [found] = named(inbox, "inbox:a b.csv", monkeypatch, tmp_path)
+    assert (found.path, found.name, found.origin) == (inbox / "a b.csv", "a b.csv", "inbox/a_b.csv")
+    # A user named it, so it must be readable; and others may write to the inbox, so no link is followed.
+    assert not found.unattended
+    assert found.in_inbox
+
+
+@pytest.mark.parametrize(
+    ("dump", "expected"),
+    [
+        ("inbox:revews-2.csv", ["no dump 'revews-2.csv'", "Did you mean 'inbox:reviews-2.csv'?", "'reviews-12.csv', "]),
+        ("inbox:nothing-like-it", ["'reviews-3.csv' and 2 more."]),
+        ("inbox:notes.pdf", ["'notes.pdf' is skipped: its name is not that of a dump of reviews. It has"]),
+        ("inbox:../inbox/reviews-1.csv", ["no dump '../inbox/reviews-1.csv'"]),
+        ("inbox:", ["no dump ''"]),
+    ],
+)
+def test_an_unknown_name_is_answered_with_what_is_in_the_inbox(inbox, monkeypatch, tmp_path, dump, expected):
+    for number in range(1, 13):
+        put(inbox, f"reviews-{number}.csv", at=LONG_AGO + number)
+    put(inbox, "notes.pdf")
+    with pytest.raises(SourceError) as error:
+        named(inbox, dump, monkeypatch, tmp_path)
+    for part in expected:
+        assert part in str(error.value)
+
+
+def test_a_named_file_is_read_when_it_is_complete(inbox, monkeypatch, tmp_path):
+    put(inbox, "new.csv", at=time.time())
+    with pytest.raises(SourceUnavailableError, match=r"may still be incomplete.*new\.csv\.done"):
+        named(inbox, "inbox:new.csv", monkeypatch, tmp_path)
+    put(inbox, "new.csv.done", at=time.time() + 1)
+    assert named(inbox, "inbox:new.csv", monkeypatch, tmp_path)

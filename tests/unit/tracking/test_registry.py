@@ -34,8 +34,7 @@ import mlflow, pandas
 assert importlib.util.find_spec("pipeline") is None
 model = mlflow.pyfunc.load_model("models:/review_sentiment@champion")
 scored = model.predict(pandas.DataFrame({"review": json.loads(sys.stdin.read())}))
-assert list(scored.columns) == ["probability"], scored
-print(json.dumps([model.metadata.signature.to_dict(), scored["probability"].tolist()]))
+print(json.dumps([model.metadata.signature.to_dict(), scored.to_dict("list")]))
 """
 
 
@@ -158,9 +157,15 @@ def test_the_registered_model_needs_neither_pickle_nor_this_project(example: Exa
     )
 
     assert ran.returncode == 0, ran.stderr
-    signature, probabilities = json.loads(ran.stdout.splitlines()[-1])
+    signature, scored = json.loads(ran.stdout.splitlines()[-1])
+    probabilities = scored["probability"]
     assert json.loads(signature["inputs"]) == [{"type": "string", "name": "review", "required": True}]
-    assert json.loads(signature["outputs"]) == [{"type": "double", "name": "probability", "required": True}]
+    columns = {column["name"]: column["type"] for column in json.loads(signature["outputs"])}
+    assert columns == {"probability": "double", "label": "long", "threshold": "double"}
+    assert list(scored) == list(columns)
+    [threshold] = set(scored["threshold"])
+    assert threshold == Scorer.load(example.store.folder(exported)).threshold
+    assert scored["label"] == [int(probability >= threshold) for probability in probabilities]
     assert probabilities == pytest.approx(expected.tolist(), abs=1e-6)
     assert len(set(probabilities)) >= 4
     assert not list(example.store.root.glob("mlflow-artifacts/**/*.pkl"))
