@@ -25,7 +25,9 @@ punctuation, which cleaning replaces.
 ENCODINGS = ("utf-8", "windows-1252", "mixed")
 """How a line was read; a ``mixed`` line is UTF-8 with some bytes of windows-1252."""
 
-_BLOCK_BYTES = 256 * 1024
+BLOCK_BYTES = 256 * 1024
+"""How many bytes are decoded at once."""
+_START_BYTES = 256 * 1024
 _LONGEST_BYTES = 4 * 1024 * 1024
 """A line with more bytes is decoded in pieces: ``LINE_CHARACTERS`` of four bytes each."""
 _CHARACTER_BYTES = 4
@@ -45,6 +47,7 @@ _FEW_BYTES = 8
 """A line with no more bytes outside ASCII may be a name or a row of signs."""
 _REPAIR = "review-sentiment.windows-1252"
 _REPLACEMENT = "\ufffd"
+_UTF8_REPLACEMENT = _REPLACEMENT.encode()
 _LATIN_STARTS = (b"\xc2", b"\xc3")
 """First bytes of the characters from U+0080 to U+00FF in UTF-8; in windows-1252 they are rare letters."""
 
@@ -73,6 +76,19 @@ class Text(Protocol):
 
     def read(self, size: int, /) -> str:
         """Return about ``size`` characters; empty at the end."""
+
+    @property
+    def between_blocks(self) -> bool:
+        """Whether the next lines are still bytes."""
+
+    def undecoded(self, size: int, /) -> bytes:
+        """Return the next lines between blocks, about ``size`` bytes; empty at the end.
+
+        They are not read by this: :meth:`skip` them, or read them as text.
+        """
+
+    def skip(self, size: int, lines: int, /) -> None:
+        """Continue after so many bytes and lines of the undecoded lines, which must be valid UTF-8."""
 
     def close(self) -> None:
         """Close the bytes below."""
@@ -148,7 +164,7 @@ def open_text(open_bytes: Callable[[], BinaryIO], name: str, requested: str | No
         SourceError: The bytes are not valid in the encoding that was named or marked, or are damaged.
     """
     with open_bytes() as stream:
-        start = stream.read(_BLOCK_BYTES)
+        start = stream.read(_START_BYTES)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
     if requested is None and marked is None:
         return _LineByLine(open_bytes(), newline=_newline(start.decode("latin-1")))
@@ -181,6 +197,14 @@ class _OneEncoding(io.TextIOWrapper):
         self.foreign_lines = 0
         self.line_ends = newline or "\r\n"
 
+        self.between_blocks = False
+
+    def undecoded(self, size: int, /) -> bytes:
+        raise NotImplementedError
+
+    def skip(self, size: int, lines: int, /) -> None:
+        raise NotImplementedError
+
 
 class _LineByLine:
     """Text of which every line is decoded alone; blocks of valid UTF-8 are decoded at once."""
@@ -189,7 +213,7 @@ class _LineByLine:
         self._stream = stream
         self._newline = newline
         self._rest = stream.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
-        self._block = io.StringIO(newline=newline)
+        self._block, self._block_characters = io.StringIO(newline=newline), 0
         self._has_utf8 = False
         self.lines = dict.fromkeys(ENCODINGS, 0)
         self.unreadable = 0
@@ -218,40 +242,62 @@ class _LineByLine:
     def close(self) -> None:
         self._stream.close()
 
+    @property
+    def between_blocks(self) -> bool:
+        return self._block.tell() == self._block_characters
+
+    def undecoded(self, size: int, /) -> bytes:
+        end = self._whole_lines(size)
+        return self._rest[:end]
+
+    def skip(self, size: int, lines: int, /) -> None:
+        self._count_utf8(self._rest[:size], lines)
+        self._rest = self._rest[size:]
+
     def _next_block(self) -> bool:
         """Decode the next whole lines; return whether there are any."""
-        data = self._rest
-        end = 0
-        while not end:
-            more = self._stream.read(_BLOCK_BYTES)
-            data += more
-            if not more:
-                end = len(data)
-                break
-            end = data.rfind(b"\n") + 1
-            if not end and not self._newline:
-                # The last byte may be the first half of a line end.
-                end = data.rfind(b"\r", 0, -1) + 1
-            if not end and len(data) >= _LONGEST_BYTES:
-                end = len(data) - 1
-                while data[end] & _FIRST_BITS == _CONTINUATION and end > len(data) - _CHARACTER_BYTES:
-                    end -= 1
-        self._rest = data[end:]
+        end = self._whole_lines(BLOCK_BYTES)
         if not end:
             return False
-        self._block = io.StringIO(self._decoded(data[:end]), newline=self._newline)
+        data, self._rest = self._rest[:end], self._rest[end:]
+        text = self._decoded(data)
+        self._block, self._block_characters = io.StringIO(text, newline=self._newline), len(text)
         return True
+
+    def _whole_lines(self, size: int) -> int:
+        """Read ahead, and return how many bytes of ``_rest`` are whole lines: about ``size``, or one line."""
+        wanted = 0
+        while True:
+            wanted += size
+            if len(self._rest) < wanted:
+                self._rest += self._stream.read(wanted - len(self._rest))
+                if len(self._rest) < wanted:
+                    return len(self._rest)
+            end = self._rest.rfind(b"\n", 0, wanted) + 1
+            if not end and not self._newline:
+                # The last byte may be the first half of a line end.
+                end = self._rest.rfind(b"\r", 0, wanted - 1) + 1
+            if not end and wanted >= _LONGEST_BYTES:
+                end = wanted - 1
+                while self._rest[end] & _FIRST_BITS == _CONTINUATION and end > wanted - _CHARACTER_BYTES:
+                    end -= 1
+            if end:
+                return end
 
     def _decoded(self, data: bytes) -> str:
         try:
             text = data.decode()
         except UnicodeDecodeError:
             return "".join(map(self._decoded_line, self._split(data)))
-        self.lines["utf-8"] += len(self._split(data)) if not self._newline else data.count(b"\n") + (data[-1:] != b"\n")
+        lines = len(self._split(data)) if not self._newline else data.count(b"\n") + (data[-1:] != b"\n")
+        self._count_utf8(data, lines)
+        return text
+
+    def _count_utf8(self, data: bytes, lines: int) -> None:
+        self.lines["utf-8"] += lines
         if not data.isascii():
             self._has_utf8 = True
             self._count_unreadable(data)
-        return text
 
     def _split(self, data: bytes) -> list[bytes]:
         return io.BytesIO(data).readlines() if self._newline else data.splitlines(keepends=True)
@@ -270,7 +316,10 @@ class _LineByLine:
         return text
 
     def _count_unreadable(self, data: bytes) -> None:
-        self.unreadable += data.count(_REPLACEMENT.encode()) + len(_UTF8_CONTROLS.findall(data))
+        if _UTF8_REPLACEMENT[:1] in data:
+            self.unreadable += data.count(_UTF8_REPLACEMENT)
+        if _LATIN_STARTS[0] in data:
+            self.unreadable += len(_UTF8_CONTROLS.findall(data))
 
 
 def _is_foreign(line: bytes) -> bool:
@@ -285,7 +334,7 @@ def _require(open_bytes: Callable[[], BinaryIO], name: str, encoding: str, error
     lines = 0
     with open_bytes() as stream:
         while True:
-            block = stream.read(_BLOCK_BYTES)
+            block = stream.read(BLOCK_BYTES)
             try:
                 decoder.decode(block, final=not block)
             except UnicodeError as error:

@@ -37,6 +37,7 @@ class Lines(Iterator[str]):
 
     def __init__(self, text: Text) -> None:
         """Read from the start of a text."""
+        self._text = text
         self._read = text.readline
         self._ends = text.line_ends
         self._returned: deque[str] = deque()
@@ -84,6 +85,21 @@ class Lines(Iterator[str]):
             del self.recent[-count:]
             self.number -= count
             self.ended = False
+
+    @property
+    def between_blocks(self) -> bool:
+        """Whether the next lines are still bytes."""
+        return not self._returned and self._text.between_blocks
+
+    def undecoded(self, size: int) -> bytes:
+        """Return the next lines between blocks, about ``size`` bytes; empty at the end."""
+        return self._text.undecoded(size)
+
+    def skip(self, size: int, lines: int, characters: int) -> None:
+        """Continue after whole records of so many bytes, lines and characters at the start of the undecoded lines."""
+        self._text.skip(size, lines)
+        self.number += lines
+        self.characters += characters
 
     def next_record(self) -> None:
         """Start a new record after the last line read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -228,9 +229,15 @@ def _write(target: Path, raw: Path, fetched: FetchSummary, parameters: _IngestPa
                 yield from _read(member, parameters, read.converter, read.files, read.notes)
 
     writer = pq.ParquetWriter(target, REVIEW_SCHEMA, compression="zstd", use_dictionary=_REPEATED_VALUES)
-    with writer:
+    # A row group is compressed while the next one is read.
+    with writer, ThreadPoolExecutor(1) as compressing:
+        written: Future[None] | None = None
         for table in _row_groups(read_all()):
-            writer.write_table(table, row_group_size=table.num_rows)
+            if written is not None:
+                written.result()
+            written = compressing.submit(writer.write_table, table, row_group_size=table.num_rows)
+        if written is not None:
+            written.result()
     if read.converter.next_row == 0:
         names = ", ".join(quoted(file.name) for file in read.files)
         raise SourceError(

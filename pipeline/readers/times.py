@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from dateutil import parser as date_parser
 
 from pipeline.readers.scalars import Scalar, whole_number
@@ -40,6 +42,18 @@ def unix_seconds(value: Scalar, *, day_first: bool | None = None) -> int | None:
     """
     seconds = _seconds(value, day_first)
     return seconds if seconds is not None and EARLIEST_TIME <= seconds <= LATEST_TIME else None
+
+
+def plain_seconds(column: pa.StringArray) -> pa.Array | None:
+    """Return a column of strings as :func:`unix_seconds` does if all are times in plain digits, otherwise ``None``."""
+    digits = pc.and_(pc.ascii_is_decimal(column), pc.less_equal(pc.binary_length(column), 18))
+    if column.null_count or not pc.all(digits).as_py():
+        return None
+    number = pc.cast(column, pa.int64())
+    seconds = pc.if_else(pc.less(number, FIRST_MILLISECONDS), number, pc.divide(number, 1000))
+    # ``YYYYMMDD`` is below.
+    plain = pc.and_(pc.greater_equal(seconds, EARLIEST_TIME), pc.less_equal(seconds, LATEST_TIME))
+    return seconds if pc.all(plain).as_py() else None
 
 
 def numeric_date(value: Scalar) -> tuple[int, int, str] | None:

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,9 +21,9 @@ from pipeline.errors import quoted
 from pipeline.readers.columns import HELPFULNESS
 from pipeline.readers.ratings import STARS, RatingScale
 from pipeline.readers.records import UnknownValues
-from pipeline.readers.scalars import Scalar, is_missing, whole_number
+from pipeline.readers.scalars import Scalar, is_missing, missing_texts, whole_number
 from pipeline.readers.schema import RAW_CHARACTERS, REVIEW_SCHEMA, TEXT_COLUMNS
-from pipeline.readers.times import DateOrderEvidence, unix_seconds
+from pipeline.readers.times import DateOrderEvidence, plain_seconds, unix_seconds
 
 LARGEST_COUNT = 2**31 - 1
 MEMO_ENTRIES = 50_000
@@ -36,6 +37,10 @@ _SQL_NULL = "\\N"
 """The missing value of MySQL and PostgreSQL; unlike ``nan`` or ``None`` it is no word or name."""
 
 
+Column: TypeAlias = "Sequence[Any] | pa.StringArray"
+"""Values of one column: of any kind, or strings in Arrow's memory, which are converted all at once."""
+
+
 @dataclass
 class Chunk:
     """Some records of one file, as a reader found them.
@@ -43,12 +48,13 @@ class Chunk:
     Attributes:
         lines: Physical line (or row), from 1, on which each record starts.
         values: One value per record for each of our columns; columns that the file lacks are absent.
-        raws: Each record as found, at least its first ``RAW_CHARACTERS`` characters.
+        raws: Each record as found, at least its first ``RAW_CHARACTERS`` characters; like values, it may be a column of
+            Arrow.
         unparseable: What is wrong with records that could not be parsed, by index; their values are ``None``.
     """
 
     lines: list[int] = field(default_factory=list)
-    values: dict[str, Sequence[Any]] = field(default_factory=dict)
+    values: dict[str, Column] = field(default_factory=dict)
     raws: list[str] = field(default_factory=list)
     unparseable: dict[int, str] = field(default_factory=dict)
 
@@ -72,11 +78,21 @@ class ValueRules:
 
 
 class _Parsed(dict[Any, int | None]):
-    """Parses each distinct value once: there are few different scores, counts and days."""
+    """Parses each distinct value once: there are few different scores, counts and days.
 
-    def __init__(self, parse: Callable[[Scalar], int | None], *, missing_is_bad: bool = False) -> None:
+    A column of Arrow is first given to ``plain``, which parses all values at once if all are of the usual form.
+    """
+
+    def __init__(
+        self,
+        parse: Callable[[Scalar], int | None],
+        plain: Callable[[pa.StringArray], pa.Array | None] = lambda _: None,
+        *,
+        missing_is_bad: bool = False,
+    ) -> None:
         super().__init__()
         self._parse = parse
+        self._plain = plain
         self._missing_is_bad = missing_is_bad
         self.bad: set[Any] = set()
 
@@ -88,12 +104,21 @@ class _Parsed(dict[Any, int | None]):
             self.bad.add(value)
         return parsed
 
-    def column(self, values: Sequence[Any]) -> list[int | None]:
-        """Return the parsed column, and clear the memory if it has grown too large."""
+    def column(self, values: Column, kind: pa.DataType) -> tuple[pa.Array, list[int]]:
+        """Return the parsed column and the places of bad values, and clear the memory if it has grown too large."""
         if len(self) > MEMO_ENTRIES:
             self.clear()
             self.bad.clear()
-        return [self[value] for value in values]
+        if isinstance(values, pa.StringArray):
+            if (plain := self._plain(values)) is not None:
+                return plain.cast(kind), []
+            encoded = values.dictionary_encode("encode")
+            different = encoded.dictionary.to_pylist()
+            column = pa.array([self[value] for value in different], kind).take(encoded.indices)
+            bad = [number for number, value in enumerate(different) if value in self.bad]
+            return column, np.flatnonzero(np.isin(encoded.indices, bad)).tolist() if bad else []
+        column = pa.array([self[value] for value in values], kind)
+        return column, [index for index, value in enumerate(values) if value in self.bad] if self.bad else []
 
 
 class Converter:
@@ -116,7 +141,7 @@ class Converter:
         self._expected = rules.scale.expected
         self._scores = _Parsed(rules.scale.score, missing_is_bad=True)
         self._counts = _Parsed(_count)
-        self._times = _Parsed(partial(self._time, rules.day_first))
+        self._times = _Parsed(partial(self._time, rules.day_first), plain_seconds)
 
     def _time(self, day_first: bool | None, value: Scalar) -> int | None:
         self.date_order.add(value)
@@ -139,20 +164,20 @@ class Converter:
         }
         if "score" in values:
             self._count_ratings(file, values["score"], chunk.unparseable)
-            columns["score"] = pa.array(self._scores.column(values["score"]), REVIEW_SCHEMA.field("score").type)
-            if self._scores.bad:
-                for index, value in enumerate(values["score"]):
-                    if value in self._scores.bad and index not in problems:
-                        problems[index] = ("bad_score", f"score is {_found(value)}; expected {self._expected}")
+            columns["score"], bad = self._scores.column(values["score"], REVIEW_SCHEMA.field("score").type)
+            for index in bad:
+                if index not in problems:
+                    value = _plain(values["score"][index])
+                    problems[index] = ("bad_score", f"score is {_found(value)}; expected {self._expected}")
         for name, parsed in (
             ("helpfulness_numerator", self._counts),
             ("helpfulness_denominator", self._counts),
             ("time", self._times),
         ):
             if name in values:
-                columns[name] = pa.array(parsed.column(values[name]), REVIEW_SCHEMA.field(name).type)
-                if parsed.bad:
-                    self._count_unknown(name, values[name], parsed.bad, file, chunk.lines)
+                columns[name], bad = parsed.column(values[name], REVIEW_SCHEMA.field(name).type)
+                if bad:
+                    self._count_unknown(name, values[name], bad, file, chunk.lines)
         if "id" in values:
             columns["id"] = _ids(values["id"])
         for name in TEXT_COLUMNS:
@@ -162,30 +187,43 @@ class Converter:
         columns["problem_detail"] = _sparse(
             size, {index: detail[:DETAIL_CHARACTERS] for index, (_, detail) in problems.items()}
         )
-        columns["raw"] = _sparse(size, {index: chunk.raws[index][:RAW_CHARACTERS] for index in problems})
+        columns["raw"] = _sparse(size, {index: _plain(chunk.raws[index])[:RAW_CHARACTERS] for index in problems})
         self.next_row += size
-        arrays = [columns.get(field.name, pa.nulls(size, field.type)) for field in REVIEW_SCHEMA]
+        arrays = [_tight(columns.get(field.name, pa.nulls(size, field.type))) for field in REVIEW_SCHEMA]
         return pa.RecordBatch.from_arrays(arrays, schema=REVIEW_SCHEMA)
 
-    def _count_ratings(self, file: str, values: Sequence[Any], unparseable: Mapping[int, str]) -> None:
+    def _count_ratings(self, file: str, values: Column, unparseable: Mapping[int, str]) -> None:
         counts = self.ratings.setdefault(file, Counter())
         if len(counts) < DIFFERENT_RATINGS:
-            counts.update(values)
+            if isinstance(values, pa.StringArray):
+                counts.update({found["values"]: found["counts"] for found in values.value_counts().to_pylist()})
+            else:
+                counts.update(values)
             if unparseable:
-                counts[None] -= sum(values[index] is None for index in unparseable)
+                counts[None] -= sum(_plain(values[index]) is None for index in unparseable)
 
-    def _count_unknown(self, name: str, values: Sequence[Any], bad: set[Any], file: str, lines: Sequence[int]) -> None:
-        places = [index for index, value in enumerate(values) if value in bad]
-        if not places:
-            return
+    def _count_unknown(self, name: str, values: Column, bad: Sequence[int], file: str, lines: Sequence[int]) -> None:
         before = self.unknown.get(name)
-        example = f"{file}:{lines[places[0]]} ({_found(values[places[0]])})" if before is None else before.first
-        self.unknown[name] = UnknownValues(rows=len(places) + (before.rows if before else 0), first=example)
+        first = bad[0]
+        example = f"{file}:{lines[first]} ({_found(_plain(values[first]))})" if before is None else before.first
+        self.unknown[name] = UnknownValues(rows=len(bad) + (before.rows if before else 0), first=example)
 
 
-def _without_missing(name: str, values: Sequence[Any]) -> Sequence[Any]:
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a file's value
+    """Return a value of a column as a value of Python."""
+    return value.as_py() if isinstance(value, pa.Scalar) else value
+
+
+def _without_missing(name: str, values: Column) -> Column:
     """Return texts with ``None`` for missing ones: an id ``NULL`` is none, but a text or a name ``nan`` is a word."""
     missing = {_SQL_NULL}
+    if isinstance(values, pa.StringArray):
+        missing.update(missing_texts(values) if name in _IDENTIFIERS else ())
+        for text in sorted(missing):
+            found = pc.equal(values, text)
+            if pc.any(found).as_py():
+                values = pc.replace_with_mask(values, found, pa.scalar(None, pa.string()))
+        return values
     if name in _IDENTIFIERS:
         missing |= {value for value in set(values) if is_missing(value)}
     return values if missing.isdisjoint(values) else [None if value in missing else value for value in values]
@@ -195,13 +233,13 @@ def _found(value: object) -> str:
     return "empty" if value is None or not str(value).strip() else quoted(value)
 
 
-def _split_helpfulness(values: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+def _split_helpfulness(values: dict[str, Column]) -> dict[str, Column]:
     """Split ``3/4`` into two columns; other values stay in the numerator, where they become a problem."""
     if HELPFULNESS not in values:
         return values
     memo: dict[Any, tuple[Any, Any]] = {}
     pairs = []
-    for value in values[HELPFULNESS]:
+    for value in map(_plain, values[HELPFULNESS]):
         if value not in memo:
             match = _PAIR.fullmatch(value) if isinstance(value, str) else None
             memo[value] = (match[1] or value, match[2] or value) if match else (value, None)
@@ -211,14 +249,15 @@ def _split_helpfulness(values: dict[str, Sequence[Any]]) -> dict[str, Sequence[A
     return {**others, "helpfulness_numerator": numerators, "helpfulness_denominator": denominators}
 
 
-def _ids(values: Sequence[Any]) -> pa.Array:
+def _ids(values: Column) -> pa.Array:
     """Return ids as int64: whole numbers as they are, other ids as a digest, which tells reviews apart as well."""
-    if all(type(value) is str for value in values):
+    is_complete = not values.null_count if isinstance(values, pa.StringArray) else all(type(v) is str for v in values)
+    if is_complete:
         try:
-            return pc.cast(pa.array(values, pa.string()), pa.int64())
-        except (pa.ArrowInvalid, UnicodeEncodeError):
+            return pc.cast(_strings(values), pa.int64())
+        except pa.ArrowInvalid:
             pass
-    return pa.array([_id(value) for value in values], pa.int64())
+    return pa.array([_id(_plain(value)) for value in values], pa.int64())
 
 
 def _id(value: Scalar) -> int | None:
@@ -231,7 +270,9 @@ def _id(value: Scalar) -> int | None:
     return int.from_bytes(digest, "big") >> 1
 
 
-def _strings(values: Sequence[Any]) -> pa.Array:
+def _strings(values: Column) -> pa.Array:
+    if isinstance(values, pa.StringArray):
+        return values
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
@@ -244,3 +285,10 @@ def _strings(values: Sequence[Any]) -> pa.Array:
 
 def _sparse(size: int, values: Mapping[int, str]) -> pa.Array:
     return _strings([values.get(index) for index in range(size)]) if values else pa.nulls(size, pa.string())
+
+
+def _tight(column: pa.Array) -> pa.Array:
+    """Return a column without a validity bitmap if nothing is missing, so that equal columns have equal sizes."""
+    if column.null_count or column.buffers()[0] is None:
+        return column
+    return pa.Array.from_buffers(column.type, len(column), [None, *column.buffers()[1:]], 0, column.offset)
