@@ -213,7 +213,7 @@ def test_history_quarantine_and_scoring_box_are_a_click_away(site: Site, page: P
     page.get_by_role("link", name="Model history").click()
     history = page.frame_locator("iframe")
     table = history.get_by_role("region", name="Every run")
-    expect(table.get_by_role("link", name=run_id)).to_be_visible(timeout=60_000)
+    expect(table.get_by_role("link", name=run_id, exact=True)).to_be_visible(timeout=60_000)
     row = table.get_by_role("row", name=run_id)
     row.get_by_role("link", name="1", exact=True).click()
     expect(history.get_by_role("cell", name="bad_score")).to_be_visible()

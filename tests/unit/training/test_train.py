@@ -86,6 +86,21 @@ def shared(tmp_path_factory) -> dict[str, Any]:
     return {"store": store, "inputs": (encoded, vocabulary), "variant": chosen, "trained": trained}
 
 
+def test_the_saved_model_has_the_linear_part(store: ArtifactStore) -> None:
+    chosen = variant(linear_part=True, epochs=1)
+    trained = train(*place_inputs(store), chosen, CPU, store)
+    parts = store.summary(trained, TrainSummary).linear_part
+    model = load_model(store.folder(trained))
+    assert parts is not None
+    assert {"linear_words", "linear_pairs"} <= {layer.name for layer in model.layers}
+    validation = reviews(30, 2)
+    area = roc_auc_score(validation.label, Predictor(model)(validation))
+    assert area == pytest.approx(parts.validation_auc, abs=1e-3)
+    assert parts.linear_weight > 0
+    alone = train(*place_inputs(store), variant(linear_part=False, epochs=1), CPU, store)
+    assert store.summary(alone, TrainSummary).linear_part is None
+
+
 def test_it_learns_and_records_metrics(shared):
     store, trained = shared["store"], shared["trained"]
     summary = store.summary(trained, TrainSummary)
