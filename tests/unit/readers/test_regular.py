@@ -175,7 +175,7 @@ def assert_same_as_read_carefully(data: bytes, dialect: Dialect, *sizes: int) ->
     assert found == expected_found
 
 
-@settings(deadline=None, max_examples=200, derandomize=True)
+@settings(deadline=None, max_examples=120, derandomize=True)
 @given(file=files(), size=st.integers(1, 300), characters=st.sampled_from((150, 10_000)), decoded=st.integers(1, 150))
 def test_a_file_gives_the_same_rows_as_read_carefully(
     file: tuple[bytes, Dialect], size: int, characters: int, decoded: int

@@ -68,8 +68,7 @@ def test_pairs_are_counted_within_a_text(rows: list[list[int]]) -> None:
     assert pairs.numbers(sequences(rows)).tolist() == expected
 
 
-@pytest.mark.parametrize("direction", ["uni", "bi", "none"])
-@pytest.mark.parametrize("word_pairs", [100, 0])
+@pytest.mark.parametrize(("direction", "word_pairs"), [("uni", 100), ("bi", 0), ("none", 100)])
 def test_the_saved_model_adds_the_log_odds_of_both_parts(keras, tmp_path, direction, word_pairs) -> None:
     import onnxruntime
 
