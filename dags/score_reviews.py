@@ -11,8 +11,7 @@ A model that was trained on generated demo reviews is refused for real ones, unl
 **Results**: the note of the run, and `predictions/<run>/` in the store. `predictions.parquet` has `row`, `id`,
 `probability` (of a positive review), `label` (1 from the model's threshold), `sentiment` (`positive`, `negative`,
 `unsure`, `unknown`), `model_version` and `unknown_word_share`; `excluded.parquet` has the rows that could not be
-scored, with the reason;
-`summary.json` has the totals and warnings. The asset `predictions` is updated.
+scored, with the reason; `summary.json` has the totals and warnings. The asset `predictions` is updated.
 
 **If a task failed**: its log ends with a message that says what was found and what to do next. Clearing a task is safe:
 finished shards are reused from the store.

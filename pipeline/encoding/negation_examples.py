@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
@@ -76,9 +75,8 @@ def negation_examples(count: int, vocabulary: Vocabulary) -> tuple[NegationExamp
     found = []
     for _ in range(count):
         kind = kinds[min(bisect(bounds, uniform() * bounds[-1]), len(kinds) - 1)]
-        text = one_of(sentences[kind])
+        text = one_of(sentences[kind]).replace("{word}", "{" + kind + "}")
         for slot, opinions in words.items():
-            text = text.replace("{word}", "{" + kind + "}")
             while "{" + slot + "}" in text:
                 text = text.replace("{" + slot + "}", opinions.pick(uniform()), 1)
         text = text.replace("{noun}", one_of(nouns)).replace("{who}", one_of(sentences["people"]))
@@ -116,8 +114,7 @@ def _sentences() -> dict[str, Any]:
 @cache
 def _lexicon() -> dict[str, float]:
     """Return the valence of each word of VADER's list, without emoticons."""
-    from vaderSentiment import vaderSentiment
+    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-    lines = (Path(vaderSentiment.__file__).parent / "vader_lexicon.txt").read_text("utf-8").splitlines()
-    entries = (line.split("\t")[:2] for line in lines)
-    return {word: float(valence) for word, valence in entries if word.isalpha()}
+    lexicon: dict[str, float] = SentimentIntensityAnalyzer().lexicon
+    return {word: valence for word, valence in lexicon.items() if word.isalpha()}

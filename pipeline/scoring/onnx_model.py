@@ -108,12 +108,11 @@ class _Graph:
             )
 
     def _add_embedding(self, layer: keras.Layer) -> None:
+        is_padding = self.add("Equal", ["ids", self.constant("padding_id", np.array(0, np.int32))], "is_padding")
+        is_word = self.add("Cast", [self.add("Not", [is_padding], "is_word")], "one_per_word", to=TensorProto.INT32)
+        words = self.add("ReduceSum", [is_word, self.constant("length_axis", np.array([1]))], "lengths", keepdims=0)
         if self._network.inputs[0].shape[1] is None:
-            is_padding = self.add("Equal", ["ids", self.constant("padding_id", np.array(0, np.int32))], "is_padding")
-            is_word = self.add("Cast", [self.add("Not", [is_padding], "is_word")], "one_per_word", to=TensorProto.INT32)
-            self._lengths = self.add(
-                "ReduceSum", [is_word, self.constant("length_axis", np.array([1]))], "lengths", keepdims=0
-            )
+            self._lengths = words
         # ONNX Runtime's LSTM reads [length, rows, features].
         by_word = self.add("Transpose", ["ids"], "ids_by_word", perm=[1, 0])
         embedded = self.add("Gather", [self.constant("embedding", layer.get_weights()[0]), by_word], "embedded")
@@ -231,18 +230,14 @@ class _Graph:
             numbers = self.add("Transpose", ["known_pair_number"], "pair_number_by_row", perm=[1, 0])
             total = self.add("Add", [total, self._sums_of_distinct(numbers, "linear_pairs")], "linear_sums")
         length, weights, weights_of_short = self._split(total)
-        is_padding = self.add("Equal", ["ids", self.constant("no_id", np.array(0, np.int32))], "no_word_here")
-        is_word = self.add(
-            "Cast", [self.add("Not", [is_padding], "word_here")], "one_per_word_here", to=TensorProto.INT32
-        )
-        words = self.add("ReduceSum", [is_word, self.constant("words_of_row", np.array([1]))], "words", keepdims=1)
+        words = self.add("Unsqueeze", ["lengths", self.constant("words_column", np.array([1]))], "words_of_row")
         limit = self.constant("short_words", np.array(SHORT_WORDS, np.int32))
         short = self.add(
             "Cast", [self.add("LessOrEqual", [words, limit], "is_short")], "short_text", to=TensorProto.FLOAT
         )
         weighted = self.add("Add", [weights, self.add("Mul", [weights_of_short, short], "of_short")], "of_terms")
         tiny = self.constant("tiny", np.array(TINY, np.float32))
-        norm = self.add("Sqrt", [self.add("Max", [length, tiny], "squared_length")], "length_of_terms")
+        norm = self.add("Sqrt", [self.add("Add", [length, tiny], "squared_length")], "length_of_terms")
         return self.add("Div", [weighted, norm], "linear_log_odds"), short
 
     def _split(self, total: str) -> list[str]:
@@ -258,10 +253,8 @@ class _Graph:
         self.nodes.append(helper.make_node("TopK", [terms, length], [ordered, places], axis=1))
         pads = self.constant("one_term_before", np.array([0, 1, 0, 0]))
         shifted = self.add("Pad", [ordered, pads, self.constant("no_term", np.array(0, np.int32))], f"{layer}_shifted")
-        bounds = [
-            self.constant(name, np.array([value])) for name, value in (("from_0", 0), ("to_last", -1), ("in_row", 1))
-        ]
-        before = self.add("Slice", [shifted, *bounds], f"{layer}_before")
+        starts, ends = self.constant("from_first", np.array([0])), self.constant("to_last", np.array([-1]))
+        before = self.add("Slice", [shifted, starts, ends, self.constant("row_axis", np.array([1]))], f"{layer}_before")
         first = self.add("Not", [self.add("Equal", [ordered, before], f"{layer}_repeated")], f"{layer}_first")
         counted = self.add("Cast", [first], f"{layer}_counted", to=TensorProto.FLOAT)
         column = self.add("Unsqueeze", [counted, self.constant("last_axis", np.array([2]))], f"{layer}_column")

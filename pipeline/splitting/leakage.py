@@ -117,7 +117,7 @@ def _summary(
     codes = split_codes(reviews.column("row").to_numpy(), splits, store)
     test, known = codes == TEST, (codes != TEST) & (codes != EXCLUDED_CODE)
     words = reviews.column("words")
-    short = pc.less(pc.list_value_length(pc.split_pattern(words, " ")), MIN_WORDS)
+    short = pc.less(pc.count_substring(words, " "), MIN_WORDS - 1)
     no_text = pa.scalar(None, words.type)
     known_rows: dict[LeakageKind, int] = {
         "identical_text": _known_values(pc.if_else(short, no_text, words), test, known),
